@@ -1,0 +1,124 @@
+//! `test` statements and example requests, resolved: what a driver asks of a plan.
+//!
+//! These are plain values with indices into the plan; the compiler does not run them, since it does not know the engine.
+
+use mesh_lang::Span;
+
+/// A `test`.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Test {
+    /// Its string.
+    pub name: String,
+    /// Its head.
+    pub span: Span,
+    /// In source order.
+    pub requests: Vec<Request>,
+}
+
+/// A `request … expect …`.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Request {
+    /// The whole statement.
+    pub span: Span,
+    /// The part from `expect` on.
+    pub expect_span: Span,
+    /// Where it comes in.
+    pub entry: Entry,
+    /// The peer's SPIFFE ID; `None` is an unauthenticated peer.
+    pub peer: Option<String>,
+    /// As on the wire.
+    pub method: String,
+    /// Lower-case; for calls of services the callee's `name.namespace`.
+    pub host: String,
+    /// For calls of services the callee's port.
+    pub host_port: Option<u16>,
+    /// Canonical.
+    pub path: String,
+    /// Lower-case names.
+    pub headers: Vec<(String, String)>,
+    /// What is to come of it.
+    pub expect: Expectation,
+    /// If written: milliseconds, or `None` for `timeout none`.
+    pub timeout: Option<Option<u32>>,
+    /// If written: how many retries; 0 for `retry none`.
+    pub retry: Option<u32>,
+}
+
+/// Where a request comes in; the same as the engine's.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Entry {
+    /// At a gateway's listener.
+    Gateway { gateway: u32, listener: u32 },
+    /// At the proxy of a calling service.
+    Sidecar { service: u32 },
+    /// From a gateway into a service's route.
+    FromGateway { gateway: u32, service: u32, port: u32 },
+    /// At a service's port, with no calling proxy.
+    Inbound { service: u32, port: u32 },
+}
+
+/// What is to come of a request.
+#[derive(Clone, Debug, PartialEq)]
+pub enum Expectation {
+    /// Every draw reaches endpoints.
+    Allow,
+    /// Every draw ends in 403.
+    Deny,
+    /// Every draw is answered with this status by a rule or for want of one.
+    Status(u16),
+    /// A redirect.
+    Redirect { location: String, status: u16 },
+    /// Exactly these destinations with exactly these weights.
+    Backends(Vec<Backend>),
+}
+
+/// An expected destination.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Backend {
+    /// Index into the plan's services.
+    pub service: u32,
+    /// Index into its ports.
+    pub port: u32,
+    /// Index into its subsets, or `mesh_plan::NONE`.
+    pub subset: u32,
+    /// Basis points.
+    pub weight: u32,
+    /// As the user wrote it, without the weight: `reviews:v2`.
+    pub text: String,
+}
+
+/// A call that a service declares, with a concrete request that is inside it.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct ExampleCall {
+    /// `name.namespace` of the caller.
+    pub caller: String,
+    /// What the caller says in `Host`: `name.namespace`.
+    pub host: String,
+    /// The callee's port.
+    pub port: u16,
+    /// As on the wire.
+    pub method: String,
+    /// A path inside the declared operations; `/` where everything is.
+    pub path: String,
+}
+
+/// A request that a gateway forwards.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct ExampleRequest {
+    /// `name.namespace` of the gateway.
+    pub gateway: String,
+    /// The listener's name.
+    pub listener: String,
+    /// The listener's port.
+    pub port: u16,
+    /// A host to say, where not any will do.
+    pub host: Option<String>,
+    /// As on the wire.
+    pub method: String,
+    /// A path.
+    pub path: String,
+    /// Lower-case names.
+    pub headers: Vec<(String, String)>,
+    /// What it shows: `rule testers of route reviews`.
+    pub shows: String,
+}

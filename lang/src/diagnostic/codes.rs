@@ -1,0 +1,88 @@
+//! Every mistake we can name: THE table. A code without a page in `spec/diagnostics/` does not compile.
+//!
+//! Hundreds group by what the author got wrong (1 text, 2 names and ownership, 3 routing, 4 authorization, 5 resilience
+//! and call graph, 6 style, 7 import and export, 8 plan, 9 cluster), so a check may move between modules without
+//! renumbering. A retired number is never reused. Names read after "allow".
+
+use super::Severity;
+
+macro_rules! codes {
+    ($($variant:ident $code:literal $severity:ident $name:literal,)*) => {
+        /// A mistake that has a name.
+        #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
+        pub enum Code { $($variant,)* }
+
+        impl Code {
+            /// All codes, in order of their number.
+            pub const ALL: &'static [Code] = &[$(Code::$variant,)*];
+
+            /// The stable code, `MESH` and four digits.
+            pub fn as_str(self) -> &'static str {
+                match self { $(Code::$variant => $code,)* }
+            }
+
+            /// The name that reads after "allow".
+            pub fn name(self) -> &'static str {
+                match self { $(Code::$variant => $name,)* }
+            }
+
+            /// How much it matters unless the check knows better.
+            pub fn severity(self) -> Severity {
+                match self { $(Code::$variant => Severity::$severity,)* }
+            }
+
+            /// The page that `mesh explain` prints: Markdown.
+            pub fn page(self) -> &'static str {
+                match self {
+                    $(Code::$variant => include_str!(concat!(
+                        env!("CARGO_MANIFEST_DIR"), "/../spec/diagnostics/", $code, ".md"
+                    )),)*
+                }
+            }
+        }
+    };
+}
+
+codes! {
+    InvalidUtf8          "MESH1001" Error   "invalid-utf8",
+    TooLarge             "MESH1002" Error   "too-large",
+    UnexpectedCharacter  "MESH1003" Error   "unexpected-character",
+    UnterminatedString   "MESH1004" Error   "unterminated-string",
+    UnbalancedBrace      "MESH1005" Error   "unbalanced-brace",
+    UnexpectedToken      "MESH1006" Error   "unexpected-token",
+    UnknownStatement     "MESH1007" Error   "unknown-statement",
+    DuplicateStatement   "MESH1008" Error   "duplicate-statement",
+    TooDeep              "MESH1009" Error   "too-deep",
+    NotYetExecuted       "MESH1010" Error   "not-yet-executed",
+    MissingStatement     "MESH1011" Error   "missing-statement",
+    InvalidValue         "MESH1012" Error   "invalid-value",
+    NonCanonicalPath     "MESH1013" Error   "non-canonical-path",
+    InvalidName          "MESH1014" Error   "invalid-name",
+    UnknownName          "MESH2001" Error   "unknown-name",
+    DuplicateName        "MESH2002" Error   "duplicate-name",
+    UnknownSubset        "MESH2003" Error   "unknown-subset",
+    PortNeeded           "MESH2004" Error   "port-needed",
+    ListenerNeeded       "MESH2005" Error   "listener-needed",
+    ForeignStatement     "MESH2010" Error   "foreign-statement",
+    AmbiguousRules       "MESH3001" Error   "ambiguous-rules",
+    UnreachableRule      "MESH3002" Error   "unreachable-rule",
+    OverridesNothing     "MESH3003" Error   "overrides-nothing",
+    OverridesNarrower    "MESH3004" Error   "overrides-narrower",
+    HostOutsideListener  "MESH3006" Error   "host-outside-listener",
+    IncompleteRoute      "MESH3007" Error   "incomplete-route",
+    RouteCycle           "MESH3009" Error   "route-cycle",
+    ListenerConflict     "MESH3010" Error   "listener-conflict",
+    FailedTest           "MESH3050" Error   "failed-test",
+    AnalysisBudget       "MESH3090" Error   "analysis-budget",
+    NoAuthorize          "MESH4001" Warning "no-authorize",
+    AllowWithoutFrom     "MESH4002" Error   "allow-without-from",
+    DenySparesStrangers  "MESH4003" Error   "deny-spares-strangers",
+    EmptyPrincipals      "MESH4004" Error   "empty-principals",
+    SharedIdentity       "MESH4006" Warning "shared-identity",
+    DeadGrant            "MESH4012" Error   "dead-grant",
+    WeightsNotHundred    "MESH5008" Error   "weights-not-hundred",
+    NotAPlan             "MESH8001" Error   "not-a-plan",
+    TruncatedPlan        "MESH8002" Error   "truncated-plan",
+    NewerPlan            "MESH8003" Error   "newer-plan",
+    CorruptPlan          "MESH8004" Error   "corrupt-plan",
+}

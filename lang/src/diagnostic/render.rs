@@ -1,0 +1,1 @@
+//! A diagnostic becomes a picture (miette, only here), a line, or JSON-ready values.

@@ -1,0 +1,77 @@
+//! The whole outside world, already in memory: the files of a project.
+
+/// Which file of a [`SourceSet`]: its index.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
+pub struct FileId(pub u32);
+
+/// One file.
+#[derive(Clone, Debug)]
+pub struct Source {
+    /// Path as shown to the user, relative to where the command was started, with `/`.
+    pub path: String,
+    /// The directory inside the project (`""` for its root): the module the file belongs to.
+    pub module: String,
+    /// The text; CRLF and a byte order mark are still in it, so that spans are those of the file.
+    pub text: String,
+}
+
+/// The files of a project, sorted by path.
+#[derive(Clone, Debug, Default)]
+pub struct SourceSet {
+    files: Vec<Source>,
+}
+
+/// A longer file is refused (`MESH1002`): nobody reads 8 MiB of policy, and spans are 32 bits.
+pub const MAX_FILE_BYTES: usize = 8 << 20;
+
+/// More files than this are refused (`MESH1002`).
+pub const MAX_FILES: usize = 10_000;
+
+impl SourceSet {
+    /// A set of files; their order does not matter.
+    pub fn new(mut files: Vec<Source>) -> SourceSet {
+        files.sort_by(|a, b| a.path.cmp(&b.path));
+        SourceSet { files }
+    }
+
+    /// A set of one file in the root module: for tests and standard input.
+    pub fn single(path: &str, text: &str) -> SourceSet {
+        SourceSet::new(vec![Source { path: path.into(), module: String::new(), text: text.into() }])
+    }
+
+    /// All files with their ids, in order of path.
+    pub fn iter(&self) -> impl Iterator<Item = (FileId, &Source)> {
+        self.files.iter().enumerate().map(|(index, source)| (FileId(index as u32), source))
+    }
+
+    /// The file of an id that came from this set.
+    pub fn get(&self, file: FileId) -> Option<&Source> {
+        self.files.get(file.0 as usize)
+    }
+
+    /// How many files there are.
+    pub fn len(&self) -> usize {
+        self.files.len()
+    }
+
+    /// Whether there is no file.
+    pub fn is_empty(&self) -> bool {
+        self.files.is_empty()
+    }
+
+    /// The text a span covers; empty if the span is not of this set.
+    pub fn text(&self, span: crate::span::Span) -> &str {
+        self.get(span.file)
+            .and_then(|source| source.text.get(span.start as usize..span.end as usize))
+            .unwrap_or_default()
+    }
+
+    /// Line and column of a span's start, both from 1; the column counts `char`s.
+    pub fn position(&self, span: crate::span::Span) -> (usize, usize) {
+        let text = self.get(span.file).map(|source| source.text.as_str()).unwrap_or_default();
+        let before = text.get(..span.start as usize).unwrap_or(text);
+        let line = before.matches('\n').count() + 1;
+        let column = before.rsplit('\n').next().unwrap_or_default().chars().count() + 1;
+        (line, column)
+    }
+}

@@ -1,0 +1,140 @@
+//! Forward, refuse, redirect or respond, and because of which rule.
+
+/// The decision about one request. Borrows from the plan.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Decision<'p> {
+    /// What to do.
+    pub action: Action<'p>,
+    /// The rule that decided: of the last route that was asked, or of the authorization that refused. Empty where
+    /// there is none (no route, denied by default, undeclared call).
+    pub rule: &'p str,
+    /// The owner of what refused, if the plan names one; else empty.
+    pub owner: &'p str,
+}
+
+/// What to do.
+#[derive(Clone, Debug, PartialEq)]
+pub enum Action<'p> {
+    /// Send it to an endpoint of the destination.
+    Forward(Forward<'p>),
+    /// Answer with a status and no more.
+    Refuse(Refusal<'p>),
+    /// Answer with a redirect; the request's query is appended to `location`.
+    Redirect {
+        /// 3xx
+        status: u16,
+        /// Path or URL.
+        location: &'p str,
+    },
+    /// Answer at once.
+    Respond {
+        /// 200–599
+        status: u16,
+        /// May be empty.
+        body: &'p str,
+    },
+}
+
+/// A destination and how to reach it.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Forward<'p> {
+    /// `name.namespace` of the service that owns the endpoints.
+    pub service: &'p str,
+    /// Its index in the plan: the key of pools and budgets, together with `port`.
+    pub service_index: u32,
+    /// Index of its port.
+    pub port: u32,
+    /// The subset's name, or empty.
+    pub subset: &'p str,
+    /// The subset's index, or [`mesh_plan::NONE`].
+    pub subset_index: u32,
+    /// Total timeout in milliseconds.
+    pub timeout: Option<u32>,
+    /// The retry policy.
+    pub retry: Option<Retry<'p>>,
+}
+
+/// A retry policy in force.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Retry<'p> {
+    /// Retries after the first try.
+    pub count: u32,
+    /// No connection was made.
+    pub on_connect_failure: bool,
+    /// The connection broke before a response head.
+    pub on_reset: bool,
+    /// The per-try timeout passed.
+    pub on_timeout: bool,
+    /// Bit i is method atom i.
+    pub methods: u8,
+    /// Milliseconds.
+    pub per_try_timeout: Option<u32>,
+    /// Milliseconds; both 0: no wait.
+    pub backoff_base: u32,
+    /// Milliseconds.
+    pub backoff_cap: u32,
+    /// Body bytes kept to be sent again.
+    pub buffer: u32,
+    /// The budget, if one is declared.
+    pub budget: Option<mesh_plan::Budget>,
+    /// Little-endian u16 words as they stand in the plan; ask [`Retry::on_status`].
+    pub statuses: &'p [u8],
+}
+
+impl Retry<'_> {
+    /// Whether a response with this status is to be retried.
+    pub fn on_status(&self, status: u16) -> bool {
+        self.statuses.as_chunks::<2>().0.iter().any(|word| u16::from_le_bytes(*word) == status)
+    }
+
+    /// Whether the method may be sent again after something of the request may have arrived.
+    pub fn allows_method(&self, method: crate::request::Method) -> bool {
+        self.methods & (1 << (method as u8)) != 0
+    }
+}
+
+/// Why there is no answer from a service.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Refusal<'p> {
+    /// 403: an authorization said no; `by` is `name.namespace` of the service or gateway that did.
+    Denied {
+        /// Who refused.
+        by: &'p str,
+    },
+    /// 403: the calling service declares no such call.
+    UndeclaredCall,
+    /// 404: no rule matches.
+    NoRoute,
+    /// 500: the plan contradicts itself; cannot happen with a verified plan, and refuses if it does.
+    Broken,
+}
+
+impl Refusal<'_> {
+    /// The status to answer.
+    pub fn status(&self) -> u16 {
+        match self {
+            Refusal::Denied { .. } | Refusal::UndeclaredCall => 403,
+            Refusal::NoRoute => 404,
+            Refusal::Broken => 500,
+        }
+    }
+}
+
+/// One possible result of a request and how likely it is.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Possible<'p> {
+    /// The probability is `numerator / 10_000^draws`, where all results of one request are brought to the same
+    /// denominator [`Distribution::denominator`].
+    pub numerator: u128,
+    /// The decision.
+    pub decision: Decision<'p>,
+}
+
+/// All that can happen to a request, over all draws.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Distribution<'p> {
+    /// Sum of the numerators.
+    pub denominator: u128,
+    /// In order of the draws; equal decisions are not merged.
+    pub possible: Vec<Possible<'p>>,
+}

@@ -1,0 +1,25 @@
+//! Plan and request in, decision out. Pure: no clock, no dice of its own, no sockets, no allocation on the way.
+//!
+//! Read [`request`] (what is looked at), [`canonical`] (in which form), [`decide`](decide()) (the walk), [`decision`] (the answer).
+
+#![deny(clippy::disallowed_methods, reason = "pure: the driver does the I/O")]
+#![deny(
+    clippy::unwrap_used,
+    clippy::expect_used,
+    clippy::indexing_slicing,
+    clippy::string_slice,
+    clippy::panic,
+    clippy::unreachable,
+    reason = "a decision is total: it refuses, it never panics"
+)]
+
+pub mod budget;
+pub mod canonical;
+pub mod decide;
+pub mod decision;
+pub mod header;
+pub mod request;
+
+pub use decide::{decide, distribution, endpoints};
+pub use decision::{Action, Decision, Distribution, Forward, Possible, Refusal, Retry};
+pub use request::{Address, Entry, HeaderValue, Headers, Method, Moment, Peer, Request};

@@ -1,0 +1,21 @@
+//! The contract: what the compiler writes and the proxy trusts. Nobody else's code is in the trust path but BLAKE3.
+//!
+//! Read [`plan`] (the values), [`layout`] (the bytes; mirrors `spec/plan-format.md`), [`encode`](encode()), [`verify`](verify()) and
+//! [`view`] (reading in place), [`text`] (for human eyes).
+
+#![deny(clippy::disallowed_methods, reason = "pure: the driver does the I/O")]
+#![deny(
+    clippy::unwrap_used,
+    clippy::expect_used,
+    clippy::indexing_slicing,
+    clippy::string_slice,
+    clippy::panic,
+    clippy::unreachable,
+    reason = "plan bytes come from outside: refuse, never panic"
+)]
+
+pub mod plan;
+pub mod view;
+
+pub use plan::*;
+pub use view::PlanView;

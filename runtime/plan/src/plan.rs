@@ -1,0 +1,369 @@
+//! The plan as values: what the compiler fills in and `encode` writes down.
+//!
+//! Every reference is an index into another table of the same plan; `Vec`s that are said to be sorted are sorted by
+//! bytes and hold no value twice. `encode` asserts what `verify` will ask.
+
+/// No index: "there is none".
+pub const NONE: u32 = u32::MAX;
+
+/// A whole plan. Equal plans encode to equal bytes.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Plan {
+    /// The SPIFFE trust domain of the mesh.
+    pub trust_domain: String,
+    /// Identities that something in the plan knows, sorted by `identity`.
+    pub principals: Vec<Principal>,
+    /// Namespaces that an authorization names, sorted.
+    pub namespaces: Vec<String>,
+    /// Sorted by `name`.
+    pub services: Vec<Service>,
+    /// Sorted by `name`.
+    pub gateways: Vec<Gateway>,
+    /// Decision structures; one for each service port, gateway listener and call.
+    pub partitions: Vec<Partition>,
+    /// Diagram nodes of all partitions. INVARIANT: a node's children that are nodes have a smaller index.
+    pub nodes: Vec<Node>,
+    /// What a route decides, referred to by leaves of route roots.
+    pub outcomes: Vec<Outcome>,
+    /// What an authorization decides, referred to by leaves of authorization roots.
+    pub verdicts: Vec<Verdict>,
+    /// What a `calls` decides, referred to by leaves of call roots.
+    pub grants: Vec<Grant>,
+    /// Timeouts and retries, referred to by index.
+    pub settings: Vec<Settings>,
+    /// The `mesh default`: an index into `settings`, or [`NONE`].
+    pub default_settings: u32,
+}
+
+/// An identity.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Principal {
+    /// `spiffe://…`
+    pub identity: String,
+    /// Whether it is a gateway of this mesh.
+    pub gateway: bool,
+}
+
+/// A service.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Service {
+    /// `name.namespace`
+    pub name: String,
+    /// Who owns it; may be empty.
+    pub owner: String,
+    /// Index into `principals`.
+    pub principal: u32,
+    /// The service's own `timeout` and `retry`: index into `settings`, or [`NONE`].
+    pub settings: u32,
+    /// Sorted by `number`; may be empty.
+    pub ports: Vec<Port>,
+    /// Names of its subsets, sorted.
+    pub subsets: Vec<String>,
+    /// The services it may call, sorted by (service, port).
+    pub calls: Vec<Call>,
+    /// The names by which it may say whom it calls, sorted by `host`: `name`, `name.namespace`. A host stands here
+    /// once for each of the callee's ports that it has a call for.
+    pub hosts: Vec<CallHost>,
+}
+
+/// A port of a service.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Port {
+    /// What callers say.
+    pub number: u16,
+    /// Its name; empty where the service has one unnamed port.
+    pub name: String,
+    /// Index into `partitions`: `roots[0]` is the route (leaves are outcomes), `access` the authorization.
+    pub partition: u32,
+    /// All endpoints of the port, sorted.
+    pub endpoints: Vec<Endpoint>,
+    /// For each subset of the service, in its order: indices into `endpoints`, sorted.
+    pub subset_endpoints: Vec<Vec<u32>>,
+}
+
+/// Where an instance listens.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub struct Endpoint {
+    /// An IPv4 address is stored as v4-mapped IPv6 (`::ffff:a.b.c.d`).
+    pub ip: [u8; 16],
+    /// TCP port.
+    pub port: u16,
+}
+
+/// That a service may call another.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Call {
+    /// Index into `services`.
+    pub service: u32,
+    /// Index into that service's `ports`.
+    pub port: u32,
+    /// Index into `partitions`: `roots[0]`'s leaves are indices into `grants`, or [`REFUSED`].
+    pub partition: u32,
+}
+
+/// A name by which a service says whom it calls.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct CallHost {
+    /// Lower-case, without a port.
+    pub host: String,
+    /// Index into the service's `calls`.
+    pub call: u32,
+}
+
+/// A gateway.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Gateway {
+    /// `name.namespace`
+    pub name: String,
+    /// Who owns it; may be empty.
+    pub owner: String,
+    /// Index into `principals`.
+    pub principal: u32,
+    /// Sorted by `name`.
+    pub listeners: Vec<Listener>,
+}
+
+/// A listener of a gateway.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Listener {
+    /// Its name.
+    pub name: String,
+    /// TCP port.
+    pub number: u16,
+    /// Index into `partitions`: `access` is the authorization, `roots[i]` the route of `hosts[i]`.
+    pub partition: u32,
+    /// Host patterns with a table of their own. Sorted by (kind, name).
+    pub hosts: Vec<Host>,
+}
+
+/// A host pattern; its table is the partition's root of the same index.
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub struct Host {
+    /// What kind of pattern.
+    pub kind: HostKind,
+    /// The name after `*.` or `**.`; empty for `Any`.
+    pub name: String,
+}
+
+/// Kinds of host pattern, the most specific first.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub enum HostKind {
+    Exact = 0,
+    OneLabel = 1,
+    Labels = 2,
+    Any = 3,
+}
+
+/// The dimensions of one decision and how a value becomes a small number (an *atom*) in each.
+///
+/// A node's `dim` is 0 for the peer, 1 for the method, 2 for the path, and 3 + i for `headers[i]`.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Partition {
+    /// The peer: see [`Peers`].
+    pub peers: Peers,
+    /// The path: a deterministic automaton over segments. State 0 is the start. Never empty.
+    pub states: Vec<State>,
+    /// Number of path atoms. Atom 0 is "no pattern fits"; the path `*` is atom `star`.
+    pub path_atoms: u32,
+    /// The atom of the path `*`.
+    pub star: u32,
+    /// The headers that something tests.
+    pub headers: Vec<Header>,
+    /// Authorization: a leaf of [`Plan::verdicts`] or a node; [`NONE`] where the partition has none.
+    pub access: Target,
+    /// Routes or calls; see who refers to the partition.
+    pub roots: Vec<Target>,
+}
+
+/// Number of method atoms: GET HEAD POST PUT PATCH DELETE OPTIONS in this order, then "other".
+pub const METHOD_ATOMS: u32 = 8;
+
+/// How a peer becomes an atom: by principal, else (own, not a gateway) by namespace, else by kind.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Peers {
+    /// Number of atoms.
+    pub atoms: u32,
+    /// (index into [`Plan::principals`], atom), sorted.
+    pub principals: Vec<(u32, u32)>,
+    /// (index into [`Plan::namespaces`], atom), sorted. Only for own identities that are not gateways.
+    pub namespaces: Vec<(u32, u32)>,
+    /// Any other own identity that is not a gateway.
+    pub own: u32,
+    /// Any other gateway.
+    pub gateway: u32,
+    /// Any other foreign identity.
+    pub foreign: u32,
+    /// A peer without identity.
+    pub none: u32,
+}
+
+/// A state of the path automaton.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct State {
+    /// The atom of a path that ends here.
+    pub atom: u32,
+    /// Next state by literal segment (may be the empty segment), sorted by segment.
+    pub edges: Vec<(String, u32)>,
+    /// Next state for any other segment that is not empty, or [`NONE`]: then the path's atom is 0.
+    pub other: u32,
+    /// Next state for the empty segment where no edge has it, or [`NONE`].
+    pub empty: u32,
+}
+
+/// How a header's value becomes an atom.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Header {
+    /// Lower-case.
+    pub name: String,
+    /// Number of atoms.
+    pub atoms: u32,
+    /// Of no line.
+    pub absent: u32,
+    /// Of more than one value.
+    pub many: u32,
+    /// Of a single value that fits nothing below.
+    pub other: u32,
+    /// Of exactly this value; sorted.
+    pub exact: Vec<(Vec<u8>, u32)>,
+    /// Of a value with this prefix and none longer; sorted.
+    pub prefixes: Vec<(Vec<u8>, u32)>,
+}
+
+/// Where a step of a decision leads.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub enum Target {
+    /// Index into [`Plan::nodes`].
+    Node(u32),
+    /// An index into the table that this decision is about, or [`REFUSED`].
+    Leaf(u32),
+}
+
+impl Default for Target {
+    fn default() -> Target {
+        Target::Leaf(REFUSED)
+    }
+}
+
+/// The leaf that says: nothing here (no route, denied by default, not a declared call).
+pub const REFUSED: u32 = 0x7fff_ffff;
+
+/// A node of a decision diagram.
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct Node {
+    /// Which dimension decides.
+    pub dim: u32,
+    /// One for each atom of the dimension.
+    pub children: Vec<Target>,
+}
+
+/// What a route decides.
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub struct Outcome {
+    /// `route TARGET rule NAME` (or `otherwise`, or `default`), for logs.
+    pub rule: String,
+    /// The rule's own settings: index into [`Plan::settings`], or [`NONE`].
+    pub settings: u32,
+    /// What to do.
+    pub action: Action,
+}
+
+/// What to do.
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub enum Action {
+    /// Forward to one of these; the weights sum to 10,000.
+    Forward(Vec<Backend>),
+    /// Answer with a redirect; the request's query is appended to `location`.
+    Redirect {
+        /// 301, 302, 303, 307 or 308.
+        status: u16,
+        /// Absolute path or URL.
+        location: String,
+    },
+    /// Answer at once.
+    Respond {
+        /// 200–599.
+        status: u16,
+        /// `text/plain; charset=utf-8`; may be empty.
+        body: String,
+    },
+}
+
+/// One destination of a split.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub struct Backend {
+    /// Index into [`Plan::services`].
+    pub service: u32,
+    /// Index into that service's `ports`.
+    pub port: u32,
+    /// Endpoints of this subset (index into the service's `subsets`), or [`NONE`]: all of them.
+    pub subset: u32,
+    /// Whether that service's own route decides further. Then `subset` is [`NONE`].
+    pub enter: bool,
+    /// Basis points.
+    pub weight: u32,
+}
+
+/// What an authorization decides.
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub struct Verdict {
+    /// Allow or deny.
+    pub allow: bool,
+    /// `authorize TARGET` and the line's canonical text, for logs.
+    pub rule: String,
+}
+
+/// That a call is declared.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub struct Grant {
+    /// Settings of the most specific `calls … to`: index, or [`NONE`].
+    pub op_settings: u32,
+    /// Settings of the plain `calls`: index, or [`NONE`].
+    pub settings: u32,
+}
+
+/// A block's `timeout` and `retry`.
+#[derive(Clone, Debug, Default, PartialEq, Eq, PartialOrd, Ord)]
+pub struct Settings {
+    /// `None`: not written here. `Some(None)`: `timeout none`. `Some(Some(ms))`: milliseconds.
+    pub timeout: Option<Option<u32>>,
+    /// `None`: not written here. `Some(None)`: `retry none`.
+    pub retry: Option<Option<Retry>>,
+}
+
+/// `retry COUNT on …`
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub struct Retry {
+    /// 1–10.
+    pub count: u32,
+    /// No connection was made.
+    pub on_connect_failure: bool,
+    /// The connection broke before a response head.
+    pub on_reset: bool,
+    /// The per-try timeout passed.
+    pub on_timeout: bool,
+    /// Statuses 400–599, sorted; `5xx` and `gateway-error` are written out.
+    pub on_status: Vec<u16>,
+    /// Bit i is method atom i: `GET`, `HEAD` and `OPTIONS` and those that `methods` adds.
+    pub methods: u8,
+    /// Milliseconds, or 0: none.
+    pub per_try_timeout: u32,
+    /// Milliseconds; 0 and 0: none.
+    pub backoff_base: u32,
+    /// Milliseconds.
+    pub backoff_cap: u32,
+    /// Body bytes kept to be sent again.
+    pub buffer: u32,
+    /// The budget, if one is declared.
+    pub budget: Option<Budget>,
+}
+
+/// `budget P min R/s over D`
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub struct Budget {
+    /// Basis points of a retry earned by each first try.
+    pub share: u32,
+    /// Retries earned a second.
+    pub min_per_second: u32,
+    /// Time constant of the balance's decay in milliseconds.
+    pub over: u32,
+}

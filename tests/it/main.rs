@@ -1,0 +1,1 @@
+//! Everything that must hold, in one binary: it links once and filters by name.
