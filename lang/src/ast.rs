@@ -486,3 +486,87 @@ pub enum ExpectedOutcome {
     Redirect { location: String, status: u16 },
     Backends(Vec<Backend>),
 }
+
+// Canonical spelling, for logs and messages: what `mesh fmt` would print on one line.
+
+impl std::fmt::Display for ServiceRef {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str(&self.name)?;
+        match &self.namespace {
+            Some(namespace) => write!(f, ".{namespace}"),
+            None => Ok(()),
+        }
+    }
+}
+
+impl std::fmt::Display for Backend {
+    /// Without the weight: `reviews:v2 port http`.
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        write!(f, "{}", self.service)?;
+        if let Some(subset) = &self.subset {
+            write!(f, ":{}", subset.value)?;
+        }
+        match &self.port {
+            Some(port) => write!(f, " port {}", port.value),
+            None => Ok(()),
+        }
+    }
+}
+
+impl std::fmt::Display for Op {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        for (index, method) in self.methods.iter().enumerate() {
+            write!(f, "{}{}", if index == 0 { "" } else { "|" }, method.value.as_str())?;
+        }
+        match &self.path {
+            Some(path) if self.methods.is_empty() => write!(f, "{}", path.value),
+            Some(path) => write!(f, " {}", path.value),
+            None => Ok(()),
+        }
+    }
+}
+
+impl std::fmt::Display for Principal {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        match &self.kind {
+            PrincipalKind::Service(service) => write!(f, "{service}"),
+            PrincipalKind::Gateway(gateway) => write!(f, "gateway {gateway}"),
+            PrincipalKind::Namespace(namespace) => write!(f, "namespace {namespace}"),
+            PrincipalKind::Identity(identity) => write!(f, "identity \"{identity}\""),
+            PrincipalKind::Authenticated => f.write_str("authenticated"),
+            PrincipalKind::Unauthenticated => f.write_str("unauthenticated"),
+            PrincipalKind::Anyone => f.write_str("anyone"),
+        }
+    }
+}
+
+impl std::fmt::Display for From {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        write!(f, "from {}", listed(&self.principals))?;
+        if self.except.is_empty() { Ok(()) } else { write!(f, " except {}", listed(&self.except)) }
+    }
+}
+
+impl std::fmt::Display for AuthorizeLine {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str(match self.effect {
+            Effect::Allow => "allow",
+            Effect::Deny => "deny",
+        })?;
+        if let Some(from) = &self.from {
+            write!(f, " {from}")?;
+        }
+        if self.port.is_some() || !self.ops.is_empty() {
+            f.write_str(" to")?;
+        }
+        if let Some(port) = &self.port {
+            write!(f, " port {}", port.value)?;
+        }
+        if self.ops.is_empty() { Ok(()) } else { write!(f, " {}", listed(&self.ops)) }
+    }
+}
+
+/// `a, b, c`
+fn listed<T: std::fmt::Display>(items: &[T]) -> String {
+    items.iter().map(T::to_string).collect::<Vec<_>>().join(", ")
+}

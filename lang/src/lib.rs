@@ -1,15 +1,24 @@
 //! Text becomes a tree with meaning-shaped handles. Pure and total: any bytes give a tree and diagnostics, never a panic.
 //!
 //! Read [`source`] and [`span`], then the pipeline in its order: [`token`], [`lexer`], [`tree`], [`parser`], [`ast`];
-//! beside it [`format`](format()) and [`diagnostic`].
+//! beside it [`signature`], which says what may stand where, [`format`](format()) and [`diagnostic`].
 
 #![deny(clippy::disallowed_methods, reason = "pure: the driver does the I/O")]
 
 pub mod source;
 pub mod span;
+pub mod token;
+pub mod lexer;
+pub mod signature;
+pub mod tree;
+pub mod parser;
 pub mod ast;
+pub mod format;
 pub mod diagnostic;
 
 pub use diagnostic::{Code, Diagnostic, Diagnostics, Severity};
+pub use format::format;
+pub use lexer::lex;
+pub use parser::{Parse, parse};
 pub use source::{FileId, Source, SourceSet};
 pub use span::{Name, Span, Spanned};

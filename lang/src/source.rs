@@ -68,8 +68,17 @@ impl SourceSet {
 
     /// Line and column of a span's start, both from 1; the column counts `char`s.
     pub fn position(&self, span: crate::span::Span) -> (usize, usize) {
-        let text = self.get(span.file).map(|source| source.text.as_str()).unwrap_or_default();
-        let before = text.get(..span.start as usize).unwrap_or(text);
+        self.place(span.file, span.start)
+    }
+
+    /// Line and column one past a span's last character, counted like [`SourceSet::position`].
+    pub fn end_position(&self, span: crate::span::Span) -> (usize, usize) {
+        self.place(span.file, span.end)
+    }
+
+    fn place(&self, file: FileId, offset: u32) -> (usize, usize) {
+        let text = self.get(file).map(|source| source.text.as_str()).unwrap_or_default();
+        let before = text.get(..offset as usize).unwrap_or(text);
         let line = before.matches('\n').count() + 1;
         let column = before.rsplit('\n').next().unwrap_or_default().chars().count() + 1;
         (line, column)

@@ -6,7 +6,23 @@
 
 pub mod case;
 
-use mesh_lang::{Diagnostic, SourceSet};
+mod bits;
+mod check;
+mod diagram;
+mod example;
+mod lower;
+mod model;
+mod partition;
+mod rank;
+mod resolve;
+mod space;
+#[cfg(test)]
+mod testing;
+mod witness;
+
+use mesh_lang::{Code, Diagnostic, Diagnostics, SourceSet, ast};
+use model::{Endpoint, GatewayId, Model, ServiceId};
+use partition::{OverBudget, Owner, Partition};
 use std::collections::BTreeMap;
 use std::net::SocketAddr;
 
@@ -42,8 +58,108 @@ pub struct StandIn {
 /// Addresses for [`Compilation::needs`]. What is not listed stays without endpoints.
 pub type StandIns = BTreeMap<StandIn, SocketAddr>;
 
-/// Compiles a project.
+/// Compiles a project: parse, resolve, decide, check, lower.
+///
+/// Analysis begins where every name means something: a rule that could not be read would otherwise show up again as a
+/// hole in its route.
 pub fn compile(sources: &SourceSet, stand_ins: &StandIns) -> Compilation {
-    let _ = (sources, stand_ins);
-    Compilation::default()
+    let (files, mut diagnostics) = parse(sources);
+    let modules: Vec<resolve::Module<'_>> = modules(sources, &files);
+    let (mut model, tests, found) = resolve::resolve(&modules);
+    diagnostics.extend(found);
+    if diagnostics.has_errors() {
+        return Compilation { diagnostics: diagnostics.sorted(), ..Compilation::default() };
+    }
+    let needs = needs(&model);
+    stand_in(&mut model, stand_ins);
+    let (mut partitions, found) = partitions(&model);
+    diagnostics.extend(found);
+    diagnostics.extend(check::check(&model, &mut partitions));
+    let (calls, examples) = (example::calls(&model), example::requests(&model));
+    let plan = if diagnostics.has_errors() { None } else { lower(&model, partitions, &mut diagnostics) };
+    let tests = if plan.is_some() { tests } else { vec![] };
+    Compilation { plan, diagnostics: diagnostics.sorted(), tests, needs, calls, examples }
+}
+
+fn parse(sources: &SourceSet) -> (Vec<ast::File>, Diagnostics) {
+    let mut diagnostics = Diagnostics::new();
+    let files = sources.iter().map(|(id, source)| {
+        let parsed = mesh_lang::parse(id, &source.text);
+        diagnostics.extend(parsed.diagnostics);
+        parsed.file
+    });
+    (files.collect(), diagnostics)
+}
+
+fn modules<'a>(sources: &'a SourceSet, files: &'a [ast::File]) -> Vec<resolve::Module<'a>> {
+    let both = sources.iter().zip(files);
+    both.map(|((_, source), file)| resolve::Module { directory: &source.module, file }).collect()
+}
+
+/// One partition for each service port, then each listener, then each call.
+fn partitions(model: &Model) -> (Vec<Partition>, Diagnostics) {
+    let mut partitions = Vec::new();
+    let mut diagnostics = Diagnostics::new();
+    let mut keep = |owner: Owner, built: Result<Partition, OverBudget>| match built {
+        Ok(partition) => partitions.push(partition),
+        Err(why) => diagnostics.push(check::over_budget(model, owner, &why)),
+    };
+    for id in model.ports() {
+        keep(Owner::Port(id), partition::of_port(model, id));
+    }
+    for (gateway, id) in model.gateways.iter().zip(0..).map(|(gateway, id)| (gateway, GatewayId(id))) {
+        for listener in 0..gateway.listeners.len() as u32 {
+            keep(Owner::Listener(id, listener), partition::of_listener(model, id, listener));
+        }
+    }
+    for (service, id) in model.services.iter().zip(0..).map(|(service, id)| (service, ServiceId(id))) {
+        for (call, number) in service.calls.iter().zip(0..) {
+            keep(Owner::Call(id, number), partition::of_call(call, id, number));
+        }
+    }
+    (partitions, diagnostics)
+}
+
+fn lower(
+    model: &Model,
+    partitions: Vec<Partition>,
+    diagnostics: &mut Diagnostics,
+) -> Option<mesh_plan::Plan> {
+    let plan = lower::lower(model, partitions).ok();
+    if plan.is_none() {
+        diagnostics
+            .push(Diagnostic::new(Code::AnalysisBudget, "the plan is too large to be decided exactly"));
+    }
+    plan
+}
+
+/// Where stand-ins are needed: ports without endpoints.
+fn needs(model: &Model) -> Vec<StandIn> {
+    let mut needs = Vec::new();
+    for service in &model.services {
+        for port in service.ports.iter().filter(|port| port.endpoints.is_empty()) {
+            let at = |subset| StandIn { service: service.full_name(), port: port.number, subset };
+            match service.subsets.as_slice() {
+                [] => needs.push(at(None)),
+                subsets => needs.extend(subsets.iter().map(|subset| at(Some(subset.name.clone())))),
+            }
+        }
+    }
+    needs
+}
+
+/// Gives ports without endpoints the addresses of their stand-ins.
+fn stand_in(model: &mut Model, stand_ins: &StandIns) {
+    for (place, address) in stand_ins {
+        let Some(service) = model.services.iter_mut().find(|service| service.full_name() == place.service)
+        else {
+            continue;
+        };
+        let subset = |name: &String| service.subsets.iter().position(|subset| subset.name == *name);
+        let subsets = place.subset.as_ref().and_then(subset).map(|index| index as u32).into_iter().collect();
+        if let Some(port) = service.ports.iter_mut().find(|port| port.number == place.port) {
+            port.endpoints.push(Endpoint::of_address(*address, subsets));
+            port.endpoints.sort();
+        }
+    }
 }

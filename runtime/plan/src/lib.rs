@@ -1,7 +1,7 @@
 //! The contract: what the compiler writes and the proxy trusts. Nobody else's code is in the trust path but BLAKE3.
 //!
 //! Read [`plan`] (the values), [`layout`] (the bytes; mirrors `spec/plan-format.md`), [`encode`](encode()), [`verify`](verify()) and
-//! [`view`] (reading in place), [`text`] (for human eyes).
+//! [`view`] (reading in place), [`text`](text()) (for human eyes).
 
 #![deny(clippy::disallowed_methods, reason = "pure: the driver does the I/O")]
 #![deny(
@@ -14,8 +14,19 @@
     reason = "plan bytes come from outside: refuse, never panic"
 )]
 
+pub mod decode;
+pub mod encode;
+pub mod layout;
 pub mod plan;
+pub mod text;
+pub mod verify;
 pub mod view;
 
+pub use encode::{LimitExceeded, encode};
 pub use plan::*;
+pub use text::text;
+pub use verify::{PlanError, verify};
 pub use view::PlanView;
+
+#[cfg(test)]
+mod samples;

@@ -1,5 +1,242 @@
-//! A verified plan, read in place.
+//! A verified plan, read in place: accessors over the bytes that are total, whatever index they are given.
 
-/// A verified plan.
-#[derive(Clone, Debug)]
-pub struct PlanView {}
+mod diagrams;
+mod outcomes;
+mod rows;
+mod workloads;
+
+pub use diagrams::{
+    Child, Edge, ExactValue, Header, Node, Partition, PeerNamespace, PeerPrincipal, Prefix, State,
+};
+pub use outcomes::{Action, Outcome, Retry, Settings, Verdict, Written};
+pub use rows::{Record, Row, Rows};
+pub use workloads::{Call, CallHost, Gateway, HostPattern, Listener, Namespace, Port, Principal, Service};
+
+use crate::layout::{DIGEST, HEADER_BYTES, Section, mesh};
+use crate::plan::{Grant, NONE};
+use std::sync::Arc;
+
+/// A verified plan. [`verify`](crate::verify()) makes it and nothing else does. Cheap to clone.
+#[derive(Clone)]
+pub struct PlanView {
+    bytes: Arc<[u8]>,
+    spans: Spans,
+}
+
+/// Where each section stands, in the order of [`Section::ALL`].
+pub(crate) type Spans = [Span; Section::ALL.len()];
+
+/// Where a section stands.
+#[derive(Clone, Copy, Debug, Default)]
+pub(crate) struct Span {
+    /// Offset in bytes, a multiple of four.
+    pub(crate) start: u32,
+    /// Length in bytes.
+    pub(crate) length: u32,
+    /// Number of records, or of strings.
+    pub(crate) count: u32,
+}
+
+impl PlanView {
+    pub(crate) fn new(bytes: Arc<[u8]>, spans: Spans) -> PlanView {
+        PlanView { bytes, spans }
+    }
+
+    /// The bytes it was verified from.
+    pub fn bytes(&self) -> &[u8] {
+        &self.bytes
+    }
+
+    /// The digest that names this plan: equal digests, equal plans.
+    pub fn digest(&self) -> [u8; 32] {
+        let digest = self.bytes.get(DIGEST..HEADER_BYTES).and_then(|digest| digest.try_into().ok());
+        digest.unwrap_or_default()
+    }
+
+    /// The digest in 64 lower-case hexadecimal digits.
+    pub fn digest_hex(&self) -> String {
+        self.digest().iter().map(|byte| format!("{byte:02x}")).collect()
+    }
+
+    /// Length of a section in bytes.
+    pub fn section_bytes(&self, section: Section) -> usize {
+        self.span(section).length as usize
+    }
+
+    /// Number of records of a section, or of its strings.
+    pub fn section_len(&self, section: Section) -> u32 {
+        self.span(section).count
+    }
+
+    /// The SPIFFE trust domain of the mesh.
+    pub fn trust_domain(&self) -> &str {
+        self.mesh().map_or("", |mesh| mesh.text(mesh::TRUST_DOMAIN))
+    }
+
+    /// The `mesh default`.
+    pub fn default_settings(&self) -> Option<Settings<'_>> {
+        self.settings(self.mesh()?.word(mesh::DEFAULT_SETTINGS))
+    }
+
+    pub(crate) fn default_settings_index(&self) -> u32 {
+        self.mesh().map_or(NONE, |mesh| mesh.word(mesh::DEFAULT_SETTINGS))
+    }
+
+    /// All known identities, sorted.
+    pub fn principals(&self) -> Rows<'_, Principal<'_>> {
+        Rows::all(self)
+    }
+
+    /// Index of the principal with exactly this identity.
+    pub fn principal_by_identity(&self, identity: &str) -> Option<u32> {
+        let found = self.principals().find(|principal| principal.identity_bytes().cmp(identity.as_bytes()));
+        found.map(|(index, _)| index)
+    }
+
+    /// Namespaces that an authorization names, sorted.
+    pub fn namespaces(&self) -> Rows<'_, Namespace<'_>> {
+        Rows::all(self)
+    }
+
+    /// Index of a namespace that an authorization names.
+    pub fn namespace_by_name(&self, name: &str) -> Option<u32> {
+        let found = self.namespaces().find(|namespace| namespace.name().cmp(name));
+        found.map(|(index, _)| index)
+    }
+
+    /// All services, sorted by name.
+    pub fn services(&self) -> Rows<'_, Service<'_>> {
+        Rows::all(self)
+    }
+
+    /// A service by index.
+    pub fn service(&self, index: u32) -> Option<Service<'_>> {
+        self.services().get(index)
+    }
+
+    /// A service by its full name, `name.namespace`.
+    pub fn service_by_name(&self, name: &str) -> Option<Service<'_>> {
+        self.services().find(|service| service.name().cmp(name)).map(|(_, service)| service)
+    }
+
+    /// All gateways, sorted by name.
+    pub fn gateways(&self) -> Rows<'_, Gateway<'_>> {
+        Rows::all(self)
+    }
+
+    /// A gateway by index.
+    pub fn gateway(&self, index: u32) -> Option<Gateway<'_>> {
+        self.gateways().get(index)
+    }
+
+    /// A gateway by its full name, `name.namespace`.
+    pub fn gateway_by_name(&self, name: &str) -> Option<Gateway<'_>> {
+        self.gateways().find(|gateway| gateway.name().cmp(name)).map(|(_, gateway)| gateway)
+    }
+
+    /// All partitions.
+    pub fn partitions(&self) -> Rows<'_, Partition<'_>> {
+        Rows::all(self)
+    }
+
+    /// A partition by index.
+    pub fn partition(&self, index: u32) -> Option<Partition<'_>> {
+        self.partitions().get(index)
+    }
+
+    /// All nodes of all partitions.
+    pub fn nodes(&self) -> Rows<'_, Node<'_>> {
+        Rows::all(self)
+    }
+
+    /// A node by index.
+    pub fn node(&self, index: u32) -> Option<Node<'_>> {
+        self.nodes().get(index)
+    }
+
+    /// All outcomes of routes.
+    pub fn outcomes(&self) -> Rows<'_, Outcome<'_>> {
+        Rows::all(self)
+    }
+
+    /// An outcome by index.
+    pub fn outcome(&self, index: u32) -> Option<Outcome<'_>> {
+        self.outcomes().get(index)
+    }
+
+    /// All verdicts of authorizations.
+    pub fn verdicts(&self) -> Rows<'_, Verdict<'_>> {
+        Rows::all(self)
+    }
+
+    /// A verdict by index.
+    pub fn verdict(&self, index: u32) -> Option<Verdict<'_>> {
+        self.verdicts().get(index)
+    }
+
+    /// All grants of calls.
+    pub fn grants(&self) -> Rows<'_, Grant> {
+        Rows::all(self)
+    }
+
+    /// A grant by index.
+    pub fn grant(&self, index: u32) -> Option<Grant> {
+        self.grants().get(index)
+    }
+
+    /// All settings that something refers to.
+    pub fn all_settings(&self) -> Rows<'_, Settings<'_>> {
+        Rows::all(self)
+    }
+
+    /// Settings by index; of [`NONE`] there are none.
+    pub fn settings(&self, index: u32) -> Option<Settings<'_>> {
+        self.all_settings().get(index)
+    }
+
+    fn mesh(&self) -> Option<Record<'_>> {
+        Record::at(self, Section::Mesh, 0)
+    }
+
+    pub(crate) fn span(&self, section: Section) -> Span {
+        self.spans.get(section.index()).copied().unwrap_or_default()
+    }
+
+    /// A word of the file, counted from its beginning.
+    pub(crate) fn word(&self, at: u32) -> Option<u32> {
+        let (words, _) = self.bytes.as_chunks::<4>();
+        words.get(at as usize).map(|word| u32::from_le_bytes(*word))
+    }
+
+    /// A byte string of a heap: the count, where each string ends, and the strings.
+    pub(crate) fn heap(&self, section: Section, id: u32) -> Option<&[u8]> {
+        let span = self.span(section);
+        if id >= span.count {
+            return None;
+        }
+        let first_end = span.start / 4 + 1;
+        let start = if id == 0 { 0 } else { self.word(first_end + id - 1)? };
+        let end = self.word(first_end + id)?;
+        let strings = (span.start as usize) + 4 + 4 * (span.count as usize);
+        self.bytes.get(strings + start as usize..strings + end as usize)
+    }
+
+    /// A slice of a table of bytes or half words.
+    pub(crate) fn slice(&self, section: Section, start: u32, count: u32) -> Option<&[u8]> {
+        let table = self.span(section).start as usize;
+        let size = section.record_bytes();
+        self.bytes.get(table + start as usize * size..table + (start as usize + count as usize) * size)
+    }
+}
+
+impl std::fmt::Debug for PlanView {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        write!(f, "PlanView({})", self.digest_hex())
+    }
+}
+
+impl PartialEq for PlanView {
+    fn eq(&self, other: &PlanView) -> bool {
+        self.bytes == other.bytes
+    }
+}

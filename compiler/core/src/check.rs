@@ -1,0 +1,68 @@
+//! Every check, in the order in which a reader would ask. One mistake, one file.
+
+mod ambiguous_rules;
+mod dead_grant;
+mod incomplete_route;
+mod listener_conflict;
+mod no_authorize;
+mod over_budget;
+mod overrides;
+mod route_cycle;
+mod shared_identity;
+mod unreachable_rule;
+
+use crate::diagram::TooManyNodes;
+use crate::model::{Model, PortId, Table};
+use crate::partition::{OverBudget, Owner, Partition};
+use mesh_lang::{Diagnostic, Diagnostics};
+
+pub(crate) use over_budget::over_budget;
+
+/// What is wrong with a mesh whose names all mean something.
+pub(crate) fn check(model: &Model, partitions: &mut [Partition]) -> Diagnostics {
+    let mut diagnostics = Diagnostics::new();
+    let mut say =
+        |found: Vec<Diagnostic>| found.into_iter().for_each(|diagnostic| diagnostics.push(diagnostic));
+    say(listener_conflict::check(model));
+    say(shared_identity::check(model));
+    say(no_authorize::check(model));
+    say(route_cycle::check(model));
+    for partition in partitions {
+        match of_partition(model, partition) {
+            Ok(found) => say(found),
+            Err(TooManyNodes) => say(vec![over_budget(model, partition.owner, &OverBudget::Nodes)]),
+        }
+    }
+    diagnostics
+}
+
+fn of_partition(model: &Model, partition: &mut Partition) -> Result<Vec<Diagnostic>, TooManyNodes> {
+    let mut found = overrides::check(model, partition);
+    found.extend(ambiguous_rules::check(model, partition)?);
+    found.extend(unreachable_rule::check(model, partition));
+    found.extend(incomplete_route::check(model, partition)?);
+    found.extend(dead_grant::check(model, partition)?);
+    Ok(found)
+}
+
+/// The tables of rules that a partition judges, in its order; a call has none.
+fn tables<'m>(model: &'m Model, owner: Owner) -> Vec<&'m Table> {
+    match owner {
+        Owner::Port(id) => model.port(id).route.iter().collect(),
+        Owner::Listener(gateway, listener) => {
+            let tables = &model[gateway].listeners[listener as usize].tables;
+            tables.iter().map(|host| &host.table).collect()
+        }
+        Owner::Call(..) => vec![],
+    }
+}
+
+/// The service ports that a port's route enters.
+fn entered(table: &Table) -> impl Iterator<Item = PortId> + '_ {
+    table.rules.iter().flat_map(|rule| match &rule.action {
+        crate::model::Action::Forward(backends) => {
+            backends.iter().filter(|backend| backend.enter).map(|backend| backend.to).collect()
+        }
+        _ => vec![],
+    })
+}

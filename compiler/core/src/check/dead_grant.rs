@@ -1,0 +1,60 @@
+//! `MESH4012`: an `allow` that `deny` lines cover entirely.
+
+use crate::diagram::{NO, TooManyNodes};
+use crate::model::{AccessLine, Model};
+use crate::partition::{Owner, Partition};
+use mesh_lang::ast::Effect;
+use mesh_lang::{Code, Diagnostic};
+
+/// Allow lines that let nobody in.
+pub(super) fn check(model: &Model, partition: &mut Partition) -> Result<Vec<Diagnostic>, TooManyNodes> {
+    let lines: &[AccessLine] = match partition.owner {
+        Owner::Port(id) => &model.port(id).access,
+        Owner::Listener(gateway, listener) => &model[gateway].listeners[listener as usize].access,
+        Owner::Call(..) => return Ok(vec![]),
+    };
+    let denies = || lines.iter().enumerate().filter(|(_, line)| line.effect == Effect::Deny);
+    if denies().next().is_none() {
+        return Ok(vec![]);
+    }
+    let mut denied = NO;
+    for (index, _) in denies() {
+        denied = partition.diagram.or(partition.access_sets[index], denied)?;
+    }
+    let mut found = Vec::new();
+    for (index, line) in lines.iter().enumerate().filter(|(_, line)| line.effect == Effect::Allow) {
+        let granted = partition.diagram.minus(partition.access_sets[index], denied)?;
+        if partition.diagram.any_of(granted).is_none() {
+            let mut problem = Diagnostic::new(Code::DeadGrant, "this `allow` lets nobody in")
+                .at(line.span, "every request of it is denied");
+            for (deny, refusal) in denies() {
+                let both =
+                    partition.diagram.and(partition.access_sets[index], partition.access_sets[deny])?;
+                if partition.diagram.any_of(both).is_some() {
+                    problem = problem.at(refusal.span, "denied here");
+                }
+            }
+            found.push(problem.help(
+                "Delete the `allow`, or narrow the `deny` with `except`: no `allow` wins over a `deny`.",
+            ));
+        }
+    }
+    Ok(found)
+}
+
+#[cfg(test)]
+mod tests {
+    use crate::testing::says;
+
+    #[test]
+    fn an_allow_that_is_denied_entirely_lets_nobody_in() {
+        let text = "service web { port 80 http }\nauthorize web {\nallow from anyone to GET /a\nallow from anyone to /b\ndeny to /a\n}\n";
+        says(text, &["3 MESH4012 this `allow` lets nobody in"]);
+    }
+
+    #[test]
+    fn an_allow_that_keeps_somebody_is_fine() {
+        let text = "service web { port 80 http }\nservice a { calls web }\nauthorize web {\nallow from anyone\ndeny from anyone except a\n}\n";
+        says(text, &[]);
+    }
+}

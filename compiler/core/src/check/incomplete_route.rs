@@ -1,0 +1,110 @@
+//! `MESH3007`: a request that a route takes and no rule answers.
+
+use super::tables;
+use crate::diagram::{NO, TooManyNodes, YES};
+use crate::model::Model;
+use crate::partition::{Owner, Partition, covers};
+use crate::space::{PATH, Product};
+use crate::witness::Witness;
+use mesh_lang::ast::HostPattern;
+use mesh_lang::{Code, Diagnostic};
+use mesh_plan::REFUSED;
+
+/// Tables that a request falls through, and listener hosts without any table.
+pub(super) fn check(model: &Model, partition: &mut Partition) -> Result<Vec<Diagnostic>, TooManyNodes> {
+    let mut found = hosts_without_route(model, partition.owner);
+    for (index, table) in tables(model, partition.owner).into_iter().enumerate() {
+        let root = partition.tables[index].root;
+        let unanswered = partition.diagram.map(root, &|leaf| if leaf == REFUSED { YES } else { NO })?;
+        let star = star_alone(partition);
+        let star = partition.diagram.product(&star)?;
+        let unanswered = partition.diagram.minus(unanswered, star)?;
+        if let (Some(point), Some(span)) = (partition.diagram.any_of(unanswered), table.spans.first()) {
+            let witness = Witness::of_point(model, partition.diagram.space(), &point);
+            found.push(
+                Diagnostic::new(
+                    Code::IncompleteRoute,
+                    "this route does not say what becomes of every request",
+                )
+                .at(*span, "no rule, and no `otherwise`")
+                .note(format!("request without an answer:  {witness}"))
+                .help("Add `otherwise 404`, or a rule without `match`."),
+            );
+        }
+    }
+    Ok(found)
+}
+
+/// `OPTIONS *` asks about the server, not about a path: where nothing answers it, 404 does (`spec/semantics.md` 3.8).
+fn star_alone(partition: &Partition) -> Product {
+    let space = partition.diagram.space();
+    let star = space.paths.star();
+    Product { sets: vec![(PATH, crate::bits::Bits::such_that(space.arity(PATH), |atom| atom == star))] }
+}
+
+fn hosts_without_route(model: &Model, owner: Owner) -> Vec<Diagnostic> {
+    let Owner::Listener(gateway, listener) = owner else { return vec![] };
+    let gateway = &model[gateway];
+    let listener = &gateway.listeners[listener as usize];
+    let is_routed = |host: &HostPattern| listener.tables.iter().any(|table| covers(&table.host, host));
+    let lost = listener.hosts.iter().filter(|(host, _)| !is_routed(host));
+    lost.map(|(host, span)| {
+        Diagnostic::new(
+            Code::IncompleteRoute,
+            format!("listener `{}` accepts host `{host}` and no route takes it", listener.name),
+        )
+        .at(*span, "requests for it would all be answered 404")
+        .help(format!(
+            "Write `route {} host \"{host}\" {{ … }}`, or accept fewer hosts.",
+            gateway.workload.name
+        ))
+    })
+    .collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use crate::testing::{route, says, shows};
+
+    #[test]
+    fn a_route_that_leaves_requests_unanswered_is_incomplete() {
+        let text = route("rule a { match /x/**\nto s:v1 }");
+        says(&text, &["3 MESH3007 this route does not say what becomes of every request"]);
+        shows(&text, "request without an answer:  GET /1");
+    }
+
+    #[test]
+    fn rules_that_cover_everything_together_need_no_otherwise() {
+        says(
+            &route(
+                "rule a { match when header \"h\" present\nto s:v1 }\nrule b { match when header \"h\" absent\nto s:v2 }",
+            ),
+            &[],
+        );
+        says(&route("rule a { match /**\nto s:v1 }"), &[]);
+    }
+
+    #[test]
+    fn every_host_of_a_listener_has_a_route() {
+        let text = r#"gateway g { listener web port 80 http {
+host "a.test", "**.b.test" } }
+authorize g { allow from anyone }
+service s { port 80 http }
+authorize s { allow from gateway g }
+route g host "a.test" { to s }
+route g host "x.b.test" { to s }"#;
+        says(text, &["2 MESH3007 listener `web` accepts host `**.b.test` and no route takes it"]);
+    }
+
+    #[test]
+    fn an_unmatched_request_falls_to_the_next_wider_host() {
+        let text = r#"gateway g { listener web port 80 http { host "*" } }
+authorize g { allow from anyone }
+service s { port 80 http }
+authorize s { allow from gateway g }
+route g host "a.test" { rule x { match /x
+to s } }
+route g host "*" { otherwise 404 }"#;
+        says(text, &[]);
+    }
+}

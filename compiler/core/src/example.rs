@@ -1,0 +1,91 @@
+//! Requests to try: what `mesh up` shows a newcomer, and what its stand-ins do.
+
+use crate::case::{ExampleCall, ExampleRequest};
+use crate::model::{Action, Listener, Model, Rule, ValueSet};
+use crate::witness::Witness;
+use mesh_lang::ast::HostPattern;
+
+/// An example of every call that a service declares.
+pub(crate) fn calls(model: &Model) -> Vec<ExampleCall> {
+    let mut examples = Vec::new();
+    for service in &model.services {
+        for call in &service.calls {
+            let Some(line) = call.lines.first() else { continue };
+            let Witness { method, path, .. } = Witness::of_shape(&line.shape);
+            examples.push(ExampleCall {
+                caller: service.full_name(),
+                host: model[call.to.service].full_name(),
+                port: model.port(call.to).number,
+                method: method.to_owned(),
+                path,
+            });
+        }
+    }
+    examples
+}
+
+/// A plain request for each listener, and one more for each rule that a header chooses, there or behind it.
+pub(crate) fn requests(model: &Model) -> Vec<ExampleRequest> {
+    let mut examples = Vec::new();
+    for gateway in &model.gateways {
+        for listener in &gateway.listeners {
+            let Some(plain) = plain_request(&gateway.full_name(), listener) else { continue };
+            let chosen = chosen_by_header(model).map(|(headers, shows)| ExampleRequest {
+                headers,
+                shows,
+                ..plain.clone()
+            });
+            let chosen: Vec<ExampleRequest> = chosen.collect();
+            examples.push(plain);
+            examples.extend(chosen);
+        }
+    }
+    examples
+}
+
+/// The first line of the first rule that forwards and asks for no header, as its author wrote it.
+fn plain_request(gateway: &str, listener: &Listener) -> Option<ExampleRequest> {
+    listener.tables.iter().find_map(|table| {
+        let forwards = table.table.rules.iter().filter(|rule| matches!(rule.action, Action::Forward(_)));
+        let line = forwards.flat_map(|rule| rule.lines.iter().map(move |line| (rule, line)));
+        let (rule, line) = line.min_by_key(|(rule, line)| (line.shape.headers.len(), rule.span))?;
+        let Witness { method, path, headers, .. } = Witness::of_shape(&line.shape);
+        Some(ExampleRequest {
+            gateway: gateway.to_owned(),
+            listener: listener.name.clone(),
+            port: listener.number,
+            host: a_host(&table.host),
+            method: method.to_owned(),
+            path,
+            headers,
+            shows: format!("rule {}", rule.name),
+        })
+    })
+}
+
+fn a_host(pattern: &HostPattern) -> Option<String> {
+    match pattern {
+        HostPattern::Any => None,
+        HostPattern::Exact(name) => Some(name.clone()),
+        HostPattern::OneLabel(name) | HostPattern::Labels(name) => Some(format!("www.{name}")),
+    }
+}
+
+/// Headers that choose a rule of some service's route, and which.
+fn chosen_by_header(model: &Model) -> impl Iterator<Item = (Vec<(String, String)>, String)> + '_ {
+    model.ports().flat_map(move |id| {
+        let rules = model.port(id).route.iter().flat_map(|table| &table.rules);
+        let name = model[id.service].workload.name.clone();
+        rules.filter_map(move |rule| {
+            Some((choosing_headers(rule)?, format!("rule {} of route {name}", rule.name)))
+        })
+    })
+}
+
+fn choosing_headers(rule: &Rule) -> Option<Vec<(String, String)>> {
+    let wants_value =
+        |set: &ValueSet| !matches!(set, ValueSet::Absent | ValueSet::NoneOf(_) | ValueSet::NotPrefix(_));
+    let line =
+        rule.lines.iter().find(|line| line.shape.headers.iter().any(|test| wants_value(&test.test)))?;
+    Some(Witness::of_shape(&line.shape).headers)
+}

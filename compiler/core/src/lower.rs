@@ -1,0 +1,360 @@
+//! Model and diagrams become the plan: names become indices, what is equal is stored once.
+
+mod intern;
+mod space;
+
+use crate::model::{Action, Backend, Call, Listener, Model, Port, PortId, Principal, Service, Table};
+use crate::partition::{Leaf, Owner, Partition};
+use intern::Intern;
+use mesh_lang::ast::{Effect, HostPattern};
+use mesh_plan::{self as plan, NONE, Plan, REFUSED, Settings, Target};
+use std::collections::{BTreeMap, BTreeSet};
+use std::net::IpAddr;
+
+/// The plan of a mesh without errors. Partitions are in the order of [`crate::partitions`].
+pub(crate) fn lower(
+    model: &Model,
+    mut partitions: Vec<Partition>,
+) -> Result<Plan, crate::diagram::TooManyNodes> {
+    let mut lowering = Lowering::new(model);
+    let mut roots = Vec::new();
+    for partition in &mut partitions {
+        roots.push(lowering.partition(model, partition)?);
+    }
+    let index: BTreeMap<Key, u32> =
+        partitions.iter().zip(0..).map(|(partition, index)| (key(partition.owner), index)).collect();
+    Ok(lowering.finish(model, &index))
+}
+
+/// An owner as a key.
+type Key = (u8, u32, u32);
+
+fn key(owner: Owner) -> Key {
+    match owner {
+        Owner::Port(PortId { service, port }) => (0, service.0, port),
+        Owner::Listener(gateway, listener) => (1, gateway.0, listener),
+        Owner::Call(service, call) => (2, service.0, call),
+    }
+}
+
+/// The tables that are filled on the way.
+struct Lowering {
+    principals: Vec<plan::Principal>,
+    namespaces: Vec<String>,
+    partitions: Vec<plan::Partition>,
+    nodes: Vec<plan::Node>,
+    outcomes: Intern<plan::Outcome>,
+    verdicts: Intern<plan::Verdict>,
+    grants: Intern<plan::Grant>,
+    settings: Intern<Settings>,
+}
+
+impl Lowering {
+    fn new(model: &Model) -> Lowering {
+        let gateways: BTreeSet<&str> =
+            model.gateways.iter().map(|gateway| gateway.workload.identity.as_str()).collect();
+        let (identities, namespaces) = named(model);
+        let principals = identities.into_iter().map(|identity| plan::Principal {
+            gateway: gateways.contains(identity),
+            identity: identity.to_owned(),
+        });
+        Lowering {
+            principals: principals.collect(),
+            namespaces: namespaces.into_iter().map(str::to_owned).collect(),
+            partitions: vec![],
+            nodes: vec![],
+            outcomes: Intern::default(),
+            verdicts: Intern::default(),
+            grants: Intern::default(),
+            settings: Intern::default(),
+        }
+    }
+
+    /// Settings that say nothing are not stored.
+    fn settings(&mut self, settings: &Settings) -> u32 {
+        if *settings == Settings::default() { NONE } else { self.settings.index(settings.clone()) }
+    }
+
+    fn partition(
+        &mut self,
+        model: &Model,
+        partition: &mut Partition,
+    ) -> Result<(), crate::diagram::TooManyNodes> {
+        let access = self.access(model, partition)?;
+        let mut roots = vec![access];
+        for table in 0..partition.tables.len() {
+            let leaves = self.leaves(model, partition.owner);
+            let root = partition.tables[table].root;
+            roots.push(
+                partition
+                    .diagram
+                    .map(root, &|leaf| leaves.get(&leaf).copied().unwrap_or(Target::Leaf(REFUSED)))?,
+            );
+        }
+        if let Owner::Port(id) = partition.owner
+            && model.port(id).route.is_none()
+        {
+            roots[1] = self.default_route(model, id);
+        }
+        let (nodes, roots) = partition.diagram.compact(&roots, self.nodes.len() as u32);
+        self.nodes.extend(nodes);
+        let mut lowered = space::lower(partition.diagram.space(), &self.principals, &self.namespaces);
+        let mut roots = roots.into_iter();
+        lowered.access = roots.next().unwrap_or_default();
+        lowered.roots = roots.collect();
+        self.partitions.push(lowered);
+        Ok(())
+    }
+
+    fn access(
+        &mut self,
+        model: &Model,
+        partition: &mut Partition,
+    ) -> Result<Target, crate::diagram::TooManyNodes> {
+        let lines = match partition.owner {
+            Owner::Port(id) => &model.port(id).access,
+            Owner::Listener(gateway, listener) => &model[gateway].listeners[listener as usize].access,
+            Owner::Call(..) => return Ok(Target::Leaf(REFUSED)),
+        };
+        let verdicts = lines
+            .iter()
+            .map(|line| plan::Verdict { allow: line.effect == Effect::Allow, rule: line.text.clone() });
+        let verdicts: Vec<u32> = verdicts.map(|verdict| self.verdicts.index(verdict)).collect();
+        partition.diagram.map(partition.access, &|leaf| {
+            Target::Leaf(verdicts.get(leaf as usize).copied().unwrap_or(REFUSED))
+        })
+    }
+
+    /// What each leaf of a partition's tables becomes.
+    fn leaves(&mut self, model: &Model, owner: Owner) -> BTreeMap<u32, Target> {
+        match owner {
+            Owner::Port(id) => {
+                let name = format!("route {}", model.port_name(id));
+                model.port(id).route.iter().flat_map(|table| self.outcomes_of(table, 0, &name)).collect()
+            }
+            Owner::Listener(gateway, listener) => {
+                let Listener { name, tables, .. } = &model[gateway].listeners[listener as usize];
+                let gateway = model[gateway].full_name();
+                let numbered = tables.iter().zip(0..);
+                numbered
+                    .flat_map(|(host, number)| {
+                        let name = format!("route {gateway} listener {name} host \"{}\"", host.host);
+                        self.outcomes_of(&host.table, number, &name)
+                    })
+                    .collect()
+            }
+            Owner::Call(service, call) => self.grants_of(&model[service].calls[call as usize]),
+        }
+    }
+
+    fn outcomes_of(&mut self, table: &Table, number: u32, name: &str) -> Vec<(u32, Target)> {
+        let mut leaves = Vec::new();
+        for (rule, index) in table.rules.iter().zip(0..) {
+            let outcome = plan::Outcome {
+                rule: format!("{name} rule {}", rule.name),
+                settings: self.settings(&rule.settings),
+                action: action(&rule.action),
+            };
+            leaves.push((
+                Leaf::Rule { table: number, rule: index }.number(),
+                Target::Leaf(self.outcomes.index(outcome)),
+            ));
+        }
+        if let Some((status, _)) = table.otherwise {
+            let outcome = plan::Outcome {
+                rule: format!("{name} otherwise"),
+                settings: NONE,
+                action: plan::Action::Respond { status, body: String::new() },
+            };
+            leaves.push((
+                Leaf::Otherwise { table: number }.number(),
+                Target::Leaf(self.outcomes.index(outcome)),
+            ));
+        }
+        leaves
+    }
+
+    fn grants_of(&mut self, call: &Call) -> BTreeMap<u32, Target> {
+        let plain =
+            call.lines.iter().find(|line| !line.narrowed).map_or(NONE, |line| self.settings(&line.settings));
+        let lines = call.lines.iter().zip(0..);
+        let grants = lines.map(|(line, number)| {
+            let op_settings = if line.narrowed { self.settings(&line.settings) } else { NONE };
+            (number, Target::Leaf(self.grants.index(plan::Grant { op_settings, settings: plain })))
+        });
+        grants.collect()
+    }
+
+    /// A service without a route has the rule `default` that sends to itself.
+    fn default_route(&mut self, model: &Model, id: PortId) -> Target {
+        let own = plan::Backend {
+            service: id.service.0,
+            port: id.port,
+            subset: NONE,
+            enter: false,
+            weight: 10_000,
+        };
+        Target::Leaf(self.outcomes.index(plan::Outcome {
+            rule: format!("route {} rule default", model.port_name(id)),
+            settings: NONE,
+            action: plan::Action::Forward(vec![own]),
+        }))
+    }
+
+    fn finish(mut self, model: &Model, partitions: &BTreeMap<Key, u32>) -> Plan {
+        let services = model
+            .services
+            .iter()
+            .zip(0..)
+            .map(|(service, index)| self.service(model, service, index, partitions))
+            .collect();
+        let gateways = model.gateways.iter().zip(0..).map(|(gateway, index)| plan::Gateway {
+            name: gateway.full_name(),
+            owner: gateway.workload.owner.clone(),
+            principal: self.principal(&gateway.workload.identity),
+            listeners: gateway
+                .listeners
+                .iter()
+                .zip(0..)
+                .map(|(listener, number)| plan::Listener {
+                    name: listener.name.clone(),
+                    number: listener.number,
+                    partition: partitions.get(&(1, index, number)).copied().unwrap_or(NONE),
+                    hosts: listener.tables.iter().map(|table| host(&table.host)).collect(),
+                })
+                .collect(),
+        });
+        let gateways = gateways.collect();
+        let default_settings = self.settings(&model.default);
+        Plan {
+            trust_domain: model.trust_domain.clone(),
+            principals: self.principals,
+            namespaces: self.namespaces,
+            services,
+            gateways,
+            partitions: self.partitions,
+            nodes: self.nodes,
+            outcomes: self.outcomes.into_table(),
+            verdicts: self.verdicts.into_table(),
+            grants: self.grants.into_table(),
+            settings: self.settings.into_table(),
+            default_settings,
+        }
+    }
+
+    fn principal(&self, identity: &str) -> u32 {
+        let found = self.principals.binary_search_by(|principal| principal.identity.as_str().cmp(identity));
+        found.map_or(NONE, |index| index as u32)
+    }
+
+    fn service(
+        &mut self,
+        model: &Model,
+        service: &Service,
+        index: u32,
+        partitions: &BTreeMap<Key, u32>,
+    ) -> plan::Service {
+        let subsets = service.subsets.len() as u32;
+        let ports = service.ports.iter().zip(0..).map(|(port, number)| plan::Port {
+            number: port.number,
+            name: port.name.clone(),
+            partition: partitions.get(&(0, index, number)).copied().unwrap_or(NONE),
+            endpoints: port
+                .endpoints
+                .iter()
+                .map(|endpoint| plan::Endpoint { ip: v6(endpoint.ip), port: endpoint.port })
+                .collect(),
+            subset_endpoints: (0..subsets).map(|subset| members(port, subset)).collect(),
+        });
+        let calls = service.calls.iter().zip(0..).map(|(call, number)| plan::Call {
+            service: call.to.service.0,
+            port: call.to.port,
+            partition: partitions.get(&(2, index, number)).copied().unwrap_or(NONE),
+        });
+        plan::Service {
+            name: service.full_name(),
+            owner: service.workload.owner.clone(),
+            principal: self.principal(&service.workload.identity),
+            settings: self.settings(&service.settings),
+            ports: ports.collect(),
+            subsets: service.subsets.iter().map(|subset| subset.name.clone()).collect(),
+            calls: calls.collect(),
+            hosts: hosts(model, service),
+        }
+    }
+}
+
+/// Identities and namespaces that the plan has to know.
+fn named(model: &Model) -> (BTreeSet<&str>, BTreeSet<&str>) {
+    let services = model.services.iter().map(|service| service.workload.identity.as_str());
+    let gateways = model.gateways.iter().map(|gateway| gateway.workload.identity.as_str());
+    let mut identities: BTreeSet<&str> = services.chain(gateways).collect();
+    let mut namespaces = BTreeSet::new();
+    let ports = model.services.iter().flat_map(|service| &service.ports).flat_map(|port| &port.access);
+    let listeners =
+        model.gateways.iter().flat_map(|gateway| &gateway.listeners).flat_map(|listener| &listener.access);
+    for principal in ports.chain(listeners).flat_map(|line| line.from.of.iter().chain(&line.from.except)) {
+        match principal {
+            Principal::Identity(identity) => identities.insert(identity),
+            Principal::Namespace(namespace) => namespaces.insert(namespace.as_str()),
+            Principal::Authenticated | Principal::Unauthenticated | Principal::Anyone => false,
+        };
+    }
+    (identities, namespaces)
+}
+
+/// The names by which a service says whom it calls.
+fn hosts(model: &Model, service: &Service) -> Vec<plan::CallHost> {
+    let mut hosts: Vec<plan::CallHost> = Vec::new();
+    for (call, index) in service.calls.iter().zip(0..) {
+        let callee = &model[call.to.service].workload;
+        hosts.push(plan::CallHost { host: callee.full_name(), call: index });
+        if callee.namespace == service.workload.namespace {
+            hosts.push(plan::CallHost { host: callee.name.clone(), call: index });
+        }
+    }
+    hosts.sort_by(|a, b| (&a.host, a.call).cmp(&(&b.host, b.call)));
+    hosts
+}
+
+fn members(port: &Port, subset: u32) -> Vec<u32> {
+    let endpoints = port.endpoints.iter().zip(0..);
+    endpoints.filter(|(endpoint, _)| endpoint.subsets.contains(&subset)).map(|(_, index)| index).collect()
+}
+
+fn action(action: &Action) -> plan::Action {
+    match action {
+        Action::Forward(backends) => plan::Action::Forward(backends.iter().map(backend).collect()),
+        Action::Redirect { status, location } => {
+            plan::Action::Redirect { status: *status, location: location.clone() }
+        }
+        Action::Respond { status, body } => plan::Action::Respond { status: *status, body: body.clone() },
+    }
+}
+
+fn backend(backend: &Backend) -> plan::Backend {
+    plan::Backend {
+        service: backend.to.service.0,
+        port: backend.to.port,
+        subset: backend.subset.unwrap_or(NONE),
+        enter: backend.enter,
+        weight: backend.weight,
+    }
+}
+
+fn host(pattern: &HostPattern) -> plan::Host {
+    let (kind, name) = match pattern {
+        HostPattern::Exact(name) => (plan::HostKind::Exact, name.as_str()),
+        HostPattern::OneLabel(name) => (plan::HostKind::OneLabel, name.as_str()),
+        HostPattern::Labels(name) => (plan::HostKind::Labels, name.as_str()),
+        HostPattern::Any => (plan::HostKind::Any, ""),
+    };
+    plan::Host { kind, name: name.to_owned() }
+}
+
+fn v6(ip: IpAddr) -> [u8; 16] {
+    match ip {
+        IpAddr::V4(ip) => ip.to_ipv6_mapped().octets(),
+        IpAddr::V6(ip) => ip.octets(),
+    }
+}

@@ -1,0 +1,310 @@
+//! The resolved mesh: arenas and ids, no names left to look up.
+//!
+//! Everything is in its canonical order (services and gateways by name, rules by name), so what follows never asks in
+//! which file or line something stood: same meaning, same plan.
+
+use mesh_lang::Span;
+use mesh_lang::ast::{Effect, HostPattern, Method, PathPattern};
+use mesh_plan::Settings;
+use std::net::{IpAddr, SocketAddr};
+
+/// Index into [`Model::services`].
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub(crate) struct ServiceId(pub(crate) u32);
+
+/// A port of a service: the service and the index of the port.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub(crate) struct PortId {
+    pub(crate) service: ServiceId,
+    pub(crate) port: u32,
+}
+
+/// Index into [`Model::gateways`].
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub(crate) struct GatewayId(pub(crate) u32);
+
+/// The whole mesh.
+#[derive(Debug, Default)]
+pub(crate) struct Model {
+    pub(crate) trust_domain: String,
+    pub(crate) default: Settings,
+    /// Sorted by full name.
+    pub(crate) services: Vec<Service>,
+    /// Sorted by full name.
+    pub(crate) gateways: Vec<Gateway>,
+}
+
+impl std::ops::Index<ServiceId> for Model {
+    type Output = Service;
+    fn index(&self, id: ServiceId) -> &Service {
+        &self.services[id.0 as usize]
+    }
+}
+
+impl std::ops::Index<GatewayId> for Model {
+    type Output = Gateway;
+    fn index(&self, id: GatewayId) -> &Gateway {
+        &self.gateways[id.0 as usize]
+    }
+}
+
+impl Model {
+    pub(crate) fn port(&self, id: PortId) -> &Port {
+        &self[id.service].ports[id.port as usize]
+    }
+
+    /// All service ports, in order.
+    pub(crate) fn ports(&self) -> impl Iterator<Item = PortId> + '_ {
+        self.services.iter().zip(0..).flat_map(|(service, index)| {
+            (0..service.ports.len() as u32).map(move |port| PortId { service: ServiceId(index), port })
+        })
+    }
+
+    /// `reviews.default`, and ` port NAME` where there are several.
+    pub(crate) fn port_name(&self, id: PortId) -> String {
+        let service = &self[id.service];
+        match service.ports.len() {
+            1 => service.full_name(),
+            _ => format!("{} port {}", service.full_name(), self.port(id).name),
+        }
+    }
+}
+
+/// A name in a namespace, with what both services and gateways have.
+#[derive(Debug)]
+pub(crate) struct Workload {
+    pub(crate) name: String,
+    pub(crate) namespace: String,
+    /// May be empty.
+    pub(crate) owner: String,
+    /// `spiffe://…`
+    pub(crate) identity: String,
+    /// Where it is declared: the name.
+    pub(crate) span: Span,
+    /// Whether an `authorize` names it.
+    pub(crate) authorized: bool,
+}
+
+#[derive(Debug)]
+pub(crate) struct Service {
+    pub(crate) workload: Workload,
+    pub(crate) settings: Settings,
+    /// Sorted by number.
+    pub(crate) ports: Vec<Port>,
+    /// Sorted by name.
+    pub(crate) subsets: Vec<Subset>,
+    /// Sorted by (callee, port).
+    pub(crate) calls: Vec<Call>,
+}
+
+impl Service {
+    pub(crate) fn full_name(&self) -> String {
+        self.workload.full_name()
+    }
+}
+
+impl Gateway {
+    pub(crate) fn full_name(&self) -> String {
+        self.workload.full_name()
+    }
+}
+
+impl Workload {
+    pub(crate) fn full_name(&self) -> String {
+        format!("{}.{}", self.name, self.namespace)
+    }
+}
+
+#[derive(Debug)]
+pub(crate) struct Port {
+    /// Empty where the service has one unnamed port.
+    pub(crate) name: String,
+    pub(crate) number: u16,
+    pub(crate) target: u16,
+    /// The declaration.
+    pub(crate) span: Span,
+    /// Sorted by address.
+    pub(crate) endpoints: Vec<Endpoint>,
+    /// `None`: no `route` was written.
+    pub(crate) route: Option<Table>,
+    pub(crate) access: Vec<AccessLine>,
+}
+
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
+pub(crate) struct Endpoint {
+    pub(crate) ip: IpAddr,
+    pub(crate) port: u16,
+    /// Indices into the service's subsets, sorted.
+    pub(crate) subsets: Vec<u32>,
+}
+
+impl Endpoint {
+    pub(crate) fn of_address(address: SocketAddr, subsets: Vec<u32>) -> Endpoint {
+        Endpoint { ip: address.ip(), port: address.port(), subsets }
+    }
+}
+
+#[derive(Debug)]
+pub(crate) struct Subset {
+    pub(crate) name: String,
+    pub(crate) labels: Vec<(String, String)>,
+}
+
+/// All that a service says of its calls to one port.
+#[derive(Debug)]
+pub(crate) struct Call {
+    pub(crate) to: PortId,
+    /// One for each op and method; a line without path and method is the plain `calls`.
+    pub(crate) lines: Vec<CallLine>,
+    /// Where it was first written.
+    pub(crate) span: Span,
+}
+
+#[derive(Debug)]
+pub(crate) struct CallLine {
+    pub(crate) shape: Shape,
+    /// Whether the statement has a `to`.
+    pub(crate) narrowed: bool,
+    pub(crate) settings: Settings,
+    pub(crate) span: Span,
+}
+
+#[derive(Debug)]
+pub(crate) struct Gateway {
+    pub(crate) workload: Workload,
+    /// Sorted by name.
+    pub(crate) listeners: Vec<Listener>,
+}
+
+#[derive(Debug)]
+pub(crate) struct Listener {
+    pub(crate) name: String,
+    pub(crate) number: u16,
+    pub(crate) span: Span,
+    /// Sorted.
+    pub(crate) hosts: Vec<(HostPattern, Span)>,
+    /// Sorted by pattern.
+    pub(crate) tables: Vec<HostTable>,
+    pub(crate) access: Vec<AccessLine>,
+}
+
+#[derive(Debug)]
+pub(crate) struct HostTable {
+    pub(crate) host: HostPattern,
+    pub(crate) table: Table,
+}
+
+/// The rules of one target and host.
+#[derive(Debug, Default)]
+pub(crate) struct Table {
+    /// Sorted by name.
+    pub(crate) rules: Vec<Rule>,
+    pub(crate) otherwise: Option<(u16, Span)>,
+    /// The heads of the `route` statements.
+    pub(crate) spans: Vec<Span>,
+}
+
+#[derive(Debug, Clone)]
+pub(crate) struct Rule {
+    pub(crate) name: String,
+    pub(crate) span: Span,
+    pub(crate) overrides: Vec<(String, Span)>,
+    pub(crate) lines: Vec<Line>,
+    pub(crate) action: Action,
+    pub(crate) settings: Settings,
+}
+
+/// One alternative of a rule.
+#[derive(Debug, Clone)]
+pub(crate) struct Line {
+    pub(crate) shape: Shape,
+    /// The `match` statement, or the rule's head where it has none.
+    pub(crate) span: Span,
+}
+
+/// A product of sets over the parts of a request; what is not mentioned is everything.
+#[derive(Debug, Clone, Default, PartialEq, Eq, PartialOrd, Ord)]
+pub(crate) struct Shape {
+    pub(crate) method: Option<Method>,
+    pub(crate) path: Option<PathPattern>,
+    /// Each must hold; two may ask the same header.
+    pub(crate) headers: Vec<HeaderTest>,
+}
+
+/// A condition on one header, as a grant.
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
+pub(crate) struct HeaderTest {
+    pub(crate) header: String,
+    pub(crate) test: ValueSet,
+}
+
+/// A set of header values (`spec/semantics.md` 3.3).
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
+pub(crate) enum ValueSet {
+    Absent,
+    Present,
+    /// A single value that is one of these.
+    OneOf(Vec<String>),
+    /// A single value that is none of these.
+    NoneOf(Vec<String>),
+    /// A single value that begins so.
+    Prefix(String),
+    /// A single value that does not.
+    NotPrefix(String),
+}
+
+/// What a rule does. Two rules have the same outcome iff this and the written settings are equal.
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
+pub(crate) enum Action {
+    /// Sorted; the weights sum to 10,000.
+    Forward(Vec<Backend>),
+    Redirect {
+        status: u16,
+        location: String,
+    },
+    Respond {
+        status: u16,
+        body: String,
+    },
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+pub(crate) struct Backend {
+    pub(crate) to: PortId,
+    /// Index into the service's subsets.
+    pub(crate) subset: Option<u32>,
+    /// Whether the service's own route decides further.
+    pub(crate) enter: bool,
+    /// Basis points.
+    pub(crate) weight: u32,
+}
+
+/// One `allow` or `deny`, for one port or listener: a product of its peers with each of its operations.
+#[derive(Debug, Clone)]
+pub(crate) struct AccessLine {
+    pub(crate) effect: Effect,
+    pub(crate) from: PeerSet,
+    /// One for each op and method; never empty.
+    pub(crate) shapes: Vec<Shape>,
+    /// `authorize TARGET: allow from …`
+    pub(crate) text: String,
+    pub(crate) span: Span,
+}
+
+/// Who: those in `of` and not in `except`.
+#[derive(Debug, Clone)]
+pub(crate) struct PeerSet {
+    pub(crate) of: Vec<Principal>,
+    pub(crate) except: Vec<Principal>,
+}
+
+/// A principal, resolved.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) enum Principal {
+    /// Exactly this identity: of a service, a gateway or written out.
+    Identity(String),
+    Namespace(String),
+    Authenticated,
+    Unauthenticated,
+    Anyone,
+}

@@ -1,0 +1,282 @@
+//! Partitions: for each service port, gateway listener and call, the request space and the diagrams over it.
+//!
+//! A line's *maximal set* is what it matches minus what beats it (`spec/semantics.md` 3.4, 3.5). Everything else is asked of
+//! these sets: two that meet with different outcomes are ambiguous, a rule whose sets are all empty is unreachable,
+//! and the route's diagram is each rule written over its sets.
+
+use crate::diagram::{Diagram, NO, TooManyNodes};
+use crate::model::{
+    AccessLine, Call, GatewayId, HostTable, Line, Listener, Model, Port, PortId, Rule, ServiceId, Shape,
+    Table,
+};
+use crate::rank::{Ranked, rank};
+use crate::space::Space;
+use crate::space::path::TooManyStates;
+use crate::space::peer::Peers;
+use mesh_lang::ast::{Effect, HostPattern};
+use mesh_plan::{REFUSED, Target};
+use std::rc::Rc;
+
+/// Whose decision it is.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Owner {
+    Port(PortId),
+    Listener(GatewayId, u32),
+    /// The calling service and the index of the call.
+    Call(ServiceId, u32),
+}
+
+/// A decision and what is known about it.
+pub(crate) struct Partition {
+    pub(crate) owner: Owner,
+    pub(crate) diagram: Diagram,
+    /// One for each access line: the requests it matches.
+    pub(crate) access_sets: Vec<Target>,
+    /// Leaves are indices of access lines, or [`REFUSED`].
+    pub(crate) access: Target,
+    /// One for the port's route, one for each host table of a listener, one for a call.
+    pub(crate) tables: Vec<Judged>,
+}
+
+/// A table of rules (or of calls, a rule for each line) and its diagrams.
+pub(crate) struct Judged {
+    pub(crate) ranked: Ranked,
+    /// One for each ranked line: the requests for which nothing beats it.
+    pub(crate) maximal: Vec<Target>,
+    /// Leaves are numbers of [`Leaf`]s, or [`REFUSED`]; for a call, numbers of its lines.
+    pub(crate) root: Target,
+}
+
+/// What a route's leaf says.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Leaf {
+    /// The table and the rule.
+    Rule { table: u32, rule: u32 },
+    /// The table whose `otherwise` answers.
+    Otherwise { table: u32 },
+}
+
+/// Bits of a leaf for the rule: 2^16 rules a table, 2^14 tables a listener, well inside the 31 bits of a leaf.
+const RULE_BITS: u32 = 16;
+/// The rule number of `otherwise`.
+const OTHERWISE: u32 = (1 << RULE_BITS) - 1;
+/// More rules in one table, or tables in one listener, are refused (`MESH3090`).
+pub(crate) const MAX_RULES: usize = OTHERWISE as usize;
+/// See [`MAX_RULES`].
+pub(crate) const MAX_TABLES: usize = 1 << 14;
+
+impl Leaf {
+    /// The number that stands for it in a diagram.
+    pub(crate) fn number(self) -> u32 {
+        match self {
+            Leaf::Rule { table, rule } => table << RULE_BITS | rule,
+            Leaf::Otherwise { table } => table << RULE_BITS | OTHERWISE,
+        }
+    }
+
+    fn target(self) -> Target {
+        Target::Leaf(self.number())
+    }
+}
+
+/// Why a partition cannot be decided within the budget.
+#[derive(Debug)]
+pub(crate) enum OverBudget {
+    Lines(usize),
+    States,
+    Nodes,
+}
+
+impl From<TooManyStates> for OverBudget {
+    fn from(_: TooManyStates) -> Self {
+        OverBudget::States
+    }
+}
+
+impl From<TooManyNodes> for OverBudget {
+    fn from(_: TooManyNodes) -> Self {
+        OverBudget::Nodes
+    }
+}
+
+/// More lines in one partition, lists written out, are refused (`MESH3090`): pairs of lines are compared.
+pub(crate) const MAX_LINES: usize = 20_000;
+
+/// The partition of a service port.
+pub(crate) fn of_port(model: &Model, id: PortId) -> Result<Partition, OverBudget> {
+    let Port { route, access, .. } = model.port(id);
+    let default = Table::default();
+    let tables: Vec<&Table> = vec![route.as_ref().unwrap_or(&default)];
+    build(model, Owner::Port(id), access, &tables, &|_| None)
+}
+
+/// The partition of a gateway's listener.
+pub(crate) fn of_listener(model: &Model, gateway: GatewayId, index: u32) -> Result<Partition, OverBudget> {
+    let Listener { tables, access, .. } = &model[gateway].listeners[index as usize];
+    let own: Vec<&Table> = tables.iter().map(|host| &host.table).collect();
+    build(model, Owner::Listener(gateway, index), access, &own, &|table| next_wider(tables, table))
+}
+
+/// The partition of a call: a rule for each line; its leaves are line numbers.
+pub(crate) fn of_call(call: &Call, service: ServiceId, index: u32) -> Result<Partition, OverBudget> {
+    let shapes: Vec<&Shape> = call.lines.iter().map(|line| &line.shape).collect();
+    let space = Rc::new(Space::new(shapes.into_iter(), Peers::indifferent())?);
+    let mut diagram = Diagram::new(space.clone());
+    let narrowed = call.lines.iter().zip(0..).filter(|(line, _)| line.narrowed);
+    let products = narrowed.map(|(line, number)| (number, space.product(&line.shape, None))).collect();
+    let ranked = rank(products, &[]);
+    let maximal = maximal_sets(&mut diagram, &ranked)?;
+    let plain = call.lines.iter().position(|line| !line.narrowed);
+    let mut root = plain.map_or(Target::Leaf(REFUSED), |line| Target::Leaf(line as u32));
+    for (line, set) in ranked.lines.iter().zip(&maximal).rev() {
+        root = diagram.choose(*set, Target::Leaf(line.rule), root)?;
+    }
+    let judged = Judged { ranked, maximal, root };
+    let owner = Owner::Call(service, index);
+    Ok(Partition { owner, diagram, access_sets: vec![], access: Target::Leaf(REFUSED), tables: vec![judged] })
+}
+
+/// The table that is asked next: of the narrowest pattern that contains this one's.
+fn next_wider(tables: &[HostTable], table: usize) -> Option<usize> {
+    let narrow = &tables[table].host;
+    let wider = (0..tables.len()).filter(|other| *other != table && covers(&tables[*other].host, narrow));
+    // Patterns that cover one pattern are nested, so the one that every other covers is the narrowest.
+    wider.reduce(|best, other| if covers(&tables[best].host, &tables[other].host) { other } else { best })
+}
+
+/// Whether every host of the second pattern is one of the first.
+pub(crate) fn covers(wide: &HostPattern, narrow: &HostPattern) -> bool {
+    use HostPattern::{Any, Exact, Labels, OneLabel};
+    let below = |name: &str, suffix: &str| name.strip_suffix(suffix).is_some_and(|rest| rest.ends_with('.'));
+    match (wide, narrow) {
+        (Any, _) => true,
+        (_, Any) => false,
+        (Exact(a), Exact(b)) => a == b,
+        (Exact(_), _) => false,
+        (OneLabel(a), Exact(b)) => b.split_once('.').is_some_and(|(_, rest)| rest == a),
+        (OneLabel(a), OneLabel(b)) => a == b,
+        (OneLabel(_), Labels(_)) => false,
+        (Labels(a), Exact(b)) => below(b, a),
+        (Labels(a), OneLabel(b) | Labels(b)) => a == b || below(b, a),
+    }
+}
+
+fn build(
+    model: &Model,
+    owner: Owner,
+    access: &[AccessLine],
+    tables: &[&Table],
+    next: &dyn Fn(usize) -> Option<usize>,
+) -> Result<Partition, OverBudget> {
+    let rules = tables.iter().flat_map(|table| &table.rules);
+    let lines = rules.flat_map(|rule: &Rule| &rule.lines).map(|line: &Line| &line.shape);
+    let shapes = lines.chain(access.iter().flat_map(|line| &line.shapes));
+    let count = shapes.clone().count();
+    let rules_fit = tables.iter().all(|table| table.rules.len() < MAX_RULES) && tables.len() < MAX_TABLES;
+    if count > MAX_LINES || !rules_fit {
+        return Err(OverBudget::Lines(count));
+    }
+    let space = Rc::new(Space::new(shapes, Peers::new(model, access))?);
+    let mut diagram = Diagram::new(space);
+    let (access_sets, root) = judge_access(&mut diagram, access)?;
+    let mut judged = Vec::new();
+    for table in tables {
+        let ranked = rank_table(table, diagram.space());
+        let maximal = maximal_sets(&mut diagram, &ranked)?;
+        judged.push(Judged { ranked, maximal, root: Target::Leaf(REFUSED) });
+    }
+    for index in 0..tables.len() {
+        judged[index].root = route_root(&mut diagram, tables, &judged, index, next)?;
+    }
+    Ok(Partition { owner, diagram, access_sets, access: root, tables: judged })
+}
+
+fn rank_table(table: &Table, space: &Space) -> Ranked {
+    let rules = table.rules.iter().zip(0..);
+    let lines =
+        rules.flat_map(|(rule, number)| rule.lines.iter().map(move |line| (number, space.line(line))));
+    let overrides: Vec<(u32, u32)> = table
+        .rules
+        .iter()
+        .zip(0..)
+        .flat_map(|(rule, number)| {
+            let names = rule.overrides.iter();
+            names.filter_map(move |(name, _)| Some((number, table.rule_named(name)?)))
+        })
+        .collect();
+    rank(lines.collect(), &overrides)
+}
+
+impl Table {
+    /// The index of a rule.
+    pub(crate) fn rule_named(&self, name: &str) -> Option<u32> {
+        self.rules.iter().position(|rule| rule.name == name).map(|index| index as u32)
+    }
+}
+
+/// For each line: what it matches minus what beats it.
+fn maximal_sets(diagram: &mut Diagram, ranked: &Ranked) -> Result<Vec<Target>, TooManyNodes> {
+    let mut sets = Vec::with_capacity(ranked.lines.len());
+    for (line, beaters) in ranked.lines.iter().zip(&ranked.beaten_by) {
+        let mut set = diagram.product(&line.product)?;
+        let mut above = NO;
+        for beater in beaters {
+            let product = diagram.product(&ranked.lines[*beater as usize].product)?;
+            above = diagram.or(product, above)?;
+        }
+        set = diagram.minus(set, above)?;
+        sets.push(set);
+    }
+    Ok(sets)
+}
+
+/// The whole route of one host: its own rules over its `otherwise`, or else over the next wider table.
+fn route_root(
+    diagram: &mut Diagram,
+    tables: &[&Table],
+    judged: &[Judged],
+    index: usize,
+    next: &dyn Fn(usize) -> Option<usize>,
+) -> Result<Target, TooManyNodes> {
+    let mut chain = vec![index];
+    while let Some(last) = chain.last().copied().filter(|last| tables[*last].otherwise.is_none()) {
+        match next(last) {
+            Some(wider) => chain.push(wider),
+            None => break,
+        }
+    }
+    let mut root = Target::Leaf(REFUSED);
+    for table in chain.into_iter().rev() {
+        let number = table as u32;
+        if tables[table].otherwise.is_some() {
+            root = Leaf::Otherwise { table: number }.target();
+        }
+        // Rules are sorted by name: written in reverse, the least name stays on top where outcomes are equal.
+        for (line, set) in judged[table].ranked.lines.iter().zip(&judged[table].maximal).rev() {
+            root = diagram.choose(*set, Leaf::Rule { table: number, rule: line.rule }.target(), root)?;
+        }
+    }
+    Ok(root)
+}
+
+/// Deny over allow over nothing; of several lines that match, the least text is reported.
+fn judge_access(diagram: &mut Diagram, lines: &[AccessLine]) -> Result<(Vec<Target>, Target), TooManyNodes> {
+    let mut sets = Vec::with_capacity(lines.len());
+    for line in lines {
+        let mut set = NO;
+        for shape in &line.shapes {
+            let from = diagram.space().peers.set(&line.from);
+            let product = diagram.space().product(shape, Some(from));
+            let product = diagram.product(&product)?;
+            set = diagram.or(product, set)?;
+        }
+        sets.push(set);
+    }
+    let mut order: Vec<usize> = (0..lines.len()).collect();
+    order.sort_by_key(|index| (lines[*index].effect == Effect::Deny, std::cmp::Reverse(&lines[*index].text)));
+    let mut root = Target::Leaf(REFUSED);
+    for index in order {
+        root = diagram.choose(sets[index], Target::Leaf(index as u32), root)?;
+    }
+    Ok((sets, root))
+}

@@ -1,0 +1,147 @@
+//! What a name means: statements become the model, and what cannot be resolved is said once and left out.
+
+mod access;
+mod backend;
+mod route;
+mod scope;
+mod service;
+mod settings;
+mod shape;
+mod test;
+
+use crate::case;
+use crate::model::Model;
+use mesh_lang::ast;
+use mesh_lang::{Code, Diagnostic, Diagnostics};
+use scope::Scope;
+
+/// A parsed file and the directory it stands in.
+pub(crate) struct Module<'a> {
+    pub(crate) directory: &'a str,
+    pub(crate) file: &'a ast::File,
+}
+
+/// The model, the tests, and what is wrong. The model holds everything that could be resolved; it is complete iff there
+/// is no error.
+pub(crate) fn resolve(modules: &[Module<'_>]) -> (Model, Vec<case::Test>, Diagnostics) {
+    let mut diagnostics = Diagnostics::new();
+    let (mut model, scope) = Scope::new(modules, &mut diagnostics);
+    model.default = default_settings(modules, &mut diagnostics);
+    for (place, service) in declared(modules, service) {
+        service::resolve(service, &place, &scope, &mut model, &mut diagnostics);
+    }
+    for (place, service) in declared(modules, service) {
+        service::calls(service, &place, &scope, &mut model, &mut diagnostics);
+    }
+    for (place, gateway) in declared(modules, gateway) {
+        route::listeners(gateway, &place, &scope, &mut model, &mut diagnostics);
+    }
+    for (place, route) in declared(modules, route) {
+        route::resolve(route, &place, &scope, &mut model, &mut diagnostics);
+    }
+    for (place, authorize) in declared(modules, authorize) {
+        access::resolve(authorize, &place, &scope, &mut model, &mut diagnostics);
+    }
+    in_canonical_order(&mut model);
+    route::overrides_exist(&model, &mut diagnostics);
+    let tests = declared(modules, test_case);
+    let tests =
+        tests.map(|(place, test)| test::resolve(test, &place, &scope, &model, &mut diagnostics)).collect();
+    (model, tests, diagnostics)
+}
+
+/// The statements of a kind, with the directory each stands in.
+fn declared<'a, T: 'a>(
+    modules: &'a [Module<'a>],
+    pick: impl Fn(&'a ast::Item) -> Option<T> + 'a,
+) -> impl Iterator<Item = (scope::Place<'a>, T)> + 'a {
+    modules.iter().flat_map(move |module| {
+        let place = scope::Place { directory: module.directory };
+        module.file.items.iter().filter_map(&pick).map(move |item| (place, item)).collect::<Vec<_>>()
+    })
+}
+
+fn default_settings(modules: &[Module<'_>], diagnostics: &mut Diagnostics) -> mesh_plan::Settings {
+    let meshes = declared(modules, mesh);
+    meshes.map(|(_, mesh)| settings::resolve(&mesh.default, diagnostics)).next().unwrap_or_default()
+}
+
+/// Sorts what was collected in source order, so that nothing after this sees it.
+fn in_canonical_order(model: &mut Model) {
+    for service in &mut model.services {
+        service.calls.sort_by_key(|call| call.to);
+        for call in &mut service.calls {
+            call.lines.sort_by(|a, b| {
+                (&a.shape, &a.settings, a.narrowed).cmp(&(&b.shape, &b.settings, b.narrowed))
+            });
+        }
+        for port in &mut service.ports {
+            port.access.sort_by(|a, b| a.text.cmp(&b.text));
+            port.endpoints.sort();
+            if let Some(table) = &mut port.route {
+                table.rules.sort_by(|a, b| a.name.cmp(&b.name));
+            }
+        }
+    }
+    for gateway in &mut model.gateways {
+        for listener in &mut gateway.listeners {
+            listener.access.sort_by(|a, b| a.text.cmp(&b.text));
+            listener.tables.sort_by(|a, b| a.host.cmp(&b.host));
+            for host in &mut listener.tables {
+                host.table.rules.sort_by(|a, b| a.name.cmp(&b.name));
+            }
+        }
+    }
+}
+
+/// "`x` is declared twice", with both places.
+fn duplicate(kind: &str, name: &str, second: mesh_lang::Span, first: mesh_lang::Span) -> Diagnostic {
+    Diagnostic::new(Code::DuplicateName, format!("{kind} `{name}` is declared twice"))
+        .at(second, "declared again here")
+        .at(first, "first declared here")
+        .help("Rename one of them, or delete the one that is not meant.")
+}
+
+// What `declared` picks.
+
+fn service(item: &ast::Item) -> Option<&ast::Service> {
+    match item {
+        ast::Item::Service(service) => Some(service),
+        _ => None,
+    }
+}
+
+fn gateway(item: &ast::Item) -> Option<&ast::Gateway> {
+    match item {
+        ast::Item::Gateway(gateway) => Some(gateway),
+        _ => None,
+    }
+}
+
+fn route(item: &ast::Item) -> Option<&ast::Route> {
+    match item {
+        ast::Item::Route(route) => Some(route),
+        _ => None,
+    }
+}
+
+fn authorize(item: &ast::Item) -> Option<&ast::Authorize> {
+    match item {
+        ast::Item::Authorize(authorize) => Some(authorize),
+        _ => None,
+    }
+}
+
+fn test_case(item: &ast::Item) -> Option<&ast::Test> {
+    match item {
+        ast::Item::Test(test) => Some(test),
+        _ => None,
+    }
+}
+
+fn mesh(item: &ast::Item) -> Option<&ast::Mesh> {
+    match item {
+        ast::Item::Mesh(mesh) => Some(mesh),
+        _ => None,
+    }
+}

@@ -1,0 +1,247 @@
+//! `authorize`: who, and what, for each port and listener.
+
+use super::scope::{self, Place, Scope, Target, workload};
+use super::shape;
+use crate::model::{AccessLine, Model, PeerSet, Principal};
+use crate::space::peer::{Candidate, candidates};
+use mesh_lang::ast::{self, Effect, PrincipalKind};
+use mesh_lang::{Code, Diagnostic, Diagnostics};
+
+/// Adds the lines of an `authorize` to its targets.
+pub(super) fn resolve(
+    authorize: &ast::Authorize,
+    place: &Place<'_>,
+    scope: &Scope<'_>,
+    model: &mut Model,
+    diagnostics: &mut Diagnostics,
+) {
+    for name in &authorize.targets {
+        let target = match scope.own_target(name, *place, "authorize", model) {
+            Ok(target) => target,
+            Err(diagnostic) => {
+                diagnostics.push(diagnostic);
+                continue;
+            }
+        };
+        match target {
+            Target::Service(service) => model.services[service.0 as usize].workload.authorized = true,
+            Target::Gateway(gateway) => model.gateways[gateway.0 as usize].workload.authorized = true,
+        }
+        for line in &authorize.lines {
+            match resolve_line(line, target, *place, scope, model) {
+                Ok(found) => add(found, line, target, model, diagnostics),
+                Err(problems) => problems.into_iter().for_each(|problem| diagnostics.push(problem)),
+            }
+        }
+    }
+}
+
+fn resolve_line(
+    line: &ast::AuthorizeLine,
+    target: Target,
+    place: Place<'_>,
+    scope: &Scope<'_>,
+    model: &Model,
+) -> Result<AccessLine, Vec<Diagnostic>> {
+    let from = match (&line.from, line.effect) {
+        (Some(from), _) => peers(from, line.effect, place, scope, model)?,
+        (None, Effect::Deny) => PeerSet { of: vec![Principal::Anyone], except: vec![] },
+        (None, Effect::Allow) => {
+            return Err(vec![
+                Diagnostic::new(Code::AllowWithoutFrom, "`allow` does not say whom")
+                    .at(line.span, "no `from`")
+                    .help("Name the callers, `allow from web`; if it is meant for the whole world, write `allow from anyone`."),
+            ]);
+        }
+    };
+    let text = format!("authorize {}: {line}", workload(model, target).full_name());
+    Ok(AccessLine { effect: line.effect, from, shapes: shape::of_ops(&line.ops), text, span: line.span })
+}
+
+fn add(
+    found: AccessLine,
+    line: &ast::AuthorizeLine,
+    target: Target,
+    model: &mut Model,
+    diagnostics: &mut Diagnostics,
+) {
+    match target {
+        Target::Gateway(gateway) => {
+            if let Some(port) = &line.port {
+                diagnostics.push(
+                    Diagnostic::new(Code::UnexpectedToken, "a gateway has no ports to choose from")
+                        .at(port.span, "has no meaning here")
+                        .help("Leave `port` out: the line holds for every listener."),
+                );
+            }
+            for listener in &mut model.gateways[gateway.0 as usize].listeners {
+                listener.access.push(found.clone());
+            }
+        }
+        Target::Service(service) => {
+            let everywhere =
+                line.effect == Effect::Deny && line.port.is_none() && !model[service].ports.is_empty();
+            if everywhere {
+                for port in &mut model.services[service.0 as usize].ports {
+                    port.access.push(found.clone());
+                }
+                return;
+            }
+            match scope::port(model, service, line.port.as_ref(), line.span) {
+                Ok(port) => model.services[service.0 as usize].ports[port.port as usize].access.push(found),
+                Err(diagnostic) => diagnostics.push(diagnostic),
+            }
+        }
+    }
+}
+
+fn peers(
+    from: &ast::From,
+    effect: Effect,
+    place: Place<'_>,
+    scope: &Scope<'_>,
+    model: &Model,
+) -> Result<PeerSet, Vec<Diagnostic>> {
+    let mut problems = Vec::new();
+    let mut resolve = |list: &[ast::Principal]| -> Vec<Principal> {
+        let found = list.iter().map(|one| principal(one, place, scope, model));
+        found.filter_map(|one| one.map_err(|problem| problems.push(problem)).ok()).collect()
+    };
+    let set = PeerSet { of: resolve(&from.principals), except: resolve(&from.except) };
+    if !problems.is_empty() {
+        return Err(problems);
+    }
+    problems.extend(vain_exceptions(from, effect, &set, model));
+    problems.extend(spared_strangers(from, effect, &set));
+    if problems.is_empty() { Ok(set) } else { Err(problems) }
+}
+
+/// What a principal means. Also asked by tests.
+pub(super) fn principal(
+    principal: &ast::Principal,
+    place: Place<'_>,
+    scope: &Scope<'_>,
+    model: &Model,
+) -> Result<Principal, Diagnostic> {
+    match &principal.kind {
+        PrincipalKind::Anyone => Ok(Principal::Anyone),
+        PrincipalKind::Authenticated => Ok(Principal::Authenticated),
+        PrincipalKind::Unauthenticated => Ok(Principal::Unauthenticated),
+        PrincipalKind::Namespace(name) if scope.has_namespace(name) => Ok(Principal::Namespace(name.clone())),
+        PrincipalKind::Namespace(name) => Err(scope.unknown_namespace(name, principal.span)),
+        PrincipalKind::Service(name) => {
+            let service = scope.service(name, place)?;
+            Ok(Principal::Identity(model[service].workload.identity.clone()))
+        }
+        PrincipalKind::Gateway(name) => {
+            let gateway = scope.gateway(name, place)?;
+            Ok(Principal::Identity(model[gateway].workload.identity.clone()))
+        }
+        PrincipalKind::Identity(text) => match not_an_identity(text) {
+            None => Ok(Principal::Identity(text.clone())),
+            Some(why) => Err(Diagnostic::new(Code::InvalidValue, format!("`{text}` is not a SPIFFE ID"))
+                .at(principal.span, why)
+                .help("Write it whole: `identity \"spiffe://partner.example/ns/shop/sa/web\"`.")),
+        },
+    }
+}
+
+/// Why a text is not a SPIFFE ID (SPIFFE ID and Verifiable Identity Document, 2), or `None`.
+fn not_an_identity(text: &str) -> Option<&'static str> {
+    let Some(rest) = text.strip_prefix("spiffe://") else { return Some("it begins with `spiffe://`") };
+    let Some((domain, path)) = rest.split_once('/') else { return Some("a path follows the trust domain") };
+    let in_domain = |byte: u8| byte.is_ascii_lowercase() || byte.is_ascii_digit() || b".-_".contains(&byte);
+    let in_path = |byte: u8| byte.is_ascii_alphanumeric() || b".-_".contains(&byte);
+    if domain.is_empty() || !domain.bytes().all(in_domain) {
+        return Some("a trust domain is lower-case letters, digits, `.`, `-` and `_`");
+    }
+    let whole = |segment: &str| {
+        !segment.is_empty() && segment != "." && segment != ".." && segment.bytes().all(in_path)
+    };
+    (!path.split('/').all(whole))
+        .then_some("a path segment is letters, digits, `.`, `-` and `_`, and not empty")
+}
+
+/// Exceptions that take nothing away, or everything.
+fn vain_exceptions(from: &ast::From, effect: Effect, set: &PeerSet, model: &Model) -> Vec<Diagnostic> {
+    let everybody = candidates(model, set.of.iter().chain(&set.except));
+    let included = PeerSet { of: set.of.clone(), except: vec![] };
+    let mut problems = Vec::new();
+    for (written, exception) in from.except.iter().zip(&set.except) {
+        let spelled_out = effect == Effect::Deny && *exception == Principal::Unauthenticated;
+        let takes = everybody.iter().any(|candidate| candidate.is_in(&included) && candidate.is(exception));
+        if !spelled_out && !takes {
+            problems.push(
+                Diagnostic::new(Code::EmptyPrincipals, format!("`except {written}` takes nobody away"))
+                    .at(written.span, "not among those in `from`")
+                    .help("Delete the exception, or name the group it is an exception from."),
+            );
+        }
+    }
+    if problems.is_empty() && !everybody.iter().any(|candidate| candidate.is_in(set)) {
+        problems.push(
+            Diagnostic::new(Code::EmptyPrincipals, format!("`{from}` is nobody"))
+                .at(from.span, "the exceptions take everybody away")
+                .help("Delete the line, or one of the exceptions."),
+        );
+    }
+    problems
+}
+
+/// A deny that names identities says what becomes of peers without one (`spec/semantics.md` 4.3).
+fn spared_strangers(from: &ast::From, effect: Effect, set: &PeerSet) -> Option<Diagnostic> {
+    let says = |list: &[Principal]| list.iter().any(|one| Candidate::Unauthenticated.is(one));
+    if effect == Effect::Allow || says(&set.of) || says(&set.except) {
+        return None;
+    }
+    let names: Vec<String> = from.principals.iter().map(ToString::to_string).collect();
+    let names = names.join(", ");
+    Some(
+        Diagnostic::new(Code::DenySparesStrangers, "this `deny` does not say what becomes of peers without identity")
+            .at(from.span, "names identities only")
+            .note("who takes part without a certificate would walk past it")
+            .help(format!("Write `deny from {names}, unauthenticated` to refuse them too, or `deny from {names} except unauthenticated`.")),
+    )
+}
+
+#[cfg(test)]
+mod tests {
+    use crate::testing::says;
+
+    fn authorize(lines: &str) -> String {
+        format!("service web {{ port 80 http }}\nservice a {{ calls web }}\nauthorize web {{\n{lines}\n}}\n")
+    }
+
+    #[test]
+    fn public_is_an_explicit_line() {
+        says(&authorize("allow to GET /"), &["4 MESH4002 `allow` does not say whom"]);
+        says(&authorize("allow from anyone to GET /"), &[]);
+    }
+
+    #[test]
+    fn a_deny_of_identities_says_what_becomes_of_strangers() {
+        says(
+            &authorize("allow from anyone\ndeny from a"),
+            &["5 MESH4003 this `deny` does not say what becomes of peers without identity"],
+        );
+        says(&authorize("allow from anyone\ndeny from a, unauthenticated"), &[]);
+        says(&authorize("allow from anyone\ndeny from a except unauthenticated"), &[]);
+    }
+
+    #[test]
+    fn an_exception_takes_somebody_away_and_leaves_somebody() {
+        says(
+            &authorize("allow from authenticated except unauthenticated"),
+            &["4 MESH4004 `except unauthenticated` takes nobody away"],
+        );
+        says(&authorize("allow from a except a"), &["4 MESH4004 `from a except a` is nobody"]);
+        says(&authorize("allow from namespace default except a"), &[]);
+    }
+
+    #[test]
+    fn names_are_looked_up() {
+        says(&authorize("allow from b"), &["4 MESH2001 unknown service or gateway `b`"]);
+        says(&authorize("allow from namespace shop"), &["4 MESH2001 unknown namespace `shop`"]);
+        says(&authorize("allow from identity \"web\""), &["4 MESH1012 `web` is not a SPIFFE ID"]);
+    }
+}

@@ -1,0 +1,342 @@
+//! Listeners and routes: the rules of each service port, and of each host of each listener.
+
+use super::scope::{self, Place, Scope, Target, workload};
+use super::{backend, duplicate, settings, shape};
+use crate::model::{Action, Backend, GatewayId, HostTable, Listener, Model, PortId, Rule, Table};
+use crate::partition::covers;
+use mesh_lang::ast::{self, HostPattern};
+use mesh_lang::diagnostic::suggest::nearest;
+use mesh_lang::{Code, Diagnostic, Diagnostics, Name, Span, Spanned};
+
+/// Fills in the listeners of a gateway.
+pub(super) fn listeners(
+    gateway: &ast::Gateway,
+    place: &Place<'_>,
+    scope: &Scope<'_>,
+    model: &mut Model,
+    diagnostics: &mut Diagnostics,
+) {
+    let Some(Target::Gateway(id)) = scope.own(&gateway.name, *place, model) else { return };
+    if gateway.listeners.is_empty() {
+        diagnostics.push(
+            Diagnostic::new(
+                Code::MissingStatement,
+                format!("gateway `{}` has no listener", gateway.name.value),
+            )
+            .at(gateway.span, "nothing can reach it")
+            .help("Add one: `listener web port 8080 http { host \"*\" }`."),
+        );
+    }
+    let mut listeners: Vec<Listener> = Vec::new();
+    for listener in &gateway.listeners {
+        if let Some(first) = listeners.iter().find(|first| first.name == listener.name.value) {
+            diagnostics.push(duplicate("listener", &listener.name.value, listener.name.span, first.span));
+            continue;
+        }
+        if listener.hosts.is_empty() {
+            diagnostics.push(
+                Diagnostic::new(
+                    Code::MissingStatement,
+                    format!("listener `{}` has no host", listener.name.value),
+                )
+                .at(listener.span, "it would accept nothing")
+                .help("Add `host \"shop.example\"`, or `host \"*\"` for every host."),
+            );
+        }
+        let mut hosts: Vec<(HostPattern, Span)> = Vec::new();
+        for host in &listener.hosts {
+            match hosts.iter().find(|(known, _)| *known == host.value) {
+                Some((_, first)) => {
+                    diagnostics.push(duplicate("host", &host.value.to_string(), host.span, *first))
+                }
+                None => hosts.push((host.value.clone(), host.span)),
+            }
+        }
+        hosts.sort();
+        listeners.push(Listener {
+            name: listener.name.value.clone(),
+            number: listener.number.value,
+            span: listener.span,
+            hosts,
+            tables: vec![],
+            access: vec![],
+        });
+    }
+    listeners.sort_by(|a, b| a.name.cmp(&b.name));
+    model.gateways[id.0 as usize].listeners = listeners;
+}
+
+/// Adds a `route` to the tables it is about.
+pub(super) fn resolve(
+    route: &ast::Route,
+    place: &Place<'_>,
+    scope: &Scope<'_>,
+    model: &mut Model,
+    diagnostics: &mut Diagnostics,
+) {
+    let target = match scope.own_target(&route.target, *place, "route", model) {
+        Ok(target) => target,
+        Err(diagnostic) => return diagnostics.push(diagnostic),
+    };
+    let own = match target {
+        Target::Service(service) => match scope::port(model, service, route.port.as_ref(), route.target.span)
+        {
+            Ok(port) => Some(port),
+            Err(diagnostic) => return diagnostics.push(diagnostic),
+        },
+        Target::Gateway(_) => None,
+    };
+    misplaced(route, target, model, diagnostics);
+    let rules: Vec<Rule> = route
+        .rules
+        .iter()
+        .filter_map(|rule| resolve_rule(rule, own, *place, scope, model, diagnostics))
+        .collect();
+    match (target, own) {
+        (Target::Gateway(gateway), _) => {
+            for (listener, host) in hosts(route, gateway, model, diagnostics) {
+                let tables = &mut model.gateways[gateway.0 as usize].listeners[listener].tables;
+                let index = tables.iter().position(|known| known.host == host).unwrap_or_else(|| {
+                    tables.push(HostTable { host, table: Table::default() });
+                    tables.len() - 1
+                });
+                add(&mut tables[index].table, route, &rules, diagnostics);
+            }
+        }
+        (Target::Service(_), Some(port)) => {
+            let port = &mut model.services[port.service.0 as usize].ports[port.port as usize];
+            add(port.route.get_or_insert_default(), route, &rules, diagnostics);
+        }
+        (Target::Service(_), None) => {}
+    }
+}
+
+/// `host` and `listener` are for gateways, `port` is for services.
+fn misplaced(route: &ast::Route, target: Target, model: &Model, diagnostics: &mut Diagnostics) {
+    let name = &workload(model, target).name;
+    let mut wrong = |span: Span, word: &str, kind: &str, help: &str| {
+        diagnostics.push(
+            Diagnostic::new(Code::UnexpectedToken, format!("the route of {kind} `{name}` has a `{word}`"))
+                .at(span, "has no meaning here")
+                .help(help),
+        );
+    };
+    match target {
+        Target::Service(_) => {
+            if let Some(host) = route.hosts.first() {
+                wrong(
+                    host.span,
+                    "host",
+                    "service",
+                    "A service's route holds for whoever calls it: leave `host` out.",
+                );
+            }
+            if let Some(listener) = &route.listener {
+                wrong(listener.span, "listener", "service", "Only gateways listen: leave `listener` out.");
+            }
+        }
+        Target::Gateway(_) => {
+            if let Some(port) = &route.port {
+                wrong(port.span, "port", "gateway", "A gateway has listeners: write `listener NAME`.");
+            }
+        }
+    }
+}
+
+/// The listener that `listener NAME` means: by name, or the only one.
+pub(super) fn listener_of(
+    model: &Model,
+    gateway: GatewayId,
+    name: Option<&Name>,
+    span: Span,
+) -> Result<usize, Diagnostic> {
+    let listeners = &model[gateway].listeners;
+    let names = || listeners.iter().map(|listener| listener.name.as_str());
+    match name {
+        Some(wanted) => {
+            listeners.iter().position(|listener| listener.name == wanted.value).ok_or_else(|| {
+                let problem = Diagnostic::new(
+                    Code::ListenerNeeded,
+                    format!("gateway `{}` has no listener `{}`", model[gateway].workload.name, wanted.value),
+                )
+                .at(wanted.span, "not a listener of this gateway")
+                .at(model[gateway].workload.span, "declared here");
+                match nearest(&wanted.value, names()) {
+                    Some(near) => problem.help(format!("Did you mean `{near}`?")),
+                    None => problem.help(format!("Its listeners are {}.", scope::listed(names()))),
+                }
+            })
+        }
+        None if listeners.len() == 1 => Ok(0),
+        None => Err(Diagnostic::new(
+            Code::ListenerNeeded,
+            format!("gateway `{}` has {} listeners", model[gateway].workload.name, listeners.len()),
+        )
+        .at(span, "which one is not said")
+        .help(format!("Add `listener NAME`: {}.", scope::listed(names())))),
+    }
+}
+
+/// The (listener, host) pairs that a gateway's route is about.
+fn hosts(
+    route: &ast::Route,
+    gateway: GatewayId,
+    model: &Model,
+    diagnostics: &mut Diagnostics,
+) -> Vec<(usize, HostPattern)> {
+    if model[gateway].listeners.is_empty() {
+        return vec![];
+    }
+    let index = match listener_of(model, gateway, route.listener.as_ref(), route.target.span) {
+        Ok(index) => index,
+        Err(diagnostic) => {
+            diagnostics.push(diagnostic);
+            return vec![];
+        }
+    };
+    let listener = &model[gateway].listeners[index];
+    if route.hosts.is_empty() {
+        return listener.hosts.iter().map(|(host, _)| (index, host.clone())).collect();
+    }
+    let mut found: Vec<&Spanned<HostPattern>> = Vec::new();
+    for host in &route.hosts {
+        if let Some(first) = found.iter().find(|first| first.value == host.value) {
+            diagnostics.push(duplicate("host", &host.value.to_string(), host.span, first.span));
+        } else if listener.hosts.iter().any(|(own, _)| covers(own, &host.value)) {
+            found.push(host);
+        } else {
+            let own: Vec<String> = listener.hosts.iter().map(|(own, _)| own.to_string()).collect();
+            diagnostics.push(
+                Diagnostic::new(
+                    Code::HostOutsideListener,
+                    format!("listener `{}` does not accept host `{}`", listener.name, host.value),
+                )
+                .at(host.span, "no request for it gets here")
+                .at(listener.span, format!("accepts {}", scope::listed(own.iter().map(String::as_str))))
+                .help("Add the host to the listener, or take it out of the route."),
+            );
+        }
+    }
+    found.into_iter().map(|host| (index, host.value.clone())).collect()
+}
+
+fn add(table: &mut Table, route: &ast::Route, rules: &[Rule], diagnostics: &mut Diagnostics) {
+    table.spans.push(route.span);
+    for rule in rules {
+        match table.rules.iter().find(|known| known.name == rule.name) {
+            Some(first) => diagnostics.push(duplicate("rule", &rule.name, rule.span, first.span)),
+            None => table.rules.push(rule.clone()),
+        }
+    }
+    if let Some(otherwise) = route.otherwise {
+        match table.otherwise {
+            Some((_, first)) => diagnostics.push(
+                Diagnostic::new(Code::DuplicateStatement, "this target and host have an `otherwise` already")
+                    .at(otherwise.span, "written again here")
+                    .at(first, "first written here")
+                    .help("Delete one of them."),
+            ),
+            None => table.otherwise = Some((otherwise.value, otherwise.span)),
+        }
+    }
+}
+
+/// `own` is the service port that the route belongs to, if it is a service's.
+fn resolve_rule(
+    rule: &ast::Rule,
+    own: Option<PortId>,
+    place: Place<'_>,
+    scope: &Scope<'_>,
+    model: &Model,
+    diagnostics: &mut Diagnostics,
+) -> Option<Rule> {
+    let Some(action) = &rule.action else {
+        diagnostics.push(
+            Diagnostic::new(Code::MissingStatement, format!("rule `{}` does nothing", rule.name.value))
+                .at(rule.span, "no `to`, `redirect` or `respond`")
+                .help("Say where its requests go: `to SERVICE`."),
+        );
+        return None;
+    };
+    if !matches!(action.value, ast::Action::To(_))
+        && let Some(span) = rule.settings.timeout.as_ref().map(|timeout| timeout.span).or(rule
+            .settings
+            .retry
+            .as_ref()
+            .map(|retry| retry.span))
+    {
+        diagnostics.push(
+            Diagnostic::new(
+                Code::UnexpectedToken,
+                format!("rule `{}` sends nothing to a service", rule.name.value),
+            )
+            .at(span, "nothing to wait for or to try again")
+            .at(action.span, "answers at once")
+            .help("Delete it."),
+        );
+    }
+    let settings = settings::resolve(&rule.settings, diagnostics);
+    let lines = shape::of_matches(&rule.matches, rule.span);
+    let overrides = rule.overrides.iter().map(|name| (name.value.clone(), name.span)).collect();
+    let resolved = match &action.value {
+        ast::Action::To(backends) => match backend::resolve(backends, action.span, place, scope, model) {
+            Ok(found) => Action::Forward(forward(found, own)),
+            Err(problems) => {
+                problems.into_iter().for_each(|problem| diagnostics.push(problem));
+                return None;
+            }
+        },
+        ast::Action::Redirect { location, status } => {
+            Action::Redirect { status: status.value, location: location.value.clone() }
+        }
+        ast::Action::Respond { status, body } => {
+            let body = body.as_ref().map(|body| body.value.clone()).unwrap_or_default();
+            Action::Respond { status: status.value, body }
+        }
+    };
+    Some(Rule {
+        name: rule.name.value.clone(),
+        span: rule.span,
+        overrides,
+        lines,
+        action: resolved,
+        settings,
+    })
+}
+
+/// A bare service of somebody else enters its own route (`spec/semantics.md` 3.10).
+fn forward(found: Vec<backend::Destination>, own: Option<PortId>) -> Vec<Backend> {
+    let backends = found.into_iter().map(|destination| Backend {
+        to: destination.to,
+        subset: destination.subset,
+        enter: destination.subset.is_none() && own.is_none_or(|own| own.service != destination.to.service),
+        weight: destination.weight,
+    });
+    let mut backends: Vec<Backend> = backends.collect();
+    backends.sort();
+    backends
+}
+
+/// Every `overrides` names a rule of its own table.
+pub(super) fn overrides_exist(model: &Model, diagnostics: &mut Diagnostics) {
+    let services =
+        model.services.iter().flat_map(|service| &service.ports).filter_map(|port| port.route.as_ref());
+    let hosts =
+        model.gateways.iter().flat_map(|gateway| &gateway.listeners).flat_map(|listener| &listener.tables);
+    for table in services.chain(hosts.map(|host| &host.table)) {
+        for rule in &table.rules {
+            for (name, span) in &rule.overrides {
+                if table.rule_named(name).is_some() {
+                    continue;
+                }
+                let problem = Diagnostic::new(Code::UnknownName, format!("unknown rule `{name}`"))
+                    .at(*span, "no rule of this target and host has this name");
+                let names = table.rules.iter().map(|rule| rule.name.as_str());
+                diagnostics.push(match nearest(name, names) {
+                    Some(near) => problem.help(format!("Did you mean `{near}`?")),
+                    None => problem.help("`overrides` names a rule of the same target and host."),
+                });
+            }
+        }
+    }
+}

@@ -1,0 +1,268 @@
+//! What a service declares: ports, subsets, endpoints, calls, settings.
+
+use super::scope::{self, Place, Scope, Target};
+use super::{duplicate, settings, shape};
+use crate::model::{Call, CallLine, Endpoint, Model, Port, PortId, ServiceId, Subset};
+use mesh_lang::ast::{self, Endpoints};
+use mesh_lang::{Code, Diagnostic, Diagnostics, Name, Span};
+use std::collections::{BTreeMap, BTreeSet};
+use std::net::{IpAddr, SocketAddr};
+
+/// Fills in a service. Calls need the ports of other services, so all ports are read before any call is resolved: see
+/// [`calls`].
+pub(super) fn resolve(
+    service: &ast::Service,
+    place: &Place<'_>,
+    scope: &Scope<'_>,
+    model: &mut Model,
+    diagnostics: &mut Diagnostics,
+) {
+    let Some(Target::Service(id)) = scope.own(&service.name, *place, model) else { return };
+    let own = &mut model.services[id.0 as usize];
+    own.settings = settings::resolve(&service.settings, diagnostics);
+    own.ports = ports(service, diagnostics);
+    own.subsets = subsets(service, diagnostics);
+    let found = endpoints(service, own, diagnostics);
+    for (port, endpoint) in found {
+        own.ports[port].endpoints.push(endpoint);
+    }
+    subsets_have_endpoints(service, own, diagnostics);
+}
+
+fn ports(service: &ast::Service, diagnostics: &mut Diagnostics) -> Vec<Port> {
+    let mut ports: Vec<Port> = Vec::new();
+    for port in &service.ports {
+        let number = port.number.value;
+        if let Some(first) = ports.iter().find(|first| first.number == number) {
+            diagnostics.push(duplicate("port", &number.to_string(), port.number.span, first.span));
+            continue;
+        }
+        if let Some((name, first)) = port
+            .name
+            .as_ref()
+            .and_then(|name| Some((name, ports.iter().find(|first| first.name == name.value)?)))
+        {
+            diagnostics.push(duplicate("port", &name.value, name.span, first.span));
+            continue;
+        }
+        if port.name.is_none() && service.ports.len() > 1 {
+            diagnostics.push(
+                Diagnostic::new(Code::PortNeeded, "a service with several ports names each of them")
+                    .at(port.span, "this one has no name")
+                    .help(format!("Write `port NAME {number} http`, e.g. `port admin {number} http`.")),
+            );
+            continue;
+        }
+        ports.push(Port {
+            name: port.name.as_ref().map(|name| name.value.clone()).unwrap_or_default(),
+            number,
+            target: port.target.map_or(number, |target| target.value),
+            span: port.span,
+            endpoints: vec![],
+            route: None,
+            access: vec![],
+        });
+    }
+    ports.sort_by_key(|port| port.number);
+    ports
+}
+
+fn subsets(service: &ast::Service, diagnostics: &mut Diagnostics) -> Vec<Subset> {
+    let mut subsets: BTreeMap<&str, (&ast::Subset, Subset)> = BTreeMap::new();
+    for subset in &service.subsets {
+        match subsets.get(subset.name.value.as_str()) {
+            Some((first, _)) => {
+                diagnostics.push(duplicate("subset", &subset.name.value, subset.name.span, first.name.span))
+            }
+            None => {
+                let labels = labels(&subset.labels, diagnostics);
+                let labels =
+                    labels.into_iter().map(|(key, value)| (key.to_owned(), value.to_owned())).collect();
+                subsets
+                    .insert(&subset.name.value, (subset, Subset { name: subset.name.value.clone(), labels }));
+            }
+        }
+    }
+    subsets.into_values().map(|(_, subset)| subset).collect()
+}
+
+fn labels<'a>(labels: &'a [ast::Label], diagnostics: &mut Diagnostics) -> BTreeMap<&'a str, &'a str> {
+    let mut found: BTreeMap<&str, &ast::Label> = BTreeMap::new();
+    for label in labels {
+        match found.get(label.key.value.as_str()) {
+            Some(first) => {
+                diagnostics.push(duplicate("label", &label.key.value, label.key.span, first.key.span))
+            }
+            None => {
+                found.insert(&label.key.value, label);
+            }
+        }
+    }
+    found.into_iter().map(|(key, label)| (key, label.value.value.as_str())).collect()
+}
+
+/// (index of the port, endpoint)
+fn endpoints(
+    service: &ast::Service,
+    own: &crate::model::Service,
+    diagnostics: &mut Diagnostics,
+) -> Vec<(usize, Endpoint)> {
+    let mut found = Vec::new();
+    let mut seen: BTreeMap<(usize, IpAddr, u16), Span> = BTreeMap::new();
+    for statement in &service.endpoints {
+        let carried = labels(&statement.labels, diagnostics);
+        let subsets = own.subsets.iter().zip(0..).filter(|(subset, _)| {
+            subset.labels.iter().all(|(key, value)| carried.get(key.as_str()) == Some(&value.as_str()))
+        });
+        let subsets: Vec<u32> = subsets.map(|(_, index)| index).collect();
+        for address in &statement.addresses {
+            for (port, ip, number) in places(address, statement, own, diagnostics) {
+                if let Some(first) = seen.insert((port, ip, number), address.span) {
+                    diagnostics.push(duplicate("endpoint", &address.value, address.span, first));
+                    continue;
+                }
+                found.push((port, Endpoint { ip, port: number, subsets: subsets.clone() }));
+            }
+        }
+    }
+    found
+}
+
+/// What an address means: (index of the port, IP, TCP port).
+fn places(
+    address: &Name,
+    statement: &Endpoints,
+    own: &crate::model::Service,
+    diagnostics: &mut Diagnostics,
+) -> Vec<(usize, IpAddr, u16)> {
+    if own.ports.is_empty() {
+        diagnostics.push(
+            Diagnostic::new(
+                Code::MissingStatement,
+                format!("service `{}` has endpoints and no port", own.workload.name),
+            )
+            .at(statement.span, "what they speak is not said")
+            .help("Add a port: `port 8080 http`."),
+        );
+        return vec![];
+    }
+    if let Ok(ip) = address.value.parse::<IpAddr>() {
+        return own.ports.iter().enumerate().map(|(index, port)| (index, ip, port.target)).collect();
+    }
+    let Ok(socket) = address.value.parse::<SocketAddr>() else {
+        diagnostics.push(
+            Diagnostic::new(Code::InvalidValue, format!("`{}` is not an IP address", address.value))
+                .at(address.span, "a static endpoint is an address, with or without a port")
+                .help(address_help(&address.value)),
+        );
+        return vec![];
+    };
+    match own.ports.len() {
+        _ if socket.port() == 0 => {
+            diagnostics.push(
+                Diagnostic::new(Code::InvalidValue, "an endpoint cannot listen on port 0")
+                    .at(address.span, "port 0")
+                    .help("Write the port the service listens on, or leave it out."),
+            );
+            vec![]
+        }
+        1 => vec![(0, socket.ip(), socket.port())],
+        _ => {
+            diagnostics.push(
+                Diagnostic::new(Code::PortNeeded, "an endpoint with a port needs a service with one port")
+                    .at(address.span, "for which of the service's ports this is, is not said")
+                    .help(format!("Write `\"{}\"`: each port's `target` is used.", socket.ip())),
+            );
+            vec![]
+        }
+    }
+}
+
+fn address_help(text: &str) -> String {
+    match text.rsplit_once(':') {
+        Some(("localhost", port)) => format!("Write `\"127.0.0.1:{port}\"`."),
+        _ if text == "localhost" => "Write `\"127.0.0.1\"`.".to_owned(),
+        _ => "Write e.g. `\"10.0.0.1:8080\"` or `\"[fd00::1]:8080\"`; names are not looked up.".to_owned(),
+    }
+}
+
+/// A subset that selects none of the endpoints that are written would fail every request.
+fn subsets_have_endpoints(
+    service: &ast::Service,
+    own: &crate::model::Service,
+    diagnostics: &mut Diagnostics,
+) {
+    let endpoints: Vec<&Endpoint> = own.ports.iter().flat_map(|port| &port.endpoints).collect();
+    let used: BTreeSet<u32> =
+        endpoints.iter().flat_map(|endpoint| endpoint.subsets.iter().copied()).collect();
+    for (subset, index) in own.subsets.iter().zip(0u32..) {
+        if endpoints.is_empty() || used.contains(&index) {
+            continue;
+        }
+        let Some(written) = service.subsets.iter().find(|written| written.name.value == subset.name) else {
+            continue;
+        };
+        let labels: Vec<String> =
+            subset.labels.iter().map(|(key, value)| format!("{key} = \"{value}\"")).collect();
+        diagnostics.push(
+            Diagnostic::new(Code::UnknownSubset, format!("no endpoint is in subset `{}`", subset.name))
+                .at(written.span, "every request to it would fail with 503")
+                .help(format!("Label an endpoint: `endpoints static \"…\" label {}`.", labels.join(", "))),
+        );
+    }
+}
+
+/// Fills in what a service calls, once the ports of all services are known.
+pub(super) fn calls(
+    service: &ast::Service,
+    place: &Place<'_>,
+    scope: &Scope<'_>,
+    model: &mut Model,
+    diagnostics: &mut Diagnostics,
+) {
+    let Some(Target::Service(id)) = scope.own(&service.name, *place, model) else { return };
+    for statement in &service.calls {
+        let settings = settings::resolve(&statement.settings, diagnostics);
+        for name in &statement.services {
+            let callee = scope.service(name, *place);
+            let to = callee.and_then(|callee| scope::port(model, callee, statement.port.as_ref(), name.span));
+            match to {
+                Ok(to) => add_call(model, id, to, statement, &settings, name.span, diagnostics),
+                Err(diagnostic) => diagnostics.push(diagnostic),
+            }
+        }
+    }
+}
+
+fn add_call(
+    model: &mut Model,
+    service: ServiceId,
+    to: PortId,
+    statement: &ast::Calls,
+    settings: &mesh_plan::Settings,
+    span: Span,
+    diagnostics: &mut Diagnostics,
+) {
+    let narrowed = !statement.to.is_empty();
+    let lines = shape::of_ops(&statement.to).into_iter().map(|shape| CallLine {
+        shape,
+        narrowed,
+        settings: settings.clone(),
+        span,
+    });
+    let calls = &mut model.services[service.0 as usize].calls;
+    let Some(known) = calls.iter_mut().find(|call| call.to == to) else {
+        calls.push(Call { to, lines: lines.collect(), span });
+        return;
+    };
+    if let Some(first) = known.lines.iter().find(|line| !line.narrowed && !narrowed) {
+        diagnostics.push(
+            Diagnostic::new(Code::DuplicateStatement, "this call is declared already")
+                .at(span, "declared again here")
+                .at(first.span, "first declared here")
+                .help("Delete one; to set something for some requests only, write `calls … to METHOD /path { … }`."),
+        );
+        return;
+    }
+    known.lines.extend(lines);
+}

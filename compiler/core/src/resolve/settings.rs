@@ -1,0 +1,83 @@
+//! `timeout` and `retry`: written out in full, in the plan's units.
+
+use mesh_lang::ast::{self, Method, RetryOn, RetryPolicy, Timeout};
+use mesh_lang::{Code, Diagnostic, Diagnostics};
+use mesh_plan::{Budget, Retry, Settings};
+
+/// The settings of one block.
+pub(super) fn resolve(settings: &ast::Settings, diagnostics: &mut Diagnostics) -> Settings {
+    Settings {
+        timeout: settings.timeout.as_ref().map(|timeout| match timeout.value {
+            Timeout::None => None,
+            Timeout::After(milliseconds) => Some(milliseconds),
+        }),
+        retry: settings.retry.as_ref().map(|retry| match &retry.value {
+            ast::Retry::None => None,
+            ast::Retry::Policy(policy) => Some(policy_of(policy, diagnostics)),
+        }),
+    }
+}
+
+fn policy_of(policy: &RetryPolicy, diagnostics: &mut Diagnostics) -> Retry {
+    let on = |wanted: RetryOn| policy.on.iter().any(|condition| condition.value == wanted);
+    if let Some(condition) = policy.on.iter().find(|condition| condition.value == RetryOn::Timeout)
+        && policy.per_try_timeout.is_none()
+    {
+        diagnostics.push(
+            Diagnostic::new(Code::MissingStatement, "`retry … on timeout` has no `per-try-timeout`")
+                .at(condition.span, "no try ever times out")
+                .help("Add `per-try-timeout 250ms` to the block; the total `timeout` is never retried."),
+        );
+    }
+    if let Some(backoff) = policy.backoff
+        && backoff.value.0 > backoff.value.1
+    {
+        diagnostics.push(
+            Diagnostic::new(Code::InvalidValue, "the back-off ends before it begins")
+                .at(backoff.span, "the first duration is the longer one")
+                .help(format!("Write `backoff {}ms..{}ms`.", backoff.value.1, backoff.value.0)),
+        );
+    }
+    let (backoff_base, backoff_cap) = policy.backoff.map_or((0, 0), |backoff| backoff.value);
+    Retry {
+        count: policy.count.value,
+        on_connect_failure: on(RetryOn::ConnectFailure),
+        on_reset: on(RetryOn::Reset),
+        on_timeout: on(RetryOn::Timeout),
+        on_status: statuses(policy),
+        methods: methods(policy),
+        per_try_timeout: policy.per_try_timeout.map_or(0, |timeout| timeout.value),
+        backoff_base,
+        backoff_cap: backoff_cap.max(backoff_base),
+        buffer: policy.buffer.map_or(0, |buffer| buffer.value),
+        budget: policy.budget.map(|budget| Budget {
+            share: budget.value.share,
+            min_per_second: budget.value.min_per_second,
+            over: budget.value.over,
+        }),
+    }
+}
+
+/// `5xx` and `gateway-error` written out.
+fn statuses(policy: &RetryPolicy) -> Vec<u16> {
+    let mut statuses: Vec<u16> = policy
+        .on
+        .iter()
+        .flat_map(|condition| match condition.value {
+            RetryOn::GatewayError => (502..=504).collect(),
+            RetryOn::ServerError => (500..=599).collect(),
+            RetryOn::Status(status) => vec![status],
+            RetryOn::ConnectFailure | RetryOn::Reset | RetryOn::Timeout => vec![],
+        })
+        .collect();
+    statuses.sort_unstable();
+    statuses.dedup();
+    statuses
+}
+
+/// The safe methods (RFC 9110 9.2.1) and those that are declared.
+fn methods(policy: &RetryPolicy) -> u8 {
+    let safe = [Method::Get, Method::Head, Method::Options];
+    let declared = policy.methods.iter().map(|method| method.value);
+    safe.into_iter().chain(declared).fold(0, |bits, method| bits | 1 << crate::space::method_atom(method))
+}

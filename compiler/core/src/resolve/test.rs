@@ -1,0 +1,172 @@
+//! `test` statements become cases: one concrete request each, and what is to come of it.
+
+use super::scope::{self, Place, Scope, Target};
+use super::{access, backend, route};
+use crate::case::{self, Entry, Expectation};
+use crate::model::Model;
+use mesh_lang::ast::{self, ExpectedOutcome, PrincipalKind, Timeout};
+use mesh_lang::{Code, Diagnostic, Diagnostics};
+
+/// A test with the requests that could be resolved.
+pub(super) fn resolve(
+    test: &ast::Test,
+    place: &Place<'_>,
+    scope: &Scope<'_>,
+    model: &Model,
+    diagnostics: &mut Diagnostics,
+) -> case::Test {
+    let mut requests = Vec::new();
+    for request in &test.requests {
+        match resolve_request(request, *place, scope, model) {
+            Ok(resolved) => requests.push(resolved),
+            Err(problems) => problems.into_iter().for_each(|problem| diagnostics.push(problem)),
+        }
+    }
+    case::Test { name: test.name.value.clone(), span: test.span, requests }
+}
+
+/// Where a request comes in, as whom, and what it says as host.
+struct Arrival {
+    entry: Entry,
+    peer: Option<String>,
+    host: String,
+    host_port: Option<u16>,
+}
+
+fn resolve_request(
+    request: &ast::TestRequest,
+    place: Place<'_>,
+    scope: &Scope<'_>,
+    model: &Model,
+) -> Result<case::Request, Vec<Diagnostic>> {
+    let arrival = match scope.target(&request.to, place).map_err(|problem| vec![problem])? {
+        Target::Gateway(gateway) => at_gateway(request, gateway, place, scope, model),
+        Target::Service(service) => at_service(request, service, place, scope, model),
+    };
+    let Arrival { entry, peer, host, host_port } = arrival.map_err(|problem| vec![problem])?;
+    let expect = match &request.expect.outcome {
+        ExpectedOutcome::Allow => Expectation::Allow,
+        ExpectedOutcome::Deny => Expectation::Deny,
+        ExpectedOutcome::Status(status) => Expectation::Status(*status),
+        ExpectedOutcome::Redirect { location, status } => {
+            Expectation::Redirect { location: location.clone(), status: *status }
+        }
+        ExpectedOutcome::Backends(backends) => {
+            let found = backend::resolve(backends, request.expect.span, place, scope, model)?;
+            let expected = found.into_iter().map(|destination| case::Backend {
+                service: destination.to.service.0,
+                port: destination.to.port,
+                subset: destination.subset.unwrap_or(mesh_plan::NONE),
+                weight: destination.weight,
+                text: destination.text,
+            });
+            Expectation::Backends(expected.collect())
+        }
+    };
+    Ok(case::Request {
+        span: request.span,
+        expect_span: request.expect.span,
+        entry,
+        peer,
+        method: request.method.value.as_str().to_owned(),
+        host,
+        host_port,
+        path: request.path.value.clone(),
+        headers: request
+            .headers
+            .iter()
+            .map(|(name, value)| (name.value.clone(), value.value.clone()))
+            .collect(),
+        expect,
+        timeout: request.expect.timeout.map(|timeout| match timeout.value {
+            Timeout::None => None,
+            Timeout::After(milliseconds) => Some(milliseconds),
+        }),
+        retry: request.expect.retry.map(|retry| retry.value),
+    })
+}
+
+fn at_gateway(
+    request: &ast::TestRequest,
+    gateway: crate::model::GatewayId,
+    place: Place<'_>,
+    scope: &Scope<'_>,
+    model: &Model,
+) -> Result<Arrival, Diagnostic> {
+    if let Some(port) = &request.port {
+        return Err(Diagnostic::new(Code::UnexpectedToken, "a gateway has listeners, not ports")
+            .at(port.span, "has no meaning here")
+            .help("Write `listener NAME` where the gateway has several."));
+    }
+    let listener = route::listener_of(model, gateway, request.listener.as_ref(), request.to.span)?;
+    let Some(host) = &request.host else {
+        return Err(Diagnostic::new(Code::MissingStatement, "a request to a gateway says a host")
+            .at(request.to.span, "no host after it")
+            .help(format!(
+                "Write `to {} \"shop.example\" {} {} …`.",
+                request.to,
+                request.method.value.as_str(),
+                request.path.value
+            )));
+    };
+    let entry = Entry::Gateway { gateway: gateway.0, listener: listener as u32 };
+    let peer = peer(request, place, scope, model)?;
+    Ok(Arrival { entry, peer, host: host.value.clone(), host_port: None })
+}
+
+fn at_service(
+    request: &ast::TestRequest,
+    service: crate::model::ServiceId,
+    place: Place<'_>,
+    scope: &Scope<'_>,
+    model: &Model,
+) -> Result<Arrival, Diagnostic> {
+    let extra = request
+        .host
+        .as_ref()
+        .map(|host| (host.span, "a host"))
+        .or(request.listener.as_ref().map(|name| (name.span, "a listener")));
+    if let Some((span, what)) = extra {
+        return Err(Diagnostic::new(
+            Code::UnexpectedToken,
+            format!("a request to a service says no more than its name, not {what}"),
+        )
+        .at(span, "has no meaning here")
+        .help("Delete it: callers say the service's own name as host."));
+    }
+    let to = scope::port(model, service, request.port.as_ref(), request.to.span)?;
+    let (host, host_port) = (model[service].full_name(), Some(model.port(to).number));
+    let arrival = |entry, peer| Ok(Arrival { entry, peer, host: host.clone(), host_port });
+    match request.from.as_ref().map(|from| &from.kind) {
+        Some(PrincipalKind::Service(caller)) => {
+            let caller = scope.service(caller, place)?;
+            arrival(Entry::Sidecar { service: caller.0 }, None)
+        }
+        Some(PrincipalKind::Gateway(caller)) => {
+            let caller = scope.gateway(caller, place)?;
+            arrival(Entry::FromGateway { gateway: caller.0, service: service.0, port: to.port }, None)
+        }
+        _ => {
+            arrival(Entry::Inbound { service: service.0, port: to.port }, peer(request, place, scope, model)?)
+        }
+    }
+}
+
+/// The identity of the one who asks; `None` is somebody without.
+fn peer(
+    request: &ast::TestRequest,
+    place: Place<'_>,
+    scope: &Scope<'_>,
+    model: &Model,
+) -> Result<Option<String>, Diagnostic> {
+    let Some(from) = &request.from else { return Ok(None) };
+    match (&from.kind, access::principal(from, place, scope, model)?) {
+        (_, crate::model::Principal::Identity(identity)) => Ok(Some(identity)),
+        (PrincipalKind::Unauthenticated, _) => Ok(None),
+        _ => {
+            Err(Diagnostic::new(Code::UnexpectedToken, format!("`{from}` is many peers; a `request` is one"))
+                .at(from.span, "not one peer")
+                .help("Name a service, a `gateway`, an `identity \"spiffe://…\"`, or `unauthenticated`."))
+        }
+    }
+}

@@ -1,0 +1,167 @@
+//! The peer dimension: identities that some line names, and one class for each way of being somebody else.
+
+use crate::bits::Bits;
+use crate::model::{AccessLine, Model, PeerSet, Principal};
+use std::collections::{BTreeMap, BTreeSet};
+
+/// Who a peer can be, as far as a partition tells.
+#[derive(Debug)]
+pub(crate) struct Peers {
+    /// Everybody a line could mean, with the atom.
+    pub(crate) candidates: Vec<(Candidate, u32)>,
+    atoms: u32,
+}
+
+/// One peer, or all peers of a kind that nothing names.
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
+pub(crate) enum Candidate {
+    /// An identity of a declared service, or one written out that is of the mesh.
+    Own {
+        identity: String,
+        namespace: Option<String>,
+    },
+    /// An identity of a declared gateway.
+    Gateway {
+        identity: String,
+    },
+    /// An identity of another trust domain.
+    Foreign {
+        identity: String,
+    },
+    /// Any other identity of a namespace.
+    OtherIn {
+        namespace: String,
+    },
+    OtherOwn,
+    OtherGateway,
+    OtherForeign,
+    Unauthenticated,
+}
+
+impl Peers {
+    /// No line tells peers apart.
+    pub(crate) fn indifferent() -> Peers {
+        Peers { candidates: vec![], atoms: 1 }
+    }
+
+    /// The candidates that these lines mention, grouped by the lines they are in.
+    pub(crate) fn new(model: &Model, lines: &[AccessLine]) -> Peers {
+        let sets: Vec<&PeerSet> = lines.iter().map(|line| &line.from).collect();
+        let mut classes: BTreeMap<Vec<bool>, u32> = BTreeMap::new();
+        let candidates = candidates(model, sets.iter().flat_map(|set| set.of.iter().chain(&set.except)))
+            .into_iter()
+            .map(|candidate| {
+                let member = sets.iter().map(|set| candidate.is_in(set)).collect();
+                let fresh = classes.len() as u32;
+                let atom = *classes.entry(member).or_insert(fresh);
+                (candidate, atom)
+            })
+            .collect();
+        Peers { candidates, atoms: classes.len().max(1) as u32 }
+    }
+
+    pub(crate) fn atoms(&self) -> u32 {
+        self.atoms
+    }
+
+    /// The atoms of a set of peers of this partition.
+    pub(crate) fn set(&self, set: &PeerSet) -> Bits {
+        let mut bits = Bits::none(self.atoms);
+        for (candidate, atom) in &self.candidates {
+            if candidate.is_in(set) {
+                bits.insert(*atom);
+            }
+        }
+        bits
+    }
+
+    /// Somebody of an atom; a declared identity where there is one.
+    pub(crate) fn witness(&self, atom: u32) -> Option<&Candidate> {
+        self.candidates.iter().find(|(_, own)| *own == atom).map(|(candidate, _)| candidate)
+    }
+
+    /// The atom of the candidate for which `wanted` holds; 0 where no line tells peers apart.
+    pub(crate) fn atom_where(&self, wanted: impl Fn(&Candidate) -> bool) -> u32 {
+        self.candidates.iter().find(|(candidate, _)| wanted(candidate)).map_or(0, |(_, atom)| *atom)
+    }
+}
+
+/// Everybody that the principals could mean, and everybody else by kind. Sorted.
+pub(crate) fn candidates<'m>(
+    model: &Model,
+    principals: impl Iterator<Item = &'m Principal>,
+) -> BTreeSet<Candidate> {
+    let mut candidates = BTreeSet::from([
+        Candidate::OtherOwn,
+        Candidate::OtherGateway,
+        Candidate::OtherForeign,
+        Candidate::Unauthenticated,
+    ]);
+    for principal in principals {
+        match principal {
+            Principal::Identity(identity) => candidates.insert(Candidate::of_identity(model, identity)),
+            Principal::Namespace(namespace) => {
+                candidates.insert(Candidate::OtherIn { namespace: namespace.clone() })
+            }
+            Principal::Authenticated | Principal::Unauthenticated | Principal::Anyone => false,
+        };
+    }
+    candidates
+}
+
+impl Candidate {
+    pub(crate) fn of_identity(model: &Model, identity: &str) -> Candidate {
+        let identity = identity.to_owned();
+        if model.gateways.iter().any(|gateway| gateway.workload.identity == identity) {
+            return Candidate::Gateway { identity };
+        }
+        match own_path(&model.trust_domain, &identity) {
+            Some(path) => {
+                let namespace = namespace_of(path).map(str::to_owned);
+                Candidate::Own { identity, namespace }
+            }
+            None => Candidate::Foreign { identity },
+        }
+    }
+
+    pub(crate) fn is_in(&self, set: &PeerSet) -> bool {
+        set.of.iter().any(|principal| self.is(principal))
+            && !set.except.iter().any(|principal| self.is(principal))
+    }
+
+    /// `spec/semantics.md` 2.3, literally.
+    pub(crate) fn is(&self, principal: &Principal) -> bool {
+        match principal {
+            Principal::Anyone => true,
+            Principal::Unauthenticated => *self == Candidate::Unauthenticated,
+            Principal::Authenticated => {
+                matches!(self, Candidate::Own { .. } | Candidate::OtherIn { .. } | Candidate::OtherOwn)
+            }
+            Principal::Namespace(wanted) => match self {
+                Candidate::Own { namespace, .. } => namespace.as_ref() == Some(wanted),
+                Candidate::OtherIn { namespace } => namespace == wanted,
+                _ => false,
+            },
+            Principal::Identity(wanted) => match self {
+                Candidate::Own { identity, .. }
+                | Candidate::Gateway { identity }
+                | Candidate::Foreign { identity } => identity == wanted,
+                _ => false,
+            },
+        }
+    }
+}
+
+/// The path of an identity of the mesh's own trust domain, without its first `/`.
+fn own_path<'i>(trust_domain: &str, identity: &'i str) -> Option<&'i str> {
+    identity.strip_prefix("spiffe://")?.strip_prefix(trust_domain)?.strip_prefix('/')
+}
+
+/// `ns/<namespace>/sa/<service-account>`
+fn namespace_of(path: &str) -> Option<&str> {
+    let segments: Vec<&str> = path.split('/').collect();
+    match segments.as_slice() {
+        ["ns", namespace, "sa", _] => Some(namespace),
+        _ => None,
+    }
+}

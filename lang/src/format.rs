@@ -1,0 +1,322 @@
+//! The one way to write a file: tokens and statements are enough, so broken files are formatted too.
+//!
+//! INVARIANT: only spaces, newlines, `;` and nothing else differ between a text and its formatted text, and every
+//! newline that is written stands where [`tree`] reads on or where the statement ended anyway.
+
+use std::ops::Range;
+
+use crate::lexer;
+use crate::source::{FileId, MAX_FILE_BYTES};
+use crate::token::{Token, TokenKind};
+use crate::tree::{self, Block, Statement};
+
+/// Longer lines are broken where the language allows it.
+const MAX_WIDTH: usize = 100;
+
+/// Spaces for each block around a statement.
+const INDENT: usize = 2;
+
+/// Spaces before the further lines of a statement.
+const CONTINUATION: usize = 4;
+
+/// A block with more statements is not written on one line.
+const MAX_INLINE_STATEMENTS: usize = 2;
+
+/// The canonical text of a file. Formatting it again changes nothing, and it means the same.
+pub fn format(text: &str) -> String {
+    if text.len() > MAX_FILE_BYTES {
+        return text.into();
+    }
+    let (tokens, _) = lexer::lex(FileId(0), text);
+    let (tree, _) = tree::build(FileId(0), text, &tokens);
+    let mut printer = Printer { text, tokens: &tokens, out: String::with_capacity(text.len()), depth: 0 };
+    printer.statements(0..tokens.len(), &tree.statements);
+    printer.end_line();
+    printer.out
+}
+
+struct Printer<'a> {
+    text: &'a str,
+    tokens: &'a [Token],
+    out: String,
+    depth: usize,
+}
+
+impl<'a> Printer<'a> {
+    fn raw(&self, token: Token) -> &'a str {
+        token.text(self.text)
+    }
+
+    fn at_line_start(&self) -> bool {
+        self.out.is_empty() || self.out.ends_with('\n')
+    }
+
+    fn end_line(&mut self) {
+        if !self.at_line_start() {
+            self.out.push('\n');
+        }
+    }
+
+    fn indentation(&self) -> usize {
+        self.depth * INDENT
+    }
+
+    fn indent(&mut self, columns: usize) {
+        self.out.extend(std::iter::repeat_n(' ', columns));
+    }
+
+    /// The statements of a block and everything between them.
+    fn statements(&mut self, range: Range<usize>, statements: &[Statement]) {
+        let mut at = range.start;
+        let mut first = true;
+        for (index, statement) in statements.iter().enumerate() {
+            let blank = self.gap(at..statement.first as usize, &mut first);
+            self.start_line(blank);
+            self.indent(self.indentation());
+            self.statement(statement);
+            if self.needs_semicolon(statement, statements.get(index + 1)) {
+                self.out.push(';');
+            }
+            at = statement.last();
+            first = false;
+        }
+        self.gap(at..range.end, &mut first);
+    }
+
+    fn start_line(&mut self, blank: bool) {
+        self.end_line();
+        if blank {
+            self.out.push('\n');
+        }
+    }
+
+    /// The comments between statements. Says whether a blank line stands before what follows.
+    fn gap(&mut self, range: Range<usize>, first: &mut bool) -> bool {
+        let mut newlines = 0;
+        for token in &self.tokens[range] {
+            match token.kind {
+                TokenKind::Newline => newlines += 1,
+                kind if kind.is_comment() => {
+                    let own_line = newlines > 0 || self.at_line_start();
+                    if own_line {
+                        self.start_line(newlines > 1 && !*first);
+                        self.indent(self.indentation());
+                        *first = false;
+                    } else {
+                        self.out.push_str("  ");
+                    }
+                    self.out.push_str(self.raw(*token).trim_end());
+                    newlines = 0;
+                }
+                _ => {}
+            }
+        }
+        newlines > 1 && !*first
+    }
+
+    fn statement(&mut self, statement: &Statement) {
+        let Some(block) = &statement.block else {
+            self.head(statement, "");
+            return;
+        };
+        if block.skipped {
+            self.head(statement, " {");
+            self.verbatim(block.open as usize + 1..block.end as usize, None);
+            return;
+        }
+        if self.inline(statement, block) {
+            return;
+        }
+        self.head(statement, " {");
+        self.depth += 1;
+        let inside = block.open as usize + 1..block.close.unwrap_or(block.end) as usize;
+        let empty = block.statements.is_empty()
+            && !self.tokens[inside.clone()].iter().any(|token| token.kind.is_comment());
+        self.statements(inside, &block.statements);
+        self.depth -= 1;
+        if block.close.is_some() {
+            if !empty {
+                self.end_line();
+                self.indent(self.indentation());
+            }
+            self.out.push('}');
+        }
+    }
+
+    /// Writes a short block that already stands on one line as one line, if it fits.
+    fn inline(&mut self, statement: &Statement, block: &Block) -> bool {
+        let whole = &self.tokens[statement.first as usize..block.end as usize];
+        let one_line = !whole.iter().any(|token| token.kind == TokenKind::Newline || token.kind.is_comment());
+        let flat = block.statements.iter().all(|inner| inner.block.is_none());
+        if !one_line
+            || !flat
+            || block.close.is_none()
+            || block.statements.is_empty()
+            || block.statements.len() > MAX_INLINE_STATEMENTS
+        {
+            return false;
+        }
+        let inside: Vec<String> = block.statements.iter().map(|inner| self.one_line(inner.head(), inner)).collect();
+        let head = self.one_line(statement.head(), statement);
+        let line = format!("{head}{}{{ {} }}", if head.is_empty() { "" } else { " " }, inside.join("; "));
+        let fits = self.indentation() + line.chars().count() <= MAX_WIDTH;
+        if fits {
+            self.out.push_str(&line);
+        }
+        fits
+    }
+
+    /// Keyword and arguments on one line; they contain no comment and no newline.
+    fn one_line(&self, head: Range<usize>, statement: &Statement) -> String {
+        if statement.broken {
+            return self.tokens[head].iter().map(|token| self.raw(*token)).collect();
+        }
+        let mut line = String::new();
+        let mut before = None;
+        for token in self.tokens[head].iter().filter(|token| token.kind.is_significant()) {
+            if before.is_some_and(|before| spaced(before, token.kind)) {
+                line.push(' ');
+            }
+            line.push_str(self.raw(*token));
+            before = Some(token.kind);
+        }
+        line
+    }
+
+    /// Keyword and arguments, then `tail`: as one line or, where that is too long, as several.
+    fn head(&mut self, statement: &Statement, tail: &str) {
+        // Comments may stand between the arguments and a brace below them.
+        let open = statement.block.as_ref().map_or(statement.end, |block| block.open) as usize;
+        let head = statement.head();
+        if statement.broken {
+            self.verbatim(head.clone(), Some(self.indentation() + CONTINUATION));
+        } else {
+            self.arguments(head.clone(), tail.len());
+        }
+        let mut first = false;
+        self.gap(head.end..open, &mut first);
+        let commented = self.tokens[head.end..open].iter().any(|token| token.kind.is_comment());
+        if commented && !tail.is_empty() {
+            self.end_line();
+            self.indent(self.indentation());
+        }
+        self.out.push_str(if commented || head.is_empty() { tail.trim_start() } else { tail });
+    }
+
+    /// Arguments with canonical spaces; `reserved` columns must stay free after them.
+    fn arguments(&mut self, head: Range<usize>, reserved: usize) {
+        let mut line = Line { column: self.indentation(), segment: String::new(), begins_line: true };
+        let mut before: Option<TokenKind> = None;
+        let mut newline = false;
+        for at in head {
+            let token = self.tokens[at];
+            if token.kind == TokenKind::Newline {
+                newline = true;
+            } else if token.kind.is_comment() {
+                self.flush(&mut line, 0);
+                match newline || before.is_none() {
+                    true => self.continue_line(&mut line),
+                    false => self.out.push_str("  "),
+                }
+                self.out.push_str(self.raw(token).trim_end());
+                before = None;
+            } else if token.kind.is_significant() {
+                let breakable = before == Some(TokenKind::Comma) || self.continues(token);
+                match before {
+                    // A comment ended the line.
+                    None if newline => self.continue_line(&mut line),
+                    Some(_) if breakable => self.flush(&mut line, 0),
+                    _ => {}
+                }
+                if before.is_some_and(|before| spaced(before, token.kind)) {
+                    line.segment.push(' ');
+                }
+                line.segment.push_str(self.raw(token));
+                (before, newline) = (Some(token.kind), false);
+            }
+        }
+        self.flush(&mut line, reserved);
+    }
+
+    /// Writes what cannot be broken: on this line if it fits, else on the next.
+    fn flush(&mut self, line: &mut Line, reserved: usize) {
+        let segment = std::mem::take(&mut line.segment);
+        if segment.is_empty() {
+            return;
+        }
+        let width = segment.chars().count();
+        if line.begins_line || line.column + width + reserved <= MAX_WIDTH {
+            self.out.push_str(&segment);
+            line.column += width;
+        } else {
+            self.continue_line(line);
+            self.out.push_str(segment.trim_start());
+            line.column += segment.trim_start().chars().count();
+        }
+        line.begins_line = false;
+    }
+
+    fn continue_line(&mut self, line: &mut Line) {
+        let column = self.indentation() + CONTINUATION;
+        self.end_line();
+        self.indent(column);
+        (line.column, line.begins_line) = (column, true);
+    }
+
+    fn continues(&self, token: Token) -> bool {
+        token.kind == TokenKind::Word && tree::continues(self.raw(token))
+    }
+
+    /// Tokens as they are; after a newline with this indentation, if one is given.
+    fn verbatim(&mut self, range: Range<usize>, indentation: Option<usize>) {
+        let mut line_start = false;
+        for token in &self.tokens[range] {
+            match (token.kind, indentation) {
+                (TokenKind::Newline, _) => self.out.push('\n'),
+                (TokenKind::Space, Some(_)) if line_start => continue,
+                (_, Some(columns)) if line_start => {
+                    self.indent(columns);
+                    self.out.push_str(self.raw(*token));
+                }
+                _ => self.out.push_str(self.raw(*token)),
+            }
+            line_start = token.kind == TokenKind::Newline;
+        }
+    }
+
+    /// Whether the `;` after a statement is more than a newline: it also ends what a newline would not end.
+    fn needs_semicolon(&self, statement: &Statement, next: Option<&Statement>) -> bool {
+        let Some(next) = next.filter(|_| statement.block.is_none()) else { return false };
+        let between = &self.tokens[statement.last()..next.first as usize];
+        if !between.iter().any(|token| token.kind == TokenKind::Semicolon) {
+            return false;
+        }
+        let head = &self.tokens[statement.head()];
+        let first = self.tokens[next.first as usize];
+        head.last().is_some_and(|token| token.kind == TokenKind::Comma)
+            || head.iter().any(|token| token.kind == TokenKind::OpenParen)
+            || first.kind != TokenKind::Word
+            || self.continues(first)
+    }
+}
+
+/// The line that is being written.
+struct Line {
+    column: usize,
+    /// What has been put together since the last place where the line may be broken.
+    segment: String,
+    /// Nothing but the indentation has been written.
+    begins_line: bool,
+}
+
+/// Whether a space stands between two tokens.
+fn spaced(before: TokenKind, after: TokenKind) -> bool {
+    match (before, after) {
+        (_, TokenKind::Comma | TokenKind::CloseParen | TokenKind::Pipe) => false,
+        (TokenKind::OpenParen | TokenKind::Pipe, _) => false,
+        // A path would take the points as its own.
+        (TokenKind::Path, TokenKind::DotDot) => true,
+        (_, TokenKind::DotDot) | (TokenKind::DotDot, _) => false,
+        _ => true,
+    }
+}

@@ -1,0 +1,202 @@
+//! The arguments of one statement as nom's input, and the mistake of a parser that reads them.
+
+use nom::Parser;
+use nom::combinator::{cut, map};
+use nom::error::{ErrorKind, ParseError};
+use nom::multi::many0;
+use nom::sequence::preceded;
+
+use crate::diagnostic::Diagnostic;
+use crate::span::Span;
+use crate::token::TokenKind;
+
+/// A significant token with its text.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Lexeme<'a> {
+    pub(super) kind: TokenKind,
+    pub(super) text: &'a str,
+    pub(super) span: Span,
+}
+
+/// What is left of a statement's arguments.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Tokens<'a> {
+    lexemes: &'a [Lexeme<'a>],
+    /// The place after the last one.
+    end: Span,
+}
+
+impl<'a> Tokens<'a> {
+    pub(super) fn new(lexemes: &'a [Lexeme<'a>], end: Span) -> Tokens<'a> {
+        Tokens { lexemes, end }
+    }
+
+    pub(super) fn first(&self) -> Option<&'a Lexeme<'a>> {
+        self.lexemes.first()
+    }
+
+    /// The next token if it is this word.
+    pub(super) fn first_word(&self) -> Option<&'a str> {
+        self.first().filter(|lexeme| lexeme.kind == TokenKind::Word).map(|lexeme| lexeme.text)
+    }
+
+    /// The second next token.
+    pub(super) fn second(&self) -> Option<&'a Lexeme<'a>> {
+        self.lexemes.get(1)
+    }
+
+    /// Where the next token stands, or the end.
+    pub(super) fn here(&self) -> Span {
+        self.first().map_or(self.end, |lexeme| lexeme.span)
+    }
+
+    /// From the next token to the last one that `rest` does not have any more.
+    pub(super) fn span_to(&self, rest: &Tokens<'a>) -> Span {
+        let taken = self.lexemes.len() - rest.lexemes.len();
+        let last = self.lexemes[..taken].last().map_or(self.here(), |lexeme| lexeme.span);
+        self.here().to(last)
+    }
+
+    fn with(self, lexemes: &'a [Lexeme<'a>]) -> Tokens<'a> {
+        Tokens { lexemes, ..self }
+    }
+}
+
+impl<'a> nom::Input for Tokens<'a> {
+    type Item = Lexeme<'a>;
+    type Iter = std::iter::Copied<std::slice::Iter<'a, Lexeme<'a>>>;
+    type IterIndices = std::iter::Enumerate<Self::Iter>;
+
+    fn input_len(&self) -> usize {
+        self.lexemes.len()
+    }
+
+    fn take(&self, index: usize) -> Self {
+        self.with(&self.lexemes[..index])
+    }
+
+    fn take_from(&self, index: usize) -> Self {
+        self.with(&self.lexemes[index..])
+    }
+
+    fn take_split(&self, index: usize) -> (Self, Self) {
+        (self.take_from(index), self.take(index))
+    }
+
+    fn position<P: Fn(Self::Item) -> bool>(&self, predicate: P) -> Option<usize> {
+        self.lexemes.iter().position(|lexeme| predicate(*lexeme))
+    }
+
+    fn iter_elements(&self) -> Self::Iter {
+        self.lexemes.iter().copied()
+    }
+
+    fn iter_indices(&self) -> Self::IterIndices {
+        self.iter_elements().enumerate()
+    }
+
+    fn slice_index(&self, count: usize) -> Result<usize, nom::Needed> {
+        count.checked_sub(self.lexemes.len()).map_or(Ok(count), |missing| {
+            if missing == 0 { Ok(count) } else { Err(nom::Needed::new(missing)) }
+        })
+    }
+}
+
+/// Why a statement cannot be read.
+#[derive(Clone, Debug)]
+pub(super) enum Problem {
+    /// Something else was expected here.
+    Expected { at: Span, wanted: Vec<String> },
+    /// The right kind of token with a wrong value.
+    Known(Box<Diagnostic>),
+}
+
+/// The result of reading a `T`.
+pub(super) type Parsed<'a, T> = nom::IResult<Tokens<'a>, T, Problem>;
+
+impl<'a> ParseError<Tokens<'a>> for Problem {
+    fn from_error_kind(input: Tokens<'a>, _: ErrorKind) -> Problem {
+        Problem::Expected { at: input.here(), wanted: Vec::new() }
+    }
+
+    fn append(_: Tokens<'a>, _: ErrorKind, other: Problem) -> Problem {
+        other
+    }
+
+    /// Of two alternatives the one that came further knows better; at one place both are named.
+    fn or(self, other: Problem) -> Problem {
+        match (self, other) {
+            (Problem::Expected { at, mut wanted }, Problem::Expected { at: there, wanted: more }) => {
+                if at.start != there.start {
+                    let first = at.start > there.start;
+                    let (at, wanted) = if first { (at, wanted) } else { (there, more) };
+                    return Problem::Expected { at, wanted };
+                }
+                wanted.extend(more);
+                Problem::Expected { at, wanted }
+            }
+            (known @ Problem::Known(_), _) | (_, known) => known,
+        }
+    }
+}
+
+/// Something else was expected here; another alternative may still fit.
+pub(super) fn expected<'a, T>(input: Tokens<'a>, wanted: impl Into<String>) -> Parsed<'a, T> {
+    Err(nom::Err::Error(Problem::Expected { at: input.here(), wanted: vec![wanted.into()] }))
+}
+
+/// The statement cannot be read, for this reason and no other.
+pub(super) fn refuse<'a, T>(diagnostic: Diagnostic) -> Parsed<'a, T> {
+    Err(nom::Err::Failure(Problem::Known(Box::new(diagnostic))))
+}
+
+/// One token of a kind.
+pub(super) fn one<'a>(kind: TokenKind, wanted: &'static str) -> impl Fn(Tokens<'a>) -> Parsed<'a, Lexeme<'a>> {
+    move |input| match input.first() {
+        Some(lexeme) if lexeme.kind == kind => Ok((nom::Input::take_from(&input, 1), *lexeme)),
+        _ => expected(input, wanted),
+    }
+}
+
+/// This very word.
+pub(super) fn keyword<'a>(word: &'static str) -> impl Fn(Tokens<'a>) -> Parsed<'a, Span> {
+    move |input| match input.first() {
+        Some(lexeme) if input.first_word() == Some(word) => {
+            Ok((nom::Input::take_from(&input, 1), lexeme.span))
+        }
+        _ => expected(input, format!("`{word}`")),
+    }
+}
+
+pub(super) fn comma(input: Tokens<'_>) -> Parsed<'_, Lexeme<'_>> {
+    one(TokenKind::Comma, "`,`")(input)
+}
+
+/// What follows this very word: after it there is no way back.
+pub(super) fn after<'a, T>(
+    word: &'static str,
+    mut parser: impl Parser<Tokens<'a>, Output = T, Error = Problem>,
+) -> impl FnMut(Tokens<'a>) -> Parsed<'a, T> {
+    move |input| preceded(keyword(word), cut(|input| parser.parse(input))).parse(input)
+}
+
+/// One or more, with commas between.
+pub(super) fn list<'a, T>(
+    item: impl Fn(Tokens<'a>) -> Parsed<'a, T> + Copy,
+) -> impl FnMut(Tokens<'a>) -> Parsed<'a, Vec<T>> {
+    move |input| {
+        let all = (item, many0(preceded(comma, cut(item))));
+        map(all, |(first, more)| std::iter::once(first).chain(more).collect()).parse(input)
+    }
+}
+
+/// A value and from where to where it was written.
+pub(super) fn spanned<'a, T, U>(
+    mut parser: impl Parser<Tokens<'a>, Output = T, Error = Problem>,
+    make: impl Fn(Span, T) -> U,
+) -> impl FnMut(Tokens<'a>) -> Parsed<'a, U> {
+    move |input| {
+        let (rest, value) = parser.parse(input)?;
+        Ok((rest, make(input.span_to(&rest), value)))
+    }
+}

@@ -1,0 +1,213 @@
+//! Paths and path patterns in the canonical form in which they are decided on (semantics 1.1).
+
+use super::input::{Parsed, Tokens, expected, refuse};
+use super::recover::shown;
+use super::value::{invalid, string};
+use crate::ast::{PathPattern, Segment};
+use crate::diagnostic::{Code, Diagnostic};
+use crate::span::{Name, Span, Spanned};
+use crate::token::TokenKind;
+
+/// What stands where a path is expected.
+fn written(input: Tokens<'_>) -> Parsed<'_, Name> {
+    match input.first() {
+        Some(lexeme) if lexeme.kind == TokenKind::Path => {
+            let name = Spanned { value: lexeme.text.into(), span: lexeme.span };
+            Ok((nom::Input::take_from(&input, 1), name))
+        }
+        Some(lexeme) if lexeme.kind == TokenKind::String => string(input),
+        _ => expected(input, "a path"),
+    }
+}
+
+/// A path pattern, as a path or as a string.
+pub(super) fn pattern(input: Tokens<'_>) -> Parsed<'_, Spanned<PathPattern>> {
+    let (rest, path) = written(input)?;
+    match to_pattern(&path.value, path.span) {
+        Ok(value) => Ok((rest, Spanned { value, span: path.span })),
+        Err(diagnostic) => refuse(diagnostic),
+    }
+}
+
+/// The path of a request: no placeholders; `*` is the path of `OPTIONS *`.
+pub(super) fn concrete(input: Tokens<'_>) -> Parsed<'_, Name> {
+    let (rest, path) = written(input)?;
+    if path.value == "*" {
+        return Ok((rest, path));
+    }
+    let complaint = match placeholder_in(&path.value) {
+        Some(segment) => Some(
+            non_canonical(path.span, format!("a request has no segment `{segment}`"))
+                .help("Write a path as a client sends it."),
+        ),
+        None => check_concrete(&path.value, path.span),
+    };
+    complaint.map_or(Ok((rest, path)), refuse)
+}
+
+/// Where a redirect leads: an absolute path or an `http(s)://` URL.
+pub(super) fn location(input: Tokens<'_>) -> Parsed<'_, Name> {
+    let (rest, to) = written(input)?;
+    let text = to.value.as_str();
+    if let Some(segment) = placeholder_in(text).or_else(|| text.ends_with("/**").then_some("**")) {
+        let message = format!("a redirect cannot carry `{segment}` over");
+        return refuse(invalid(to.span, message, "Write the path or the URL itself."));
+    }
+    let absolute = text.starts_with('/') && !text.starts_with("//");
+    let host = ["http://", "https://"].into_iter().find_map(|scheme| text.strip_prefix(scheme));
+    let url = host.is_some_and(|host| !host.is_empty() && !host.starts_with(['/', '?', '#']));
+    let plain = text.bytes().all(|b| (b'!'..=b'~').contains(&b) && !b"\"<>\\^`{|}".contains(&b));
+    if plain && (absolute || url) {
+        return Ok((rest, to));
+    }
+    let help = "Write an absolute path like `/new` or a URL like `\"https://shop.example/new\"`, percent-encoded.";
+    refuse(invalid(to.span, format!("`{}` is no place to redirect to", shown(text)), help))
+}
+
+fn placeholder_in(path: &str) -> Option<&str> {
+    path.split('/').find(|segment| is_placeholder(segment))
+}
+
+fn is_placeholder(segment: &str) -> bool {
+    placeholder(segment).is_some()
+}
+
+fn placeholder(segment: &str) -> Option<&str> {
+    let name = segment.strip_prefix('{')?.strip_suffix('}')?;
+    let inside = |b: u8| b.is_ascii_alphanumeric() || b == b'-' || b == b'_';
+    let begins = name.bytes().next().is_some_and(|b| b.is_ascii_alphabetic());
+    (begins && name.bytes().all(inside)).then_some(name)
+}
+
+fn to_pattern(text: &str, span: Span) -> Result<PathPattern, Diagnostic> {
+    let (path, subtree) = text.strip_suffix("/**").map_or((text, false), |path| (path, true));
+    if path.contains('*') {
+        return Err(non_canonical(span, format!("`*` cannot stand inside the path `{}`", shown(text)))
+            .help("Write `{name}` for one segment, or `/**` at the end for everything below."));
+    }
+    let mut segments = match path {
+        "" if subtree => Vec::new(),
+        _ => segments(path, is_placeholder).map_err(|fault| fault.at(text, span))?,
+    };
+    if subtree && segments.last().is_some_and(String::is_empty) {
+        segments.pop();
+    }
+    let segments = segments.into_iter().map(|segment| match placeholder(&segment) {
+        Some(name) => Segment::Any(name.into()),
+        None => Segment::Literal(segment),
+    });
+    let pattern = PathPattern { segments: segments.collect(), subtree };
+    let canonical = pattern.to_string();
+    if canonical == text { Ok(pattern) } else { Err(rewrite(text, &canonical, span)) }
+}
+
+fn check_concrete(text: &str, span: Span) -> Option<Diagnostic> {
+    match segments(text, |_| false) {
+        Err(fault) => Some(fault.at(text, span)),
+        Ok(segments) => {
+            let canonical = format!("/{}", segments.join("/"));
+            (canonical != text).then(|| rewrite(text, &canonical, span))
+        }
+    }
+}
+
+fn non_canonical(span: Span, message: String) -> Diagnostic {
+    Diagnostic::new(Code::NonCanonicalPath, message).at(span, "")
+}
+
+fn rewrite(text: &str, canonical: &str, span: Span) -> Diagnostic {
+    non_canonical(span, format!("`{}` is not in its canonical form", shown(text)))
+        .help(format!("Write `{canonical}`: this is how a request's path is compared."))
+}
+
+/// Why no request that reaches a decision has this path.
+struct Fault {
+    reason: String,
+    help: &'static str,
+}
+
+impl Fault {
+    fn at(self, text: &str, span: Span) -> Diagnostic {
+        non_canonical(span, format!("`{}` is never a path: {}", shown(text), self.reason)).help(self.help)
+    }
+}
+
+/// The canonical segments of a path; those that `opaque` accepts stay as they are.
+fn segments(path: &str, opaque: fn(&str) -> bool) -> Result<Vec<String>, Fault> {
+    let Some(relative) = path.strip_prefix('/') else {
+        return Err(Fault { reason: "it does not begin with `/`".into(), help: "Begin the path with `/`." });
+    };
+    let mut decoded = Vec::new();
+    for segment in relative.split('/') {
+        decoded.push(if opaque(segment) { segment.to_string() } else { decode(segment)? });
+    }
+    let count = decoded.len();
+    let mut result: Vec<String> = Vec::new();
+    for (index, segment) in decoded.into_iter().enumerate() {
+        let last = index + 1 == count;
+        match segment.as_str() {
+            "" | "." if last => result.push(String::new()),
+            "" | "." => {}
+            ".." => {
+                result.pop().ok_or(Fault {
+                    reason: "its `..` leads above the root".into(),
+                    help: "Such a request is answered with 400 before any rule is asked.",
+                })?;
+                if last {
+                    result.push(String::new());
+                }
+            }
+            _ => result.push(segment),
+        }
+    }
+    Ok(result)
+}
+
+/// Decodes what need not be encoded and writes the other triplets in upper case.
+fn decode(segment: &str) -> Result<String, Fault> {
+    let mut result = String::with_capacity(segment.len());
+    let mut rest = segment;
+    while let Some(c) = rest.chars().next() {
+        if !('!'..='~').contains(&c) || "\"<>\\^`{|}#;?".contains(c) {
+            let help = match c {
+                '?' => "Paths are matched without their query.",
+                '{' | '}' => "Write `{name}` as a whole segment.",
+                _ => "Write the character percent-encoded, if a request can have it at all.",
+            };
+            return Err(Fault { reason: format!("it contains `{c}`"), help });
+        }
+        if c != '%' {
+            result.push(c);
+            rest = &rest[1..];
+            continue;
+        }
+        let triplet = rest.get(..3).filter(|triplet| triplet[1..].bytes().all(|b| b.is_ascii_hexdigit()));
+        let Some(triplet) = triplet else {
+            return Err(Fault {
+                reason: "a `%` stands without two hex digits".into(),
+                help: "A percent sign itself is written `%25`.",
+            });
+        };
+        push_decoded(&mut result, triplet, &rest[3..])?;
+        rest = &rest[3..];
+    }
+    Ok(result)
+}
+
+fn push_decoded(result: &mut String, triplet: &str, after: &str) -> Result<(), Fault> {
+    let byte = u8::from_str_radix(&triplet[1..], 16).unwrap_or_default();
+    let hides = |code: &str| after.get(..2).is_some_and(|next| next.eq_ignore_ascii_case(code));
+    let twice = byte == b'%' && ["2E", "2F", "5C", "00"].into_iter().any(hides);
+    if byte < b' ' || matches!(byte, 0x7f | b'/' | b'\\') || twice {
+        let refused = if twice { format!("{triplet}{}", &after[..2]) } else { triplet.to_string() };
+        return Err(Fault {
+            reason: format!("it contains `{refused}`"),
+            help: "Such a request is answered with 400 before any rule is asked.",
+        });
+    }
+    match byte {
+        b'A'..=b'Z' | b'a'..=b'z' | b'0'..=b'9' | b'-' | b'.' | b'_' | b'~' => result.push(byte as char),
+        _ => result.push_str(&triplet.to_ascii_uppercase()),
+    }
+    Ok(())
+}

@@ -1,0 +1,138 @@
+//! Words that may not stand where they do: what was probably meant is found before it is complained of.
+
+use super::recover::shown;
+use crate::diagnostic::suggest::nearest;
+use crate::diagnostic::{Code, Diagnostic};
+use crate::signature::Place;
+use crate::span::Span;
+use crate::token::TokenKind;
+
+/// Words of the language that this version does not execute.
+const NOT_EXECUTED: &[&str] = &[
+    "access-log", "alias", "circuit-breaker", "cluster", "clusters", "cors", "delegate", "egress", "env",
+    "environments", "every", "ext-authz", "external", "failover", "fault", "group", "guardrail", "health-check",
+    "import", "jwt", "limit", "load-balancer", "locality", "max-request-body", "mirror", "mtls",
+    "outlier-detection", "param", "probe", "production", "profile", "propagate", "rate-limit", "request-header",
+    "response-header", "rewrite", "some", "split", "tls", "tracing", "upgrade", "use",
+];
+
+/// What other meshes call it (in lower case, without dashes), and what it is here.
+const FOREIGN: &[(&str, &str)] = &[
+    ("virtualservice", "`route`"),
+    ("httproute", "`route`"),
+    ("grpcroute", "`route`"),
+    ("routes", "`route`"),
+    ("serviceprofile", "`route` and, in `service`, `timeout` and `retry`"),
+    ("destinationrule", "`subset`, `timeout` and `retry` in `service`"),
+    ("serviceentry", "`service` with `endpoints static`"),
+    ("workloadentry", "`endpoints static` in `service`"),
+    ("ingress", "`gateway`"),
+    ("servers", "`listener` in `gateway`"),
+    ("authorizationpolicy", "`authorize`"),
+    ("serverauthorization", "`authorize`"),
+    ("networkpolicy", "`authorize`"),
+    ("policy", "`authorize`"),
+    ("hosts", "`host`"),
+    ("hostnames", "`host`"),
+    ("subsets", "`subset`"),
+    ("labels", "`label` in `subset` or `endpoints`"),
+    ("destination", "`to`"),
+    ("backendrefs", "`to`"),
+    ("forwardto", "`to`"),
+    ("upstream", "`to`"),
+    ("weight", "a percentage in `to`, as in `to a 90%, b 10%`"),
+    ("weightedclusters", "percentages in `to`, as in `to a 90%, b 10%`"),
+    ("retries", "`retry`"),
+    ("retrypolicy", "`retry`"),
+    ("attempts", "the number in `retry 2 on …`"),
+    ("numretries", "the number in `retry 2 on …`"),
+    ("retryon", "the conditions in `retry 2 on …`"),
+    ("retrybudget", "`budget` in `retry`"),
+    ("pertrytimeout", "`per-try-timeout` in `retry`"),
+    ("timeoutseconds", "`timeout`"),
+    ("requesttimeout", "`timeout`"),
+    ("prefix", "a path that ends in `/**`, as in `match /shop/**`"),
+    ("pathprefix", "a path that ends in `/**`, as in `match /shop/**`"),
+    ("exact", "a path, as in `match /shop`"),
+    ("path", "a path, as in `match /shop`"),
+    ("paths", "a path, as in `match /shop`"),
+    ("uri", "a path, as in `match /shop`"),
+    ("method", "a method, as in `match GET /shop`"),
+    ("headers", "`when header \"…\" = \"…\"` in `match`"),
+    ("header", "`when header \"…\" = \"…\"` in `match`"),
+    ("directresponse", "`respond`"),
+    ("selector", "the targets of `authorize`"),
+    ("principals", "`from` in `allow` or `deny`"),
+    ("from", "a part of `allow` and `deny`"),
+    ("source", "`from` in `allow` or `deny`"),
+    ("namespaces", "`from namespace …` in `allow` or `deny`"),
+    ("rules", "`rule` in `route`, `allow` and `deny` in `authorize`"),
+];
+
+/// Whether the language has the word, but not yet.
+pub(super) fn is_not_executed(word: &str) -> bool {
+    NOT_EXECUTED.contains(&word)
+}
+
+/// A thing of the language that has no effect yet: it is refused, not ignored.
+pub(super) fn not_executed(what: &str, span: Span) -> Diagnostic {
+    Diagnostic::new(Code::NotYetExecuted, format!("`{}` is not executed by this version", shown(what)))
+        .at(span, "would be without effect")
+        .help("Remove it; what a file says is executed or refused, never ignored.")
+}
+
+/// The complaint about a statement that may not stand in this place.
+pub(super) fn statement(place: Place, kind: TokenKind, word: &str, span: Span) -> Diagnostic {
+    if kind != TokenKind::Word {
+        return no_statement(word, span);
+    }
+    if is_not_executed(word) {
+        return not_executed(word, span);
+    }
+    let diagnostic = |message: String| Diagnostic::new(Code::UnknownStatement, message).at(span, "");
+    let elsewhere: Vec<String> =
+        Place::ALL.into_iter().filter(|place| place.statement(word).is_some()).map(where_it_is).collect();
+    if !elsewhere.is_empty() {
+        return diagnostic(format!("`{word}` stands {}, not {}", elsewhere.join(", "), where_it_is(place)))
+            .help(choices(place));
+    }
+    if let Some(here) = foreign(word) {
+        return diagnostic(format!("`{word}` is not a statement of this language"))
+            .help(format!("What other meshes call `{word}` is {here} here."));
+    }
+    let unknown = diagnostic(format!("unknown statement `{}` {}", shown(word), where_it_is(place)));
+    match nearest(word, place.statements().iter().map(|signature| signature.keyword)) {
+        Some(near) => unknown.help(format!("Did you mean `{near}`?")),
+        None => unknown.help(choices(place)),
+    }
+}
+
+fn no_statement(text: &str, span: Span) -> Diagnostic {
+    let help = match text.starts_with("//") || text.starts_with("/*") {
+        true => "A comment begins with `#`.",
+        false => "A statement begins with its keyword; a statement continues on the next line only after a comma.",
+    };
+    Diagnostic::new(Code::UnexpectedToken, format!("expected a statement, found `{}`", shown(text)))
+        .at(span, "")
+        .help(help)
+}
+
+fn where_it_is(place: Place) -> String {
+    place.keyword().map_or("at the top of a file".into(), |keyword| format!("in `{keyword}`"))
+}
+
+fn choices(place: Place) -> String {
+    let words: Vec<String> =
+        place.statements().iter().map(|signature| format!("`{}`", signature.keyword)).collect();
+    let (first, last) = words.split_at(words.len().saturating_sub(1));
+    let all = if first.is_empty() { last.concat() } else { format!("{} or {}", first.join(", "), last.concat()) };
+    match place.keyword() {
+        None => format!("At the top of a file, write {all}."),
+        Some(keyword) => format!("In `{keyword}`, write {all}."),
+    }
+}
+
+fn foreign(word: &str) -> Option<&'static str> {
+    let plain = word.to_ascii_lowercase().replace(['-', '_'], "").trim_end_matches(':').to_string();
+    FOREIGN.iter().find(|(theirs, _)| *theirs == plain).map(|(_, ours)| *ours)
+}

@@ -1,0 +1,143 @@
+//! What holds for every text, however broken: nothing is lost, nothing panics, formatting changes no meaning.
+
+use mesh_lang::ast::File;
+use mesh_lang::token::{Token, TokenKind};
+use mesh_lang::{FileId, SourceSet, lex, parse};
+
+const SAMPLE: &str = include_str!("bookinfo.mesh");
+
+/// Pieces that mutations put between others: everything that has a meaning to the lexer or the tree.
+const PIECES: &[&str] = &[
+    "{", "}", "(", ")", ",", ";", "|", "=", "!=", "->", "..", "\n", "\r\n", "\r", " ", "\t", "#", "##", "# c\n",
+    "## d\n", "\"", "\"a\"", "\\", "/", "/a", "/{id}", "/**", "service ", "route ", "to ", "when ", "and ",
+    "expect ", "except ", "header ", "\nservice x {\n", "\u{feff}", "\u{200b}", "\0", "é", "?", "-", ".", "!", "5%",
+    "10s", "not ", "in (", "timeout ", "retry ", "{ a; b }", ",\n", ";\n", "{{{{{{{{{{{{{{{{{", "\n\n\n", "}\n}",
+];
+
+#[track_caller]
+fn check_laws(text: &str) {
+    let (tokens, _) = lex(FileId(0), text);
+    let mut end = 0;
+    for token in &tokens {
+        assert_eq!(token.start, end, "tokens follow each other: {text:?}");
+        end += token.len;
+        assert!(text.get(token.range()).is_some(), "a token ends inside a character: {text:?}");
+    }
+    assert_eq!(end as usize, text.len(), "the tokens are the text: {text:?}");
+
+    let parsed = parse(FileId(0), text);
+    let sources = SourceSet::single("a.mesh", text);
+    for diagnostic in parsed.diagnostics.iter() {
+        for label in &diagnostic.labels {
+            let (start, end) = (label.span.start as usize, label.span.end as usize);
+            assert!(text.get(start..end).is_some(), "{diagnostic:?} of {text:?}");
+        }
+        assert!(diagnostic.help.is_some(), "every mistake says what to do: {diagnostic:?}");
+        mesh_lang::diagnostic::render::short(diagnostic, &sources);
+    }
+
+    let once = mesh_lang::format(text);
+    let twice = mesh_lang::format(&once);
+    assert_eq!(once, twice, "formatting is done after one time: {text:?}");
+    assert!(once.is_empty() || (once.ends_with('\n') && !once.ends_with("\n\n")), "{text:?} -> {once:?}");
+    let again = parse(FileId(0), &once);
+    assert_eq!(meaning(&parsed.file), meaning(&again.file), "the meaning is the same: {text:?} -> {once:?}");
+    let (formatted, _) = lex(FileId(0), &once);
+    assert_eq!(comments(text, &tokens), comments(&once, &formatted), "{text:?} -> {once:?}");
+    assert_eq!(significant(text, &tokens), significant(&once, &formatted), "{text:?} -> {once:?}");
+}
+
+/// What a file says, wherever it stands.
+fn meaning(file: &File) -> String {
+    let shown = format!("{file:?}");
+    let mut parts = shown.split("Span { file: ");
+    let first = parts.next().unwrap_or_default().to_string();
+    parts.fold(first, |whole, part| whole + part.split_once('}').map_or("", |(_, rest)| rest))
+}
+
+fn comments<'a>(text: &'a str, tokens: &[Token]) -> Vec<&'a str> {
+    tokens.iter().filter(|token| token.kind.is_comment()).map(|token| token.text(text).trim_end()).collect()
+}
+
+fn significant<'a>(text: &'a str, tokens: &[Token]) -> Vec<&'a str> {
+    tokens
+        .iter()
+        .filter(|token| token.kind.is_significant() && token.kind != TokenKind::Semicolon)
+        .map(|token| token.text(text))
+        .collect()
+}
+
+#[test]
+fn the_bookinfo_example_is_read_without_complaint() {
+    let parsed = parse(FileId(0), SAMPLE);
+    let complaints: Vec<_> = parsed.diagnostics.iter().collect();
+    assert!(complaints.is_empty(), "{complaints:#?}");
+    assert_eq!(parsed.file.items.len(), 13);
+    check_laws(SAMPLE);
+}
+
+#[test]
+fn every_beginning_of_a_file_keeps_the_laws() {
+    for (end, _) in SAMPLE.char_indices() {
+        check_laws(&SAMPLE[..end]);
+    }
+}
+
+#[test]
+fn every_end_of_a_file_keeps_the_laws() {
+    for (start, _) in SAMPLE.char_indices() {
+        check_laws(&SAMPLE[start..]);
+    }
+}
+
+#[test]
+fn mutated_files_keep_the_laws() {
+    let statements: Vec<&str> = SAMPLE.split_inclusive('\n').collect();
+    for seed in 0..20_000 {
+        let mut random = fastrand::Rng::with_seed(seed);
+        let from = random.usize(..statements.len());
+        let count = random.usize(1..12);
+        let mut text: String = statements.iter().skip(from).take(count).copied().collect();
+        for _ in 0..random.usize(1..6) {
+            mutate(&mut text, &mut random);
+        }
+        check_laws(&text);
+    }
+}
+
+#[test]
+fn soups_of_pieces_keep_the_laws() {
+    for seed in 0..40_000 {
+        let mut random = fastrand::Rng::with_seed(seed);
+        let count = random.usize(1..30);
+        let text: String = (0..count).filter_map(|_| random.choice(PIECES)).copied().collect();
+        check_laws(&text);
+    }
+}
+
+/// Removes, doubles or puts in something, always between two characters.
+fn mutate(text: &mut String, random: &mut fastrand::Rng) {
+    let places: Vec<usize> = text.char_indices().map(|(at, _)| at).collect();
+    if places.is_empty() {
+        return;
+    }
+    let at = places[random.usize(..places.len())];
+    let to = places[random.usize(..places.len())].max(at);
+    let near = text[at..].char_indices().map(|(next, _)| at + next).nth(random.usize(1..8)).unwrap_or(text.len());
+    match random.u8(..6) {
+        0 => drop(text.drain(at..near)),
+        1 if random.u8(..4) == 0 => drop(text.drain(at..to)),
+        2 => text.insert_str(at, &text[at..near].to_string()),
+        3 => text.insert(at, random.char(' '..='~')),
+        _ => text.insert_str(at, PIECES[random.usize(..PIECES.len())]),
+    }
+}
+
+#[test]
+fn deep_and_long_files_are_read_in_reasonable_time() {
+    for piece in ["{", "}", "(", ",\n", "a {\n", "\"", "/{a", "# ", "to a,\nto ", "; ", "-", "\r", "## d\n"] {
+        let text = piece.repeat(100_000);
+        parse(FileId(0), &text);
+        mesh_lang::format(&text);
+    }
+}

@@ -1,0 +1,179 @@
+//! Back from the bytes to values, for tools and tests; nothing on the way of a request needs it.
+
+use crate::plan::{
+    Action, Call, CallHost, Gateway, Header, Listener, Node, Outcome, Partition, Peers, Plan, Port,
+    Principal, Retry, Service, Settings, State, Verdict,
+};
+use crate::view::{self, PlanView, Written};
+
+impl PlanView {
+    /// The plan that these bytes were encoded from.
+    pub fn to_plan(&self) -> Plan {
+        Plan {
+            trust_domain: self.trust_domain().to_owned(),
+            principals: self
+                .principals()
+                .iter()
+                .map(|principal| Principal {
+                    identity: principal.identity().to_owned(),
+                    gateway: principal.gateway(),
+                })
+                .collect(),
+            namespaces: self.namespaces().iter().map(|namespace| namespace.name().to_owned()).collect(),
+            services: self.services().iter().map(to_service).collect(),
+            gateways: self.gateways().iter().map(to_gateway).collect(),
+            partitions: self.partitions().iter().map(to_partition).collect(),
+            nodes: self
+                .nodes()
+                .iter()
+                .map(|node| Node {
+                    dim: node.dim(),
+                    children: node.children().iter().map(|child| child.0).collect(),
+                })
+                .collect(),
+            outcomes: self.outcomes().iter().map(to_outcome).collect(),
+            verdicts: self
+                .verdicts()
+                .iter()
+                .map(|verdict| Verdict { allow: verdict.allow(), rule: verdict.rule().to_owned() })
+                .collect(),
+            grants: self.grants().iter().collect(),
+            settings: self.all_settings().iter().map(to_settings).collect(),
+            default_settings: self.default_settings_index(),
+        }
+    }
+}
+
+fn to_service(service: view::Service<'_>) -> Service {
+    Service {
+        name: service.name().to_owned(),
+        owner: service.owner().to_owned(),
+        principal: service.principal(),
+        settings: service.settings_index(),
+        ports: service.ports().iter().map(to_port).collect(),
+        subsets: service.subsets().map(str::to_owned).collect(),
+        calls: service
+            .calls()
+            .iter()
+            .map(|call| Call { service: call.service(), port: call.port(), partition: call.partition() })
+            .collect(),
+        hosts: service
+            .hosts()
+            .iter()
+            .map(|host| CallHost { host: host.host().to_owned(), call: host.call() })
+            .collect(),
+    }
+}
+
+fn to_port(port: view::Port<'_>) -> Port {
+    let members = port.subset_endpoints().iter().map(|subset| subset.members());
+    Port {
+        number: port.number(),
+        name: port.name().to_owned(),
+        partition: port.partition(),
+        endpoints: port.endpoints().iter().collect(),
+        subset_endpoints: members.map(|members| members.iter().map(|member| member.0).collect()).collect(),
+    }
+}
+
+fn to_gateway(gateway: view::Gateway<'_>) -> Gateway {
+    Gateway {
+        name: gateway.name().to_owned(),
+        owner: gateway.owner().to_owned(),
+        principal: gateway.principal(),
+        listeners: gateway.listeners().iter().map(to_listener).collect(),
+    }
+}
+
+fn to_listener(listener: view::Listener<'_>) -> Listener {
+    Listener {
+        name: listener.name().to_owned(),
+        number: listener.number(),
+        partition: listener.partition(),
+        hosts: listener.hosts().iter().map(|host| host.to_host()).collect(),
+    }
+}
+
+fn to_partition(partition: view::Partition<'_>) -> Partition {
+    Partition {
+        peers: Peers {
+            atoms: partition.peer_atoms(),
+            principals: partition.peer_principals().iter().map(|pair| pair.0).collect(),
+            namespaces: partition.peer_namespaces().iter().map(|pair| pair.0).collect(),
+            own: partition.own(),
+            gateway: partition.gateway(),
+            foreign: partition.foreign(),
+            none: partition.unauthenticated(),
+        },
+        states: partition
+            .states()
+            .iter()
+            .map(|state| State {
+                atom: state.atom(),
+                edges: state.edges().iter().map(|edge| (edge.segment().to_owned(), edge.next())).collect(),
+                other: state.other(),
+                empty: state.empty(),
+            })
+            .collect(),
+        path_atoms: partition.path_atoms(),
+        star: partition.star(),
+        headers: partition.headers().iter().map(to_header).collect(),
+        access: partition.access(),
+        roots: partition.roots().iter().collect(),
+    }
+}
+
+fn to_header(header: view::Header<'_>) -> Header {
+    Header {
+        name: header.name().to_owned(),
+        atoms: header.atoms(),
+        absent: header.absent(),
+        many: header.many(),
+        other: header.other(),
+        exact: header.exact().iter().map(|row| (row.value().to_owned(), row.atom())).collect(),
+        prefixes: header.prefixes().iter().map(|row| (row.prefix().to_owned(), row.atom())).collect(),
+    }
+}
+
+fn to_outcome(outcome: view::Outcome<'_>) -> Outcome {
+    let action = match outcome.action() {
+        view::Action::Forward(backends) => Action::Forward(backends.iter().collect()),
+        view::Action::Redirect { status, location } => {
+            Action::Redirect { status, location: location.to_owned() }
+        }
+        view::Action::Respond { status, body } => Action::Respond { status, body: body.to_owned() },
+    };
+    Outcome { rule: outcome.rule().to_owned(), settings: outcome.settings_index(), action }
+}
+
+fn to_settings(settings: view::Settings<'_>) -> Settings {
+    Settings {
+        timeout: written(settings.timeout(), |milliseconds| milliseconds),
+        retry: written(settings.retry(), to_retry),
+    }
+}
+
+fn written<T, V>(written: Written<T>, value: impl FnOnce(T) -> V) -> Option<Option<V>> {
+    match written {
+        Written::No => None,
+        Written::Off => Some(None),
+        Written::Value(inner) => Some(Some(value(inner))),
+    }
+}
+
+fn to_retry(retry: view::Retry<'_>) -> Retry {
+    let (statuses, _) = retry.statuses().as_chunks::<2>();
+    Retry {
+        count: retry.count(),
+        on_connect_failure: retry.on_connect_failure(),
+        on_reset: retry.on_reset(),
+        on_timeout: retry.on_timeout(),
+        on_status: statuses.iter().map(|status| u16::from_le_bytes(*status)).collect(),
+        methods: retry.methods(),
+        per_try_timeout: retry.per_try_timeout(),
+        backoff_base: retry.backoff_base(),
+        backoff_cap: retry.backoff_cap(),
+        buffer: retry.buffer(),
+        budget: retry.budget(),
+    }
+}

@@ -1,0 +1,296 @@
+//! Each value of the plan as records. Nothing here checks anything: `verify` does.
+
+use super::Draft;
+use crate::layout::{NODE, Section, outcome, retry, settings};
+use crate::plan::{
+    Action, Gateway, Header, NONE, Outcome, Partition, Plan, Port, Retry, Service, Settings, State, Target,
+};
+
+pub(super) fn write<'p>(plan: &'p Plan, draft: &mut Draft<'p>) {
+    let trust_domain = draft.string(&plan.trust_domain);
+    draft.row(Section::Mesh, &[trust_domain, plan.default_settings]);
+    for principal in &plan.principals {
+        let identity = draft.string(&principal.identity);
+        draft.row(Section::Principals, &[identity, u32::from(principal.gateway)]);
+    }
+    for namespace in &plan.namespaces {
+        let name = draft.string(namespace);
+        draft.row(Section::Namespaces, &[name]);
+    }
+    plan.services.iter().for_each(|service| service_rows(service, draft));
+    plan.gateways.iter().for_each(|gateway| gateway_rows(gateway, draft));
+    plan.partitions.iter().for_each(|partition| partition_rows(partition, draft));
+    node_rows(plan, draft);
+    plan.outcomes.iter().for_each(|outcome| outcome_rows(outcome, draft));
+    for verdict in &plan.verdicts {
+        let rule = draft.string(&verdict.rule);
+        draft.row(Section::Verdicts, &[u32::from(verdict.allow), rule]);
+    }
+    for grant in &plan.grants {
+        draft.row(Section::Grants, &[grant.op_settings, grant.settings]);
+    }
+    plan.settings.iter().for_each(|settings| settings_rows(settings, draft));
+}
+
+fn service_rows<'p>(service: &'p Service, draft: &mut Draft<'p>) {
+    let ports = draft.count(Section::Ports);
+    service.ports.iter().for_each(|port| port_rows(port, draft));
+    let subsets = draft.count(Section::Subsets);
+    for subset in &service.subsets {
+        let name = draft.string(subset);
+        draft.row(Section::Subsets, &[name]);
+    }
+    let calls = draft.count(Section::Calls);
+    for call in &service.calls {
+        draft.row(Section::Calls, &[call.service, call.port, call.partition]);
+    }
+    let hosts = draft.count(Section::CallHosts);
+    for host in &service.hosts {
+        let name = draft.string(&host.host);
+        draft.row(Section::CallHosts, &[name, host.call]);
+    }
+    let name = draft.string(&service.name);
+    let owner = draft.string(&service.owner);
+    draft.row(
+        Section::Services,
+        &[
+            name,
+            owner,
+            service.principal,
+            service.settings,
+            ports,
+            service.ports.len() as u32,
+            subsets,
+            service.subsets.len() as u32,
+            calls,
+            service.calls.len() as u32,
+            hosts,
+            service.hosts.len() as u32,
+        ],
+    );
+}
+
+fn port_rows<'p>(port: &'p Port, draft: &mut Draft<'p>) {
+    let endpoints = draft.count(Section::Endpoints);
+    for endpoint in &port.endpoints {
+        draft.raw(Section::Endpoints, &endpoint.ip);
+        draft.raw(Section::Endpoints, &u32::from(endpoint.port).to_le_bytes());
+    }
+    let subsets = draft.count(Section::SubsetEndpoints);
+    for members in &port.subset_endpoints {
+        let start = draft.count(Section::Members);
+        members.iter().for_each(|member| draft.row(Section::Members, &[*member]));
+        draft.row(Section::SubsetEndpoints, &[start, members.len() as u32]);
+    }
+    let name = draft.string(&port.name);
+    draft.row(
+        Section::Ports,
+        &[
+            u32::from(port.number),
+            name,
+            port.partition,
+            endpoints,
+            port.endpoints.len() as u32,
+            subsets,
+            port.subset_endpoints.len() as u32,
+        ],
+    );
+}
+
+fn gateway_rows<'p>(gateway: &'p Gateway, draft: &mut Draft<'p>) {
+    let listeners = draft.count(Section::Listeners);
+    for listener in &gateway.listeners {
+        let hosts = draft.count(Section::Hosts);
+        for host in &listener.hosts {
+            let name = draft.string(&host.name);
+            draft.row(Section::Hosts, &[host.kind as u32, name]);
+        }
+        let name = draft.string(&listener.name);
+        let number = u32::from(listener.number);
+        draft
+            .row(Section::Listeners, &[name, number, listener.partition, hosts, listener.hosts.len() as u32]);
+    }
+    let name = draft.string(&gateway.name);
+    let owner = draft.string(&gateway.owner);
+    draft
+        .row(Section::Gateways, &[name, owner, gateway.principal, listeners, gateway.listeners.len() as u32]);
+}
+
+fn partition_rows<'p>(partition: &'p Partition, draft: &mut Draft<'p>) {
+    let peers = &partition.peers;
+    let principals = draft.count(Section::PeerPrincipals);
+    peers.principals.iter().for_each(|(key, atom)| draft.row(Section::PeerPrincipals, &[*key, *atom]));
+    let namespaces = draft.count(Section::PeerNamespaces);
+    peers.namespaces.iter().for_each(|(key, atom)| draft.row(Section::PeerNamespaces, &[*key, *atom]));
+    let states = draft.count(Section::States);
+    partition.states.iter().for_each(|state| state_rows(state, draft));
+    let headers = draft.count(Section::Headers);
+    partition.headers.iter().for_each(|header| header_rows(header, draft));
+    let roots = draft.count(Section::Roots);
+    partition.roots.iter().for_each(|root| draft.row(Section::Roots, &[target_word(*root)]));
+    draft.row(
+        Section::Partitions,
+        &[
+            peers.atoms,
+            principals,
+            peers.principals.len() as u32,
+            namespaces,
+            peers.namespaces.len() as u32,
+            peers.own,
+            peers.gateway,
+            peers.foreign,
+            peers.none,
+            states,
+            partition.states.len() as u32,
+            partition.path_atoms,
+            partition.star,
+            headers,
+            partition.headers.len() as u32,
+            target_word(partition.access),
+            roots,
+            partition.roots.len() as u32,
+        ],
+    );
+}
+
+fn state_rows<'p>(state: &'p State, draft: &mut Draft<'p>) {
+    let edges = draft.count(Section::Edges);
+    for (segment, next) in &state.edges {
+        let segment = draft.string(segment);
+        draft.row(Section::Edges, &[segment, *next]);
+    }
+    draft.row(Section::States, &[state.atom, edges, state.edges.len() as u32, state.other, state.empty]);
+}
+
+fn header_rows<'p>(header: &'p Header, draft: &mut Draft<'p>) {
+    let exact = draft.count(Section::HeaderValues);
+    for (value, atom) in &header.exact {
+        let value = draft.values.id(value);
+        draft.row(Section::HeaderValues, &[value, *atom]);
+    }
+    let prefixes = draft.count(Section::HeaderPrefixes);
+    for (prefix, atom) in &header.prefixes {
+        let prefix = draft.values.id(prefix);
+        draft.row(Section::HeaderPrefixes, &[prefix, *atom]);
+    }
+    let name = draft.string(&header.name);
+    draft.row(
+        Section::Headers,
+        &[
+            name,
+            header.atoms,
+            header.absent,
+            header.many,
+            header.other,
+            exact,
+            header.exact.len() as u32,
+            prefixes,
+            header.prefixes.len() as u32,
+        ],
+    );
+}
+
+fn target_word(target: Target) -> u32 {
+    match target {
+        Target::Node(node) => node | NODE,
+        Target::Leaf(leaf) => leaf,
+    }
+}
+
+fn node_rows<'p>(plan: &'p Plan, draft: &mut Draft<'p>) {
+    for (node, owner) in plan.nodes.iter().zip(owners(plan)) {
+        let children = draft.count(Section::Children);
+        node.children.iter().for_each(|child| draft.row(Section::Children, &[target_word(*child)]));
+        draft.row(Section::Nodes, &[owner, node.dim, children, node.children.len() as u32]);
+    }
+}
+
+/// For each node the partition whose roots reach it. Children come before their parents, so one way down is enough.
+fn owners(plan: &Plan) -> Vec<u32> {
+    let mut owners = vec![NONE; plan.nodes.len()];
+    let own = |target: Target, owner: u32, owners: &mut Vec<u32>| {
+        if let Target::Node(node) = target
+            && let Some(place) = owners.get_mut(node as usize)
+        {
+            *place = owner;
+        }
+    };
+    for (partition, owner) in plan.partitions.iter().zip(0..) {
+        own(partition.access, owner, &mut owners);
+        partition.roots.iter().for_each(|root| own(*root, owner, &mut owners));
+    }
+    for (index, node) in plan.nodes.iter().enumerate().rev() {
+        if let Some(&owner) = owners.get(index).filter(|owner| **owner != NONE) {
+            node.children.iter().for_each(|child| own(*child, owner, &mut owners));
+        }
+    }
+    owners
+}
+
+fn outcome_rows<'p>(outcome: &'p Outcome, draft: &mut Draft<'p>) {
+    let rule = draft.string(&outcome.rule);
+    let [kind, first, second] = match &outcome.action {
+        Action::Forward(backends) => {
+            let start = draft.count(Section::Backends);
+            for backend in backends {
+                let enter = u32::from(backend.enter);
+                draft.row(
+                    Section::Backends,
+                    &[backend.service, backend.port, backend.subset, enter, backend.weight],
+                );
+            }
+            [outcome::FORWARD, start, backends.len() as u32]
+        }
+        Action::Redirect { status, location } => {
+            [outcome::REDIRECT, u32::from(*status), draft.string(location)]
+        }
+        Action::Respond { status, body } => [outcome::RESPOND, u32::from(*status), draft.string(body)],
+    };
+    draft.row(Section::Outcomes, &[rule, outcome.settings, kind, first, second]);
+}
+
+fn settings_rows(settings: &Settings, draft: &mut Draft<'_>) {
+    let [timeout_kind, timeout] = match settings.timeout {
+        None => [settings::UNWRITTEN, 0],
+        Some(None) => [settings::OFF, 0],
+        Some(Some(milliseconds)) => [settings::VALUE, milliseconds],
+    };
+    let [retry_kind, retry] = match &settings.retry {
+        None => [settings::UNWRITTEN, 0],
+        Some(None) => [settings::OFF, 0],
+        Some(Some(retry)) => {
+            let index = draft.count(Section::Retries);
+            retry_row(retry, draft);
+            [settings::VALUE, index]
+        }
+    };
+    draft.row(Section::Settings, &[timeout_kind, timeout, retry_kind, retry]);
+}
+
+fn retry_row(retry: &Retry, draft: &mut Draft<'_>) {
+    let statuses = draft.count(Section::Statuses);
+    retry.on_status.iter().for_each(|status| draft.raw(Section::Statuses, &status.to_le_bytes()));
+    let flag = |on: bool, bit: u32| if on { bit } else { 0 };
+    let flags = flag(retry.on_connect_failure, retry::ON_CONNECT_FAILURE)
+        | flag(retry.on_reset, retry::ON_RESET)
+        | flag(retry.on_timeout, retry::ON_TIMEOUT)
+        | flag(retry.budget.is_some(), retry::HAS_BUDGET);
+    let budget = retry.budget.map_or([0; 3], |budget| [budget.share, budget.min_per_second, budget.over]);
+    draft.row(
+        Section::Retries,
+        &[
+            retry.count,
+            flags,
+            u32::from(retry.methods),
+            retry.per_try_timeout,
+            retry.backoff_base,
+            retry.backoff_cap,
+            retry.buffer,
+            statuses,
+            retry.on_status.len() as u32,
+            budget[0],
+            budget[1],
+            budget[2],
+        ],
+    );
+}

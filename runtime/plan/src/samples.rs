@@ -1,0 +1,228 @@
+//! A plan by hand, with one of everything, for this crate's tests.
+
+use crate::plan::*;
+
+/// Gateway `edge` sends to `reviews`, two thirds of it by subset, and `web` calls `reviews` and `ratings`; `ratings` has two ports.
+pub(crate) fn plan() -> Plan {
+    Plan {
+        trust_domain: "shop.test".to_owned(),
+        principals: vec![
+            principal("spiffe://other.test/partner", false),
+            principal("spiffe://shop.test/ns/shop/sa/edge", true),
+            principal("spiffe://shop.test/ns/shop/sa/ratings", false),
+            principal("spiffe://shop.test/ns/shop/sa/reviews", false),
+            principal("spiffe://shop.test/ns/shop/sa/web", false),
+        ],
+        namespaces: vec!["ops".to_owned(), "shop".to_owned()],
+        services: vec![ratings(), reviews(), web()],
+        gateways: vec![edge()],
+        partitions: vec![
+            // 0: the listener.
+            Partition {
+                access: Target::Leaf(0),
+                roots: vec![Target::Node(1), Target::Leaf(REFUSED), Target::Leaf(2), Target::Leaf(3)],
+                ..partition()
+            },
+            // 1: reviews, told apart by peer, path and header.
+            Partition { access: Target::Node(4), roots: vec![Target::Node(2)], ..partition() },
+            // 2 and 3: ratings.
+            Partition { access: Target::Leaf(1), roots: vec![Target::Leaf(1)], ..partition() },
+            Partition { access: Target::Leaf(REFUSED), roots: vec![Target::Leaf(1)], ..partition() },
+            // 4 and 5: the calls.
+            Partition { access: Target::Leaf(NONE), roots: vec![Target::Leaf(0)], ..partition() },
+            Partition { access: Target::Leaf(NONE), roots: vec![Target::Node(3)], ..partition() },
+        ],
+        nodes: vec![
+            Node {
+                dim: 3,
+                children: vec![
+                    Target::Leaf(0),
+                    Target::Leaf(1),
+                    Target::Leaf(0),
+                    Target::Leaf(1),
+                    Target::Leaf(0),
+                ],
+            },
+            Node { dim: 2, children: vec![Target::Leaf(REFUSED), Target::Node(0), Target::Leaf(2)] },
+            Node { dim: 1, children: [vec![Target::Leaf(4)], vec![Target::Leaf(3); 7]].concat() },
+            Node { dim: 1, children: [vec![Target::Leaf(REFUSED); 7], vec![Target::Leaf(1)]].concat() },
+            Node { dim: 0, children: vec![Target::Leaf(0), Target::Leaf(1), Target::Leaf(REFUSED)] },
+        ],
+        outcomes: outcomes(),
+        verdicts: vec![
+            Verdict { allow: true, rule: "authorize edge.shop: allow from anyone".to_owned() },
+            Verdict { allow: false, rule: "authorize ratings.shop: deny".to_owned() },
+        ],
+        grants: vec![Grant { op_settings: NONE, settings: 0 }, Grant { op_settings: 2, settings: NONE }],
+        settings: vec![
+            Settings { timeout: Some(Some(2_500)), retry: Some(None) },
+            Settings { timeout: Some(None), retry: Some(Some(retry())) },
+            Settings {
+                timeout: None,
+                retry: Some(Some(Retry { budget: None, on_status: vec![], ..retry() })),
+            },
+        ],
+        default_settings: 1,
+    }
+}
+
+fn principal(identity: &str, gateway: bool) -> Principal {
+    Principal { identity: identity.to_owned(), gateway }
+}
+
+fn ratings() -> Service {
+    let port = |number, name: &str, partition| Port {
+        number,
+        name: name.to_owned(),
+        partition,
+        endpoints: vec![],
+        subset_endpoints: vec![],
+    };
+    Service {
+        name: "ratings.shop".to_owned(),
+        owner: String::new(),
+        principal: 2,
+        settings: 0,
+        ports: vec![port(80, "http", 2), port(9_000, "admin", 3)],
+        subsets: vec![],
+        calls: vec![],
+        hosts: vec![],
+    }
+}
+
+fn reviews() -> Service {
+    let v4 = |last| Endpoint {
+        ip: std::net::Ipv4Addr::new(10, 0, 0, last).to_ipv6_mapped().octets(),
+        port: 8_080,
+    };
+    let v6 = Endpoint { ip: "fd00::1".parse::<std::net::Ipv6Addr>().unwrap().octets(), port: 9_090 };
+    Service {
+        name: "reviews.shop".to_owned(),
+        owner: "team-reviews".to_owned(),
+        principal: 3,
+        settings: NONE,
+        ports: vec![Port {
+            number: 80,
+            name: String::new(),
+            partition: 1,
+            endpoints: vec![v4(1), v4(2), v6],
+            subset_endpoints: vec![vec![0, 2], vec![]],
+        }],
+        subsets: vec!["v1".to_owned(), "v2".to_owned()],
+        calls: vec![],
+        hosts: vec![],
+    }
+}
+
+fn web() -> Service {
+    let host = |host: &str, call| CallHost { host: host.to_owned(), call };
+    Service {
+        name: "web.shop".to_owned(),
+        owner: String::new(),
+        principal: 4,
+        settings: 2,
+        ports: vec![],
+        subsets: vec![],
+        calls: vec![Call { service: 0, port: 1, partition: 5 }, Call { service: 1, port: 0, partition: 4 }],
+        hosts: vec![host("ratings", 0), host("ratings.shop", 0), host("reviews", 1), host("reviews.shop", 1)],
+    }
+}
+
+fn edge() -> Gateway {
+    let host = |kind, name: &str| Host { kind, name: name.to_owned() };
+    let hosts = vec![
+        host(HostKind::Exact, "shop.test"),
+        host(HostKind::OneLabel, "shop.test"),
+        host(HostKind::Labels, "shop.test"),
+        host(HostKind::Any, ""),
+    ];
+    Gateway {
+        name: "edge.shop".to_owned(),
+        owner: "platform".to_owned(),
+        principal: 1,
+        listeners: vec![Listener { name: "web".to_owned(), number: 8_080, partition: 0, hosts }],
+    }
+}
+
+/// Three peers, three paths (none, `/a/{x}`, `*`) and five values of `x-user`.
+fn partition() -> Partition {
+    let state = |atom, edges: &[(&str, u32)], other| State {
+        atom,
+        edges: edges.iter().map(|(segment, next)| ((*segment).to_owned(), *next)).collect(),
+        other,
+        empty: NONE,
+    };
+    Partition {
+        peers: Peers {
+            atoms: 3,
+            principals: vec![(0, 1), (3, 0)],
+            namespaces: vec![(1, 2)],
+            own: 0,
+            gateway: 1,
+            foreign: 2,
+            none: 2,
+        },
+        states: vec![state(0, &[("a", 1)], NONE), state(0, &[], 2), state(1, &[], NONE)],
+        path_atoms: 3,
+        star: 2,
+        headers: vec![Header {
+            name: "x-user".to_owned(),
+            atoms: 5,
+            absent: 0,
+            many: 1,
+            other: 2,
+            exact: vec![(b"jason".to_vec(), 3), (vec![0xff, 0x00], 3)],
+            prefixes: vec![(b"j".to_vec(), 4), (b"test-".to_vec(), 4)],
+        }],
+        access: Target::Leaf(REFUSED),
+        roots: vec![],
+    }
+}
+
+fn outcomes() -> Vec<Outcome> {
+    let backend = Backend { service: 1, port: 0, subset: NONE, enter: false, weight: 0 };
+    let outcome = |rule: &str, settings, action| Outcome { rule: rule.to_owned(), settings, action };
+    vec![
+        outcome(
+            "route edge.shop rule split",
+            0,
+            Action::Forward(vec![
+                Backend { enter: true, weight: 3_334, ..backend },
+                Backend { subset: 0, weight: 3_333, ..backend },
+                Backend { subset: 1, weight: 3_333, ..backend },
+            ]),
+        ),
+        outcome(
+            "route ratings.shop rule default",
+            NONE,
+            Action::Forward(vec![Backend { service: 0, weight: 10_000, ..backend }]),
+        ),
+        outcome(
+            "route edge.shop rule moved",
+            NONE,
+            Action::Redirect { status: 308, location: "/a/1".to_owned() },
+        ),
+        outcome(
+            "route edge.shop rule hello",
+            NONE,
+            Action::Respond { status: 200, body: "hello".to_owned() },
+        ),
+        outcome("route reviews.shop otherwise", NONE, Action::Respond { status: 404, body: String::new() }),
+    ]
+}
+
+fn retry() -> Retry {
+    Retry {
+        count: 2,
+        on_connect_failure: true,
+        on_reset: false,
+        on_timeout: true,
+        on_status: vec![429, 502, 503, 504],
+        methods: 0b0100_0011,
+        per_try_timeout: 250,
+        backoff_base: 25,
+        backoff_cap: 1_000,
+        buffer: 65_536,
+        budget: Some(Budget { share: 2_000, min_per_second: 10, over: 10_000 }),
+    }
+}

@@ -1,0 +1,291 @@
+//! A plan for human eyes: what `mesh plan inspect` shows. Meant to be read, not to be parsed.
+
+use crate::layout::Section;
+use crate::plan::{Endpoint, HostKind, NONE, Target};
+use crate::view::{
+    Action, Gateway, Outcome, Partition, PlanView, Port, Retry, Row, Rows, Service, Settings, Written,
+};
+use std::collections::BTreeMap;
+use std::fmt::{Display, Write};
+use std::net::{IpAddr, Ipv6Addr, SocketAddr};
+
+/// The whole plan, indices and all.
+pub fn text(plan: &PlanView) -> String {
+    let mut out = Page::default();
+    out.line(format_args!("plan {}", plan.digest_hex()));
+    out.line(format_args!("trust domain {}", plan.trust_domain()));
+    if let Some(settings) = plan.default_settings() {
+        out.line(format_args!("default {}", settings_text(settings)));
+    }
+    sizes(plan, &mut out);
+    plan.gateways().iter().for_each(|gateway| gateway_text(plan, gateway, &mut out));
+    plan.services().iter().for_each(|service| service_text(plan, service, &mut out));
+    let mut nodes: BTreeMap<u32, u32> = BTreeMap::new();
+    plan.nodes().iter().for_each(|node| *nodes.entry(node.partition()).or_default() += 1);
+    out.list("partitions", plan.partitions(), |partition| {
+        partition_text(partition, nodes.get(&partition.index()).copied().unwrap_or(0))
+    });
+    out.list("outcomes", plan.outcomes(), |outcome| outcome_text(plan, outcome));
+    out.list("verdicts", plan.verdicts(), |verdict| {
+        format!("{}  {}", if verdict.allow() { "allow" } else { "deny" }, verdict.rule())
+    });
+    out.list("grants", plan.grants(), |grant| {
+        let level = |index| plan.settings(index).map_or("nothing".to_owned(), settings_text);
+        format!("calls to: {}; calls: {}", level(grant.op_settings), level(grant.settings))
+    });
+    out.text
+}
+
+/// Lines so far and how deep the next one stands.
+#[derive(Default)]
+struct Page {
+    text: String,
+    depth: usize,
+}
+
+impl Page {
+    fn line(&mut self, line: impl Display) {
+        // Writing to a string cannot fail.
+        let _ = writeln!(self.text, "{:depth$}{line}", "", depth = self.depth * 2);
+    }
+
+    fn block(&mut self, title: impl Display, inside: impl FnOnce(&mut Page)) {
+        self.text.push('\n');
+        self.line(title);
+        self.depth += 1;
+        inside(self);
+        self.depth -= 1;
+    }
+
+    fn list<'p, T: Row<'p>>(&mut self, title: &str, rows: Rows<'p, T>, show: impl Fn(T) -> String) {
+        if rows.is_empty() {
+            return;
+        }
+        self.block(title, |out| {
+            for (row, index) in rows.iter().zip(0u32..) {
+                out.line(format_args!("{index:>4}  {}", show(row)));
+            }
+        });
+    }
+}
+
+fn sizes(plan: &PlanView, out: &mut Page) {
+    out.block(format_args!("sections, {} bytes in all", plan.bytes().len()), |out| {
+        for section in Section::ALL {
+            let bytes = plan.section_bytes(section);
+            if bytes > 0 {
+                out.line(format_args!(
+                    "{:<18}{bytes:>10} bytes{:>9}",
+                    section.name(),
+                    plan.section_len(section)
+                ));
+            }
+        }
+    });
+}
+
+fn gateway_text(plan: &PlanView, gateway: Gateway<'_>, out: &mut Page) {
+    out.block(format_args!("gateway {}{}", gateway.name(), owned_by(gateway.owner())), |out| {
+        out.line(identity(plan, gateway.principal()));
+        for listener in gateway.listeners().iter() {
+            let (name, number, partition) = (listener.name(), listener.number(), listener.partition());
+            out.line(format_args!("listener {name} port {number}, partition {partition}"));
+            for (host, root) in listener.hosts().iter().zip(0u32..) {
+                let pattern = match host.kind() {
+                    HostKind::Exact => host.name().to_owned(),
+                    HostKind::OneLabel => format!("*.{}", host.name()),
+                    HostKind::Labels => format!("**.{}", host.name()),
+                    HostKind::Any => "*".to_owned(),
+                };
+                out.line(format_args!("  host {pattern}, root {root}"));
+            }
+        }
+    });
+}
+
+fn service_text(plan: &PlanView, service: Service<'_>, out: &mut Page) {
+    out.block(format_args!("service {}{}", service.name(), owned_by(service.owner())), |out| {
+        out.line(identity(plan, service.principal()));
+        if let Some(settings) = service.settings() {
+            out.line(settings_text(settings));
+        }
+        service.ports().iter().for_each(|port| port_text(service, port, out));
+        for (call, index) in service.calls().iter().zip(0..) {
+            let hosts = service.hosts().iter().filter(|host| host.call() == index).map(|host| host.host());
+            let callee = destination(plan, call.service(), call.port());
+            let hosts: Vec<&str> = hosts.collect();
+            out.line(format_args!("calls {callee} as {}, partition {}", hosts.join(", "), call.partition()));
+        }
+    });
+}
+
+fn port_text(service: Service<'_>, port: Port<'_>, out: &mut Page) {
+    let name = if port.name().is_empty() { String::new() } else { format!("{} ", port.name()) };
+    out.line(format_args!("port {name}{}, partition {}", port.number(), port.partition()));
+    out.line(format_args!("  endpoints {}", addresses(port.endpoints_of(NONE))));
+    for (subset, index) in service.subsets().zip(0..) {
+        out.line(format_args!("  subset {subset} {}", addresses(port.endpoints_of(index))));
+    }
+}
+
+fn addresses(endpoints: impl Iterator<Item = Endpoint>) -> String {
+    let addresses: Vec<String> = endpoints
+        .map(|endpoint| {
+            let ip = IpAddr::V6(Ipv6Addr::from(endpoint.ip)).to_canonical();
+            SocketAddr::new(ip, endpoint.port).to_string()
+        })
+        .collect();
+    if addresses.is_empty() { "none".to_owned() } else { addresses.join(" ") }
+}
+
+fn partition_text(partition: Partition<'_>, nodes: u32) -> String {
+    let headers: Vec<String> =
+        partition.headers().iter().map(|header| format!(", {} {}", header.name(), header.atoms())).collect();
+    let roots: Vec<String> = partition.roots().iter().map(target_text).collect();
+    format!(
+        "atoms: peer {}, path {}{}; {} states, {nodes} nodes; access {}; roots {}",
+        partition.peer_atoms(),
+        partition.path_atoms(),
+        headers.concat(),
+        partition.states().len(),
+        target_text(partition.access()),
+        roots.join(" "),
+    )
+}
+
+fn target_text(target: Target) -> String {
+    match target {
+        Target::Node(node) => format!("node {node}"),
+        Target::Leaf(NONE) => "none".to_owned(),
+        Target::Leaf(crate::plan::REFUSED) => "refused".to_owned(),
+        Target::Leaf(leaf) => format!("leaf {leaf}"),
+    }
+}
+
+fn outcome_text(plan: &PlanView, outcome: Outcome<'_>) -> String {
+    let action = match outcome.action() {
+        Action::Forward(backends) => {
+            let backends: Vec<String> = backends
+                .iter()
+                .map(|backend| {
+                    let service = plan.service(backend.service);
+                    let subset = service.and_then(|service| service.subset(backend.subset));
+                    let subset = subset.map_or(String::new(), |subset| format!(":{subset}"));
+                    let enter = if backend.enter { " by its route" } else { "" };
+                    let (whole, rest) = (backend.weight / 100, backend.weight % 100);
+                    let callee = destination(plan, backend.service, backend.port);
+                    format!("{callee}{subset}{enter} {whole}.{rest:02}%")
+                })
+                .collect();
+            format!("to {}", backends.join(", "))
+        }
+        Action::Redirect { status, location } => format!("redirect {location:?} {status}"),
+        Action::Respond { status, body: "" } => format!("respond {status}"),
+        Action::Respond { status, body } => format!("respond {status} {body:?}"),
+    };
+    match outcome.settings() {
+        Some(settings) => format!("{}  {action}; {}", outcome.rule(), settings_text(settings)),
+        None => format!("{}  {action}", outcome.rule()),
+    }
+}
+
+fn destination(plan: &PlanView, service: u32, port: u32) -> String {
+    let service = plan.service(service);
+    let name = service.map_or("?", |service| service.name());
+    let number = service.and_then(|service| service.port(port)).map_or(0, Port::number);
+    format!("{name} port {number}")
+}
+
+fn identity(plan: &PlanView, principal: u32) -> &str {
+    plan.principals().get(principal).map_or("", |principal| principal.identity())
+}
+
+fn owned_by(owner: &str) -> String {
+    if owner.is_empty() { String::new() } else { format!(", owned by {owner}") }
+}
+
+fn settings_text(settings: Settings<'_>) -> String {
+    let timeout = match settings.timeout() {
+        Written::No => None,
+        Written::Off => Some("timeout none".to_owned()),
+        Written::Value(milliseconds) => Some(format!("timeout {milliseconds}ms")),
+    };
+    let retry = match settings.retry() {
+        Written::No => None,
+        Written::Off => Some("retry none".to_owned()),
+        Written::Value(retry) => Some(retry_text(retry)),
+    };
+    let parts: Vec<String> = timeout.into_iter().chain(retry).collect();
+    if parts.is_empty() { "nothing".to_owned() } else { parts.join(", ") }
+}
+
+fn retry_text(retry: Retry<'_>) -> String {
+    let mut text = format!("retry {} on", retry.count());
+    let conditions = [
+        (retry.on_connect_failure(), " connect-failure"),
+        (retry.on_reset(), " reset"),
+        (retry.on_timeout(), " timeout"),
+    ];
+    text.extend(conditions.into_iter().filter(|(on, _)| *on).map(|(_, name)| name));
+    // `5xx` is a hundred statuses: a run of them is shown by its ends.
+    let (statuses, _) = retry.statuses().as_chunks::<2>();
+    let statuses: Vec<u16> = statuses.iter().map(|status| u16::from_le_bytes(*status)).collect();
+    for run in statuses.chunk_by(|before, after| *after == before + 1) {
+        match run {
+            [first, .., last] => text.push_str(&format!(" {first}-{last}")),
+            alone => text.extend(alone.iter().map(|status| format!(" {status}"))),
+        }
+    }
+    let methods =
+        ["GET", "HEAD", "POST", "PUT", "PATCH", "DELETE", "OPTIONS", "other"].into_iter().zip(0u32..);
+    let methods = methods.filter(|(_, bit)| retry.methods() >> bit & 1 == 1).map(|(name, _)| name);
+    text.push_str(&format!(" methods {}", methods.collect::<Vec<_>>().join("|")));
+    let details = [
+        ("per-try-timeout", retry.per_try_timeout(), "ms"),
+        ("backoff from", retry.backoff_base(), "ms"),
+        ("to", retry.backoff_cap(), "ms"),
+        ("buffer", retry.buffer(), "B"),
+    ];
+    for (name, amount, unit) in details.into_iter().filter(|(_, amount, _)| *amount > 0) {
+        text.push_str(&format!(" {name} {amount}{unit}"));
+    }
+    if let Some(budget) = retry.budget() {
+        let (whole, rest) = (budget.share / 100, budget.share % 100);
+        text.push_str(&format!(
+            " budget {whole}.{rest:02}% min {}/s over {}ms",
+            budget.min_per_second, budget.over
+        ));
+    }
+    text
+}
+
+#[cfg(test)]
+mod tests {
+    use crate::{encode, samples, verify};
+
+    #[test]
+    fn a_person_finds_everything_in_the_text() {
+        let text = super::text(&verify(encode(&samples::plan()).unwrap()).unwrap());
+        for line in [
+            "trust domain shop.test",
+            "default timeout none, retry 2 on connect-failure timeout 429 502-504 methods GET|HEAD|OPTIONS \
+             per-try-timeout 250ms backoff from 25ms to 1000ms buffer 65536B budget 20.00% min 10/s over 10000ms",
+            "gateway edge.shop, owned by platform",
+            "  listener web port 8080, partition 0",
+            "    host **.shop.test, root 2",
+            "service reviews.shop, owned by team-reviews",
+            "  port 80, partition 1",
+            "    endpoints 10.0.0.1:8080 10.0.0.2:8080 [fd00::1]:9090",
+            "    subset v1 10.0.0.1:8080 [fd00::1]:9090",
+            "    subset v2 none",
+            "  calls ratings.shop port 9000 as ratings, ratings.shop, partition 5",
+            "     0  atoms: peer 3, path 3, x-user 5; 3 states, 2 nodes; access leaf 0; roots node 1 refused leaf 2 leaf 3",
+            "     0  route edge.shop rule split  to reviews.shop port 80 by its route 33.34%, reviews.shop port 80:v1 33.33%, \
+             reviews.shop port 80:v2 33.33%; timeout 2500ms, retry none",
+            "     2  route edge.shop rule moved  redirect \"/a/1\" 308",
+            "     1  deny  authorize ratings.shop: deny",
+        ] {
+            assert!(text.lines().any(|own| own == line), "no line {line:?} in\n{text}");
+        }
+    }
+}

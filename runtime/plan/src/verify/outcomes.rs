@@ -1,0 +1,109 @@
+//! Outcomes, verdicts, grants and settings.
+
+use super::workloads::is_port;
+use super::{PlanError, Tiles, all, ascending, count, ensure, is_settings, is_string, some};
+use crate::layout::{
+    MAX_MILLISECONDS, MAX_RETRIES, MAX_RETRY_BUFFER, Section, WHOLE, backend, grant, outcome, retry, service,
+    settings, verdict,
+};
+use crate::plan::NONE;
+use crate::view::{PlanView, Record};
+
+pub(super) fn check(plan: &PlanView) -> Result<(), PlanError> {
+    outcomes(plan)?;
+    for verdict in all(plan, Section::Verdicts) {
+        ensure(verdict.word(verdict::ALLOW) <= 1, "a verdict is none")?;
+        is_string(plan, verdict.word(verdict::RULE))?;
+    }
+    for grant in all(plan, Section::Grants) {
+        is_settings(plan, grant.word(grant::OP_SETTINGS))?;
+        is_settings(plan, grant.word(grant::SETTINGS))?;
+    }
+    settings(plan)?;
+    retries(plan)
+}
+
+fn outcomes(plan: &PlanView) -> Result<(), PlanError> {
+    let mut backends = Tiles::of(plan, Section::Backends);
+    for outcome in all(plan, Section::Outcomes) {
+        is_string(plan, outcome.word(outcome::RULE))?;
+        is_settings(plan, outcome.word(outcome::SETTINGS))?;
+        let status = outcome.word(outcome::FIRST);
+        match outcome.word(outcome::KIND) {
+            outcome::FORWARD => {
+                let range = backends.take(outcome.range(outcome::FIRST))?;
+                some(plan, Section::Backends, range).try_for_each(|record| is_backend(plan, record))?;
+                let weights = some(plan, Section::Backends, range)
+                    .map(|record| u64::from(record.word(backend::WEIGHT)));
+                ensure(weights.sum::<u64>() == u64::from(WHOLE), "weights do not sum to a whole")?;
+            }
+            outcome::REDIRECT => {
+                ensure(matches!(status, 301 | 302 | 303 | 307 | 308), "a redirect has no status for it")?;
+                is_string(plan, outcome.word(outcome::SECOND))?;
+            }
+            outcome::RESPOND => {
+                ensure((200..=599).contains(&status), "an answer has no status for it")?;
+                is_string(plan, outcome.word(outcome::SECOND))?;
+            }
+            _ => return Err(PlanError::Corrupt { what: "an outcome is of no kind" }),
+        }
+    }
+    backends.end()
+}
+
+fn is_backend(plan: &PlanView, record: Record<'_>) -> Result<(), PlanError> {
+    let service = record.word(backend::SERVICE);
+    is_port(plan, service, record.word(backend::PORT))?;
+    let subset = record.word(backend::SUBSET);
+    let subsets =
+        Record::at(plan, Section::Services, service).map_or(0, |service| service.range(service::SUBSETS).1);
+    ensure(subset == NONE || subset < subsets, "a backend is no subset of its service")?;
+    let enter = record.word(backend::ENTER);
+    ensure(enter == 0 || enter == 1 && subset == NONE, "a backend neither enters nor ends")
+}
+
+fn settings(plan: &PlanView) -> Result<(), PlanError> {
+    let mut retries = Tiles::of(plan, Section::Retries);
+    for settings in all(plan, Section::Settings) {
+        let kinds = [settings.word(settings::TIMEOUT_KIND), settings.word(settings::RETRY_KIND)];
+        ensure(kinds.iter().all(|kind| *kind <= settings::VALUE), "a setting is of no kind")?;
+        let [has_timeout, has_retry] = kinds.map(|kind| kind == settings::VALUE);
+        let timeout = settings.word(settings::TIMEOUT);
+        ensure(
+            if has_timeout { timeout <= MAX_MILLISECONDS } else { timeout == 0 },
+            "a timeout is too long",
+        )?;
+        if has_retry {
+            retries.take((settings.word(settings::RETRY), 1))?;
+        } else {
+            ensure(settings.word(settings::RETRY) == 0, "a retry is of no setting")?;
+        }
+    }
+    retries.end()
+}
+
+fn retries(plan: &PlanView) -> Result<(), PlanError> {
+    let mut statuses = Tiles::of(plan, Section::Statuses);
+    for retry in all(plan, Section::Retries) {
+        ensure((1..=MAX_RETRIES).contains(&retry.word(retry::COUNT)), "a retry has no number for it")?;
+        let flags = retry::ON_CONNECT_FAILURE | retry::ON_RESET | retry::ON_TIMEOUT | retry::HAS_BUDGET;
+        ensure(retry.word(retry::FLAGS) & !flags == 0, "a retry has a flag without a meaning")?;
+        ensure(retry.word(retry::METHODS) <= u32::from(u8::MAX), "a retry is of no method")?;
+        ensure(retry.word(retry::BUFFER) <= MAX_RETRY_BUFFER, "a retry keeps too much")?;
+        let times = [retry::PER_TRY_TIMEOUT, retry::BACKOFF_BASE, retry::BACKOFF_CAP, retry::BUDGET_OVER];
+        ensure(times.into_iter().all(|time| retry.word(time) <= MAX_MILLISECONDS), "a retry waits too long")?;
+        let budget = [retry::BUDGET_SHARE, retry::BUDGET_MIN, retry::BUDGET_OVER];
+        let has_budget = retry.word(retry::FLAGS) & retry::HAS_BUDGET != 0;
+        ensure(
+            has_budget || budget.into_iter().all(|field| retry.word(field) == 0),
+            "a budget is of no retry",
+        )?;
+        ensure(retry.word(retry::BUDGET_SHARE) <= WHOLE, "a budget is more than everything")?;
+        let (start, count) = statuses.take(retry.range(retry::STATUSES))?;
+        let halves = plan.slice(Section::Statuses, start, count).unwrap_or_default().as_chunks::<2>().0;
+        let values = || halves.iter().map(|half| u16::from_le_bytes(*half));
+        ascending(values(), "statuses are not sorted")?;
+        ensure(values().all(|status| (400..=599).contains(&status)), "a status is no error")?;
+    }
+    ensure(statuses.next == count(plan, Section::Statuses), "a status is of no retry")
+}

@@ -1,0 +1,253 @@
+//! What is refused, and how it is said.
+
+use super::*;
+use crate::encode::write;
+use crate::layout::seal;
+use crate::plan::*;
+use crate::{encode, samples};
+
+fn bytes() -> Vec<u8> {
+    encode(&samples::plan()).unwrap()
+}
+
+#[test]
+fn something_else_is_not_a_plan() {
+    for other in [&b""[..], b"MESH", b"service web {}\n", &[0; 4_096]] {
+        assert_eq!(verify(other), Err(PlanError::NotAPlan));
+    }
+    assert_eq!(
+        verify(&b""[..]).unwrap_err().to_string(),
+        "the file is not a plan: it does not begin with `MESHPLAN`"
+    );
+}
+
+#[test]
+fn every_truncation_is_refused_and_says_how_much_is_missing() {
+    let bytes = bytes();
+    for length in 0..bytes.len() {
+        let refused = verify(&bytes[..length]).unwrap_err();
+        match length {
+            0..8 => assert_eq!(refused, PlanError::NotAPlan),
+            8..64 => assert_eq!(refused, PlanError::Truncated { says: 64, has: length as u64 }),
+            _ => assert_eq!(refused, PlanError::Truncated { says: bytes.len() as u64, has: length as u64 }),
+        }
+    }
+    let refused = verify(&bytes[..100]).unwrap_err().to_string();
+    assert_eq!(refused, format!("the file is cut short: it says {} bytes and has 100", bytes.len()));
+}
+
+#[test]
+fn bytes_after_the_end_are_refused() {
+    let refused = verify([bytes(), vec![0; 4]].concat()).unwrap_err();
+    assert_eq!(refused.to_string(), "the plan is damaged: there are bytes after its end");
+}
+
+#[test]
+fn every_flipped_bit_is_refused() {
+    let bytes = bytes();
+    for bit in 0..bytes.len() * 8 {
+        let mut flipped = bytes.clone();
+        flipped[bit / 8] ^= 1 << (bit % 8);
+        assert!(verify(flipped).is_err(), "bit {bit}");
+    }
+}
+
+/// The sample with other bytes at a place of the header, sealed again.
+fn with_header(at: usize, field: &[u8]) -> Result<PlanView, PlanError> {
+    let mut bytes = bytes();
+    bytes[at..at + field.len()].copy_from_slice(field);
+    seal(&mut bytes);
+    verify(bytes)
+}
+
+#[test]
+fn a_newer_format_is_named_and_a_newer_minor_version_that_old_readers_know_is_read() {
+    let supported = (1, 0);
+    assert_eq!(with_header(AT_MAJOR, &[2, 0]), Err(PlanError::NewerFormat { found: (2, 0), supported }));
+    assert_eq!(with_header(AT_MIN_READER, &[3, 0]), Err(PlanError::NewerFormat { found: (1, 3), supported }));
+    assert!(with_header(AT_MINOR, &[7, 0]).is_ok());
+    assert!(matches!(with_header(AT_MAJOR, &[0, 0]), Err(PlanError::Corrupt { .. })));
+    assert!(matches!(with_header(AT_FLAGS, &[1]), Err(PlanError::Corrupt { .. })));
+}
+
+/// The sample with one more section behind the others.
+fn with_section(id: u16) -> Result<PlanView, PlanError> {
+    let mut bytes = bytes();
+    let table_end = HEADER_BYTES + Section::ALL.len() * ENTRY_BYTES;
+    let offsets = (HEADER_BYTES..table_end).step_by(ENTRY_BYTES).map(|entry| entry + 4);
+    for at in offsets {
+        let moved = word(&bytes, at) + ENTRY_BYTES as u32;
+        bytes[at..at + 4].copy_from_slice(&moved.to_le_bytes());
+    }
+    let end = (bytes.len() + ENTRY_BYTES) as u32;
+    let entry =
+        [&id.to_le_bytes()[..], &9u16.to_le_bytes(), &end.to_le_bytes(), &3u32.to_le_bytes()].concat();
+    bytes.splice(table_end..table_end, entry);
+    bytes.extend([1, 2, 3, 0]);
+    bytes[AT_SECTIONS] += 1;
+    let length = bytes.len() as u64;
+    bytes[AT_LENGTH..AT_LENGTH + 8].copy_from_slice(&length.to_le_bytes());
+    seal(&mut bytes);
+    verify(bytes)
+}
+
+#[test]
+fn an_unknown_section_is_skipped_only_where_it_may_be() {
+    assert_eq!(with_section(OPTIONAL | 1).unwrap().to_plan(), samples::plan());
+    let refused = with_section(99).unwrap_err();
+    assert_eq!(refused, PlanError::Corrupt { what: "it has a section that this format does not have" });
+}
+
+#[track_caller]
+fn refused(change: impl FnOnce(&mut Plan), what: &'static str) {
+    let mut plan = samples::plan();
+    change(&mut plan);
+    assert_eq!(verify(write(&plan)), Err(PlanError::Corrupt { what }));
+}
+
+#[test]
+fn what_the_engine_relies_on_is_proved() {
+    refused(|plan| plan.services.swap(0, 1), "services are not sorted");
+    refused(|plan| plan.principals.swap(0, 1), "identities are not sorted");
+    refused(|plan| plan.namespaces.swap(0, 1), "namespaces are not sorted");
+    refused(|plan| plan.gateways.push(plan.gateways[0].clone()), "gateways are not sorted");
+    refused(|plan| plan.services[0].ports.swap(0, 1), "ports are not sorted");
+    refused(|plan| plan.services[1].subsets.swap(0, 1), "subsets are not sorted");
+    refused(|plan| plan.services[1].subsets.truncate(1), "a port does not have the subsets of its service");
+    refused(|plan| plan.services[1].ports[0].endpoints.swap(0, 1), "endpoints are not sorted");
+    refused(|plan| plan.services[1].ports[0].endpoints[0].port = 0, "a port number is none");
+    refused(|plan| plan.services[1].ports[0].number = 0, "a port number is none");
+    refused(
+        |plan| plan.services[1].ports[0].subset_endpoints[0][1] = 3,
+        "an endpoint of a subset is none of its port",
+    );
+    refused(
+        |plan| plan.services[1].ports[0].subset_endpoints[0].swap(0, 1),
+        "endpoints of a subset are not sorted",
+    );
+    refused(
+        |plan| plan.services[1].ports[0].partition = 6,
+        "a partition does not have the tables of its owner",
+    );
+    refused(|plan| plan.services[2].calls.swap(0, 1), "calls are not sorted");
+    refused(|plan| plan.services[2].calls[0].port = 2, "a destination is no port of a service");
+    refused(|plan| plan.services[2].hosts.swap(1, 2), "names of callees are not sorted");
+    refused(|plan| plan.services[2].hosts[3].call = 2, "a name of a callee is of no call");
+    refused(|plan| plan.services[2].principal = 5, "a workload has no identity");
+    refused(|plan| plan.services[2].settings = 3, "settings are out of their table");
+    refused(|plan| plan.gateways[0].listeners[0].number = 0, "a port number is none");
+    refused(|plan| plan.gateways[0].listeners[0].hosts.swap(0, 1), "host patterns are not sorted");
+    refused(
+        |plan| plan.gateways[0].listeners[0].hosts[3].name = "all".to_owned(),
+        "a host pattern is of no kind",
+    );
+    refused(|plan| plan.partitions[0].roots.truncate(3), "a partition does not have the tables of its owner");
+    refused(|plan| plan.default_settings = 3, "settings are out of their table");
+}
+
+#[test]
+fn every_request_has_an_atom_and_every_walk_ends_in_the_right_table() {
+    refused(|plan| plan.partitions[1].peers.own = 3, "a kind of peer has no atom");
+    refused(|plan| plan.partitions[1].peers.principals[1].1 = 3, "a value has no atom");
+    refused(|plan| plan.partitions[1].peers.principals[1].0 = 5, "a value has no atom");
+    refused(|plan| plan.partitions[1].peers.namespaces[0].0 = 2, "a value has no atom");
+    refused(
+        |plan| plan.partitions[1].peers.principals.swap(0, 1),
+        "what atoms are looked up by is not sorted",
+    );
+    refused(|plan| plan.partitions[1].star = 3, "a path has no atom");
+    refused(|plan| plan.partitions[1].states.clear(), "a path has no atom");
+    refused(|plan| plan.partitions[1].states[1].atom = 3, "a path has no atom");
+    refused(|plan| plan.partitions[1].states[1].other = 3, "a segment leads nowhere");
+    refused(|plan| plan.partitions[1].states[0].edges[0].1 = 3, "a segment leads nowhere");
+    refused(
+        |plan| plan.partitions[1].states[0].edges.insert(0, ("b".to_owned(), 1)),
+        "segments are not sorted",
+    );
+    refused(|plan| plan.partitions[1].headers[0].many = 5, "a header has no atom");
+    refused(|plan| plan.partitions[1].headers[0].exact[0].1 = 5, "a value has no atom");
+    refused(
+        |plan| plan.partitions[1].headers[0].prefixes.swap(0, 1),
+        "what atoms are looked up by is not sorted",
+    );
+    refused(
+        |plan| plan.partitions[1].headers[0].name = "X-User".to_owned(),
+        "a header's name is not lower-case",
+    );
+    refused(|plan| plan.nodes[1].dim = 4, "a node does not answer each atom");
+    refused(|plan| plan.nodes[1].children.truncate(2), "a node does not answer each atom");
+    refused(|plan| plan.nodes[1].children[1] = Target::Node(1), "a node leads to one that is not before it");
+    refused(|plan| plan.nodes[3].children[0] = Target::Node(0), "a node leads into another partition");
+    refused(|plan| plan.partitions[2].roots[0] = Target::Node(4), "a root leads into another partition");
+    refused(|plan| plan.partitions[2].access = Target::Node(9), "a root leads into another partition");
+    refused(|plan| plan.partitions[2].roots[0] = Target::Leaf(NONE), "a root leads nowhere");
+    refused(|plan| plan.partitions[2].roots[0] = Target::Leaf(5), "a leaf is out of its table");
+    refused(|plan| plan.partitions[2].access = Target::Leaf(2), "a leaf is out of its table");
+    refused(|plan| plan.nodes[4].children[0] = Target::Leaf(2), "a leaf is out of its table");
+    refused(|plan| plan.partitions[4].roots[0] = Target::Leaf(2), "a leaf is out of its table");
+    refused(|plan| plan.nodes[0].children[0] = Target::Leaf(5), "a leaf is out of its table");
+}
+
+#[test]
+fn outcomes_and_settings_are_what_they_may_be() {
+    fn backend(plan: &mut Plan) -> &mut Backend {
+        match &mut plan.outcomes[0].action {
+            Action::Forward(backends) => &mut backends[0],
+            _ => panic!("the sample's first outcome forwards"),
+        }
+    }
+    fn retry(plan: &mut Plan) -> &mut Retry {
+        plan.settings[1].retry.as_mut().unwrap().as_mut().unwrap()
+    }
+    refused(|plan| backend(plan).weight += 1, "weights do not sum to a whole");
+    refused(|plan| plan.outcomes[1].action = Action::Forward(vec![]), "weights do not sum to a whole");
+    refused(|plan| backend(plan).service = 3, "a destination is no port of a service");
+    refused(|plan| backend(plan).service = 2, "a destination is no port of a service");
+    refused(|plan| backend(plan).subset = 0, "a backend neither enters nor ends");
+    refused(
+        |plan| *backend(plan) = Backend { subset: 2, enter: false, ..*backend(plan) },
+        "a backend is no subset of its service",
+    );
+    let redirect = Action::Redirect { status: 304, location: "/".to_owned() };
+    refused(|plan| plan.outcomes[2].action = redirect, "a redirect has no status for it");
+    let respond = Action::Respond { status: 199, body: String::new() };
+    refused(|plan| plan.outcomes[2].action = respond, "an answer has no status for it");
+    refused(|plan| plan.outcomes[2].settings = 3, "settings are out of their table");
+    refused(|plan| plan.grants[0].op_settings = 3, "settings are out of their table");
+    refused(|plan| plan.settings[0].timeout = Some(Some(86_400_001)), "a timeout is too long");
+    refused(|plan| retry(plan).count = 11, "a retry has no number for it");
+    refused(|plan| retry(plan).buffer += 1 << 20, "a retry keeps too much");
+    refused(|plan| retry(plan).backoff_cap = u32::MAX, "a retry waits too long");
+    refused(|plan| retry(plan).on_status.push(200), "statuses are not sorted");
+    refused(|plan| retry(plan).on_status[0] = 200, "a status is no error");
+    refused(|plan| retry(plan).budget.as_mut().unwrap().share = 10_001, "a budget is more than everything");
+}
+
+#[test]
+fn strings_are_text() {
+    let mut bytes = bytes();
+    // The last string of the heap: with another end it is still in its place.
+    let at = bytes.windows(6).position(|window| window == b"x-user").unwrap();
+    bytes[at + 5] = 0xff;
+    seal(&mut bytes);
+    assert_eq!(verify(bytes), Err(PlanError::Corrupt { what: "a string is not UTF-8" }));
+}
+
+/// Every bit, sealed again: refused, or a plan that can be read from end to end.
+#[test]
+fn no_bytes_make_the_reader_panic() {
+    let bytes = bytes();
+    let mut read = 0;
+    for bit in 0..bytes.len() * 8 {
+        let mut flipped = bytes.clone();
+        flipped[bit / 8] ^= 1 << (bit % 8);
+        seal(&mut flipped);
+        if let Ok(plan) = verify(flipped.as_slice()) {
+            // The digest's own bits are written by the seal.
+            read += usize::from(flipped != bytes);
+            assert!(!crate::text(&plan).is_empty());
+            assert_eq!(verify(write(&plan.to_plan())).unwrap().to_plan(), plan.to_plan());
+        }
+    }
+    assert!(read > 1_000, "{read}: names, numbers and atoms may be others");
+}

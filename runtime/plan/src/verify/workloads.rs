@@ -1,0 +1,170 @@
+//! The mesh, identities, services and gateways.
+
+use super::{PlanError, Tiles, all, ascending, count, ensure, is_settings, is_string, some};
+use crate::layout::{
+    Section, call, call_host, endpoint, gateway, host, listener, mesh, partition, port, principal, service,
+    subset_endpoints,
+};
+use crate::plan::{Endpoint, HostKind};
+use crate::view::{PlanView, Record, Row};
+
+pub(super) fn check(plan: &PlanView) -> Result<(), PlanError> {
+    ensure(count(plan, Section::Mesh) == 1, "it is not about one mesh")?;
+    for mesh in all(plan, Section::Mesh) {
+        is_string(plan, mesh.word(mesh::TRUST_DOMAIN))?;
+        is_settings(plan, mesh.word(mesh::DEFAULT_SETTINGS))?;
+    }
+    for principal in all(plan, Section::Principals) {
+        is_string(plan, principal.word(principal::IDENTITY))?;
+        ensure(principal.word(principal::GATEWAY) <= 1, "an identity neither is a gateway nor is none")?;
+    }
+    // Strings are sorted, so their ids stand for them.
+    ascending(names(plan, Section::Principals, principal::IDENTITY), "identities are not sorted")?;
+    names(plan, Section::Namespaces, 0).try_for_each(|name| is_string(plan, name))?;
+    ascending(names(plan, Section::Namespaces, 0), "namespaces are not sorted")?;
+    ascending(names(plan, Section::Services, service::NAME), "services are not sorted")?;
+    ascending(names(plan, Section::Gateways, gateway::NAME), "gateways are not sorted")?;
+    services(plan)?;
+    ports(plan)?;
+    gateways(plan)
+}
+
+fn names(plan: &PlanView, section: Section, field: u32) -> impl Iterator<Item = u32> {
+    all(plan, section).map(move |record| record.word(field))
+}
+
+fn services(plan: &PlanView) -> Result<(), PlanError> {
+    let mut ports = Tiles::of(plan, Section::Ports);
+    let mut subsets = Tiles::of(plan, Section::Subsets);
+    let mut calls = Tiles::of(plan, Section::Calls);
+    let mut hosts = Tiles::of(plan, Section::CallHosts);
+    for service in all(plan, Section::Services) {
+        is_string(plan, service.word(service::NAME))?;
+        is_string(plan, service.word(service::OWNER))?;
+        is_principal(plan, service.word(service::PRINCIPAL))?;
+        is_settings(plan, service.word(service::SETTINGS))?;
+        let subset_range = subsets.take(service.range(service::SUBSETS))?;
+        let subset_names = || some(plan, Section::Subsets, subset_range).map(|subset| subset.word(0));
+        subset_names().try_for_each(|name| is_string(plan, name))?;
+        ascending(subset_names(), "subsets are not sorted")?;
+        let port_range = ports.take(service.range(service::PORTS))?;
+        let own_ports = || some(plan, Section::Ports, port_range);
+        ascending(own_ports().map(|port| port.word(port::NUMBER)), "ports are not sorted")?;
+        let fits = |port: Record<'_>| port.range(port::SUBSET_ENDPOINTS).1 == subset_range.1;
+        ensure(own_ports().all(fits), "a port does not have the subsets of its service")?;
+        let call_range = calls.take(service.range(service::CALLS))?;
+        calls_of(plan, call_range)?;
+        call_hosts(plan, hosts.take(service.range(service::HOSTS))?, call_range.1)?;
+    }
+    ports.end()?;
+    subsets.end()?;
+    calls.end()?;
+    hosts.end()
+}
+
+fn calls_of(plan: &PlanView, range: (u32, u32)) -> Result<(), PlanError> {
+    let order =
+        some(plan, Section::Calls, range).map(|call| (call.word(call::SERVICE), call.word(call::PORT)));
+    ascending(order, "calls are not sorted")?;
+    for call in some(plan, Section::Calls, range) {
+        is_port(plan, call.word(call::SERVICE), call.word(call::PORT))?;
+        has_roots(plan, call.word(call::PARTITION), 1)?;
+    }
+    Ok(())
+}
+
+fn call_hosts(plan: &PlanView, range: (u32, u32), calls: u32) -> Result<(), PlanError> {
+    let order = || {
+        let hosts = some(plan, Section::CallHosts, range);
+        hosts.map(|host| (host.word(call_host::HOST), host.word(call_host::CALL)))
+    };
+    ascending(order(), "names of callees are not sorted")?;
+    order().try_for_each(|(host, call)| {
+        is_string(plan, host)?;
+        ensure(call < calls, "a name of a callee is of no call")
+    })
+}
+
+fn ports(plan: &PlanView) -> Result<(), PlanError> {
+    let mut endpoints = Tiles::of(plan, Section::Endpoints);
+    let mut subsets = Tiles::of(plan, Section::SubsetEndpoints);
+    let mut members = Tiles::of(plan, Section::Members);
+    for port in all(plan, Section::Ports) {
+        is_port_number(port.word(port::NUMBER))?;
+        is_string(plan, port.word(port::NAME))?;
+        has_roots(plan, port.word(port::PARTITION), 1)?;
+        let range = endpoints.take(port.range(port::ENDPOINTS))?;
+        for endpoint in some(plan, Section::Endpoints, range) {
+            is_port_number(endpoint.word(endpoint::PORT))?;
+        }
+        ascending(some(plan, Section::Endpoints, range).map(Endpoint::of), "endpoints are not sorted")?;
+        for subset in some(plan, Section::SubsetEndpoints, subsets.take(port.range(port::SUBSET_ENDPOINTS))?)
+        {
+            let own = members.take(subset.range(subset_endpoints::MEMBERS))?;
+            let indices = || some(plan, Section::Members, own).map(|member| member.word(0));
+            ascending(indices(), "endpoints of a subset are not sorted")?;
+            ensure(indices().all(|member| member < range.1), "an endpoint of a subset is none of its port")?;
+        }
+    }
+    endpoints.end()?;
+    subsets.end()?;
+    members.end()
+}
+
+fn gateways(plan: &PlanView) -> Result<(), PlanError> {
+    let mut listeners = Tiles::of(plan, Section::Listeners);
+    let mut hosts = Tiles::of(plan, Section::Hosts);
+    for gateway in all(plan, Section::Gateways) {
+        is_string(plan, gateway.word(gateway::NAME))?;
+        is_string(plan, gateway.word(gateway::OWNER))?;
+        is_principal(plan, gateway.word(gateway::PRINCIPAL))?;
+        let range = listeners.take(gateway.range(gateway::LISTENERS))?;
+        let names = some(plan, Section::Listeners, range).map(|listener| listener.word(listener::NAME));
+        ascending(names, "listeners are not sorted")?;
+        for listener in some(plan, Section::Listeners, range) {
+            is_string(plan, listener.word(listener::NAME))?;
+            is_port_number(listener.word(listener::NUMBER))?;
+            let patterns = hosts.take(listener.range(listener::HOSTS))?;
+            has_roots(plan, listener.word(listener::PARTITION), patterns.1)?;
+            host_patterns(plan, patterns)?;
+        }
+    }
+    listeners.end()?;
+    hosts.end()
+}
+
+fn host_patterns(plan: &PlanView, range: (u32, u32)) -> Result<(), PlanError> {
+    let order =
+        || some(plan, Section::Hosts, range).map(|host| (host.word(host::KIND), host.word(host::NAME)));
+    ascending(order(), "host patterns are not sorted")?;
+    order().try_for_each(|(kind, name)| {
+        is_string(plan, name)?;
+        let any = HostKind::Any as u32;
+        let empty = plan.heap(Section::Strings, name).is_none_or(<[u8]>::is_empty);
+        ensure(kind <= any && (kind == any) == empty, "a host pattern is of no kind")
+    })
+}
+
+fn is_principal(plan: &PlanView, index: u32) -> Result<(), PlanError> {
+    ensure(index < count(plan, Section::Principals), "a workload has no identity")
+}
+
+fn is_port_number(number: u32) -> Result<(), PlanError> {
+    ensure((1..=u32::from(u16::MAX)).contains(&number), "a port number is none")
+}
+
+/// Whether a service has a port of this index.
+pub(super) fn is_port(plan: &PlanView, service: u32, port: u32) -> Result<(), PlanError> {
+    let callee = Record::at(plan, Section::Services, service);
+    ensure(
+        callee.is_some_and(|callee| port < callee.range(service::PORTS).1),
+        "a destination is no port of a service",
+    )
+}
+
+/// Whether a partition is one, and for as many tables as its owner asks.
+fn has_roots(plan: &PlanView, index: u32, roots: u32) -> Result<(), PlanError> {
+    let partition = Record::at(plan, Section::Partitions, index);
+    let fits = partition.is_some_and(|partition| partition.range(partition::ROOTS).1 == roots);
+    ensure(fits, "a partition does not have the tables of its owner")
+}

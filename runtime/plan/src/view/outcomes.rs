@@ -1,0 +1,239 @@
+//! What is decided: outcomes of routes, verdicts, grants and settings.
+
+use super::rows::{Record, Row, Rows};
+use crate::layout::{Section, backend, grant, outcome, retry, settings, verdict};
+use crate::plan::{Backend, Budget, Grant};
+
+/// What a route decides.
+#[derive(Clone, Copy)]
+pub struct Outcome<'p>(Record<'p>);
+
+impl<'p> Row<'p> for Outcome<'p> {
+    const SECTION: Section = Section::Outcomes;
+
+    fn of(record: Record<'p>) -> Self {
+        Outcome(record)
+    }
+}
+
+impl<'p> Outcome<'p> {
+    /// `route TARGET rule NAME`, for logs.
+    pub fn rule(self) -> &'p str {
+        self.0.text(outcome::RULE)
+    }
+
+    /// The rule's own settings.
+    pub fn settings(self) -> Option<Settings<'p>> {
+        self.0.plan().settings(self.settings_index())
+    }
+
+    pub(crate) fn settings_index(self) -> u32 {
+        self.0.word(outcome::SETTINGS)
+    }
+
+    /// What to do.
+    pub fn action(self) -> Action<'p> {
+        let status = self.0.word(outcome::FIRST) as u16;
+        match self.0.word(outcome::KIND) {
+            outcome::FORWARD => Action::Forward(self.0.rows(outcome::FIRST)),
+            outcome::REDIRECT => Action::Redirect { status, location: self.0.text(outcome::SECOND) },
+            _ => Action::Respond { status, body: self.0.text(outcome::SECOND) },
+        }
+    }
+}
+
+/// What to do.
+#[derive(Clone, Copy)]
+pub enum Action<'p> {
+    /// Forward to one of these; the weights sum to 10,000.
+    Forward(Rows<'p, Backend>),
+    /// Answer with a redirect.
+    Redirect { status: u16, location: &'p str },
+    /// Answer at once.
+    Respond { status: u16, body: &'p str },
+}
+
+impl<'p> Row<'p> for Backend {
+    const SECTION: Section = Section::Backends;
+
+    fn of(record: Record<'p>) -> Self {
+        Backend {
+            service: record.word(backend::SERVICE),
+            port: record.word(backend::PORT),
+            subset: record.word(backend::SUBSET),
+            enter: record.word(backend::ENTER) == 1,
+            weight: record.word(backend::WEIGHT),
+        }
+    }
+}
+
+/// What an authorization decides.
+#[derive(Clone, Copy)]
+pub struct Verdict<'p>(Record<'p>);
+
+impl<'p> Row<'p> for Verdict<'p> {
+    const SECTION: Section = Section::Verdicts;
+
+    fn of(record: Record<'p>) -> Self {
+        Verdict(record)
+    }
+}
+
+impl<'p> Verdict<'p> {
+    pub fn allow(self) -> bool {
+        self.0.word(verdict::ALLOW) == 1
+    }
+
+    /// `authorize TARGET` and the line's text, for logs.
+    pub fn rule(self) -> &'p str {
+        self.0.text(verdict::RULE)
+    }
+}
+
+impl<'p> Row<'p> for Grant {
+    const SECTION: Section = Section::Grants;
+
+    fn of(record: Record<'p>) -> Self {
+        Grant { op_settings: record.word(grant::OP_SETTINGS), settings: record.word(grant::SETTINGS) }
+    }
+}
+
+/// A block's `timeout` and `retry`.
+#[derive(Clone, Copy)]
+pub struct Settings<'p>(Record<'p>);
+
+/// What a level of settings says about one of them.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Written<T> {
+    /// Nothing: the next level is asked.
+    No,
+    /// `none`: the search ends without a value.
+    Off,
+    /// This.
+    Value(T),
+}
+
+impl<T> Written<T> {
+    /// What holds where `self` is the nearer level.
+    #[must_use]
+    pub fn or(self, farther: impl FnOnce() -> Written<T>) -> Written<T> {
+        match self {
+            Written::No => farther(),
+            written => written,
+        }
+    }
+
+    /// The value in force, if there is one.
+    pub fn value(self) -> Option<T> {
+        match self {
+            Written::Value(value) => Some(value),
+            Written::No | Written::Off => None,
+        }
+    }
+}
+
+impl<'p> Row<'p> for Settings<'p> {
+    const SECTION: Section = Section::Settings;
+
+    fn of(record: Record<'p>) -> Self {
+        Settings(record)
+    }
+}
+
+impl<'p> Settings<'p> {
+    /// In milliseconds.
+    pub fn timeout(self) -> Written<u32> {
+        match self.0.word(settings::TIMEOUT_KIND) {
+            settings::UNWRITTEN => Written::No,
+            settings::VALUE => Written::Value(self.0.word(settings::TIMEOUT)),
+            _ => Written::Off,
+        }
+    }
+
+    pub fn retry(self) -> Written<Retry<'p>> {
+        match self.0.word(settings::RETRY_KIND) {
+            settings::UNWRITTEN => Written::No,
+            settings::VALUE => self.retry_row().map_or(Written::Off, Written::Value),
+            _ => Written::Off,
+        }
+    }
+
+    fn retry_row(self) -> Option<Retry<'p>> {
+        Rows::all(self.0.plan()).get(self.0.word(settings::RETRY))
+    }
+}
+
+/// A retry policy.
+#[derive(Clone, Copy)]
+pub struct Retry<'p>(Record<'p>);
+
+impl<'p> Row<'p> for Retry<'p> {
+    const SECTION: Section = Section::Retries;
+
+    fn of(record: Record<'p>) -> Self {
+        Retry(record)
+    }
+}
+
+impl<'p> Retry<'p> {
+    /// Retries after the first try.
+    pub fn count(self) -> u32 {
+        self.0.word(retry::COUNT)
+    }
+
+    pub fn on_connect_failure(self) -> bool {
+        self.flag(retry::ON_CONNECT_FAILURE)
+    }
+
+    pub fn on_reset(self) -> bool {
+        self.flag(retry::ON_RESET)
+    }
+
+    pub fn on_timeout(self) -> bool {
+        self.flag(retry::ON_TIMEOUT)
+    }
+
+    /// Statuses as they stand in the plan: little-endian half words, sorted.
+    pub fn statuses(self) -> &'p [u8] {
+        let (start, count) = (self.0.word(retry::STATUSES), self.0.word(retry::STATUSES + 1));
+        self.0.plan().slice(Section::Statuses, start, count).unwrap_or_default()
+    }
+
+    /// Bit i is method atom i.
+    pub fn methods(self) -> u8 {
+        self.0.word(retry::METHODS) as u8
+    }
+
+    /// Milliseconds, or 0: none.
+    pub fn per_try_timeout(self) -> u32 {
+        self.0.word(retry::PER_TRY_TIMEOUT)
+    }
+
+    /// Milliseconds; 0 and 0: none.
+    pub fn backoff_base(self) -> u32 {
+        self.0.word(retry::BACKOFF_BASE)
+    }
+
+    /// Milliseconds.
+    pub fn backoff_cap(self) -> u32 {
+        self.0.word(retry::BACKOFF_CAP)
+    }
+
+    /// Body bytes kept to be sent again.
+    pub fn buffer(self) -> u32 {
+        self.0.word(retry::BUFFER)
+    }
+
+    /// The budget, if one is declared.
+    pub fn budget(self) -> Option<Budget> {
+        self.flag(retry::HAS_BUDGET).then(|| Budget {
+            share: self.0.word(retry::BUDGET_SHARE),
+            min_per_second: self.0.word(retry::BUDGET_MIN),
+            over: self.0.word(retry::BUDGET_OVER),
+        })
+    }
+
+    fn flag(self, bit: u32) -> bool {
+        self.0.word(retry::FLAGS) & bit != 0
+    }
+}

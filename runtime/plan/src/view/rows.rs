@@ -1,0 +1,134 @@
+//! Records of the tables and ranges of them.
+
+use super::PlanView;
+use crate::layout::Section;
+use crate::plan::NONE;
+use std::cmp::Ordering;
+use std::marker::PhantomData;
+
+/// One record of a table.
+#[derive(Clone, Copy)]
+pub struct Record<'p> {
+    plan: &'p PlanView,
+    index: u32,
+    /// The record's first word, counted from the beginning of the file.
+    at: u32,
+}
+
+impl<'p> Record<'p> {
+    pub(crate) fn at(plan: &'p PlanView, section: Section, index: u32) -> Option<Record<'p>> {
+        let span = plan.span(section);
+        let words = (section.record_bytes() / 4) as u32;
+        (index < span.count).then(|| Record { plan, index, at: span.start / 4 + index * words })
+    }
+
+    pub(super) fn plan(self) -> &'p PlanView {
+        self.plan
+    }
+
+    /// The record's place in its table.
+    pub(super) fn index(self) -> u32 {
+        self.index
+    }
+
+    pub(crate) fn word(self, field: u32) -> u32 {
+        self.plan.word(self.at + field).unwrap_or(NONE)
+    }
+
+    pub(super) fn string(self, field: u32) -> &'p [u8] {
+        self.plan.heap(Section::Strings, self.word(field)).unwrap_or_default()
+    }
+
+    pub(super) fn text(self, field: u32) -> &'p str {
+        std::str::from_utf8(self.string(field)).unwrap_or_default()
+    }
+
+    pub(super) fn value(self, field: u32) -> &'p [u8] {
+        self.plan.heap(Section::Values, self.word(field)).unwrap_or_default()
+    }
+
+    /// The two words, start and count, of a range.
+    pub(crate) fn range(self, field: u32) -> (u32, u32) {
+        (self.word(field), self.word(field + 1))
+    }
+
+    /// The range that two words, start and count, describe.
+    pub(super) fn rows<T: Row<'p>>(self, field: u32) -> Rows<'p, T> {
+        let (start, count) = self.range(field);
+        Rows { plan: self.plan, start, count, kind: PhantomData }
+    }
+}
+
+/// A kind of record.
+pub trait Row<'p>: Sized {
+    /// Where it stands.
+    const SECTION: Section;
+
+    /// Looks at a record as one of this kind.
+    fn of(record: Record<'p>) -> Self;
+}
+
+/// A range of a table.
+pub struct Rows<'p, T> {
+    plan: &'p PlanView,
+    start: u32,
+    count: u32,
+    kind: PhantomData<T>,
+}
+
+impl<T> Clone for Rows<'_, T> {
+    fn clone(&self) -> Self {
+        *self
+    }
+}
+
+impl<T> Copy for Rows<'_, T> {}
+
+impl<'p, T: Row<'p>> Rows<'p, T> {
+    pub(super) fn all(plan: &'p PlanView) -> Rows<'p, T> {
+        Rows { plan, start: 0, count: plan.span(T::SECTION).count, kind: PhantomData }
+    }
+
+    /// How many there are.
+    pub fn len(self) -> u32 {
+        self.count
+    }
+
+    /// Whether there are none.
+    pub fn is_empty(self) -> bool {
+        self.count == 0
+    }
+
+    /// The one at this place of the range.
+    pub fn get(self, index: u32) -> Option<T> {
+        if index >= self.count {
+            return None;
+        }
+        Record::at(self.plan, T::SECTION, self.start.checked_add(index)?).map(T::of)
+    }
+
+    /// All in order.
+    pub fn iter(self) -> impl Iterator<Item = T> + use<'p, T> {
+        (0..self.count).map_while(move |index| self.get(index))
+    }
+
+    /// Binary search in a range that is sorted by what `order` compares.
+    pub fn find(self, order: impl Fn(&T) -> Ordering) -> Option<(u32, T)> {
+        let index = self.partition_point(|row| order(row) == Ordering::Less);
+        self.get(index).filter(|row| order(row) == Ordering::Equal).map(|row| (index, row))
+    }
+
+    /// The place of the first record for which `before` does not hold; the range is sorted so that it holds first.
+    pub fn partition_point(self, before: impl Fn(&T) -> bool) -> u32 {
+        let (mut low, mut high) = (0, self.count);
+        while low < high {
+            let middle = low + (high - low) / 2;
+            if self.get(middle).is_some_and(|row| before(&row)) {
+                low = middle + 1;
+            } else {
+                high = middle;
+            }
+        }
+        low
+    }
+}

@@ -1,0 +1,415 @@
+//! Who is in the mesh: identities, services and gateways.
+
+use super::Settings;
+use super::rows::{Record, Row, Rows};
+use crate::layout::{
+    Section, call, call_host, endpoint, gateway, host, listener, port, principal, service, subset_endpoints,
+};
+use crate::plan::{Endpoint, Host, HostKind, NONE};
+use std::cmp::Ordering;
+
+/// An identity.
+#[derive(Clone, Copy)]
+pub struct Principal<'p>(Record<'p>);
+
+impl<'p> Row<'p> for Principal<'p> {
+    const SECTION: Section = Section::Principals;
+
+    fn of(record: Record<'p>) -> Self {
+        Principal(record)
+    }
+}
+
+impl<'p> Principal<'p> {
+    /// `spiffe://…`
+    pub fn identity(self) -> &'p str {
+        self.0.text(principal::IDENTITY)
+    }
+
+    pub(super) fn identity_bytes(self) -> &'p [u8] {
+        self.0.string(principal::IDENTITY)
+    }
+
+    /// Whether it is a gateway of this mesh.
+    pub fn gateway(self) -> bool {
+        self.0.word(principal::GATEWAY) == 1
+    }
+}
+
+/// A namespace that an authorization names.
+#[derive(Clone, Copy)]
+pub struct Namespace<'p>(Record<'p>);
+
+impl<'p> Row<'p> for Namespace<'p> {
+    const SECTION: Section = Section::Namespaces;
+
+    fn of(record: Record<'p>) -> Self {
+        Namespace(record)
+    }
+}
+
+impl<'p> Namespace<'p> {
+    pub fn name(self) -> &'p str {
+        self.0.text(0)
+    }
+}
+
+/// A service.
+#[derive(Clone, Copy)]
+pub struct Service<'p>(Record<'p>);
+
+impl<'p> Row<'p> for Service<'p> {
+    const SECTION: Section = Section::Services;
+
+    fn of(record: Record<'p>) -> Self {
+        Service(record)
+    }
+}
+
+impl<'p> Service<'p> {
+    /// Its place among the plan's services.
+    pub fn index(self) -> u32 {
+        self.0.index()
+    }
+
+    /// `name.namespace`
+    pub fn name(self) -> &'p str {
+        self.0.text(service::NAME)
+    }
+
+    /// Who owns it; may be empty.
+    pub fn owner(self) -> &'p str {
+        self.0.text(service::OWNER)
+    }
+
+    /// Index of its identity.
+    pub fn principal(self) -> u32 {
+        self.0.word(service::PRINCIPAL)
+    }
+
+    /// Its own `timeout` and `retry`.
+    pub fn settings(self) -> Option<Settings<'p>> {
+        self.0.plan().settings(self.settings_index())
+    }
+
+    pub(crate) fn settings_index(self) -> u32 {
+        self.0.word(service::SETTINGS)
+    }
+
+    /// Sorted by number.
+    pub fn ports(self) -> Rows<'p, Port<'p>> {
+        self.0.rows(service::PORTS)
+    }
+
+    /// A port by index.
+    pub fn port(self, index: u32) -> Option<Port<'p>> {
+        self.ports().get(index)
+    }
+
+    /// Index and port of a number.
+    pub fn port_by_number(self, number: u16) -> Option<(u32, Port<'p>)> {
+        self.ports().find(|port| port.number().cmp(&number))
+    }
+
+    /// Names of its subsets, sorted.
+    pub fn subsets(self) -> impl Iterator<Item = &'p str> + use<'p> {
+        self.subset_rows().iter().map(|row| row.0.text(0))
+    }
+
+    /// The name of a subset.
+    pub fn subset(self, index: u32) -> Option<&'p str> {
+        self.subset_rows().get(index).map(|row| row.0.text(0))
+    }
+
+    pub(crate) fn subset_rows(self) -> Rows<'p, SubsetName<'p>> {
+        self.0.rows(service::SUBSETS)
+    }
+
+    /// The services it may call, sorted by (service, port).
+    pub fn calls(self) -> Rows<'p, Call<'p>> {
+        self.0.rows(service::CALLS)
+    }
+
+    /// The names by which it says whom it calls, sorted by (host, call).
+    pub fn hosts(self) -> Rows<'p, CallHost<'p>> {
+        self.0.rows(service::HOSTS)
+    }
+}
+
+/// The name of a subset.
+#[derive(Clone, Copy)]
+pub(crate) struct SubsetName<'p>(Record<'p>);
+
+impl<'p> Row<'p> for SubsetName<'p> {
+    const SECTION: Section = Section::Subsets;
+
+    fn of(record: Record<'p>) -> Self {
+        SubsetName(record)
+    }
+}
+
+/// A port of a service.
+#[derive(Clone, Copy)]
+pub struct Port<'p>(Record<'p>);
+
+impl<'p> Row<'p> for Port<'p> {
+    const SECTION: Section = Section::Ports;
+
+    fn of(record: Record<'p>) -> Self {
+        Port(record)
+    }
+}
+
+impl<'p> Port<'p> {
+    /// What callers say.
+    pub fn number(self) -> u16 {
+        self.0.word(port::NUMBER) as u16
+    }
+
+    /// Empty where the service has one unnamed port.
+    pub fn name(self) -> &'p str {
+        self.0.text(port::NAME)
+    }
+
+    /// Index of its partition: the first root is the route, `access` the authorization.
+    pub fn partition(self) -> u32 {
+        self.0.word(port::PARTITION)
+    }
+
+    /// All endpoints, sorted.
+    pub fn endpoints(self) -> Rows<'p, Endpoint> {
+        self.0.rows(port::ENDPOINTS)
+    }
+
+    /// The endpoints of a subset of the service, or of [`NONE`] all.
+    pub fn endpoints_of(self, subset: u32) -> impl Iterator<Item = Endpoint> + use<'p> {
+        let all = self.endpoints();
+        let members = self.subset_endpoints().get(subset).map(SubsetEndpoints::members);
+        let of_subset = members.into_iter().flat_map(Rows::iter).filter_map(move |member| all.get(member.0));
+        let everything = (subset == NONE).then(|| all.iter()).into_iter().flatten();
+        everything.chain(of_subset)
+    }
+
+    pub(crate) fn subset_endpoints(self) -> Rows<'p, SubsetEndpoints<'p>> {
+        self.0.rows(port::SUBSET_ENDPOINTS)
+    }
+}
+
+impl<'p> Row<'p> for Endpoint {
+    const SECTION: Section = Section::Endpoints;
+
+    fn of(record: Record<'p>) -> Self {
+        let mut ip = [0; 16];
+        for (bytes, field) in ip.as_chunks_mut::<4>().0.iter_mut().zip(0..) {
+            *bytes = record.word(field).to_le_bytes();
+        }
+        Endpoint { ip, port: record.word(endpoint::PORT) as u16 }
+    }
+}
+
+/// The endpoints of one subset at one port.
+#[derive(Clone, Copy)]
+pub(crate) struct SubsetEndpoints<'p>(Record<'p>);
+
+impl<'p> Row<'p> for SubsetEndpoints<'p> {
+    const SECTION: Section = Section::SubsetEndpoints;
+
+    fn of(record: Record<'p>) -> Self {
+        SubsetEndpoints(record)
+    }
+}
+
+impl<'p> SubsetEndpoints<'p> {
+    pub(crate) fn members(self) -> Rows<'p, Member> {
+        self.0.rows(subset_endpoints::MEMBERS)
+    }
+}
+
+/// Index of an endpoint among those of its port.
+#[derive(Clone, Copy)]
+pub(crate) struct Member(pub(crate) u32);
+
+impl<'p> Row<'p> for Member {
+    const SECTION: Section = Section::Members;
+
+    fn of(record: Record<'p>) -> Self {
+        Member(record.word(0))
+    }
+}
+
+/// That a service may call another.
+#[derive(Clone, Copy)]
+pub struct Call<'p>(Record<'p>);
+
+impl<'p> Row<'p> for Call<'p> {
+    const SECTION: Section = Section::Calls;
+
+    fn of(record: Record<'p>) -> Self {
+        Call(record)
+    }
+}
+
+impl Call<'_> {
+    /// Index of the callee.
+    pub fn service(self) -> u32 {
+        self.0.word(call::SERVICE)
+    }
+
+    /// Index of the callee's port.
+    pub fn port(self) -> u32 {
+        self.0.word(call::PORT)
+    }
+
+    /// Index of the partition whose first root leads to grants.
+    pub fn partition(self) -> u32 {
+        self.0.word(call::PARTITION)
+    }
+}
+
+/// A name by which a service says whom it calls.
+#[derive(Clone, Copy)]
+pub struct CallHost<'p>(Record<'p>);
+
+impl<'p> Row<'p> for CallHost<'p> {
+    const SECTION: Section = Section::CallHosts;
+
+    fn of(record: Record<'p>) -> Self {
+        CallHost(record)
+    }
+}
+
+impl<'p> CallHost<'p> {
+    /// Lower-case, without a port.
+    pub fn host(self) -> &'p str {
+        self.0.text(call_host::HOST)
+    }
+
+    /// Compares the host without reading it as text.
+    pub fn compare(self, host: &str) -> Ordering {
+        self.0.string(call_host::HOST).cmp(host.as_bytes())
+    }
+
+    /// Index among the service's calls.
+    pub fn call(self) -> u32 {
+        self.0.word(call_host::CALL)
+    }
+}
+
+/// A gateway.
+#[derive(Clone, Copy)]
+pub struct Gateway<'p>(Record<'p>);
+
+impl<'p> Row<'p> for Gateway<'p> {
+    const SECTION: Section = Section::Gateways;
+
+    fn of(record: Record<'p>) -> Self {
+        Gateway(record)
+    }
+}
+
+impl<'p> Gateway<'p> {
+    /// Its place among the plan's gateways.
+    pub fn index(self) -> u32 {
+        self.0.index()
+    }
+
+    /// `name.namespace`
+    pub fn name(self) -> &'p str {
+        self.0.text(gateway::NAME)
+    }
+
+    /// Who owns it; may be empty.
+    pub fn owner(self) -> &'p str {
+        self.0.text(gateway::OWNER)
+    }
+
+    /// Index of its identity.
+    pub fn principal(self) -> u32 {
+        self.0.word(gateway::PRINCIPAL)
+    }
+
+    /// Sorted by name.
+    pub fn listeners(self) -> Rows<'p, Listener<'p>> {
+        self.0.rows(gateway::LISTENERS)
+    }
+
+    /// A listener by index.
+    pub fn listener(self, index: u32) -> Option<Listener<'p>> {
+        self.listeners().get(index)
+    }
+
+    /// Index and listener of a name.
+    pub fn listener_by_name(self, name: &str) -> Option<(u32, Listener<'p>)> {
+        self.listeners().find(|listener| listener.name().cmp(name))
+    }
+}
+
+/// A listener of a gateway.
+#[derive(Clone, Copy)]
+pub struct Listener<'p>(Record<'p>);
+
+impl<'p> Row<'p> for Listener<'p> {
+    const SECTION: Section = Section::Listeners;
+
+    fn of(record: Record<'p>) -> Self {
+        Listener(record)
+    }
+}
+
+impl<'p> Listener<'p> {
+    pub fn name(self) -> &'p str {
+        self.0.text(listener::NAME)
+    }
+
+    /// TCP port.
+    pub fn number(self) -> u16 {
+        self.0.word(listener::NUMBER) as u16
+    }
+
+    /// Index of its partition: `access` is the authorization, root i the route of host pattern i.
+    pub fn partition(self) -> u32 {
+        self.0.word(listener::PARTITION)
+    }
+
+    /// Host patterns with a table of their own, sorted by (kind, name).
+    pub fn hosts(self) -> Rows<'p, HostPattern<'p>> {
+        self.0.rows(listener::HOSTS)
+    }
+}
+
+/// A host pattern.
+#[derive(Clone, Copy)]
+pub struct HostPattern<'p>(Record<'p>);
+
+impl<'p> Row<'p> for HostPattern<'p> {
+    const SECTION: Section = Section::Hosts;
+
+    fn of(record: Record<'p>) -> Self {
+        HostPattern(record)
+    }
+}
+
+impl<'p> HostPattern<'p> {
+    pub fn kind(self) -> HostKind {
+        match self.0.word(host::KIND) {
+            0 => HostKind::Exact,
+            1 => HostKind::OneLabel,
+            2 => HostKind::Labels,
+            _ => HostKind::Any,
+        }
+    }
+
+    /// The name after `*.` or `**.`; empty for `*`.
+    pub fn name(self) -> &'p str {
+        self.0.text(host::NAME)
+    }
+
+    /// Compares with a pattern in the order of the table.
+    pub fn compare(self, kind: HostKind, name: &str) -> Ordering {
+        self.kind().cmp(&kind).then_with(|| self.0.string(host::NAME).cmp(name.as_bytes()))
+    }
+
+    pub(crate) fn to_host(self) -> Host {
+        Host { kind: self.kind(), name: self.name().to_owned() }
+    }
+}
