@@ -75,6 +75,10 @@ impl<'a> Printer<'a> {
             self.indent(self.indentation());
             self.statement(statement);
             if self.needs_semicolon(statement, statements.get(index + 1)) {
+                if self.swallows(statement) {
+                    self.end_line();
+                    self.indent(self.indentation());
+                }
                 self.out.push(';');
             }
             at = statement.last();
@@ -92,12 +96,13 @@ impl<'a> Printer<'a> {
 
     /// The comments between statements. Says whether a blank line stands before what follows.
     fn gap(&mut self, range: Range<usize>, first: &mut bool) -> bool {
-        let mut newlines = 0;
+        // In a row, and whether there is any since what was written last.
+        let (mut newlines, mut own_line) = (0, self.at_line_start());
         for token in &self.tokens[range] {
             match token.kind {
-                TokenKind::Newline => newlines += 1,
+                TokenKind::Newline => (newlines, own_line) = (newlines + 1, true),
+                TokenKind::Semicolon => newlines = 0,
                 kind if kind.is_comment() => {
-                    let own_line = newlines > 0 || self.at_line_start();
                     if own_line {
                         self.start_line(newlines > 1 && !*first);
                         self.indent(self.indentation());
@@ -106,7 +111,7 @@ impl<'a> Printer<'a> {
                         self.out.push_str("  ");
                     }
                     self.out.push_str(self.raw(*token).trim_end());
-                    newlines = 0;
+                    (newlines, own_line) = (0, false);
                 }
                 _ => {}
             }
@@ -196,11 +201,18 @@ impl<'a> Printer<'a> {
         let mut first = false;
         self.gap(head.end..open, &mut first);
         let commented = self.tokens[head.end..open].iter().any(|token| token.kind.is_comment());
-        if commented && !tail.is_empty() {
+        let own_line = !tail.is_empty() && (commented || self.swallows(statement));
+        if own_line {
             self.end_line();
             self.indent(self.indentation());
         }
-        self.out.push_str(if commented || head.is_empty() { tail.trim_start() } else { tail });
+        self.out.push_str(if own_line || head.is_empty() { tail.trim_start() } else { tail });
+    }
+
+    /// Whether keyword and arguments end in a string without end, to which whatever follows on the line would belong.
+    fn swallows(&self, statement: &Statement) -> bool {
+        let last = self.tokens[statement.head()].last();
+        last.is_some_and(|token| token.kind == TokenKind::Error && self.raw(*token).starts_with('"'))
     }
 
     /// Arguments with canonical spaces; `reserved` columns must stay free after them.

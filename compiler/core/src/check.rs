@@ -46,7 +46,7 @@ fn of_partition(model: &Model, partition: &mut Partition) -> Result<Vec<Diagnost
 }
 
 /// The tables of rules that a partition judges, in its order; a call has none.
-fn tables<'m>(model: &'m Model, owner: Owner) -> Vec<&'m Table> {
+fn tables(model: &Model, owner: Owner) -> Vec<&Table> {
     match owner {
         Owner::Port(id) => model.port(id).route.iter().collect(),
         Owner::Listener(gateway, listener) => {

@@ -13,13 +13,20 @@
     reason = "a decision is total: it refuses, it never panics"
 )]
 
+mod atoms;
 pub mod budget;
 pub mod canonical;
 pub mod decide;
 pub mod decision;
 pub mod header;
+mod host;
+mod peer;
 pub mod request;
+mod walk;
 
 pub use decide::{decide, distribution, endpoints};
 pub use decision::{Action, Decision, Distribution, Forward, Possible, Refusal, Retry};
 pub use request::{Address, Entry, HeaderValue, Headers, Method, Moment, Peer, Request};
+
+#[cfg(test)]
+mod samples;

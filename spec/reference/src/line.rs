@@ -189,7 +189,7 @@ impl Universe {
                 .iter()
                 .filter_map(|line| line.method)
                 .map(Some)
-                .chain([None])
+                .chain([Some(Method::Options), None])
                 .collect::<BTreeSet<_>>(),
             paths: path_samples(lines),
             headers: header_names
@@ -204,7 +204,7 @@ impl Universe {
 /// many segments there are, up to its own number. So in any path, a segment that is no literal of any pattern at its
 /// place can be replaced by one fresh segment (or, if it is empty, stays so: only the last one can be), and what goes
 /// more than one segment beyond the longest pattern can be cut off, and no pattern notices. What is left is the
-/// product below. Of the paths that are in the same patterns the first is kept.
+/// product below. Of the paths that are in the same patterns the first is kept, and `*` by itself: it is asked for with `OPTIONS` only.
 fn path_samples(lines: &[Line]) -> Vec<String> {
     let patterns: BTreeSet<&PathPattern> = lines.iter().filter_map(|line| line.path.as_ref()).collect();
     let longest = patterns.iter().map(|pattern| pattern.segments.len()).max().unwrap_or(0);
@@ -218,7 +218,8 @@ fn path_samples(lines: &[Line]) -> Vec<String> {
     let fresh = fresh_segment(&patterns);
     let mut kinds: BTreeMap<Vec<bool>, String> = BTreeMap::new();
     let mut keep = |path: String| {
-        let kind = patterns.iter().map(|pattern| fits(pattern, &path)).collect();
+        let in_patterns = patterns.iter().map(|pattern| fits(pattern, &path));
+        let kind = [path == "*"].into_iter().chain(in_patterns).collect();
         kinds.entry(kind).or_insert(path);
     };
     keep("*".to_owned());

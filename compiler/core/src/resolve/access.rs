@@ -240,7 +240,7 @@ mod tests {
 
     #[test]
     fn names_are_looked_up() {
-        says(&authorize("allow from b"), &["4 MESH2001 unknown service or gateway `b`"]);
+        says(&authorize("allow from b"), &["4 MESH2001 unknown service `b`"]);
         says(&authorize("allow from namespace shop"), &["4 MESH2001 unknown namespace `shop`"]);
         says(&authorize("allow from identity \"web\""), &["4 MESH1012 `web` is not a SPIFFE ID"]);
     }

@@ -167,6 +167,6 @@ mod tests {
     fn a_destination_stands_once_and_exists() {
         says(&route("to s:v1 50%, s:v1 50%"), &["4 MESH2002 `s:v1` stands twice in one split"]);
         says(&route("to s:v3"), &["4 MESH2003 service `s` has no subset `v3`"]);
-        says(&route("to t"), &["4 MESH2001 unknown service or gateway `t`"]);
+        says(&route("to t"), &["4 MESH2001 unknown service `t`"]);
     }
 }

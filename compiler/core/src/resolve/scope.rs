@@ -159,15 +159,19 @@ impl<'a> Scope<'a> {
 
     /// What a reference means.
     pub(super) fn target(&self, name: &ServiceRef, place: Place<'_>) -> Result<Target, Diagnostic> {
+        self.lookup(name, place, "service or gateway")
+    }
+
+    fn lookup(&self, name: &ServiceRef, place: Place<'_>, kind: &str) -> Result<Target, Diagnostic> {
         let namespace = name.namespace.as_deref().unwrap_or(self.namespace(place));
         match self.targets.get(&(namespace, name.name.as_str())) {
             Some((target, _)) => Ok(*target),
-            None => Err(self.unknown(name, namespace, "service or gateway")),
+            None => Err(self.unknown(name, namespace, kind)),
         }
     }
 
     pub(super) fn service(&self, name: &ServiceRef, place: Place<'_>) -> Result<ServiceId, Diagnostic> {
-        match self.target(name, place) {
+        match self.lookup(name, place, "service") {
             Ok(Target::Service(service)) => Ok(service),
             Ok(Target::Gateway(_)) => {
                 Err(Diagnostic::new(Code::UnknownName, format!("`{name}` is a gateway"))
@@ -179,7 +183,7 @@ impl<'a> Scope<'a> {
     }
 
     pub(super) fn gateway(&self, name: &ServiceRef, place: Place<'_>) -> Result<GatewayId, Diagnostic> {
-        match self.target(name, place) {
+        match self.lookup(name, place, "gateway") {
             Ok(Target::Gateway(gateway)) => Ok(gateway),
             Ok(Target::Service(_)) => {
                 Err(Diagnostic::new(Code::UnknownName, format!("`{name}` is a service"))

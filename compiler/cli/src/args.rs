@@ -1,0 +1,217 @@
+//! Every flag of every command.
+
+use clap::{Args, Parser, Subcommand, ValueEnum};
+use std::path::PathBuf;
+
+/// Exit codes are part of the interface; `commands` and the tests refer to the same numbers.
+const EXIT_CODES: &str = "\
+Exit codes:
+  0    all is well
+  1    findings at or above --fail-on, failing tests, or `fmt --check` would change a file
+  2    wrong usage, a file that cannot be read or written, or something that is not a plan
+  101  a bug in mesh itself
+  130  interrupted
+
+Examples:
+  mesh check                       look at every .mesh file below this directory
+  mesh up examples/bookinfo        run a mesh on this machine and re-plan on save
+  mesh explain MESH3001            what a code means and what to do about it";
+
+/// The compiler for service mesh policy: `.mesh` files in, a verified plan for the proxy out.
+#[derive(Debug, Parser)]
+#[command(name = "mesh", version, after_help = EXIT_CODES)]
+pub(crate) struct Arguments {
+    #[command(flatten)]
+    pub(crate) global: Global,
+    #[command(subcommand)]
+    pub(crate) command: Command,
+}
+
+/// How to print; the same for every command.
+#[derive(Debug, Args)]
+pub(crate) struct Global {
+    /// How findings and results are printed [default: human, or plain where NO_GRAPHICS=1]
+    #[arg(long, global = true, env = "MESH_FORMAT", value_enum, hide_env_values = true)]
+    pub(crate) format: Option<Format>,
+    /// When to use colour; `auto` honours NO_COLOR, CLICOLOR, CLICOLOR_FORCE and TERM=dumb
+    #[arg(long, global = true, value_enum, default_value_t = Color::Auto, value_name = "WHEN")]
+    pub(crate) color: Color,
+    /// Print results and errors, no commentary
+    #[arg(short, long, global = true)]
+    pub(crate) quiet: bool,
+}
+
+/// How findings and results are printed.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
+pub(crate) enum Format {
+    /// Pictures of the source with what is wrong in it
+    Human,
+    /// One line each: `file:line:col: error[CODE]: message`
+    Short,
+    /// One JSON document
+    Json,
+    /// One JSON document on each line
+    Jsonl,
+    /// Sentences without drawings, for screen readers
+    Plain,
+}
+
+/// When to use colour.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
+pub(crate) enum Color {
+    Auto,
+    Always,
+    Never,
+}
+
+/// What to do.
+#[derive(Debug, Subcommand)]
+pub(crate) enum Command {
+    /// Run a mesh on this machine: proxies, stand-ins for services, a new plan on each save
+    #[command(after_help = "\
+Examples:
+  mesh up                          the project in this directory
+  mesh up examples/bookinfo        the sample; then use the curl lines it prints
+  mesh up --access-log | jq .      one JSON line for each request")]
+    Up(Up),
+    /// Look for mistakes
+    #[command(after_help = "\
+Examples:
+  mesh check                       every .mesh file below this directory
+  mesh check --fail-on warning     for CI: warnings fail too
+  mesh check --format short shop/  one line for each finding")]
+    Check(Check),
+    /// Run the `test` statements against the compiled plan
+    #[command(after_help = "\
+Examples:
+  mesh test                        every test below this directory
+  mesh test --filter jason         only tests whose name contains `jason`
+  mesh test --format json shop/    results for a program")]
+    Test(Test),
+    /// Write the canonical layout
+    #[command(after_help = "\
+Examples:
+  mesh fmt                         rewrite what is not in the canonical layout
+  mesh fmt --check                 for CI: name the files that would change, change none
+  mesh fmt - < a.mesh              standard input to standard output")]
+    Fmt(Fmt),
+    /// Compile to a plan file
+    #[command(after_help = "\
+Examples:
+  mesh build -o plan.mplan         the project in this directory
+  mesh build shop/ -o /etc/mesh/plan.mplan
+                                   a running mesh-proxy takes it up at once")]
+    Build(Build),
+    /// Look at plan files
+    #[command(subcommand)]
+    Plan(Plan),
+    /// What a code means and what to do about it
+    #[command(after_help = "\
+Examples:
+  mesh explain MESH3001            by code
+  mesh explain ambiguous-rules     by name
+  mesh explain --list              all of them")]
+    Explain(Explain),
+    /// Print a completion script for a shell
+    #[command(after_help = "\
+Examples:
+  mesh completions bash > ~/.local/share/bash-completion/completions/mesh
+  mesh completions fish > ~/.config/fish/completions/mesh.fish")]
+    Completions {
+        /// Whose script
+        shell: clap_complete::Shell,
+    },
+    /// Print the version
+    Version,
+}
+
+/// Which sources: the same for `check`, `build` and `test`.
+#[derive(Debug, Args)]
+pub(crate) struct Paths {
+    /// Files, and directories that are searched for `*.mesh` (not in hidden ones, nor in `target`).
+    ///
+    /// The project is the directory given; of several paths, the one that holds the others, else the current directory.
+    #[arg(value_name = "PATH", default_value = ".")]
+    pub(crate) paths: Vec<PathBuf>,
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct Check {
+    #[command(flatten)]
+    pub(crate) sources: Paths,
+    /// From which severity on the exit code is 1
+    #[arg(long, value_enum, default_value_t = FailOn::Error, value_name = "SEVERITY")]
+    pub(crate) fail_on: FailOn,
+}
+
+/// From which severity on the exit code is 1.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
+pub(crate) enum FailOn {
+    Error,
+    Warning,
+    Never,
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct Build {
+    #[command(flatten)]
+    pub(crate) sources: Paths,
+    /// Where to write the plan
+    #[arg(short, long, value_name = "FILE", default_value = "plan.mplan")]
+    pub(crate) output: PathBuf,
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct Test {
+    #[command(flatten)]
+    pub(crate) sources: Paths,
+    /// Only tests whose name contains this
+    #[arg(long, value_name = "TEXT")]
+    pub(crate) filter: Option<String>,
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct Fmt {
+    /// Files and directories, or `-` for standard input to standard output
+    #[arg(value_name = "PATH", default_value = ".")]
+    pub(crate) paths: Vec<PathBuf>,
+    /// Change nothing; name the files that would change, and then exit with 1
+    #[arg(long)]
+    pub(crate) check: bool,
+    /// Change nothing; print what would change
+    #[arg(long)]
+    pub(crate) diff: bool,
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct Explain {
+    /// `MESH3001`, or its name, `ambiguous-rules`
+    #[arg(value_name = "CODE", required_unless_present = "list")]
+    pub(crate) code: Option<String>,
+    /// All codes with their names
+    #[arg(long, conflicts_with = "code")]
+    pub(crate) list: bool,
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct Up {
+    /// The project's directory, or its one file
+    #[arg(value_name = "DIR", default_value = ".")]
+    pub(crate) path: PathBuf,
+    /// Print one JSON line for each request on standard output
+    #[arg(long)]
+    pub(crate) access_log: bool,
+}
+
+#[derive(Debug, Subcommand)]
+pub(crate) enum Plan {
+    /// Verify a plan and print what it says
+    #[command(after_help = "\
+Examples:
+  mesh plan inspect plan.mplan                  for reading
+  mesh plan inspect plan.mplan --format json    digest, services and gateways for a program")]
+    Inspect {
+        /// The plan
+        file: PathBuf,
+    },
+}

@@ -1,0 +1,89 @@
+//! The commands, one file each. A command returns its exit code, or the failure that ended it.
+
+pub(crate) mod build;
+pub(crate) mod check;
+pub(crate) mod explain;
+pub(crate) mod fmt;
+pub(crate) mod plan;
+pub(crate) mod test;
+pub(crate) mod up;
+pub(crate) mod version;
+
+use crate::load::Project;
+use crate::output::Output;
+use crate::output::{Stream, count, report};
+use crate::report::{Report, Summary};
+use mesh_compiler::{Compilation, StandIns};
+use mesh_lang::{Diagnostic, Severity, SourceSet};
+
+/// Compiles what was loaded. Where a file could not be read as text, the others are not judged: every name it declares
+/// would be missing.
+fn compile(project: &Project, stand_ins: &StandIns) -> Compilation {
+    if project.diagnostics.is_empty() {
+        mesh_compiler::compile(&project.sources, stand_ins)
+    } else {
+        Compilation { diagnostics: project.diagnostics.clone(), ..Compilation::default() }
+    }
+}
+
+fn summary(diagnostics: &[Diagnostic], sources: &SourceSet) -> Summary {
+    let of = |severity| diagnostics.iter().filter(|diagnostic| diagnostic.severity == severity).count();
+    Summary {
+        files: sources.len(),
+        rules: rules(sources),
+        errors: of(Severity::Error),
+        warnings: of(Severity::Warning),
+    }
+}
+
+/// The rules of routes and the lines of authorizations, as they are written.
+fn rules(sources: &SourceSet) -> usize {
+    use mesh_lang::ast::Item;
+    let items = sources.iter().flat_map(|(file, source)| mesh_lang::parse(file, &source.text).file.items);
+    items
+        .map(|item| match item {
+            Item::Route(route) => route.rules.len(),
+            Item::Authorize(authorize) => authorize.lines.len(),
+            _ => 0,
+        })
+        .sum()
+}
+
+/// The line that ends the findings, and where to read more about the first error.
+fn say_summary(output: &mut Output<'_>, diagnostics: &[Diagnostic], summary: Summary) {
+    let mark = match (output.draws(), summary.errors) {
+        (false, _) => "",
+        (true, 0) => "✓ ",
+        (true, _) => "✗ ",
+    };
+    let Summary { files, rules, errors, warnings } = summary;
+    output.say(&format!(
+        "{mark}{}, {}, {}, {}",
+        count(files, "file"),
+        count(rules, "rule"),
+        count(errors, "error"),
+        count(warnings, "warning"),
+    ));
+    let first = diagnostics.iter().find(|diagnostic| diagnostic.severity == Severity::Error);
+    if let Some(diagnostic) = first {
+        output.say(&format!("More about the first one: mesh explain {}", diagnostic.code.as_str()));
+    }
+}
+
+/// Prints findings: a document for programs, which `extend` may add to, or pictures and a summary for people.
+fn print(
+    output: &mut Output<'_>,
+    diagnostics: &[Diagnostic],
+    sources: &SourceSet,
+    extend: impl FnOnce(&mut Report),
+) {
+    let summary = summary(diagnostics, sources);
+    if output.for_program() {
+        let mut report = report(diagnostics, sources, summary);
+        extend(&mut report);
+        output.report(&report);
+    } else {
+        output.diagnostics(Stream::Data, diagnostics, sources);
+        say_summary(output, diagnostics, summary);
+    }
+}

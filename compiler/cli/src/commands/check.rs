@@ -1,0 +1,21 @@
+//! `mesh check`: look for mistakes.
+
+use crate::args::{Check, FailOn};
+use crate::failure::Failure;
+use crate::load::load;
+use crate::output::Output;
+use crate::{FINDINGS, OK};
+use mesh_compiler::StandIns;
+use mesh_lang::Severity;
+
+pub(crate) fn run(check: &Check, output: &mut Output<'_>) -> Result<u8, Failure> {
+    let project = load(&check.sources.paths)?;
+    let diagnostics = super::compile(&project, &StandIns::new()).diagnostics;
+    super::print(output, &diagnostics, &project.sources, |_| {});
+    let fails = diagnostics.iter().any(|diagnostic| match check.fail_on {
+        FailOn::Error => diagnostic.severity == Severity::Error,
+        FailOn::Warning => true,
+        FailOn::Never => false,
+    });
+    Ok(if fails { FINDINGS } else { OK })
+}

@@ -1,0 +1,115 @@
+//! `mesh plan inspect`: verify a plan and print what it says.
+
+use crate::failure::Failure;
+use crate::output::{Output, Stream, report};
+use crate::report::Summary;
+use crate::{OK, TROUBLE};
+use mesh_lang::SourceSet;
+use mesh_lang::diagnostic::{Code, Diagnostic};
+use mesh_plan::layout::MAX_PLAN_BYTES;
+use mesh_plan::{Plan, PlanError, PlanView};
+use serde_json::{Value, json};
+use std::fs::File;
+use std::io::Read;
+use std::path::Path;
+
+pub(crate) fn inspect(file: &Path, output: &mut Output<'_>) -> Result<u8, Failure> {
+    let bytes = read(file)?;
+    match mesh_plan::verify(bytes) {
+        Ok(view) => {
+            if output.for_program() {
+                output.document(&document(&view));
+            } else {
+                output.data(mesh_plan::text(&view).trim_end());
+            }
+            Ok(OK)
+        }
+        Err(error) => {
+            refuse(&diagnostic(file, &error), output);
+            Ok(TROUBLE)
+        }
+    }
+}
+
+fn read(path: &Path) -> Result<Vec<u8>, Failure> {
+    let failure = |error| Failure::io("read", path, &error);
+    let file = File::open(path).map_err(failure)?;
+    let metadata = file.metadata().map_err(failure)?;
+    if !metadata.is_file() {
+        let message = format!("cannot read `{}`: it is not a file", path.display());
+        return Err(Failure::new(message, "Name a plan, as written by mesh build."));
+    }
+    let mut bytes = Vec::new();
+    // One byte more than a plan may have is enough for the verifier to refuse it.
+    file.take(MAX_PLAN_BYTES as u64 + 1).read_to_end(&mut bytes).map_err(failure)?;
+    Ok(bytes)
+}
+
+fn refuse(diagnostic: &Diagnostic, output: &mut Output<'_>) {
+    let (diagnostics, sources) = (std::slice::from_ref(diagnostic), SourceSet::default());
+    if output.for_program() {
+        output.report(&report(diagnostics, &sources, Summary { errors: 1, ..Summary::default() }));
+    } else {
+        output.diagnostics(Stream::Errors, diagnostics, &sources);
+    }
+}
+
+fn diagnostic(file: &Path, error: &PlanError) -> Diagnostic {
+    let (code, help) = match error {
+        PlanError::NotAPlan => (
+            Code::NotAPlan,
+            "Name a file that `mesh build -o FILE` wrote; `.mesh` sources go to `mesh check`.",
+        ),
+        PlanError::Truncated { .. } => {
+            (Code::TruncatedPlan, "Copy the file again, or build it again with `mesh build`.")
+        }
+        PlanError::NewerFormat { .. } => (
+            Code::NewerPlan,
+            "Use the mesh that built it or a newer one, or build the plan again with this one.",
+        ),
+        PlanError::Corrupt { .. } | PlanError::TooBig { .. } | PlanError::TooDeep { .. } => {
+            (Code::CorruptPlan, "Do not use it: copy the file again, or build it again with `mesh build`.")
+        }
+    };
+    Diagnostic::new(code, format!("cannot use `{}` as a plan: {error}", file.display())).help(help)
+}
+
+fn document(view: &PlanView) -> Value {
+    let plan = view.to_plan();
+    let services: Vec<_> = plan.services.iter().map(|service| self::service(&plan, service)).collect();
+    let gateways: Vec<_> = plan
+        .gateways
+        .iter()
+        .map(|gateway| json!({ "name": gateway.name, "listeners": listeners(gateway) }))
+        .collect();
+    json!({
+        "schema": "mesh.plan/v1",
+        "digest": view.digest_hex(),
+        "trust_domain": plan.trust_domain,
+        "services": services,
+        "gateways": gateways,
+    })
+}
+
+fn service(plan: &Plan, service: &mesh_plan::Service) -> Value {
+    let ports: Vec<_> = service
+        .ports
+        .iter()
+        .map(|port| json!({ "number": port.number, "name": port.name, "endpoints": port.endpoints.len() }))
+        .collect();
+    let calls: Vec<_> = service
+        .calls
+        .iter()
+        .filter_map(|call| {
+            let callee = plan.services.get(call.service as usize)?;
+            let port = callee.ports.get(call.port as usize)?;
+            Some(json!({ "service": callee.name, "port": port.number }))
+        })
+        .collect();
+    json!({ "name": service.name, "ports": ports, "subsets": service.subsets, "calls": calls })
+}
+
+fn listeners(gateway: &mesh_plan::Gateway) -> Vec<Value> {
+    let listener = |listener: &mesh_plan::Listener| json!({ "name": listener.name, "port": listener.number });
+    gateway.listeners.iter().map(listener).collect()
+}

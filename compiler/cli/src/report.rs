@@ -1,0 +1,177 @@
+//! What `--format json` and `jsonl` print: copies of our values for other programs. `spec/schema/diagnostics.json` is
+//! their schema.
+
+use mesh_lang::diagnostic::render::{self, FlatLabel};
+use mesh_lang::{Diagnostic, Severity, SourceSet};
+use schemars::JsonSchema;
+use serde::Serialize;
+
+/// Names the shape of [`Report`] and [`Line`]; a change that breaks a reader gets another number.
+pub const SCHEMA: &str = "mesh.diagnostics/v1";
+
+/// What a reader of `check`, `build` and `test` may meet: one report (`json`), or a document a line (`jsonl`).
+#[derive(Debug, Serialize, JsonSchema)]
+#[serde(untagged)]
+pub enum Document {
+    /// `--format json`
+    Report(Report),
+    /// `--format jsonl`
+    Line(Line),
+}
+
+/// Everything a command has to say.
+#[derive(Clone, Debug, Serialize, JsonSchema)]
+pub struct Report {
+    /// `mesh.diagnostics/v1`
+    pub schema: String,
+    /// In order of file and place.
+    pub diagnostics: Vec<Finding>,
+    /// How much was looked at and found.
+    pub summary: Summary,
+    /// The results of `mesh test`.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub tests: Option<Vec<TestResult>>,
+    /// The file that `mesh build` wrote.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub plan: Option<WrittenPlan>,
+}
+
+/// One line of `jsonl`: a finding, a test's result, the plan, or, as the last line, the summary.
+#[derive(Clone, Debug, Serialize, JsonSchema)]
+pub struct Line {
+    /// `mesh.diagnostics/v1`
+    pub schema: String,
+    /// What the line says.
+    #[serde(flatten)]
+    pub content: Content,
+}
+
+/// What a line of `jsonl` says.
+#[derive(Clone, Debug, Serialize, JsonSchema)]
+#[serde(rename_all = "lowercase")]
+pub enum Content {
+    /// Something that was found.
+    Diagnostic(Finding),
+    /// A test that was run.
+    Test(TestResult),
+    /// The file that was written.
+    Plan(WrittenPlan),
+    /// How much was looked at and found.
+    Summary(Summary),
+}
+
+/// A diagnostic.
+#[derive(Clone, Debug, Serialize, JsonSchema)]
+pub struct Finding {
+    /// `MESH3001`
+    pub code: String,
+    /// `ambiguous-rules`
+    pub name: String,
+    /// How much it matters.
+    pub severity: Level,
+    /// A clause in lower case.
+    pub message: String,
+    /// The primary place; absent where no file is involved.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub place: Option<Place>,
+    /// Other places that belong to it.
+    pub related: Vec<Place>,
+    /// Further facts.
+    pub notes: Vec<String>,
+    /// What to do.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub help: Option<String>,
+}
+
+/// How much a finding matters.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, JsonSchema)]
+#[serde(rename_all = "lowercase")]
+pub enum Level {
+    /// No plan is built.
+    Error,
+    /// A plan is built.
+    Warning,
+}
+
+/// A range in a file.
+#[derive(Clone, Debug, Serialize, JsonSchema)]
+pub struct Place {
+    /// As given on the command line, with `/`.
+    pub file: String,
+    /// The first character.
+    pub start: Position,
+    /// One past the last character.
+    pub end: Position,
+    /// Why this place; may be empty.
+    pub label: String,
+}
+
+/// A line and a column, both counted from 1; columns count characters.
+#[derive(Clone, Copy, Debug, Serialize, JsonSchema)]
+pub struct Position {
+    pub line: usize,
+    pub column: usize,
+}
+
+/// How much was looked at and found.
+#[derive(Clone, Copy, Debug, Default, Serialize, JsonSchema)]
+pub struct Summary {
+    /// `.mesh` files.
+    pub files: usize,
+    /// Rules of routes and lines of authorizations.
+    pub rules: usize,
+    pub errors: usize,
+    pub warnings: usize,
+}
+
+/// What came of a `test`.
+#[derive(Clone, Debug, Serialize, JsonSchema)]
+pub struct TestResult {
+    pub name: String,
+    /// How many requests it makes.
+    pub requests: usize,
+    /// How many of them ended otherwise than expected.
+    pub failed: usize,
+}
+
+/// A plan on disk.
+#[derive(Clone, Debug, Serialize, JsonSchema)]
+pub struct WrittenPlan {
+    pub path: String,
+    pub bytes: usize,
+    /// BLAKE3-256 as hex digits.
+    pub digest: String,
+}
+
+impl Finding {
+    /// The copy of a diagnostic about these sources.
+    pub fn of(diagnostic: &Diagnostic, sources: &SourceSet) -> Finding {
+        let flat = render::flat(diagnostic, sources);
+        let mut places = flat.labels.iter().map(Place::of);
+        Finding {
+            code: flat.code.to_owned(),
+            name: flat.name.to_owned(),
+            severity: match diagnostic.severity {
+                Severity::Error => Level::Error,
+                Severity::Warning => Level::Warning,
+            },
+            message: flat.message.to_owned(),
+            place: places.next(),
+            related: places.collect(),
+            notes: flat.notes.to_vec(),
+            help: flat.help.map(str::to_owned),
+        }
+    }
+}
+
+impl Place {
+    fn of(label: &FlatLabel<'_>) -> Place {
+        let position = |(line, column)| Position { line, column };
+        Place {
+            file: label.file.to_owned(),
+            start: position(label.start),
+            end: position(label.end),
+            label: label.text.to_owned(),
+        }
+    }
+}

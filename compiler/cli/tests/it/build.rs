@@ -1,0 +1,77 @@
+//! `mesh build`.
+
+use crate::harness::{Project, SHOP, bookinfo};
+use std::fs;
+
+#[test]
+fn the_same_sources_are_the_same_bytes_whatever_the_files_are_called() {
+    let split = SHOP.find("route edge").unwrap();
+    let (first, second) = SHOP.split_at(split);
+    let project = Project::new(&[("one/shop.mesh", SHOP), ("two/z.mesh", first), ("two/a.mesh", second)]);
+    for (name, output) in [("one", "1.mplan"), ("one", "2.mplan"), ("two", "3.mplan")] {
+        let ran = project.mesh(&["build", &format!("{{}}/{name}"), "-o", &format!("{{}}/{output}")]);
+        assert_eq!(ran.code, 0, "{}{}", ran.out, ran.err);
+    }
+    assert_eq!(project.read("1.mplan"), project.read("2.mplan"));
+    assert_eq!(project.read("1.mplan"), project.read("3.mplan"));
+}
+
+#[test]
+fn the_plan_is_described_in_one_line() {
+    let project = Project::new(&[("shop.mesh", SHOP)]);
+    let ran = project.mesh(&["build", "{}", "-o", "{}/plan.mplan"]);
+    assert_eq!((ran.code, ran.out.as_str()), (0, ""));
+    let line = ran.err.lines().last().unwrap();
+    assert!(line.starts_with("plan.mplan  "), "{line}");
+    assert!(line.contains(" KiB  digest ") && line.ends_with("…  1 service, 1 gateway, 5 rules"), "{line}");
+    assert_eq!(project.names(), ["plan.mplan", "shop.mesh"]);
+}
+
+#[test]
+fn an_error_leaves_the_old_plan_as_it_was() {
+    let project = Project::new(&[("shop.mesh", SHOP)]);
+    project.mesh(&["build", "{}", "-o", "{}/plan.mplan"]);
+    let before = project.read("plan.mplan");
+    project.write("shop.mesh", SHOP.replace("to web:v2", "to wbe:v2"));
+    let ran = project.mesh(&["build", "{}", "-o", "{}/plan.mplan"]);
+    assert_eq!(ran.code, 1);
+    assert!(ran.out.contains("MESH2001"), "{}", ran.out);
+    assert!(ran.err.ends_with("`plan.mplan` is not written and stays as it was\n"), "{}", ran.err);
+    assert_eq!(project.read("plan.mplan"), before);
+}
+
+#[test]
+fn a_place_that_cannot_be_written_is_named_with_the_remedy() {
+    let project = Project::new(&[("shop.mesh", SHOP)]);
+    let ran = project.mesh(&["build", "{}", "-o", "{}/out/plan.mplan"]);
+    assert_eq!(ran.code, 2);
+    assert_eq!(
+        ran.err,
+        "error: cannot write `out/plan.mplan`: directory `out`: no such file or directory\n  help: Create it first: mkdir -p out\n"
+    );
+    let ran = project.mesh(&["build", "{}", "-o", "{}"]);
+    assert_eq!(ran.code, 2);
+    assert!(ran.err.contains("it is a directory"), "{}", ran.err);
+    let ran = project.mesh(&["build", "{}", "-o", "/dev/full"]);
+    assert_eq!(ran.code, 2);
+    assert!(ran.err.contains("it is not a regular file"), "{}", ran.err);
+    assert_eq!(project.names(), ["shop.mesh"]);
+}
+
+#[test]
+fn a_program_reads_where_the_plan_is_and_its_digest() {
+    let project = Project::new(&[("shop.mesh", SHOP)]);
+    let ran = project.mesh(&["build", "{}", "-o", "{}/plan.mplan", "--format", "json"]);
+    let report: serde_json::Value = serde_json::from_str(&ran.out).unwrap();
+    assert_eq!(report["plan"]["bytes"], project.read("plan.mplan").len());
+    assert_eq!(report["plan"]["digest"].as_str().unwrap().len(), 64);
+}
+
+#[test]
+fn the_shipped_example_builds() {
+    let project = Project::new(&[]);
+    let example = bookinfo();
+    let ran = project.mesh(&["build", example.to_str().unwrap(), "-o", "{}/plan.mplan"]);
+    assert_eq!(ran.code, 0, "{}", ran.out);
+    assert!(fs::metadata(project.at("plan.mplan")).unwrap().len() > 0);
+}

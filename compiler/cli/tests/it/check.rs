@@ -1,0 +1,140 @@
+//! `mesh check`, and what becomes of input that cannot be read.
+
+use crate::harness::{Project, SHOP, bookinfo, mesh};
+use serde_json::Value;
+
+/// No `authorize`: a warning.
+const OPEN: &str = "service web {\n  port 80 http\n}\n";
+const TYPO: &str = "service web {\n  prot 80 http\n}\n";
+
+#[test]
+fn a_project_without_mistakes_says_what_was_looked_at() {
+    let project = Project::new(&[("shop.mesh", SHOP)]);
+    let ran = project.mesh(&["check", "{}"]);
+    assert_eq!((ran.code, ran.out.as_str()), (0, ""), "{}", ran.err);
+    assert_eq!(ran.err, "✓ 1 file, 5 rules, 0 errors, 0 warnings\n");
+}
+
+#[test]
+fn an_error_is_exit_code_1_with_the_place_and_where_to_read_on() {
+    let project = Project::new(&[("web.mesh", TYPO)]);
+    let ran = project.mesh(&["check", "{}", "--format", "short"]);
+    assert_eq!(ran.code, 1);
+    assert!(ran.out.starts_with("web.mesh:2:3: error[MESH1007]: "), "{}", ran.out);
+    assert!(ran.err.contains("1 error, "), "{}", ran.err);
+    assert!(ran.err.ends_with("mesh explain MESH1007\n"), "{}", ran.err);
+
+    let human = project.mesh(&["check", "{}"]).out;
+    for part in ["MESH1007", "web.mesh:2:3", "prot 80 http", "port"] {
+        assert!(human.contains(part), "{part} is not in {human}");
+    }
+}
+
+#[test]
+fn warnings_fail_only_where_asked() {
+    let project = Project::new(&[("web.mesh", OPEN)]);
+    let ran = project.mesh(&["check", "{}"]);
+    assert_eq!(ran.code, 0);
+    assert!(ran.out.contains("MESH4001"), "{}", ran.out);
+    assert!(ran.err.contains("0 errors, 1 warning\n"), "{}", ran.err);
+    assert_eq!(project.mesh(&["check", "{}", "--fail-on", "warning"]).code, 1);
+
+    project.write("web.mesh", TYPO);
+    assert_eq!(project.mesh(&["check", "{}", "--fail-on", "never"]).code, 0);
+}
+
+#[test]
+fn a_program_reads_one_document_and_nothing_else() {
+    let project = Project::new(&[("web.mesh", TYPO)]);
+    let ran = project.mesh(&["check", "{}", "--format", "json"]);
+    assert_eq!((ran.code, ran.err.as_str()), (1, ""));
+    let report: Value = serde_json::from_str(&ran.out).unwrap();
+    assert_eq!(report["schema"], "mesh.diagnostics/v1");
+    let finding = &report["diagnostics"][0];
+    assert_eq!((&finding["code"], &finding["severity"]), (&"MESH1007".into(), &"error".into()));
+    assert_eq!(finding["place"]["file"], "web.mesh");
+    assert_eq!(finding["place"]["start"], serde_json::json!({ "line": 2, "column": 3 }));
+    assert_eq!(finding["place"]["end"], serde_json::json!({ "line": 2, "column": 7 }));
+    assert_eq!(report["summary"]["errors"], report["diagnostics"].as_array().unwrap().len());
+}
+
+#[test]
+fn json_lines_are_findings_and_then_the_summary() {
+    let project = Project::new(&[("web.mesh", TYPO)]);
+    let ran = project.mesh(&["check", "{}", "--format", "jsonl"]);
+    let lines: Vec<Value> = ran.out.lines().map(|line| serde_json::from_str(line).unwrap()).collect();
+    assert!(lines.iter().all(|line| line["schema"] == "mesh.diagnostics/v1"));
+    assert_eq!(lines[0]["diagnostic"]["code"], "MESH1007");
+    assert_eq!(lines.last().unwrap()["summary"]["files"], 1);
+}
+
+#[test]
+fn quiet_leaves_only_findings() {
+    let project = Project::new(&[("shop.mesh", SHOP)]);
+    let ran = project.mesh(&["check", "-q", "{}"]);
+    assert_eq!((ran.code, ran.out.as_str(), ran.err.as_str()), (0, "", ""));
+}
+
+#[test]
+fn colour_is_used_only_where_it_is_asked_for() {
+    let project = Project::new(&[("web.mesh", TYPO)]);
+    assert!(!project.mesh(&["check", "{}"]).out.contains('\u{1b}'));
+    assert!(project.mesh(&["check", "{}", "--color", "always"]).out.contains('\u{1b}'));
+    let plain = project.mesh(&["check", "{}", "--format", "plain"]).out;
+    assert!(plain.is_ascii() && plain.contains("MESH1007"), "{plain}");
+}
+
+#[test]
+fn a_path_that_is_not_there_is_named() {
+    let ran = mesh(&["check", "/no/such/place"], b"");
+    assert_eq!((ran.code, ran.out.as_str()), (2, ""));
+    assert_eq!(
+        ran.err,
+        "error: cannot read `/no/such/place`: no such file or directory\n  help: Check the spelling of the path.\n"
+    );
+}
+
+#[test]
+fn a_directory_without_sources_is_named() {
+    let project = Project::new(&[("notes.txt", "")]);
+    let ran = project.mesh(&["check", "{}"]);
+    assert_eq!(ran.code, 2);
+    assert!(ran.err.starts_with("error: no `.mesh` file in `PROJECT`\n  help: "), "{}", ran.err);
+}
+
+#[test]
+fn something_that_is_neither_file_nor_directory_is_not_read() {
+    let ran = mesh(&["check", "/dev/zero"], b"");
+    assert_eq!(ran.code, 2);
+    assert!(ran.err.contains("neither a file nor a directory"), "{}", ran.err);
+}
+
+#[test]
+fn bytes_that_are_not_utf_8_are_shown_with_their_line() {
+    let project = Project::new(&[("shop.mesh", SHOP)]);
+    project.write("bad.mesh", b"# one\n# two \xe4\n");
+    let ran = project.mesh(&["check", "{}", "--format", "short"]);
+    assert_eq!(ran.code, 1);
+    assert_eq!(ran.out, "bad.mesh:2:7: error[MESH1001]: byte `0xE4` is not UTF-8\n");
+    assert!(project.mesh(&["check", "{}"]).out.contains("MESH1001"));
+}
+
+#[test]
+fn a_huge_file_is_refused_by_its_size() {
+    let project = Project::new(&[]);
+    let file = std::fs::File::create(project.at("huge.mesh")).unwrap();
+    // Sparse: it has no blocks on disk, and reading it would be noticed.
+    file.set_len(100 << 40).or_else(|_| file.set_len(100 << 20)).unwrap();
+    for format in ["human", "short", "json", "plain"] {
+        let ran = project.mesh(&["check", "{}", "--format", format]);
+        assert_eq!(ran.code, 1);
+        assert!(ran.out.contains("MESH1002") && ran.out.contains("huge.mesh"), "{}", ran.out);
+    }
+}
+
+#[test]
+fn the_shipped_example_has_no_finding() {
+    let ran = mesh(&["check", bookinfo().to_str().unwrap(), "--fail-on", "warning"], b"");
+    assert_eq!((ran.code, ran.out.as_str()), (0, ""));
+    assert!(ran.err.starts_with("✓ 4 files, "), "{}", ran.err);
+}

@@ -1,0 +1,12 @@
+//! The `mesh` command from the outside: arguments and files in, exit code and text out.
+
+mod build;
+mod check;
+mod explain;
+mod fmt;
+mod harness;
+mod help;
+mod inspect;
+mod schema;
+mod test;
+mod up;

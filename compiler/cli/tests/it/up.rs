@@ -1,0 +1,253 @@
+//! `mesh up`, as a process: real sockets, real signals, real saves.
+
+use crate::harness::{Project, SHOP};
+use serde_json::Value;
+use std::io::{BufRead, BufReader, Read, Write};
+use std::net::{SocketAddr, TcpListener, TcpStream};
+use std::process::{Child, Command, Stdio};
+use std::sync::mpsc::{Receiver, channel};
+use std::time::Duration;
+
+/// A busy machine may take long; a test that hangs should not.
+const PATIENCE: Duration = Duration::from_secs(30);
+
+struct Up {
+    process: Child,
+    lines: Receiver<String>,
+    seen: Vec<String>,
+}
+
+impl Up {
+    fn start(project: &Project, args: &[&str]) -> Up {
+        let mut process = Command::new(env!("CARGO_BIN_EXE_mesh"))
+            .arg("up")
+            .arg(project.at(""))
+            .args(args)
+            .stdin(Stdio::null())
+            .stdout(Stdio::piped())
+            .stderr(Stdio::piped())
+            .spawn()
+            .unwrap();
+        let errors = BufReader::new(process.stderr.take().unwrap());
+        let (sender, lines) = channel();
+        std::thread::spawn(move || {
+            for line in errors.lines() {
+                if sender.send(line.unwrap()).is_err() {
+                    break;
+                }
+            }
+        });
+        Up { process, lines, seen: Vec::new() }
+    }
+
+    /// The next line that has this in it.
+    #[track_caller]
+    fn expect(&mut self, text: &str) -> String {
+        loop {
+            match self.lines.recv_timeout(PATIENCE) {
+                Ok(line) => {
+                    self.seen.push(line.clone());
+                    if line.contains(text) {
+                        return line;
+                    }
+                }
+                Err(_) => panic!("`{text}` does not come; so far:\n{}", self.seen.join("\n")),
+            }
+        }
+    }
+
+    /// The address in the next line that has this in it.
+    #[track_caller]
+    fn address(&mut self, text: &str) -> SocketAddr {
+        let line = self.expect(text);
+        let (_, address) = line.split_once("http://").unwrap();
+        address.split_whitespace().next().unwrap().parse().unwrap()
+    }
+
+    fn signal(&self, name: &str) {
+        let status = Command::new("kill").arg(name).arg(self.process.id().to_string()).status().unwrap();
+        assert!(status.success());
+    }
+
+    fn wait(mut self) -> (Option<i32>, String) {
+        let status = self.process.wait().unwrap();
+        let mut out = String::new();
+        self.process.stdout.take().unwrap().read_to_string(&mut out).unwrap();
+        (status.code(), out)
+    }
+}
+
+impl Drop for Up {
+    fn drop(&mut self) {
+        let _ = self.process.kill();
+        let _ = self.process.wait();
+    }
+}
+
+/// A request on a connection of its own: status and body.
+fn get(address: SocketAddr, path: &str, headers: &str) -> (u16, String) {
+    let mut stream = TcpStream::connect(address).unwrap();
+    stream.set_read_timeout(Some(PATIENCE)).unwrap();
+    let request = format!("GET {path} HTTP/1.1\r\nhost: shop.example\r\nconnection: close\r\n{headers}\r\n");
+    stream.write_all(request.as_bytes()).unwrap();
+    let mut response = String::new();
+    stream.read_to_string(&mut response).unwrap();
+    let (head, body) = response.split_once("\r\n\r\n").unwrap();
+    let status = head.split(' ').nth(1).unwrap().parse().unwrap();
+    (status, body.to_owned())
+}
+
+/// What a stand-in says it is.
+#[track_caller]
+fn subset(address: SocketAddr, headers: &str) -> String {
+    let (status, body) = get(address, "/", headers);
+    assert_eq!(status, 200, "{body}");
+    let answer: Value = serde_json::from_str(&body).unwrap();
+    assert_eq!(answer["service"], "web.default");
+    answer["subset"].as_str().unwrap().to_owned()
+}
+
+/// A port that was free a moment ago.
+fn free_port() -> u16 {
+    TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap().port()
+}
+
+/// The shop on a port of this test's own.
+fn shop() -> String {
+    SHOP.replace("8080", &free_port().to_string())
+}
+
+#[test]
+fn a_save_takes_effect_and_a_broken_one_does_not() {
+    let shop = shop();
+    let project = Project::new(&[("shop.mesh", &shop)]);
+    let mut up = Up::start(&project, &[]);
+    let gateway = up.address("gateway   edge.default (http)");
+    up.expect("stand-in  web.default");
+    let try_it = up.expect("curl -s -H 'end-user: jason'");
+    assert!(try_it.contains("rule testers"), "{try_it}");
+    up.expect("save a file to re-plan");
+    assert_eq!(subset(gateway, ""), "v1");
+    assert_eq!(subset(gateway, "end-user: jason\r\n"), "v2");
+
+    project.write("shop.mesh", shop.replace("to web:v1", "too web:v2"));
+    up.expect("MESH1007");
+    up.expect("shop.mesh:23:5");
+    up.expect("the old plan keeps serving");
+    assert_eq!(subset(gateway, ""), "v1");
+
+    project.write("shop.mesh", shop.replace("to web:v1", "to web:v2"));
+    up.expect("re-planned in");
+    assert_eq!(subset(gateway, ""), "v2");
+
+    project.write("shop.mesh", format!("# A comment.\n{}", shop.replace("to web:v1", "to web:v2")));
+    up.expect("no change to the plan");
+
+    up.signal("-TERM");
+    assert_eq!(up.wait(), (Some(0), String::new()));
+}
+
+#[test]
+fn a_save_can_add_services_gateways_and_subsets() {
+    let shop = shop();
+    let project = Project::new(&[("shop.mesh", &shop)]);
+    let mut up = Up::start(&project, &[]);
+    let gateway = up.address("gateway   edge.default (http)");
+    up.expect("save a file to re-plan");
+
+    let more = "service cart {\n  port 80 http\n  calls web to GET /\n}\n\
+        gateway side {\n  listener http port PORT http {\n    host \"*\"\n  }\n}\n\
+        route side {\n  to cart\n}\n\
+        authorize side {\n  allow from anyone\n}\n\
+        authorize cart {\n  allow from gateway side\n}\n\
+        authorize web {\n  allow from cart\n}\n";
+    project.write("more.mesh", more.replace("PORT", &free_port().to_string()));
+    up.expect("(changed: more.mesh)");
+    let side = up.address("gateway   side.default (http)");
+    up.expect("sidecar   cart.default");
+
+    let (status, body) = get(side, "/", "end-user: jason\r\n");
+    assert_eq!(status, 200, "{body}");
+    let answer: Value = serde_json::from_str(&body).unwrap();
+    assert_eq!(answer["service"], "cart.default");
+    let call = &answer["calls"][0];
+    assert_eq!(
+        (&call["call"], &call["status"]),
+        (&"GET http://web.default:80/".into(), &200.into()),
+        "{body}"
+    );
+    assert_eq!(call["body"]["subset"], "v2", "the header went along: {body}");
+
+    std::fs::remove_file(project.at("more.mesh")).unwrap();
+    up.expect("re-planned in");
+    assert!(is_closed(side));
+    assert_eq!(subset(gateway, ""), "v1");
+}
+
+/// Nobody answers there. The kernel may have accepted a connection just before the door closed.
+fn is_closed(address: SocketAddr) -> bool {
+    match TcpStream::connect(address) {
+        Err(_) => true,
+        Ok(mut stream) => {
+            stream.set_read_timeout(Some(PATIENCE)).unwrap();
+            !matches!(stream.read(&mut [0]), Ok(1))
+        }
+    }
+}
+
+#[test]
+fn a_taken_port_is_said_and_another_one_found() {
+    let taken = TcpListener::bind("127.0.0.1:0").unwrap();
+    let port = taken.local_addr().unwrap().port();
+    let project = Project::new(&[("shop.mesh", &SHOP.replace("8080", &port.to_string()))]);
+    let mut up = Up::start(&project, &["--access-log"]);
+    up.expect(&format!("note: port {port} is taken, so `edge.default` listens on a free port"));
+    let gateway = up.address("gateway   edge.default (http)");
+    assert_ne!(gateway.port(), port);
+    assert_eq!(subset(gateway, ""), "v1");
+    assert_eq!(get(gateway, "/", "host: again\r\n").0, 400);
+    up.signal("-INT");
+    let (code, out) = up.wait();
+    assert_eq!(code, Some(0));
+    let lines: Vec<Value> = out.lines().map(|line| serde_json::from_str(line).unwrap()).collect();
+    assert_eq!(lines[0]["status"], 200, "{out}");
+}
+
+#[test]
+fn a_second_signal_does_not_wait_for_requests_in_flight() {
+    // A backend that takes a request and never answers.
+    let silent = TcpListener::bind("127.0.0.1:0").unwrap();
+    let endpoint = format!("endpoints static \"{}\"", silent.local_addr().unwrap());
+    let shop = shop()
+        .replace("subset v1 label version = \"v1\"", &endpoint)
+        .replace("  subset v2 label version = \"v2\"\n", "")
+        .replace("web:v1", "web")
+        .replace("web:v2", "web");
+    let project = Project::new(&[("shop.mesh", &shop)]);
+    let mut up = Up::start(&project, &[]);
+    let gateway = up.address("gateway   edge.default (http)");
+    up.expect("save a file to re-plan");
+    let mut client = TcpStream::connect(gateway).unwrap();
+    client.write_all(b"GET / HTTP/1.1\r\nhost: shop.example\r\n\r\n").unwrap();
+    let (_request, _) = silent.accept().unwrap();
+
+    up.signal("-INT");
+    up.expect("Ctrl-C again to stop at once");
+    up.signal("-INT");
+    assert_eq!(up.wait().0, Some(130));
+}
+
+#[test]
+fn a_project_with_errors_does_not_start() {
+    let project = Project::new(&[("shop.mesh", &SHOP.replace("to web:v1", "too web:v1"))]);
+    let mut up = Up::start(&project, &[]);
+    up.expect("MESH1007");
+    assert_eq!(up.wait().0, Some(1));
+}
+
+#[test]
+fn a_place_that_is_not_there_does_not_start() {
+    let ran = crate::harness::mesh(&["up", "/no/such/place"], b"");
+    assert_eq!(ran.code, 2);
+    assert!(ran.err.contains("cannot read `/no/such/place`"), "{}", ran.err);
+}

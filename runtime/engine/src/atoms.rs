@@ -1,0 +1,93 @@
+//! What a decision knows of a request: an atom for each dimension that a diagram asked.
+
+use crate::peer::{self, Caller};
+use crate::request::{HeaderValue, Request};
+use mesh_plan::view::{Header, Partition};
+use mesh_plan::{PlanView, Target};
+
+/// Atoms of one partition, worked out when a node first asks and then kept.
+pub(crate) struct Atoms<'p, 'r> {
+    plan: &'p PlanView,
+    request: &'r Request<'r>,
+    caller: Caller<'r>,
+    partition: u32,
+    known: [u32; KEPT],
+}
+
+/// Dimensions whose atom is kept: peer, method, path and thirteen headers. One line of cache; a header beyond them is
+/// looked at again when it is asked again.
+const KEPT: usize = 16;
+
+/// Not asked yet.
+const UNKNOWN: u32 = u32::MAX;
+
+impl<'p, 'r> Atoms<'p, 'r> {
+    pub(crate) fn new(plan: &'p PlanView, request: &'r Request<'r>, caller: Caller<'r>) -> Self {
+        Atoms { plan, request, caller, partition: mesh_plan::NONE, known: [UNKNOWN; KEPT] }
+    }
+
+    /// From here on somebody else is the peer.
+    pub(crate) fn set_caller(&mut self, caller: Caller<'r>) {
+        self.caller = caller;
+        self.partition = mesh_plan::NONE;
+    }
+
+    /// The leaf that the request reaches from a root of a partition. Every step leads to a node of a smaller index, so it ends.
+    pub(crate) fn leaf(&mut self, partition: Partition<'p>, root: Target) -> Option<u32> {
+        if self.partition != partition.index() {
+            self.partition = partition.index();
+            self.known = [UNKNOWN; KEPT];
+        }
+        let mut target = root;
+        loop {
+            match target {
+                Target::Leaf(leaf) => return Some(leaf),
+                Target::Node(index) => {
+                    let node = self.plan.node(index)?;
+                    target = node.child(self.atom(partition, node.dim())?)?;
+                }
+            }
+        }
+    }
+
+    fn atom(&mut self, partition: Partition<'p>, dim: u32) -> Option<u32> {
+        if let Some(atom) = self.known.get(dim as usize).filter(|atom| **atom != UNKNOWN) {
+            return Some(*atom);
+        }
+        let atom = match dim {
+            0 => peer::atom(self.plan, partition, self.caller)?,
+            1 => self.request.method as u32,
+            2 => path_atom(partition, self.request.path)?,
+            header => header_atom(partition.headers().get(header - 3)?, self.request),
+        };
+        if let Some(place) = self.known.get_mut(dim as usize) {
+            *place = atom;
+        }
+        Some(atom)
+    }
+}
+
+/// Runs the path's segments through the automaton.
+fn path_atom(partition: Partition<'_>, path: &str) -> Option<u32> {
+    let Some(segments) = path.strip_prefix('/') else { return Some(partition.star()) };
+    let states = partition.states();
+    let mut state = states.get(0)?;
+    for segment in segments.split('/') {
+        match state.next(segment) {
+            Some(next) => state = states.get(next)?,
+            None => return Some(NO_PATTERN),
+        }
+    }
+    Some(state.atom())
+}
+
+/// The path atom of a path that no pattern fits.
+const NO_PATTERN: u32 = 0;
+
+fn header_atom(header: Header<'_>, request: &Request<'_>) -> u32 {
+    match request.headers.value(header.name()) {
+        HeaderValue::Absent => header.absent(),
+        HeaderValue::Many => header.many(),
+        HeaderValue::Single(value) => header.atom_of(value),
+    }
+}

@@ -1,0 +1,376 @@
+//! Decisions about requests to the shop of [`crate::samples`], as a person would say them.
+
+use super::*;
+use crate::request::{Headers, Method};
+use crate::samples::{EDGE, RATINGS, REVIEWS, WEB, plan, shop};
+use mesh_plan::layout::seal;
+use mesh_plan::{NONE, encode, verify};
+use std::collections::BTreeMap;
+
+const AT_EDGE: Entry = Entry::Gateway { gateway: EDGE, listener: 0 };
+const AT_REVIEWS: Entry = Entry::Inbound { service: REVIEWS, port: 0 };
+const AT_WEB: Entry = Entry::Sidecar { service: WEB };
+const EDGE_TO_REVIEWS: Entry = Entry::FromGateway { gateway: EDGE, service: REVIEWS, port: 0 };
+
+/// `GET /reviews/1` at `api.shop.test`.
+fn request<'a>(headers: &'a dyn Headers) -> Request<'a> {
+    Request { method: Method::Get, host: "api.shop.test", host_port: None, path: "/reviews/1", headers }
+}
+
+const NO_HEADERS: &[(&str, &str)] = &[];
+
+/// The plan's own words for what happens.
+fn shown(decision: &Decision<'_>) -> String {
+    let what = match &decision.action {
+        Action::Forward(forward) => {
+            let subset =
+                if forward.subset.is_empty() { String::new() } else { format!(":{}", forward.subset) };
+            let timeout = forward.timeout.map_or("none".to_owned(), |milliseconds| milliseconds.to_string());
+            let retry = forward.retry.as_ref().map_or("none".to_owned(), |retry| retry.count.to_string());
+            format!("{}{subset} timeout {timeout} retry {retry}", forward.service)
+        }
+        Action::Refuse(Refusal::Denied { by }) => format!("denied by {by}"),
+        Action::Refuse(refusal) => format!("{refusal:?} {}", refusal.status()),
+        Action::Redirect { status, location } => format!("redirect {location} {status}"),
+        Action::Respond { status, body } => format!("respond {status} {body}"),
+    };
+    let owner = if decision.owner.is_empty() { String::new() } else { format!(", ask {}", decision.owner) };
+    format!("{what} because of [{}]{owner}", decision.rule)
+}
+
+/// What can happen, each with its chance in percent.
+fn outcomes(entry: Entry, peer: Peer<'_>, request: &Request<'_>) -> Vec<String> {
+    let plan = shop();
+    let distribution = distribution(&plan, entry, peer, request);
+    let sum: u128 = distribution.possible.iter().map(|possible| possible.numerator).sum();
+    assert_eq!(sum, distribution.denominator);
+    let percent =
+        |possible: &Possible<'_>| 100.0 * possible.numerator as f64 / distribution.denominator as f64;
+    let lines = distribution.possible.iter();
+    lines.map(|possible| format!("{}% {}", percent(possible), shown(&possible.decision))).collect()
+}
+
+#[track_caller]
+fn check(entry: Entry, peer: Peer<'_>, request: &Request<'_>, expected: &[&str]) {
+    assert_eq!(outcomes(entry, peer, request), expected);
+}
+
+#[track_caller]
+fn only(entry: Entry, peer: Peer<'_>, request: &Request<'_>, expected: &str) {
+    check(entry, peer, request, &[&format!("100% {expected}")]);
+}
+
+#[test]
+fn a_gateway_routes_and_the_services_route_decides_further() {
+    check(
+        AT_EDGE,
+        Peer::Unauthenticated,
+        &request(&NO_HEADERS),
+        &[
+            "45% reviews.shop:v1 timeout 5000 retry none because of [split]",
+            "5% reviews.shop:v3 timeout 5000 retry none because of [split]",
+            "50% ratings.shop timeout 800 retry none because of [half]",
+        ],
+    );
+}
+
+#[test]
+fn a_setting_is_taken_whole_from_the_nearest_level_that_writes_it() {
+    let jason: &[(&str, &str)] = &[("end-user", "jason")];
+    // `timeout none` of the rule ends the search; the retry is that of the mesh.
+    let expected = "reviews.shop:v2 timeout none retry 3 because of [testers]";
+    only(EDGE_TO_REVIEWS, Peer::Unauthenticated, &request(&jason), expected);
+    // The rule of the caller's proxy is nearer than the entered one.
+    check(
+        AT_EDGE,
+        Peer::Unauthenticated,
+        &request(&jason),
+        &[
+            "50% reviews.shop:v2 timeout none retry none because of [testers]",
+            "50% ratings.shop timeout 800 retry none because of [half]",
+        ],
+    );
+    // From a sidecar the calls are nearer than the service and the mesh: `calls … to` first.
+    let called = Request { host: "reviews", ..request(&NO_HEADERS) };
+    check(
+        AT_WEB,
+        Peer::Unauthenticated,
+        &called,
+        &[
+            "90% reviews.shop:v1 timeout 300 retry 1 because of [split]",
+            "10% reviews.shop:v3 timeout 300 retry 1 because of [split]",
+        ],
+    );
+    let inbound = Entry::Inbound { service: RATINGS, port: 0 };
+    only(
+        inbound,
+        Peer::Unauthenticated,
+        &request(&NO_HEADERS),
+        "ratings.shop timeout 800 retry 3 because of []",
+    );
+}
+
+#[test]
+fn the_gateway_authorizes_before_it_looks_at_the_host() {
+    let partner = Peer::Identity("spiffe://other.test/partner");
+    let nowhere = Request { host: "nowhere.test", ..request(&NO_HEADERS) };
+    only(AT_EDGE, partner, &nowhere, "denied by edge.shop because of [deny partner], ask platform");
+    only(AT_EDGE, Peer::Unauthenticated, &nowhere, "NoRoute 404 because of [], ask platform");
+}
+
+#[test]
+fn the_most_specific_host_pattern_has_the_table() {
+    for (host, expected) in [
+        ("api.shop.test", "redirect /reviews 308 because of [moved]"),
+        ("www.shop.test", "respond 200 one because of [one label]"),
+        ("a.b.shop.test", "respond 200 many because of [labels]"),
+        ("a.b.x.shop.test", "respond 200 longer because of [longer labels]"),
+        ("a.x.shop.test", "respond 200 longer because of [longer labels]"),
+        ("x.shop.test", "respond 200 one because of [one label]"),
+        ("shop.test", "NoRoute 404 because of [], ask platform"),
+        (".shop.test", "NoRoute 404 because of [], ask platform"),
+        ("xshop.test", "NoRoute 404 because of [], ask platform"),
+        ("10.0.0.1", "NoRoute 404 because of [], ask platform"),
+    ] {
+        let request = Request { host, path: "/old", ..request(&NO_HEADERS) };
+        assert_eq!(
+            outcomes(AT_EDGE, Peer::Unauthenticated, &request),
+            [format!("100% {expected}")],
+            "{host}"
+        );
+    }
+}
+
+#[test]
+fn a_path_runs_through_its_segments() {
+    for (path, expected) in [
+        ("/old", "redirect /reviews 308 because of [moved]"),
+        ("/old/", "redirect /reviews 308 because of [moved]"),
+        ("/old/and/older", "redirect /reviews 308 because of [moved]"),
+        ("/older", "NoRoute 404 because of [], ask platform"),
+        ("/", "NoRoute 404 because of [], ask platform"),
+        ("/reviews", "NoRoute 404 because of [], ask platform"),
+        ("/reviews/", "NoRoute 404 because of [], ask platform"),
+        ("/reviews/1/2", "NoRoute 404 because of [], ask platform"),
+        ("*", "respond 200 one because of [one label]"),
+    ] {
+        let request = Request { path, ..request(&NO_HEADERS) };
+        assert_eq!(
+            outcomes(AT_EDGE, Peer::Unauthenticated, &request),
+            [format!("100% {expected}")],
+            "{path}"
+        );
+    }
+}
+
+#[test]
+fn a_header_is_exactly_a_value_or_has_the_longest_prefix() {
+    let otherwise = "100% respond 404  because of [otherwise]";
+    let split = [
+        "90% reviews.shop:v1 timeout 5000 retry 3 because of [split]",
+        "10% reviews.shop:v3 timeout 5000 retry 3 because of [split]",
+    ];
+    for value in ["j", "jim", "jasons", "JASON, j".split(", ").nth(1).unwrap(), "joe", "joey", "zz", "zzz"] {
+        let headers: &[(&str, &str)] = &[("end-user", value)];
+        assert_eq!(
+            outcomes(EDGE_TO_REVIEWS, Peer::Unauthenticated, &request(&headers)),
+            [otherwise],
+            "{value}"
+        );
+    }
+    for value in ["", "JASON", "jo", "job", "z", "i", "k", "jason, jason"] {
+        let headers: &[(&str, &str)] = &[("end-user", value)];
+        assert_eq!(outcomes(EDGE_TO_REVIEWS, Peer::Unauthenticated, &request(&headers)), split, "{value}");
+    }
+    let twice: &[(&str, &str)] = &[("end-user", "jason"), ("end-user", "jason")];
+    assert_eq!(outcomes(EDGE_TO_REVIEWS, Peer::Unauthenticated, &request(&twice)), split);
+}
+
+#[test]
+fn a_peer_is_its_identity_else_its_namespace_else_its_kind() {
+    for (identity, rule) in [
+        ("spiffe://shop.test/ns/ops/sa/robot", "deny robot"),
+        ("spiffe://shop.test/ns/ops/sa/other", "deny ops"),
+        ("spiffe://shop.test/ns/shop/sa/reviews", "deny own"),
+        ("spiffe://shop.test/ns/shop/sa/new", "deny own"),
+        ("spiffe://shop.test/ns/ops", "deny own"),
+        ("spiffe://shop.test/ns/ops/sa/robot/more", "deny own"),
+        ("spiffe://shop.test/NS/ops/sa/other", "deny own"),
+        ("spiffe://shop.test", "deny own"),
+        ("spiffe://shop.test/ns/shop/sa/side-door", "deny gateway"),
+        ("spiffe://other.test/partner", "deny foreign"),
+        ("spiffe://shop.test.evil.test/ns/ops/sa/other", "deny foreign"),
+        ("spiffe://evil-shop.test/ns/ops/sa/other", "deny foreign"),
+        ("SPIFFE://shop.test/ns/ops/sa/other", "deny foreign"),
+        ("spiffe://shop.test:443/ns/ops/sa/other", "deny foreign"),
+        ("spiffe://shop.test/ns/ops/sa/other/", "deny foreign"),
+        ("spiffe://shop.test//ns/ops/sa/other", "deny foreign"),
+        ("spiffe://shop.test/ns/shop/../ops/sa/other", "deny foreign"),
+        ("spiffe://shop.test/ns/ops%2Fsa/other", "deny foreign"),
+        ("spiffe://shop.test/ns/ops/sa/other?x", "deny foreign"),
+        ("", "deny foreign"),
+    ] {
+        let expected = format!("denied by reviews.shop because of [{rule}], ask team-reviews");
+        let outcomes = outcomes(AT_REVIEWS, Peer::Identity(identity), &request(&NO_HEADERS));
+        assert_eq!(outcomes, [format!("100% {expected}")], "{identity}");
+    }
+    let nobody = "denied by reviews.shop because of [deny nobody], ask team-reviews";
+    only(AT_REVIEWS, Peer::Unauthenticated, &request(&NO_HEADERS), nobody);
+    let by_default = "denied by reviews.shop because of [], ask team-reviews";
+    let ratings = Peer::Identity("spiffe://shop.test/ns/shop/sa/ratings");
+    only(AT_REVIEWS, ratings, &request(&NO_HEADERS), by_default);
+}
+
+#[test]
+fn a_peer_that_is_allowed_reaches_the_service_itself_without_its_route() {
+    let web = Peer::Identity("spiffe://shop.test/ns/shop/sa/web");
+    only(AT_REVIEWS, web, &request(&NO_HEADERS), "reviews.shop timeout 5000 retry 3 because of []");
+    let delete = Request { method: Method::Delete, ..request(&NO_HEADERS) };
+    let denied = "denied by reviews.shop because of [deny delete], ask team-reviews";
+    only(AT_REVIEWS, web, &delete, denied);
+}
+
+#[test]
+fn the_callee_sees_the_caller_and_not_the_client() {
+    let robot = Peer::Identity("spiffe://shop.test/ns/ops/sa/robot");
+    assert_eq!(
+        outcomes(AT_EDGE, robot, &request(&NO_HEADERS)),
+        outcomes(AT_EDGE, Peer::Unauthenticated, &request(&NO_HEADERS))
+    );
+    let delete = Request { method: Method::Delete, ..request(&NO_HEADERS) };
+    let denied = "denied by reviews.shop because of [deny delete], ask team-reviews";
+    let half = "50% ratings.shop timeout 800 retry none because of [half]";
+    let [v1, v3] = ["45%", "5%"].map(|share| format!("{share} {denied}"));
+    check(AT_EDGE, robot, &delete, &[&v1, &v3, half]);
+}
+
+#[test]
+fn a_sidecar_reaches_what_its_service_declares_and_nothing_else() {
+    let ask = |host, host_port, path| {
+        let request = Request { host, host_port, path, ..request(&NO_HEADERS) };
+        outcomes(AT_WEB, Peer::Unauthenticated, &request).swap_remove(0)
+    };
+    let undeclared = "100% UndeclaredCall 403 because of [], ask team-web";
+    let reviews = "90% reviews.shop:v1 timeout 300 retry 1 because of [split]";
+    assert_eq!(ask("reviews", None, "/reviews/1"), reviews);
+    assert_eq!(ask("reviews.shop", Some(80), "/reviews/1"), reviews);
+    assert_eq!(ask("reviews", Some(81), "/reviews/1"), undeclared);
+    assert_eq!(ask("reviews", None, "/reviews"), undeclared, "the grant does not cover it");
+    assert_eq!(ask("review", None, "/reviews/1"), undeclared);
+    assert_eq!(ask("web", None, "/reviews/1"), undeclared);
+    // Ratings has two ports, of which one is declared, and admits nobody there.
+    assert_eq!(ask("ratings", Some(9_000), "/"), "100% denied by ratings.shop because of []");
+    assert_eq!(ask("ratings", Some(80), "/"), undeclared);
+    assert_eq!(ask("ratings", None, "/"), undeclared, "which port is not said");
+}
+
+#[test]
+fn a_retry_comes_with_all_that_is_written() {
+    let plan = shop();
+    let web = Peer::Identity("spiffe://shop.test/ns/shop/sa/web");
+    let decision = decide(&plan, AT_REVIEWS, web, &request(&NO_HEADERS), Moment { dice: 0 });
+    let Action::Forward(forward) = decision.action else { panic!("{decision:?}") };
+    assert_eq!((forward.service_index, forward.port, forward.subset_index), (REVIEWS, 0, NONE));
+    let retry = forward.retry.unwrap();
+    assert_eq!(
+        (retry.count, retry.per_try_timeout, retry.backoff_base, retry.backoff_cap),
+        (3, None, 25, 250)
+    );
+    assert!(retry.on_connect_failure && !retry.on_reset && !retry.on_timeout);
+    assert!(retry.on_status(502) && retry.on_status(503) && !retry.on_status(500));
+    assert!(retry.allows_method(Method::Options) && !retry.allows_method(Method::Post));
+    assert_eq!(retry.budget.map(|budget| budget.share), Some(2_000));
+}
+
+#[test]
+fn doors_that_the_plan_does_not_have_are_refused() {
+    for entry in [
+        Entry::Gateway { gateway: 1, listener: 0 },
+        Entry::Gateway { gateway: 0, listener: 1 },
+        Entry::Sidecar { service: 3 },
+        Entry::FromGateway { gateway: 0, service: REVIEWS, port: 1 },
+        Entry::FromGateway { gateway: NONE, service: REVIEWS, port: 0 },
+        Entry::Inbound { service: WEB, port: 0 },
+    ] {
+        only(entry, Peer::Unauthenticated, &request(&NO_HEADERS), "Broken 500 because of []");
+    }
+}
+
+#[test]
+fn draws_fall_as_often_as_the_weights_say() {
+    const DECISIONS: u32 = 100_000;
+    let plan = shop();
+    let request = request(&NO_HEADERS);
+    let distribution = distribution(&plan, AT_EDGE, Peer::Unauthenticated, &request);
+    let mut drawn: BTreeMap<String, u32> = BTreeMap::new();
+    for dice in 0..u64::from(DECISIONS) {
+        let decision = decide(&plan, AT_EDGE, Peer::Unauthenticated, &request, Moment { dice });
+        assert!(distribution.possible.iter().any(|possible| possible.decision == decision), "{decision:?}");
+        *drawn.entry(shown(&decision)).or_default() += 1;
+    }
+    for possible in &distribution.possible {
+        let expected = possible.numerator as f64 / distribution.denominator as f64;
+        let share = f64::from(drawn[&shown(&possible.decision)]) / f64::from(DECISIONS);
+        assert!((share - expected).abs() < 0.01, "{share} is not {expected}: {}", shown(&possible.decision));
+    }
+}
+
+#[test]
+fn equal_dice_decide_equally() {
+    let plan = shop();
+    let roll = |dice| decide(&plan, AT_EDGE, Peer::Unauthenticated, &request(&NO_HEADERS), Moment { dice });
+    assert_eq!(roll(7), roll(7));
+    assert!((0..64).any(|dice| roll(dice) != roll(7)));
+}
+
+#[test]
+fn endpoints_are_those_of_the_port_or_of_a_subset() {
+    let plan = shop();
+    let addresses = |service, port, subset| {
+        endpoints(&plan, service, port, subset)
+            .map(|address| std::net::SocketAddr::new(address.ip, address.port).to_string())
+            .collect::<Vec<_>>()
+    };
+    assert_eq!(addresses(REVIEWS, 0, NONE), ["[::1]:9090", "10.0.0.1:8080", "10.0.0.2:8080"]);
+    assert_eq!(addresses(REVIEWS, 0, 0), ["[::1]:9090", "10.0.0.2:8080"]);
+    assert_eq!(addresses(REVIEWS, 0, 1), ["10.0.0.1:8080"]);
+    for (service, port, subset) in [(REVIEWS, 0, 2), (REVIEWS, 0, 3), (REVIEWS, 1, NONE), (9, 0, NONE)] {
+        assert!(addresses(service, port, subset).is_empty());
+    }
+}
+
+/// Every bit of the plan, sealed again: refused, or every question still has an answer.
+#[test]
+fn no_plan_that_verifies_makes_a_decision_panic() {
+    let bytes = encode(&plan()).unwrap();
+    let jason: &[(&str, &str)] = &[("end-user", "jason")];
+    let mut decided = 0;
+    for bit in 0..bytes.len() * 8 {
+        let mut flipped = bytes.clone();
+        flipped[bit / 8] ^= 1 << (bit % 8);
+        seal(&mut flipped);
+        let Ok(plan) = verify(flipped) else { continue };
+        for entry in
+            [AT_EDGE, AT_REVIEWS, AT_WEB, EDGE_TO_REVIEWS, Entry::Inbound { service: RATINGS, port: 1 }]
+        {
+            for (host, path) in
+                [("api.shop.test", "/reviews/1"), ("reviews", "/reviews/x"), ("a.b.shop.test", "*")]
+            {
+                for peer in [Peer::Unauthenticated, Peer::Identity("spiffe://shop.test/ns/ops/sa/other")] {
+                    let request = Request { host, path, ..request(&jason) };
+                    let decision = decide(&plan, entry, peer, &request, Moment { dice: bit as u64 });
+                    assert_ne!(
+                        decision.action,
+                        Action::Refuse(Refusal::Broken),
+                        "bit {bit}: verified, and broken"
+                    );
+                    let distribution = distribution(&plan, entry, peer, &request);
+                    assert!(distribution.possible.iter().any(|possible| possible.decision == decision));
+                    decided += 1;
+                }
+            }
+        }
+        assert!(endpoints(&plan, REVIEWS, 0, 0).count() <= 3);
+    }
+    assert!(decided > 10_000, "{decided}");
+}

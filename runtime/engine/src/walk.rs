@@ -1,0 +1,259 @@
+//! The way of one request through the plan: authorizations, routes and what they enter, up to a draw or an end
+//! (`spec/semantics.md` 5).
+
+use crate::atoms::Atoms;
+use crate::decision::{Action, Decision, Forward, Refusal, Retry};
+use crate::host;
+use crate::peer::Caller;
+use crate::request::{Entry, Peer, Request};
+use mesh_plan::layout::MAX_ENTER_DEPTH;
+use mesh_plan::view::{self, Call, Partition, Port, Rows, Service, Settings, Written};
+use mesh_plan::{Backend, Grant, NONE, PlanView, REFUSED};
+
+/// A request on its way.
+pub(crate) struct Walk<'p, 'r> {
+    plan: &'p PlanView,
+    request: &'r Request<'r>,
+    atoms: Atoms<'p, 'r>,
+}
+
+/// Where a request stands.
+pub(crate) enum Step<'p> {
+    /// A backend has to be drawn.
+    Draw(Draw<'p>),
+    /// There.
+    End(Decision<'p>),
+}
+
+/// A split, and how the request came to it.
+#[derive(Clone, Copy)]
+pub(crate) struct Draw<'p> {
+    outcome: view::Outcome<'p>,
+    backends: Rows<'p, Backend>,
+    trail: Trail<'p>,
+}
+
+impl<'p> Draw<'p> {
+    pub(crate) fn backends(&self) -> Rows<'p, Backend> {
+        self.backends
+    }
+}
+
+/// What was decided on the way and counts at its end.
+#[derive(Clone, Copy)]
+struct Trail<'p> {
+    timeout: Written<u32>,
+    retry: Written<view::Retry<'p>>,
+    grant: Option<Grant>,
+    entered: u32,
+}
+
+impl<'p> Trail<'p> {
+    const START: Trail<'static> = Trail { timeout: Written::No, retry: Written::No, grant: None, entered: 0 };
+
+    /// What is written so far holds; the level only fills in the rest.
+    fn then(self, level: Option<Settings<'p>>) -> Trail<'p> {
+        let Some(level) = level else { return self };
+        Trail { timeout: self.timeout.or(|| level.timeout()), retry: self.retry.or(|| level.retry()), ..self }
+    }
+}
+
+/// The end of a request that no service answers.
+#[derive(Clone, Copy)]
+struct Refused<'p> {
+    refusal: Refusal<'p>,
+    rule: &'p str,
+    owner: &'p str,
+}
+
+const BROKEN: Refused<'static> = Refused { refusal: Refusal::Broken, rule: "", owner: "" };
+
+impl<'p> From<Result<Step<'p>, Refused<'p>>> for Step<'p> {
+    fn from(result: Result<Step<'p>, Refused<'p>>) -> Step<'p> {
+        result.unwrap_or_else(|Refused { refusal, rule, owner }| {
+            Step::End(Decision { action: Action::Refuse(refusal), rule, owner })
+        })
+    }
+}
+
+impl<'p, 'r> Walk<'p, 'r> {
+    pub(crate) fn new(plan: &'p PlanView, peer: Peer<'r>, request: &'r Request<'r>) -> Self {
+        Walk { plan, request, atoms: Atoms::new(plan, request, Caller::Connected(peer)) }
+    }
+
+    /// From the door to the first draw.
+    pub(crate) fn begin(&mut self, entry: Entry) -> Step<'p> {
+        match entry {
+            Entry::Gateway { gateway, listener } => self.at_gateway(gateway, listener),
+            Entry::Sidecar { service } => self.at_sidecar(service),
+            Entry::FromGateway { gateway, service, port } => self.at_service(gateway, service, port),
+            Entry::Inbound { service, port } => self.deliver(service, port, NONE, "", Trail::START),
+        }
+        .into()
+    }
+
+    /// From a draw to the next one, or to the end.
+    pub(crate) fn follow(&mut self, draw: &Draw<'p>, backend: Backend) -> Step<'p> {
+        let Backend { service, port, subset, enter, .. } = backend;
+        if enter {
+            let trail = Trail { entered: draw.trail.entered + 1, ..draw.trail };
+            self.enter(service, port, trail).into()
+        } else {
+            self.deliver(service, port, subset, draw.outcome.rule(), draw.trail).into()
+        }
+    }
+
+    /// 5.1: the gateway's authorization, then the table of the host.
+    fn at_gateway(&mut self, gateway: u32, listener: u32) -> Result<Step<'p>, Refused<'p>> {
+        let gateway = self.plan.gateway(gateway).ok_or(BROKEN)?;
+        let listener = gateway.listener(listener).ok_or(BROKEN)?;
+        let partition = self.plan.partition(listener.partition()).ok_or(BROKEN)?;
+        self.authorize(partition, gateway.name(), gateway.owner())?;
+        let nowhere = Refused { refusal: Refusal::NoRoute, rule: "", owner: gateway.owner() };
+        let table = host::table(listener.hosts(), self.request.host).ok_or(nowhere)?;
+        let root = partition.root(table).ok_or(BROKEN)?;
+        let leaf = self.atoms.leaf(partition, root).ok_or(BROKEN)?;
+        self.atoms.set_caller(Caller::Workload(gateway.principal()));
+        self.take(leaf, gateway.owner(), Trail::START)
+    }
+
+    /// 5.2: whom the host names, a declared call that covers the request, then the callee's route.
+    fn at_sidecar(&mut self, service: u32) -> Result<Step<'p>, Refused<'p>> {
+        let caller = self.plan.service(service).ok_or(BROKEN)?;
+        self.atoms.set_caller(Caller::Workload(caller.principal()));
+        let undeclared = Refused { refusal: Refusal::UndeclaredCall, rule: "", owner: caller.owner() };
+        let call = self.callee(caller)?.ok_or(undeclared)?;
+        let partition = self.plan.partition(call.partition()).ok_or(BROKEN)?;
+        let leaf = self.atoms.leaf(partition, partition.root(0).ok_or(BROKEN)?).ok_or(BROKEN)?;
+        if leaf == REFUSED {
+            return Err(undeclared);
+        }
+        let grant = self.plan.grant(leaf).ok_or(BROKEN)?;
+        self.enter(call.service(), call.port(), Trail { grant: Some(grant), ..Trail::START })
+    }
+
+    /// The call that the request's host and port mean. Without a number they mean the only port of the callee.
+    fn callee(&self, caller: Service<'p>) -> Result<Option<Call<'p>>, Refused<'p>> {
+        let hosts = caller.hosts();
+        let first = hosts.partition_point(|host| host.compare(self.request.host).is_lt());
+        for entry in (first..hosts.len()).map_while(|index| hosts.get(index)) {
+            if entry.compare(self.request.host).is_ne() {
+                break;
+            }
+            let call = caller.calls().get(entry.call()).ok_or(BROKEN)?;
+            let callee = self.plan.service(call.service()).ok_or(BROKEN)?;
+            let number = callee.port(call.port()).map(Port::number);
+            let meant = match self.request.host_port {
+                Some(wanted) => number == Some(wanted),
+                None => callee.ports().len() == 1,
+            };
+            if meant {
+                return Ok(Some(call));
+            }
+        }
+        Ok(None)
+    }
+
+    /// 5.6: a gateway straight into the callee's route.
+    fn at_service(&mut self, gateway: u32, service: u32, port: u32) -> Result<Step<'p>, Refused<'p>> {
+        let gateway = self.plan.gateway(gateway).ok_or(BROKEN)?;
+        self.atoms.set_caller(Caller::Workload(gateway.principal()));
+        self.enter(service, port, Trail::START)
+    }
+
+    /// 3.10: a service's own route decides.
+    fn enter(&mut self, service: u32, port: u32, trail: Trail<'p>) -> Result<Step<'p>, Refused<'p>> {
+        if trail.entered > MAX_ENTER_DEPTH {
+            return Err(BROKEN);
+        }
+        let (service, port) = self.port(service, port)?;
+        let partition = self.plan.partition(port.partition()).ok_or(BROKEN)?;
+        let leaf = self.atoms.leaf(partition, partition.root(0).ok_or(BROKEN)?).ok_or(BROKEN)?;
+        self.take(leaf, service.owner(), trail)
+    }
+
+    /// What a leaf of a route says.
+    fn take(&self, leaf: u32, owner: &'p str, trail: Trail<'p>) -> Result<Step<'p>, Refused<'p>> {
+        if leaf == REFUSED {
+            return Err(Refused { refusal: Refusal::NoRoute, rule: "", owner });
+        }
+        let outcome = self.plan.outcome(leaf).ok_or(BROKEN)?;
+        let end = |action| Ok(Step::End(Decision { action, rule: outcome.rule(), owner: "" }));
+        match outcome.action() {
+            view::Action::Forward(backends) => {
+                Ok(Step::Draw(Draw { outcome, backends, trail: trail.then(outcome.settings()) }))
+            }
+            view::Action::Redirect { status, location } => end(Action::Redirect { status, location }),
+            view::Action::Respond { status, body } => end(Action::Respond { status, body }),
+        }
+    }
+
+    /// The service that owns the endpoints authorizes; what it allows goes there with the settings in force (6.1).
+    fn deliver(
+        &mut self,
+        service: u32,
+        port_index: u32,
+        subset_index: u32,
+        rule: &'p str,
+        trail: Trail<'p>,
+    ) -> Result<Step<'p>, Refused<'p>> {
+        let (service, port) = self.port(service, port_index)?;
+        let partition = self.plan.partition(port.partition()).ok_or(BROKEN)?;
+        self.authorize(partition, service.name(), service.owner())?;
+        let subset = if subset_index == NONE { "" } else { service.subset(subset_index).ok_or(BROKEN)? };
+        let calls = |level: fn(Grant) -> u32| trail.grant.and_then(|grant| self.plan.settings(level(grant)));
+        let settings = trail
+            .then(calls(|grant| grant.op_settings))
+            .then(calls(|grant| grant.settings))
+            .then(service.settings())
+            .then(self.plan.default_settings());
+        let action = Action::Forward(Forward {
+            service: service.name(),
+            service_index: service.index(),
+            port: port_index,
+            subset,
+            subset_index,
+            timeout: settings.timeout.value(),
+            retry: settings.retry.value().map(in_force),
+        });
+        Ok(Step::End(Decision { action, rule, owner: "" }))
+    }
+
+    fn port(&self, service: u32, port: u32) -> Result<(Service<'p>, Port<'p>), Refused<'p>> {
+        let service = self.plan.service(service).ok_or(BROKEN)?;
+        Ok((service, service.port(port).ok_or(BROKEN)?))
+    }
+
+    /// 4.1: what no line allows is denied.
+    fn authorize(
+        &mut self,
+        partition: Partition<'p>,
+        by: &'p str,
+        owner: &'p str,
+    ) -> Result<(), Refused<'p>> {
+        let denied = |rule| Refused { refusal: Refusal::Denied { by }, rule, owner };
+        match self.atoms.leaf(partition, partition.access()).ok_or(BROKEN)? {
+            REFUSED | NONE => Err(denied("")),
+            leaf => {
+                let verdict = self.plan.verdict(leaf).ok_or(BROKEN)?;
+                if verdict.allow() { Ok(()) } else { Err(denied(verdict.rule())) }
+            }
+        }
+    }
+}
+
+fn in_force(retry: view::Retry<'_>) -> Retry<'_> {
+    Retry {
+        count: retry.count(),
+        on_connect_failure: retry.on_connect_failure(),
+        on_reset: retry.on_reset(),
+        on_timeout: retry.on_timeout(),
+        methods: retry.methods(),
+        per_try_timeout: Some(retry.per_try_timeout()).filter(|milliseconds| *milliseconds > 0),
+        backoff_base: retry.backoff_base(),
+        backoff_cap: retry.backoff_cap(),
+        buffer: retry.buffer(),
+        budget: retry.budget(),
+        statuses: retry.statuses(),
+    }
+}

@@ -1,0 +1,242 @@
+//! The bodies that pass through: towards an upstream, and back to the client.
+
+use crate::log::Record;
+use crate::serving::Serving;
+use crate::upstream::Connection;
+use hyper::body::{Body, Bytes, Frame, Incoming, SizeHint};
+use std::fmt;
+use std::pin::Pin;
+use std::sync::Arc;
+use std::task::{Context, Poll, ready};
+use tokio::time::{Instant, Sleep, sleep_until};
+
+/// What is sent to an upstream. Trailers of a request are not passed on: nothing could have decided about them.
+#[derive(Debug, Default)]
+pub(crate) enum Outgoing {
+    #[default]
+    Empty,
+    /// Kept bytes; can be sent again.
+    Kept(Bytes),
+    /// The client's body as it arrives, after what has already been read of it.
+    Streamed { read: Bytes, rest: Incoming },
+}
+
+impl Outgoing {
+    /// The client's body, not read yet.
+    pub(crate) fn of(incoming: Incoming) -> Outgoing {
+        if incoming.is_end_stream() {
+            Outgoing::Empty
+        } else {
+            Outgoing::Streamed { read: Bytes::new(), rest: incoming }
+        }
+    }
+
+    /// Reads a body that may fit in `limit` bytes, so that it can be sent again. What turns out larger streams on.
+    pub(crate) async fn keep(self, limit: usize) -> Result<Outgoing, hyper::Error> {
+        let Outgoing::Streamed { mut rest, .. } = self else { return Ok(self) };
+        if rest.size_hint().lower() > limit as u64 {
+            return Ok(Outgoing::Streamed { read: Bytes::new(), rest });
+        }
+        let mut read = Vec::new();
+        while let Some(frame) = std::future::poll_fn(|cx| Pin::new(&mut rest).poll_frame(cx)).await {
+            if let Ok(data) = frame?.into_data() {
+                read.extend_from_slice(&data);
+            }
+            if read.len() > limit {
+                return Ok(Outgoing::Streamed { read: read.into(), rest });
+            }
+        }
+        Ok(Outgoing::Kept(read.into()))
+    }
+
+    /// A copy, where one can be made: what cannot be copied can be sent only once.
+    pub(crate) fn copy(&self) -> Option<Outgoing> {
+        match self {
+            Outgoing::Empty => Some(Outgoing::Empty),
+            Outgoing::Kept(bytes) => Some(Outgoing::Kept(bytes.clone())),
+            Outgoing::Streamed { .. } => None,
+        }
+    }
+
+    /// Whether the length must be told by chunks.
+    pub(crate) fn is_of_unknown_length(&self) -> bool {
+        self.size_hint().exact().is_none()
+    }
+}
+
+impl Body for Outgoing {
+    type Data = Bytes;
+    type Error = hyper::Error;
+
+    fn poll_frame(
+        self: Pin<&mut Self>,
+        cx: &mut Context<'_>,
+    ) -> Poll<Option<Result<Frame<Bytes>, hyper::Error>>> {
+        let this = self.get_mut();
+        match this {
+            Outgoing::Empty => Poll::Ready(None),
+            Outgoing::Kept(bytes) => {
+                let bytes = std::mem::take(bytes);
+                *this = Outgoing::Empty;
+                Poll::Ready((!bytes.is_empty()).then(|| Ok(Frame::data(bytes))))
+            }
+            Outgoing::Streamed { read, .. } if !read.is_empty() => {
+                Poll::Ready(Some(Ok(Frame::data(std::mem::take(read)))))
+            }
+            Outgoing::Streamed { rest, .. } => match ready!(Pin::new(rest).poll_frame(cx)) {
+                Some(Ok(frame)) if frame.is_trailers() => Poll::Ready(None),
+                other => Poll::Ready(other),
+            },
+        }
+    }
+
+    fn is_end_stream(&self) -> bool {
+        match self {
+            Outgoing::Empty => true,
+            Outgoing::Kept(bytes) => bytes.is_empty(),
+            Outgoing::Streamed { read, rest } => read.is_empty() && rest.is_end_stream(),
+        }
+    }
+
+    fn size_hint(&self) -> SizeHint {
+        match self {
+            Outgoing::Empty => SizeHint::with_exact(0),
+            Outgoing::Kept(bytes) => SizeHint::with_exact(bytes.len() as u64),
+            Outgoing::Streamed { read, rest } => match rest.size_hint().exact() {
+                Some(left) => SizeHint::with_exact(left + read.len() as u64),
+                None => SizeHint::default(),
+            },
+        }
+    }
+}
+
+/// What is sent to the client.
+pub(crate) enum Reply {
+    /// Ours.
+    Local(Bytes),
+    /// An upstream's.
+    Passed(Box<Passed>),
+}
+
+/// An upstream's body on its way to the client, with everything that must live until its last byte.
+pub(crate) struct Passed {
+    incoming: Incoming,
+    /// Goes back to its pool after the last byte; dropped before, it closes.
+    connection: Option<Connection>,
+    cut: Option<Pin<Box<Sleep>>>,
+    record: Option<Record>,
+    /// A request keeps the plan that it was decided under.
+    _plan: Arc<Serving>,
+}
+
+impl Passed {
+    /// `cut`: when the total timeout passes.
+    pub(crate) fn new(
+        incoming: Incoming,
+        connection: Connection,
+        cut: Option<Instant>,
+        record: Record,
+        plan: Arc<Serving>,
+    ) -> Passed {
+        let cut = cut.map(|deadline| Box::pin(sleep_until(deadline)));
+        let mut passed =
+            Passed { incoming, connection: Some(connection), cut, record: Some(record), _plan: plan };
+        passed.end_if_complete();
+        passed
+    }
+
+    /// The HTTP library does not ask again once it knows that a body has ended: this is asked after every frame.
+    fn end_if_complete(&mut self) {
+        if self.incoming.is_end_stream() {
+            self.end();
+        }
+    }
+
+    fn end(&mut self) {
+        if let Some(connection) = self.connection.take() {
+            connection.give_back();
+        }
+        self.record = None;
+    }
+
+    fn fail(&mut self, flag: &'static str, why: Cut) -> Poll<Option<Result<Frame<Bytes>, Cut>>> {
+        self.connection = None;
+        if let Some(mut record) = self.record.take() {
+            record.flag(flag);
+        }
+        Poll::Ready(Some(Err(why)))
+    }
+}
+
+impl Drop for Passed {
+    fn drop(&mut self) {
+        if let Some(record) = &mut self.record {
+            record.flag("DC");
+        }
+    }
+}
+
+/// Why a response ends before its last byte: the client sees its connection cut.
+#[derive(Debug)]
+pub(crate) enum Cut {
+    Timeout,
+    Upstream(hyper::Error),
+}
+
+impl fmt::Display for Cut {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Cut::Timeout => f.write_str("the total timeout passed"),
+            Cut::Upstream(error) => write!(f, "the upstream failed: {error}"),
+        }
+    }
+}
+
+impl std::error::Error for Cut {}
+
+impl Body for Reply {
+    type Data = Bytes;
+    type Error = Cut;
+
+    fn poll_frame(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Option<Result<Frame<Bytes>, Cut>>> {
+        let passed = match self.get_mut() {
+            Reply::Local(bytes) => {
+                let bytes = std::mem::take(bytes);
+                return Poll::Ready((!bytes.is_empty()).then(|| Ok(Frame::data(bytes))));
+            }
+            Reply::Passed(passed) => passed,
+        };
+        if passed.cut.as_mut().is_some_and(|cut| cut.as_mut().poll(cx).is_ready()) {
+            return passed.fail("UT", Cut::Timeout);
+        }
+        match ready!(Pin::new(&mut passed.incoming).poll_frame(cx)) {
+            Some(Ok(frame)) => {
+                // Nothing follows trailers.
+                if frame.is_trailers() {
+                    passed.end();
+                }
+                passed.end_if_complete();
+                Poll::Ready(Some(Ok(frame)))
+            }
+            Some(Err(error)) => passed.fail("UC", Cut::Upstream(error)),
+            None => {
+                passed.end();
+                Poll::Ready(None)
+            }
+        }
+    }
+
+    fn is_end_stream(&self) -> bool {
+        match self {
+            Reply::Local(bytes) => bytes.is_empty(),
+            Reply::Passed(passed) => passed.incoming.is_end_stream(),
+        }
+    }
+
+    fn size_hint(&self) -> SizeHint {
+        match self {
+            Reply::Local(bytes) => SizeHint::with_exact(bytes.len() as u64),
+            Reply::Passed(passed) => passed.incoming.size_hint(),
+        }
+    }
+}

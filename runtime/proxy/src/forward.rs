@@ -1,0 +1,437 @@
+//! One request, from its head to its answer: canonical, decided, and if so decided, forwarded.
+
+use crate::body::{Outgoing, Passed, Reply};
+use crate::framing::{Defect, Watch};
+use crate::log::Record;
+use crate::request::{self, Headers, Refused, canonicalize};
+use crate::retry::{self, Failure, is_retryable};
+use crate::serving::{Serving, SocketId};
+use crate::upstream::Connection;
+use crate::worker::Worker;
+use hyper::body::{Bytes, Incoming};
+use hyper::header::{self, HeaderMap, HeaderValue};
+use hyper::http::request::Parts;
+use hyper::{Request, Response, StatusCode, Uri, Version};
+use mesh_engine::{Action, Address, Forward, Method, Moment, Peer, Refusal, decide};
+use std::convert::Infallible;
+use std::net::SocketAddr;
+use std::rc::Rc;
+use std::sync::Arc;
+use std::time::Duration;
+use tokio::time::{Instant, sleep, timeout, timeout_at};
+
+/// Where and how a request came in.
+pub(crate) struct Arrival {
+    pub(crate) socket: SocketId,
+    pub(crate) peer: SocketAddr,
+    /// What the scan of the bytes has against it.
+    pub(crate) defect: Option<Defect>,
+    pub(crate) watch: Watch,
+}
+
+/// Answers a request.
+pub(crate) async fn answer(
+    worker: Rc<Worker>,
+    arrival: Arrival,
+    request: Request<Incoming>,
+) -> Result<Response<Reply>, Infallible> {
+    let head_at = Instant::now();
+    arrival.watch.cut_at(None);
+    let serving = worker.shared.serving.load_full();
+    let Some(opened) = serving.entries.get(&arrival.socket) else {
+        // The last plan swap closed this door; its connections end.
+        return Ok(closing(local(StatusCode::NOT_FOUND, "no route")));
+    };
+    let (mut parts, body) = request.into_parts();
+    let mut record = Record::begin(worker.log.as_ref(), &serving, &opened.name, &parts.method);
+
+    if let Some(why) = arrival.defect {
+        return Ok(refused(&mut record, &Refused { status: StatusCode::BAD_REQUEST, why }));
+    }
+    let canonical = canonicalize(&mut parts, arrival.peer.ip(), &mut worker.random.borrow_mut());
+    let target = match canonical {
+        Ok(target) => target,
+        Err(why) => return Ok(refused(&mut record, &why)),
+    };
+    record.asked(&target.host, &target.path, request::request_id(&parts.headers));
+
+    let dice = worker.random.borrow_mut().u64(..);
+    let method = Method::from_token(parts.method.as_str());
+    let asked = mesh_engine::Request {
+        method,
+        host: &target.host,
+        host_port: target.port,
+        path: &target.path,
+        headers: &Headers(&parts.headers),
+    };
+    // Until peers are verified by the transport, nobody is anybody: no header can change that.
+    let decision = decide(&serving.view, opened.entry, Peer::Unauthenticated, &asked, Moment { dice });
+    record.decided_by(decision.rule);
+
+    let response = match decision.action {
+        Action::Forward(forward) => {
+            record.sent_to(forward.service, forward.subset);
+            let deadline = forward.timeout.map(|millis| head_at + Duration::from_millis(millis.into()));
+            arrival.watch.cut_at(deadline);
+            let head = Head { method: parts.method, uri: parts.uri, headers: parts.headers };
+            let call = Call { worker: &worker, serving: &serving, forward: &forward, method, head };
+            return Ok(call.answer(Outgoing::of(body), deadline, record).await);
+        }
+        Action::Refuse(refusal) => refuse(&mut record, refusal),
+        Action::Redirect { status, location } => redirect(&parts, status, location),
+        Action::Respond { status, body } => local(status_of(status), body.to_owned()),
+    };
+    record.answered(response.status().as_u16());
+    Ok(response)
+}
+
+/// The answer to a request about which nothing was decided. Its connection ends: who sends such a request may mean
+/// something else by the bytes that follow.
+fn refused(record: &mut Record, refused: &Refused) -> Response<Reply> {
+    record.answered(refused.status.as_u16());
+    let mut response = closing(local(refused.status, refused.why.to_owned()));
+    if refused.status == StatusCode::METHOD_NOT_ALLOWED {
+        let allowed = HeaderValue::from_static("GET, HEAD, POST, PUT, PATCH, DELETE, OPTIONS");
+        response.headers_mut().insert(header::ALLOW, allowed);
+    }
+    response
+}
+
+/// The answer to a request that the plan refuses. It says who refused, and not by which rule: that is for the log.
+fn refuse(record: &mut Record, refusal: Refusal<'_>) -> Response<Reply> {
+    let why = match refusal {
+        Refusal::Denied { by } => format!("denied by {by}"),
+        Refusal::UndeclaredCall => "this call is not declared".to_owned(),
+        Refusal::NoRoute => "no route".to_owned(),
+        Refusal::Broken => "the plan cannot answer this".to_owned(),
+    };
+    match refusal {
+        Refusal::Denied { .. } | Refusal::UndeclaredCall => record.flag("UAEX"),
+        Refusal::NoRoute => record.flag("NR"),
+        Refusal::Broken => {}
+    }
+    local(status_of(refusal.status()), why)
+}
+
+/// The query of the request is appended to the location, before its fragment.
+fn redirect(parts: &Parts, status: u16, location: &str) -> Response<Reply> {
+    let (place, fragment) = match location.split_once('#') {
+        Some((place, fragment)) => (place, format!("#{fragment}")),
+        None => (location, String::new()),
+    };
+    let whole = match parts.uri.query() {
+        Some(query) => {
+            let joint = if place.contains('?') { '&' } else { '?' };
+            format!("{place}{joint}{query}{fragment}")
+        }
+        None => location.to_owned(),
+    };
+    let mut response = local(status_of(status), "");
+    if let Ok(value) = HeaderValue::try_from(whole) {
+        response.headers_mut().insert(header::LOCATION, value);
+    }
+    response
+}
+
+fn status_of(status: u16) -> StatusCode {
+    StatusCode::from_u16(status).unwrap_or(StatusCode::INTERNAL_SERVER_ERROR)
+}
+
+/// An answer of our own: plain text on one line.
+fn local(status: StatusCode, text: impl Into<Bytes>) -> Response<Reply> {
+    let text: Bytes = text.into();
+    let plain = !text.is_empty();
+    let mut response = Response::new(Reply::Local(text));
+    *response.status_mut() = status;
+    if plain {
+        let kind = HeaderValue::from_static("text/plain; charset=utf-8");
+        response.headers_mut().insert(header::CONTENT_TYPE, kind);
+    }
+    response
+}
+
+fn closing(mut response: Response<Reply>) -> Response<Reply> {
+    response.headers_mut().insert(header::CONNECTION, HeaderValue::from_static("close"));
+    response
+}
+
+/// A request on its way to a destination.
+struct Call<'c> {
+    worker: &'c Worker,
+    serving: &'c Arc<Serving>,
+    forward: &'c Forward<'c>,
+    method: Method,
+    head: Head,
+}
+
+struct Head {
+    method: hyper::Method,
+    uri: Uri,
+    headers: HeaderMap,
+}
+
+/// The tries of a request so far.
+#[derive(Default)]
+struct Tries {
+    made: u32,
+    /// Where the last one went.
+    last: Option<Address>,
+    /// Where those that failed went.
+    failed: Vec<Address>,
+    /// Whether one more would have been made, had there been one left.
+    exhausted: bool,
+}
+
+/// A response head, and the connection that its body comes on.
+struct Answer {
+    response: Response<Incoming>,
+    connection: Connection,
+}
+
+/// Why there is no response of an upstream to pass on.
+enum Failed {
+    /// The destination has no endpoint.
+    NoEndpoint,
+    Try(Failure),
+    /// The client's body broke off.
+    Client,
+    /// The total timeout passed.
+    Timeout,
+}
+
+impl Call<'_> {
+    async fn answer(
+        mut self,
+        body: Outgoing,
+        deadline: Option<Instant>,
+        mut record: Record,
+    ) -> Response<Reply> {
+        let mut tries = Tries::default();
+        let outcome = match deadline {
+            // To drop the exchange is to cancel it: its connection closes.
+            Some(deadline) => timeout_at(deadline, self.exchange(body, &mut tries)).await,
+            None => Ok(self.exchange(body, &mut tries).await),
+        };
+        record.tried(tries.made, tries.last);
+        let response = match outcome.unwrap_or(Err(Failed::Timeout)) {
+            Ok(answer) => {
+                if tries.exhausted {
+                    record.flag("URX");
+                }
+                record.answered(answer.response.status().as_u16());
+                return self.pass(answer, deadline, record);
+            }
+            Err(failed) => failed.answer(&mut record),
+        };
+        if tries.exhausted {
+            record.flag("URX");
+        }
+        record.answered(response.status().as_u16());
+        response
+    }
+
+    /// Tries, and tries again as the retry policy says.
+    async fn exchange(&mut self, body: Outgoing, tries: &mut Tries) -> Result<Answer, Failed> {
+        let mut body = Some(body);
+        if let Some(retry) = &self.forward.retry {
+            self.earn();
+            if retry::wants_body(retry, self.method)
+                && let Some(streamed) = body.take()
+            {
+                body = Some(streamed.keep(retry.buffer as usize).await.map_err(|_| Failed::Client)?);
+            }
+        }
+        loop {
+            let address = self.next_endpoint(&tries.failed).ok_or(Failed::NoEndpoint)?;
+            tries.made += 1;
+            tries.last = Some(address);
+            let outcome = self.one_try(address, &mut body, tries.made).await;
+            let failure = match &outcome {
+                Ok(answer) => Failure::Status(answer.response.status().as_u16()),
+                Err(Failed::Try(failure)) => *failure,
+                Err(_) => return outcome,
+            };
+            let kept = body.as_ref().is_some_and(|body| body.copy().is_some());
+            let Some(wait) = self.wait_before_next(failure, kept, tries) else { return outcome };
+            drop(outcome);
+            tries.failed.push(address);
+            if !wait.is_zero() {
+                sleep(wait).await;
+            }
+        }
+    }
+
+    fn next_endpoint(&self, failed: &[Address]) -> Option<Address> {
+        let mut random = self.worker.random.borrow_mut();
+        self.worker.rotation.borrow_mut().next(&self.serving.view, self.forward, failed, &mut random)
+    }
+
+    /// One try, within the per-try timeout. That one ends with the response head: afterwards bytes may have gone to the
+    /// client, and nothing could be tried again.
+    async fn one_try(
+        &mut self,
+        address: Address,
+        body: &mut Option<Outgoing>,
+        made: u32,
+    ) -> Result<Answer, Failed> {
+        let limit = self.forward.retry.as_ref().and_then(|retry| retry.per_try_timeout);
+        let attempt = self.send(address, body, made);
+        match limit {
+            Some(millis) => timeout(Duration::from_millis(millis.into()), attempt)
+                .await
+                .unwrap_or(Err(Failed::Try(Failure::TryTimeout))),
+            None => attempt.await,
+        }
+    }
+
+    /// Sends the request on an idle connection or a new one, and waits for the response head.
+    async fn send(
+        &mut self,
+        address: Address,
+        body: &mut Option<Outgoing>,
+        made: u32,
+    ) -> Result<Answer, Failed> {
+        let pool = &self.worker.pool;
+        let mut idle = pool.idle(address);
+        let mut unsent = None;
+        loop {
+            let fresh = idle.is_none();
+            let connection = match idle {
+                Some(connection) => Ok(connection),
+                None => pool.connect(address).await,
+            };
+            let Ok(mut connection) = connection else {
+                give_back(body, unsent);
+                return Err(Failed::Try(Failure::Connect));
+            };
+            let request = match unsent.take() {
+                Some(request) => request,
+                None => self.head.request(take(body), self.is_last(made)),
+            };
+            let mut error = match connection.send(request).await {
+                Ok(response) => return accept(response, connection),
+                Err(error) => error,
+            };
+            unsent = error.take_message();
+            if unsent.is_none() || fresh {
+                give_back(body, unsent);
+                // The only errors of a user here are those of the body that is passed on.
+                let of_client = error.error().is_user();
+                return Err(if of_client { Failed::Client } else { Failed::Try(Failure::Reset) });
+            }
+            // The endpoint had closed this idle connection before anything was sent on it: that was no try.
+            idle = pool.idle(address);
+        }
+    }
+
+    /// Whether no try can follow this one, so that nothing need be kept for it.
+    fn is_last(&self, made: u32) -> bool {
+        self.forward.retry.as_ref().is_none_or(|retry| made > retry.count)
+    }
+
+    /// If another try may follow the one that failed: how long to wait before it.
+    fn wait_before_next(&self, failure: Failure, kept: bool, tries: &mut Tries) -> Option<Duration> {
+        let retry = self.forward.retry.as_ref()?;
+        if !is_retryable(retry, failure, self.method, kept) {
+            return None;
+        }
+        if tries.made > retry.count || !self.pay() {
+            tries.exhausted = true;
+            return None;
+        }
+        Some(retry::backoff(retry, tries.made, &mut self.worker.random.borrow_mut()))
+    }
+
+    fn earn(&self) {
+        self.with_balance(|balance, budget, now| balance.earn(budget, now));
+    }
+
+    fn pay(&self) -> bool {
+        self.with_balance(|balance, budget, now| balance.pay(budget, now)).unwrap_or(true)
+    }
+
+    /// Without a declared budget there is no balance.
+    fn with_balance<T>(
+        &self,
+        act: impl FnOnce(&mut mesh_engine::budget::Balance, &mesh_plan::Budget, Duration) -> T,
+    ) -> Option<T> {
+        let budget = self.forward.retry.as_ref()?.budget?;
+        let service = self.serving.view.service(self.forward.service_index)?;
+        let port = service.port(self.forward.port)?.number();
+        let mut balances = self.worker.balances.borrow_mut();
+        let balance = balances.of(self.forward, port)?;
+        Some(act(balance, &budget, self.worker.began.elapsed()))
+    }
+
+    /// Passes an upstream's response on.
+    fn pass(&self, answer: Answer, deadline: Option<Instant>, record: Record) -> Response<Reply> {
+        let (mut parts, incoming) = answer.response.into_parts();
+        request::remove_hop_by_hop(&mut parts.headers);
+        parts.version = Version::HTTP_11;
+        parts.extensions.clear();
+        let passed = Passed::new(incoming, answer.connection, deadline, record, self.serving.clone());
+        Response::from_parts(parts, Reply::Passed(Box::new(passed)))
+    }
+}
+
+impl Head {
+    /// The request of one try; the last one takes what it needs.
+    fn request(&mut self, body: Outgoing, last: bool) -> Request<Outgoing> {
+        let chunked = body.is_of_unknown_length();
+        let mut request = Request::new(body);
+        *request.method_mut() = self.method.clone();
+        *request.uri_mut() = self.uri.clone();
+        *request.headers_mut() = if last { std::mem::take(&mut self.headers) } else { self.headers.clone() };
+        if chunked {
+            // hyper would send no body with a GET that does not say so.
+            request.headers_mut().insert(header::TRANSFER_ENCODING, HeaderValue::from_static("chunked"));
+        }
+        request
+    }
+}
+
+/// The body of a try: a copy where one can be made, else the body itself.
+fn take(body: &mut Option<Outgoing>) -> Outgoing {
+    body.as_ref().and_then(Outgoing::copy).or_else(|| body.take()).unwrap_or_default()
+}
+
+/// Keeps the body of a request that was not sent.
+fn give_back(body: &mut Option<Outgoing>, unsent: Option<Request<Outgoing>>) {
+    if let (None, Some(request)) = (&body, unsent) {
+        *body = Some(request.into_body());
+    }
+}
+
+/// Refuses a response that another reader could read otherwise, or that would turn the connection into something else.
+fn accept(response: Response<Incoming>, connection: Connection) -> Result<Answer, Failed> {
+    let headers = response.headers();
+    let two_lengths =
+        headers.contains_key(header::CONTENT_LENGTH) && headers.contains_key(header::TRANSFER_ENCODING);
+    if two_lengths || response.status() == StatusCode::SWITCHING_PROTOCOLS {
+        return Err(Failed::Try(Failure::Reset));
+    }
+    Ok(Answer { response, connection })
+}
+
+impl Failed {
+    fn answer(&self, record: &mut Record) -> Response<Reply> {
+        let (status, flag, why) = match self {
+            Failed::NoEndpoint => (StatusCode::SERVICE_UNAVAILABLE, "UH", "no endpoint"),
+            Failed::Try(Failure::Connect) => {
+                (StatusCode::SERVICE_UNAVAILABLE, "UF", "the upstream cannot be reached")
+            }
+            Failed::Try(Failure::TryTimeout) | Failed::Timeout => {
+                (StatusCode::GATEWAY_TIMEOUT, "UT", "the upstream took too long")
+            }
+            Failed::Client => {
+                let why = Refused { status: StatusCode::BAD_REQUEST, why: "the body broke off" };
+                return refused(record, &why);
+            }
+            Failed::Try(Failure::Reset | Failure::Status(_)) => {
+                (StatusCode::BAD_GATEWAY, "UC", "the upstream broke off")
+            }
+        };
+        record.flag(flag);
+        local(status, why)
+    }
+}

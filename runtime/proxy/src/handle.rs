@@ -1,0 +1,284 @@
+//! Starting the proxy, and holding it while it runs: swap its plan, ask for its addresses, end it.
+
+use crate::doors::{self, Door, DoorError, Wanted};
+use crate::listen::{self, BindError};
+use crate::log::{self, AccessLog};
+use crate::serving::{Opened, Serving, Shared, SocketId};
+use crate::worker::{self, Command, Thread};
+use crate::{admin, admin::Admin};
+use arc_swap::ArcSwap;
+use mesh_plan::PlanView;
+use std::collections::BTreeMap;
+use std::net::{SocketAddr, TcpListener};
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::time::Duration;
+use std::{fmt, io};
+
+/// How to run.
+#[derive(Debug)]
+pub struct Config {
+    /// Where traffic comes in.
+    pub doors: Vec<Door>,
+    /// Number of worker threads; 0: one for each core.
+    pub workers: usize,
+    /// Where `/live`, `/ready` and `/plan` are answered, if anywhere. Only on loopback.
+    pub admin: Option<SocketAddr>,
+    /// Where the access log goes.
+    pub access_log: AccessLog,
+    /// How long [`Handle::shutdown`] waits for requests in flight.
+    pub drain: Duration,
+}
+
+/// Why the proxy does not start.
+#[derive(Debug)]
+pub enum StartError {
+    /// A door does not fit the plan.
+    Door(DoorError),
+    /// A door's address, or the admin's.
+    Bind(BindError),
+    /// What the admin tells is not for the network.
+    AdminNotLoopback(SocketAddr),
+    /// A thread or its runtime could not be made.
+    Thread(io::Error),
+}
+
+/// Why a plan is not taken over. The one before it stays in service.
+#[derive(Debug)]
+pub enum SwapError {
+    /// A door does not fit the new plan.
+    Door(DoorError),
+    /// An address that only the new plan needs.
+    Bind(BindError),
+}
+
+impl fmt::Display for StartError {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            StartError::Door(error) => error.fmt(f),
+            StartError::Bind(error) => error.fmt(f),
+            StartError::AdminNotLoopback(address) => {
+                write!(f, "the admin address {address} is not a loopback address, such as 127.0.0.1:9901")
+            }
+            StartError::Thread(error) => write!(f, "cannot start a thread: {error}"),
+        }
+    }
+}
+
+impl fmt::Display for SwapError {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            SwapError::Door(error) => error.fmt(f),
+            SwapError::Bind(error) => error.fmt(f),
+        }
+    }
+}
+
+impl std::error::Error for StartError {}
+impl std::error::Error for SwapError {}
+
+impl From<SwapError> for StartError {
+    fn from(error: SwapError) -> StartError {
+        match error {
+            SwapError::Door(error) => StartError::Door(error),
+            SwapError::Bind(error) => StartError::Bind(error),
+        }
+    }
+}
+
+/// A running proxy. Dropped, it ends at once. Its methods block their thread for a moment ([`Handle::drain`]: for longer)
+/// and need no runtime of the caller's.
+pub struct Handle {
+    shared: Arc<Shared>,
+    doors: Mutex<Doors>,
+    workers: Vec<Thread>,
+    log: Option<log::Writer>,
+    admin: Option<Admin>,
+    drain: Duration,
+}
+
+/// How a drain ended.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Drained {
+    /// Connections that were still busy when time was up, and were cut.
+    pub cut: usize,
+}
+
+/// What is open. Only a swap changes it, one at a time.
+#[derive(Default)]
+struct Doors {
+    asked: Vec<Door>,
+    open: Vec<Socket>,
+    next: u32,
+}
+
+/// A socket that is listened on.
+#[derive(Clone)]
+struct Socket {
+    id: SocketId,
+    name: String,
+    /// What was asked for; its port may be 0.
+    asked: SocketAddr,
+    /// What it is.
+    address: SocketAddr,
+}
+
+impl Socket {
+    /// A door that moves to another name stays open if it keeps its address; one on any port must keep its name.
+    fn serves(&self, wanted: &Wanted) -> bool {
+        self.asked == wanted.address && (self.asked.port() != 0 || self.name == wanted.name)
+    }
+}
+
+/// Starts the proxy. It accepts connections when this returns.
+pub fn start(plan: PlanView, config: Config) -> Result<Handle, StartError> {
+    let count = match config.workers {
+        0 => std::thread::available_parallelism().map_or(1, std::num::NonZero::get),
+        workers => workers,
+    };
+    if let Some(address) = config.admin
+        && !address.ip().is_loopback()
+    {
+        return Err(StartError::AdminNotLoopback(address));
+    }
+    let shared = Arc::new(Shared {
+        serving: ArcSwap::from_pointee(Serving::new(plan.clone(), BTreeMap::new())),
+        draining: AtomicBool::new(false),
+    });
+    let (log, writer) = log::open(config.access_log).map_err(StartError::Thread)?.unzip();
+    let mut handle = Handle {
+        shared,
+        doors: Mutex::default(),
+        workers: Vec::with_capacity(count),
+        log: writer,
+        admin: None,
+        drain: config.drain,
+    };
+    for index in 0..count {
+        let thread = worker::start(index, count, handle.shared.clone(), log.clone());
+        handle.workers.push(thread.map_err(StartError::Thread)?);
+    }
+    handle.swap_doors(plan, config.doors)?;
+    if let Some(address) = config.admin {
+        handle.admin = Some(admin::start(address, handle.shared.clone())?);
+    }
+    Ok(handle)
+}
+
+impl Handle {
+    /// Takes a plan over. Requests in flight end under the plan that they began with; connections stay open. Doors that
+    /// the new plan adds are open before those that it drops are closed.
+    pub fn swap(&self, plan: PlanView) -> Result<(), SwapError> {
+        let doors = self.doors().asked.clone();
+        self.swap_doors(plan, doors)
+    }
+
+    /// Takes a plan over, and other doors with it.
+    pub fn swap_doors(&self, plan: PlanView, asked: Vec<Door>) -> Result<(), SwapError> {
+        let mut doors = self.doors();
+        let wanted = doors::wanted(&plan, &asked).map_err(SwapError::Door)?;
+        let bound = self.bind_new(&mut doors, &wanted).map_err(SwapError::Bind)?;
+
+        let open: Vec<Socket> = bound.iter().map(|(socket, _)| socket.clone()).collect();
+        let entries = open
+            .iter()
+            .zip(&wanted)
+            .map(|(socket, wanted)| (socket.id, Opened { entry: wanted.entry, name: wanted.name.clone() }));
+        self.shared.serving.store(Arc::new(Serving::new(plan, entries.collect())));
+
+        for (socket, listeners) in bound {
+            for (worker, listener) in self.workers.iter().zip(listeners) {
+                tell(worker, Command::Open(socket.id, listener));
+            }
+        }
+        let closed = doors.open.iter().filter(|old| open.iter().all(|new| new.id != old.id));
+        for socket in closed {
+            self.workers.iter().for_each(|worker| tell(worker, Command::Close(socket.id)));
+        }
+        self.workers.iter().for_each(|worker| tell(worker, Command::Prune));
+        doors.open = open;
+        doors.asked = asked;
+        Ok(())
+    }
+
+    /// For each wanted address, in order: the socket that serves it already, or a new one and its listeners.
+    fn bind_new(
+        &self,
+        doors: &mut Doors,
+        wanted: &[Wanted],
+    ) -> Result<Vec<(Socket, Vec<TcpListener>)>, BindError> {
+        let mut bound = Vec::new();
+        for wanted in wanted {
+            if let Some(open) = doors.open.iter().find(|open| open.serves(wanted)) {
+                bound.push((Socket { name: wanted.name.clone(), ..open.clone() }, Vec::new()));
+                continue;
+            }
+            let asked = wanted.address;
+            // A port of our own, on another interface, is no reason to refuse: its door is about to close.
+            let alone =
+                asked.port() != 0 && doors.open.iter().all(|open| open.address.port() != asked.port());
+            let (address, listeners) = listen::bind(asked, self.workers.len(), alone)
+                .map_err(|error| BindError { door: wanted.name.clone(), address: asked, error })?;
+            let id = SocketId(doors.next);
+            doors.next += 1;
+            bound.push((Socket { id, name: wanted.name.clone(), asked, address }, listeners));
+        }
+        Ok(bound)
+    }
+
+    /// Where each door listens: `edge.default/http` for a gateway's listener, `web.default` for a sidecar.
+    pub fn addresses(&self) -> BTreeMap<String, SocketAddr> {
+        self.doors().open.iter().map(|socket| (socket.name.clone(), socket.address)).collect()
+    }
+
+    /// Where the admin listens, if it was asked for.
+    pub fn admin_address(&self) -> Option<SocketAddr> {
+        self.admin.as_ref().map(Admin::address)
+    }
+
+    /// The plan in service.
+    pub fn plan(&self) -> PlanView {
+        self.shared.serving.load().view.clone()
+    }
+
+    /// Ends, after the requests in flight or after the time that the configuration gives them.
+    pub fn shutdown(self) -> Drained {
+        let limit = self.drain;
+        self.drain(limit)
+    }
+
+    /// Ends: doors close, idle connections close, requests in flight are answered with `connection: close`. Blocks until all
+    /// have ended or `limit` has passed.
+    pub fn drain(mut self, limit: Duration) -> Drained {
+        self.shared.draining.store(true, Ordering::Relaxed);
+        self.workers.iter().for_each(|worker| tell(worker, Command::Drain(limit)));
+        // Each worker ends by itself once it has drained. Its commands stay connected until then: else it ended at once.
+        let cut = self.workers.drain(..).map(|worker| worker.thread.join().unwrap_or_default()).sum();
+        Drained { cut }
+    }
+
+    fn doors(&self) -> MutexGuard<'_, Doors> {
+        self.doors.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+impl Drop for Handle {
+    fn drop(&mut self) {
+        self.shared.draining.store(true, Ordering::Relaxed);
+        // Without their commands the workers end.
+        let threads: Vec<_> = self.workers.drain(..).map(|worker| worker.thread).collect();
+        for thread in threads {
+            // A worker that panicked has said so.
+            let _ = thread.join();
+        }
+        self.admin = None;
+        if let Some(log) = self.log.take() {
+            log.finish();
+        }
+    }
+}
+
+/// A worker that is gone has ended; there is nothing left to tell it.
+fn tell(worker: &Thread, command: Command) {
+    let _ = worker.commands.send(command);
+}

@@ -1,0 +1,118 @@
+//! Listening sockets: bound for all workers at once, accepted from by each.
+
+use crate::http1;
+use crate::serving::SocketId;
+use crate::worker::Worker;
+use socket2::{Domain, Protocol, Socket, Type};
+use std::future::poll_fn;
+use std::net::{SocketAddr, TcpListener};
+use std::rc::Rc;
+use std::sync::Arc;
+use std::task::Poll;
+use std::time::Duration;
+use std::{fmt, io};
+use tokio::sync::{Semaphore, watch};
+
+/// Open connections of one door, all workers together: more wait in the backlog. At some 20 KiB each, about 200 MiB.
+const MAX_CONNECTIONS: usize = 10_000;
+/// Connections that wait to be accepted; the kernel caps it at its own limit (`net.core.somaxconn`).
+const BACKLOG: i32 = 4_096;
+/// When files run out, accepting at once again would only spin: connections that end give some back.
+const ACCEPT_PAUSE: Duration = Duration::from_millis(50);
+
+/// An address could not be listened on.
+#[derive(Debug)]
+pub struct BindError {
+    /// For which door.
+    pub door: String,
+    /// Which address.
+    pub address: SocketAddr,
+    /// Why not.
+    pub error: io::Error,
+}
+
+impl fmt::Display for BindError {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "cannot listen on {} for `{}`: {}", self.address, self.door, self.error)
+    }
+}
+
+impl std::error::Error for BindError {
+    fn source(&self) -> Option<&(dyn std::error::Error + 'static)> {
+        Some(&self.error)
+    }
+}
+
+/// One listener per worker, all on the same address; the kernel spreads connections over them.
+///
+/// `alone`: refuse an address on which somebody else listens. Without the question the kernel would share it with any
+/// other process of the same user, and half of the connections would go there.
+pub(crate) fn bind(
+    address: SocketAddr,
+    workers: usize,
+    alone: bool,
+) -> io::Result<(SocketAddr, Vec<TcpListener>)> {
+    if alone {
+        let question = socket(address)?;
+        question.bind(&address.into())?;
+    }
+    let first = shared_listener(address)?;
+    let address = first.local_addr()?;
+    let mut listeners = vec![first];
+    while listeners.len() < workers {
+        listeners.push(shared_listener(address)?);
+    }
+    Ok((address, listeners))
+}
+
+fn shared_listener(address: SocketAddr) -> io::Result<TcpListener> {
+    let socket = socket(address)?;
+    socket.set_reuse_port(true)?;
+    socket.bind(&address.into())?;
+    socket.listen(BACKLOG)?;
+    Ok(socket.into())
+}
+
+fn socket(address: SocketAddr) -> io::Result<Socket> {
+    let socket = Socket::new(Domain::for_address(address), Type::STREAM, Some(Protocol::TCP))?;
+    socket.set_reuse_address(true)?;
+    socket.set_nonblocking(true)?;
+    Ok(socket)
+}
+
+/// Accepts connections until `closing` says so.
+pub(crate) async fn accept(
+    worker: Rc<Worker>,
+    socket: SocketId,
+    listener: tokio::net::TcpListener,
+    mut closing: watch::Receiver<bool>,
+) {
+    let places = Arc::new(Semaphore::new(MAX_CONNECTIONS.div_ceil(worker.workers)));
+    loop {
+        let next = async {
+            let place = places.clone().acquire_owned().await;
+            (place, listener.accept().await)
+        };
+        let (place, accepted) = tokio::select! {
+            biased;
+            _ = closing.wait_for(|closing| *closing) => break,
+            next = next => next,
+        };
+        match accepted {
+            Ok((stream, peer)) => {
+                let connection = http1::serve(worker.clone(), socket, stream, peer, closing.clone());
+                tokio::task::spawn_local(async move {
+                    let _place = place;
+                    connection.await;
+                });
+            }
+            // The client gave up while it waited.
+            Err(error) if error.kind() == io::ErrorKind::ConnectionAborted => {}
+            Err(_) => tokio::time::sleep(ACCEPT_PAUSE).await,
+        }
+    }
+    // To their clients these connections are open already: closing the socket would reset them.
+    while let Poll::Ready(Ok((stream, peer))) = poll_fn(|cx| Poll::Ready(listener.poll_accept(cx))).await {
+        tokio::task::spawn_local(http1::serve(worker.clone(), socket, stream, peer, closing.clone()));
+    }
+}

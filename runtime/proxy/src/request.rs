@@ -1,0 +1,197 @@
+//! What a request must be before anything is decided about it: canonical, and free of what only this hop may say.
+
+use hyper::header::{self, Entry, HeaderMap, HeaderName, HeaderValue};
+use hyper::http::request::Parts;
+use hyper::{Method, StatusCode, Uri};
+use mesh_engine::canonical::{self, NotCanonical};
+use mesh_engine::header::value_of_lines;
+use std::net::IpAddr;
+
+/// A request's target in canonical form.
+#[derive(Debug)]
+pub(crate) struct Target {
+    /// Lower-case, without port.
+    pub(crate) host: String,
+    pub(crate) port: Option<u16>,
+    /// Without query.
+    pub(crate) path: String,
+}
+
+/// A request that is refused before anything is decided.
+#[derive(Debug, PartialEq, Eq)]
+pub(crate) struct Refused {
+    pub(crate) status: StatusCode,
+    /// A clause.
+    pub(crate) why: &'static str,
+}
+
+fn bad(why: &'static str) -> Refused {
+    Refused { status: StatusCode::BAD_REQUEST, why }
+}
+
+impl From<NotCanonical> for Refused {
+    fn from(not: NotCanonical) -> Refused {
+        bad(not.0)
+    }
+}
+
+/// Brings a request into canonical form, as it is decided about and forwarded.
+pub(crate) fn canonicalize(
+    parts: &mut Parts,
+    peer: IpAddr,
+    random: &mut fastrand::Rng,
+) -> Result<Target, Refused> {
+    if parts.method == Method::CONNECT || parts.method == Method::TRACE {
+        return Err(Refused { status: StatusCode::METHOD_NOT_ALLOWED, why: "this method is not allowed" });
+    }
+    // Some servers read `x_user` as `x-user`: then a header that nobody decided about counts as one that was.
+    if parts.headers.keys().any(|name| name.as_str().contains('_')) {
+        return Err(bad("a header name has an underscore"));
+    }
+    let target = target(parts)?;
+    if parts.uri.authority().is_some() || parts.uri.path() != target.path {
+        parts.uri = origin_form(&target.path, parts.uri.query())?;
+    }
+    let trailers = takes_trailers(&parts.headers);
+    remove_hop_by_hop(&mut parts.headers);
+    remove_claims(&mut parts.headers);
+    write_own(&mut parts.headers, &target, peer, random)?;
+    if trailers {
+        parts.headers.insert(header::TE, HeaderValue::from_static("trailers"));
+        parts.headers.insert(header::CONNECTION, HeaderValue::from_static("te"));
+    }
+    Ok(target)
+}
+
+fn target(parts: &Parts) -> Result<Target, Refused> {
+    let mut lines = parts.headers.get_all(header::HOST).iter();
+    let (Some(line), None) = (lines.next(), lines.next()) else {
+        return Err(bad("there must be one host header"));
+    };
+    let (mut host, mut port) =
+        canonical::host(line.to_str().map_err(|_| bad("the host header is not text"))?)?;
+    match (parts.uri.scheme_str(), parts.uri.authority()) {
+        (None, None) => {}
+        (Some("http" | "https"), Some(authority)) => (host, port) = canonical::host(authority.as_str())?,
+        _ => return Err(bad("the target has an unknown form")),
+    }
+    let path = parts.uri.path();
+    if path == "*" && parts.method != Method::OPTIONS {
+        return Err(bad("the target `*` is for OPTIONS"));
+    }
+    Ok(Target { host: host.into_owned(), port, path: canonical::path(path)?.into_owned() })
+}
+
+fn origin_form(path: &str, query: Option<&str>) -> Result<Uri, Refused> {
+    let text = match query {
+        Some(query) => format!("{path}?{query}"),
+        None => path.to_owned(),
+    };
+    Uri::try_from(text).map_err(|_| bad("the target is not a path"))
+}
+
+/// Headers that speak of one connection (RFC 9110 7.6.1).
+const HOP_BY_HOP: [HeaderName; 7] = [
+    header::CONNECTION,
+    header::TE,
+    header::TRANSFER_ENCODING,
+    header::UPGRADE,
+    HeaderName::from_static("keep-alive"),
+    HeaderName::from_static("proxy-connection"),
+    HeaderName::from_static("http2-settings"),
+];
+
+/// Removes what speaks of the connection that a message came on, and what its `connection` header names.
+pub(crate) fn remove_hop_by_hop(headers: &mut HeaderMap) {
+    let named: Vec<HeaderName> = headers
+        .get_all(header::CONNECTION)
+        .iter()
+        .flat_map(|line| line.as_bytes().split(|byte| *byte == b','))
+        .filter_map(|name| HeaderName::from_bytes(name.trim_ascii()).ok())
+        .collect();
+    for name in named.iter().chain(&HOP_BY_HOP) {
+        headers.remove(name);
+    }
+}
+
+/// Whether the client takes trailers: the proxy passes them on, so it takes them too.
+fn takes_trailers(headers: &HeaderMap) -> bool {
+    let mut codings =
+        headers.get_all(header::TE).iter().flat_map(|line| line.as_bytes().split(|byte| *byte == b','));
+    codings.any(|coding| coding.trim_ascii().eq_ignore_ascii_case(b"trailers"))
+}
+
+/// Removes what a client claims of itself and of the way here. Nothing of it is known to be true.
+fn remove_claims(headers: &mut HeaderMap) {
+    let is_claim = |name: &&HeaderName| {
+        let name = name.as_str();
+        name.starts_with("x-forwarded-") || name.starts_with("x-mesh-") || name == "forwarded"
+    };
+    let claims: Vec<HeaderName> = headers.keys().filter(is_claim).cloned().collect();
+    for name in claims {
+        headers.remove(name);
+    }
+}
+
+const X_FORWARDED_FOR: HeaderName = HeaderName::from_static("x-forwarded-for");
+const X_FORWARDED_PROTO: HeaderName = HeaderName::from_static("x-forwarded-proto");
+const X_FORWARDED_HOST: HeaderName = HeaderName::from_static("x-forwarded-host");
+const X_REQUEST_ID: HeaderName = HeaderName::from_static("x-request-id");
+
+/// An id that a client chose is kept up to this length; it stands in every log line.
+const MAX_REQUEST_ID: usize = 128;
+
+/// Writes what this hop knows.
+fn write_own(
+    headers: &mut HeaderMap,
+    target: &Target,
+    peer: IpAddr,
+    random: &mut fastrand::Rng,
+) -> Result<(), Refused> {
+    let host = match target.port {
+        Some(port) => HeaderValue::try_from(format!("{}:{port}", target.host)),
+        None => HeaderValue::from_str(&target.host),
+    };
+    let host = host.map_err(|_| bad("the host is not text"))?;
+    headers.insert(X_FORWARDED_HOST, host.clone());
+    headers.insert(header::HOST, host);
+    // An address is digits, dots and colons.
+    if let Ok(peer) = HeaderValue::try_from(peer.to_canonical().to_string()) {
+        headers.insert(X_FORWARDED_FOR, peer);
+    }
+    headers.insert(X_FORWARDED_PROTO, HeaderValue::from_static("http"));
+    // The proxy itself has told the client to go on, when the body is first read.
+    headers.remove(header::EXPECT);
+    if let Entry::Occupied(kept) = headers.entry(X_REQUEST_ID)
+        && !is_sane_id(&kept)
+    {
+        kept.remove_entry_mult();
+    }
+    if let Entry::Vacant(none) = headers.entry(X_REQUEST_ID)
+        && let Ok(made) = HeaderValue::try_from(format!("{:032x}", random.u128(..)))
+    {
+        none.insert(made);
+    }
+    Ok(())
+}
+
+fn is_sane_id(lines: &header::OccupiedEntry<'_, HeaderValue>) -> bool {
+    let id = lines.get().as_bytes();
+    lines.iter().count() == 1
+        && (1..=MAX_REQUEST_ID).contains(&id.len())
+        && id.iter().all(|byte| byte.is_ascii_graphic())
+}
+
+/// The request's id, for logs.
+pub(crate) fn request_id(headers: &HeaderMap) -> &str {
+    headers.get(X_REQUEST_ID).and_then(|id| id.to_str().ok()).unwrap_or_default()
+}
+
+/// Headers as a decision asks for them.
+pub(crate) struct Headers<'h>(pub(crate) &'h HeaderMap);
+
+impl mesh_engine::Headers for Headers<'_> {
+    fn value<'a>(&'a self, name: &str) -> mesh_engine::HeaderValue<'a> {
+        value_of_lines(name, self.0.get_all(name).iter().map(HeaderValue::as_bytes))
+    }
+}

@@ -1,0 +1,134 @@
+//! A plan takes another's place while requests go on.
+
+use crate::plans::{Mesh, mesh};
+use crate::wire::{Client, Does, get, ok, upstream};
+use crate::{LOOPBACK, config, proxy};
+use mesh_proxy::{Door, Handle, SwapError, start};
+use std::net::{SocketAddr, TcpListener, TcpStream};
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
+use std::time::Duration;
+
+#[test]
+fn the_next_request_on_the_same_connection_sees_the_new_plan() {
+    let (proxy, edge) = proxy(mesh().respond("x", 200, "old").view());
+    let mut client = Client::new(edge);
+    assert_eq!(client.get("/x").unwrap().text(), "old");
+    proxy.swap(mesh().respond("x", 200, "new").view()).unwrap();
+    assert_eq!(client.get("/x").unwrap().text(), "new");
+    assert_eq!(get(edge, "/x").text(), "new");
+}
+
+#[test]
+fn a_request_ends_under_the_plan_that_it_began_with() {
+    let slow = upstream(|_, _| {
+        let head = b"HTTP/1.1 200 OK\r\ncontent-length: 10\r\n\r\nhello";
+        Does::Pauses(head.into(), Duration::from_millis(300), b"world".into())
+    });
+    let (proxy, edge) = proxy(mesh().to("shop", slow.address).view());
+    let mut client = Client::new(edge);
+    client.write(b"GET /shop HTTP/1.1\r\nhost: a\r\n\r\n");
+    std::thread::sleep(Duration::from_millis(50));
+    proxy.swap(mesh().respond("other", 200, "").view()).unwrap();
+    assert_eq!(client.read().unwrap().text(), "helloworld");
+    assert_eq!(client.get("/shop").unwrap().status(), 404);
+}
+
+#[test]
+fn swaps_under_load_lose_nothing() {
+    let (a, b) = (upstream(|_, _| ok("a")), upstream(|_, _| ok("b")));
+    let plans = [mesh().to("shop", a.address).view(), mesh().to("shop", b.address).view()];
+    let (proxy, edge) = proxy(plans[0].clone());
+    let (over, answers) =
+        (Arc::new(AtomicBool::new(false)), Arc::new([AtomicUsize::new(0), AtomicUsize::new(0)]));
+    let clients: Vec<_> = (0..8)
+        .map(|_| {
+            let (over, answers) = (over.clone(), answers.clone());
+            std::thread::spawn(move || {
+                let mut client = Client::new(edge);
+                while !over.load(Ordering::SeqCst) {
+                    let answer = client.get("/shop").expect("no connection is lost");
+                    assert_eq!(answer.status(), 200);
+                    answers[usize::from(answer.text() == "b")].fetch_add(1, Ordering::SeqCst);
+                }
+            })
+        })
+        .collect();
+    for turn in 0..50 {
+        std::thread::sleep(Duration::from_millis(20));
+        proxy.swap(plans[(turn + 1) % 2].clone()).unwrap();
+    }
+    over.store(true, Ordering::SeqCst);
+    clients.into_iter().for_each(|client| client.join().unwrap());
+    let answers = answers.each_ref().map(|count| count.load(Ordering::SeqCst));
+    assert!(answers.iter().sum::<usize>() > 2_000 && answers.iter().all(|count| *count > 100), "{answers:?}");
+}
+
+/// Gateways on their plan's ports.
+fn on_its_port(mesh: &Mesh) -> Handle {
+    start(mesh.view(), crate::Config { doors: vec![Door::Gateways { bind: LOOPBACK }], ..config() }).unwrap()
+}
+
+fn free_port() -> u16 {
+    TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap().port()
+}
+
+#[test]
+fn a_listener_that_moves_is_open_at_its_new_port_and_closed_at_the_old() {
+    let (old, new) = (free_port(), free_port());
+    let mesh = mesh().respond("x", 200, "x");
+    let proxy = on_its_port(&mesh.clone().listener_port(old));
+    let mut client = Client::new(SocketAddr::new(LOOPBACK, old));
+    assert_eq!(client.get("/x").unwrap().text(), "x");
+    proxy.swap(mesh.listener_port(new).view()).unwrap();
+    assert_eq!(get(SocketAddr::new(LOOPBACK, new), "/x").text(), "x");
+    assert!(client.is_closed());
+    assert!(TcpStream::connect((LOOPBACK, old)).is_err());
+}
+
+#[test]
+fn a_gateway_that_changes_its_name_keeps_its_socket() {
+    let port = free_port();
+    let mesh = mesh().respond("x", 200, "x").listener_port(port);
+    let proxy = on_its_port(&mesh);
+    let mut client = Client::new(SocketAddr::new(LOOPBACK, port));
+    assert_eq!(client.get("/x").unwrap().text(), "x");
+    proxy.swap(mesh.gateway("front").view()).unwrap();
+    assert_eq!(client.get("/x").unwrap().text(), "x", "even its connections stay");
+    assert!(proxy.addresses().contains_key("front.default/http"));
+}
+
+#[test]
+fn a_plan_that_cannot_be_served_is_refused_and_the_old_one_stays() {
+    let (port, taken) = (free_port(), TcpListener::bind("127.0.0.1:0").unwrap());
+    let mesh = mesh().respond("x", 200, "old");
+    let proxy = on_its_port(&mesh.clone().listener_port(port));
+    let next = mesh.respond("x", 200, "new").listener_port(taken.local_addr().unwrap().port());
+    let digest = proxy.plan().digest();
+    assert!(matches!(proxy.swap(next.view()), Err(SwapError::Bind(_))));
+    assert_eq!(get(SocketAddr::new(LOOPBACK, port), "/x").text(), "old");
+    assert_eq!(proxy.plan().digest(), digest);
+}
+
+#[test]
+fn a_plan_without_the_asked_gateway_is_refused() {
+    let (proxy, edge) = proxy(mesh().respond("x", 200, "old").view());
+    let swapped = proxy.swap(mesh().gateway("front").view());
+    assert!(matches!(swapped, Err(SwapError::Door(_))), "{swapped:?}");
+    assert_eq!(get(edge, "/x").text(), "old");
+}
+
+#[test]
+fn a_swap_can_add_doors() {
+    let shop = upstream(|_, _| ok("shop"));
+    let mesh = mesh().to("shop", shop.address).service("web", &[]).calls("web", "shop");
+    let (proxy, edge) = proxy(mesh.view());
+    let mut doors = config().doors;
+    let listen = SocketAddr::new(LOOPBACK, 0);
+    doors.push(Door::Sidecar { service: "web".to_owned(), listen });
+    proxy.swap_doors(mesh.view(), doors).unwrap();
+    let addresses = proxy.addresses();
+    assert_eq!(addresses["edge.default/http"], edge, "what was open stays where it is");
+    let request = "GET / HTTP/1.1\r\nhost: shop\r\n\r\n";
+    assert_eq!(crate::wire::raw(addresses["web.default"], request).text(), "shop");
+}

@@ -1,0 +1,156 @@
+//! Canonical paths, hosts and header values: the engine against the reference, over random raw ones.
+
+use fastrand::Rng;
+use mesh_engine::HeaderValue;
+
+/// Comparisons of each of the three.
+const COMPARISONS: usize = 400_000;
+
+#[test]
+fn raw_paths_become_canonical_as_in_the_reference() {
+    let pieces = [
+        "/",
+        "/",
+        "/",
+        "//",
+        "/.",
+        "/..",
+        "/./",
+        "/../",
+        ".",
+        "..",
+        "a",
+        "B",
+        "~",
+        "*",
+        "-",
+        "!$&'()+,=:@",
+        "%2e",
+        "%2E",
+        "%2f",
+        "%5C",
+        "%41",
+        "%7e",
+        "%7E",
+        "%7F",
+        "%1f",
+        "%20",
+        "%3b",
+        "%23",
+        "%C3%a9",
+        "%25",
+        "2e",
+        "2F",
+        "5c",
+        "00",
+        "%32",
+        "%252e",
+        "%",
+        "%4",
+        "%zz",
+        " ",
+        "\"",
+        "<",
+        "\\",
+        "^",
+        "{",
+        "|",
+        "`",
+        "#",
+        ";",
+        "é",
+        "\u{7f}",
+        "\0",
+    ];
+    let mut rng = Rng::with_seed(1);
+    let mut accepted = 0;
+    for _ in 0..COMPARISONS {
+        // Most pieces of the second half are refused alone, so they are taken less often.
+        let usual = rng.u32(..4) > 0;
+        let raw = drawn(&mut rng, if usual { &pieces[..34] } else { &pieces }, if usual { "/" } else { "" });
+        let found = mesh_engine::canonical::path(&raw).ok().map(|path| path.into_owned());
+        assert_eq!(found, mesh_reference::canonical_path(&raw), "of the path {raw:?}");
+        accepted += usize::from(found.is_some());
+    }
+    assert_both_kinds(accepted);
+}
+
+#[test]
+fn raw_hosts_become_canonical_as_in_the_reference() {
+    let pieces = [
+        "a",
+        "B",
+        "shop",
+        ".",
+        "-",
+        "_",
+        "1",
+        ".10.0.0.1",
+        ".example",
+        "a.b",
+        "-b.",
+        ":80",
+        ":8080",
+        ":0",
+        ":65535",
+        ":65536",
+        ":080",
+        "[::1]",
+        "[FD00::1]",
+        "[",
+        "]",
+        "[::g]",
+        "[1.2.3.4]",
+        "[::ffff:1.2.3.4]",
+        "%",
+        "@",
+        "/",
+        "é",
+        " ",
+        "..",
+        ":",
+        ".",
+    ];
+    let mut rng = Rng::with_seed(2);
+    let mut accepted = 0;
+    for _ in 0..COMPARISONS {
+        let usual = rng.bool();
+        let raw = drawn(&mut rng, if usual { &pieces[..12] } else { &pieces }, if usual { "a" } else { "" });
+        let found = mesh_engine::canonical::host(&raw).ok().map(|(host, port)| (host.into_owned(), port));
+        assert_eq!(found, mesh_reference::canonical_host(&raw), "of the host {raw:?}");
+        accepted += usize::from(found.is_some());
+    }
+    assert_both_kinds(accepted);
+}
+
+#[test]
+fn lines_of_a_header_become_one_value_as_in_the_reference() {
+    let pieces = ["a", "b", ",", ",", " ", "\t", "\"", "=", "é"];
+    let names =
+        ["x-kind", "accept", "cookie", "set-cookie", "date", "user-agent", "authorization", "retry-after"];
+    let mut rng = Rng::with_seed(3);
+    for _ in 0..COMPARISONS {
+        let name = names[rng.usize(..names.len())];
+        let lines: Vec<String> = (0..rng.usize(..=3)).map(|_| drawn(&mut rng, &pieces, "")).collect();
+        let found = mesh_engine::header::value_of_lines(name, lines.iter().map(|line| line.as_bytes()));
+        let lines: Vec<&str> = lines.iter().map(String::as_str).collect();
+        let expected = mesh_reference::header_value(name, &lines);
+        let expected = match &expected {
+            mesh_reference::HeaderValue::Absent => HeaderValue::Absent,
+            mesh_reference::HeaderValue::Single(value) => HeaderValue::Single(value.as_bytes()),
+            mesh_reference::HeaderValue::Many => HeaderValue::Many,
+        };
+        assert_eq!(found, expected, "of {name} with the lines {lines:?}");
+    }
+}
+
+/// What is drawn must be neither nearly all right nor nearly all wrong, else little is compared.
+#[track_caller]
+fn assert_both_kinds(accepted: usize) {
+    let share = accepted * 100 / COMPARISONS;
+    assert!((10..=90).contains(&share), "{share} % are accepted");
+}
+
+fn drawn(rng: &mut Rng, pieces: &[&str], first: &str) -> String {
+    (0..rng.usize(..8)).fold(first.to_owned(), |text, _| text + pieces[rng.usize(..pieces.len())])
+}

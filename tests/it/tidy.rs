@@ -1,0 +1,145 @@
+//! The house keeps itself tidy: who may depend on whom, where things stand, what every file begins with.
+
+use serde_json::Value;
+use std::collections::BTreeSet;
+use std::path::{Path, PathBuf};
+use std::process::Command;
+
+/// Crate, which of ours it may use, which of others' it is at home in. Others are checked for the crates that have a home.
+const ALLOWED: &[(&str, &[&str], &[&str])] = &[
+    ("mesh-lang", &[], &["miette", "nom"]),
+    ("mesh-plan", &[], &["blake3"]),
+    ("mesh-engine", &["mesh-plan"], &[]),
+    (
+        "mesh-proxy",
+        &["mesh-engine", "mesh-plan"],
+        &[
+            "arc-swap",
+            "bytes",
+            "clap",
+            "fastrand",
+            "http-body-util",
+            "httpdate",
+            "hyper",
+            "hyper-util",
+            "socket2",
+            "tokio",
+        ],
+    ),
+    ("mesh-compiler", &["mesh-lang", "mesh-plan"], &["petgraph"]),
+    (
+        "mesh-cli",
+        &["mesh-compiler", "mesh-engine", "mesh-lang", "mesh-plan", "mesh-proxy"],
+        &["bytes", "clap", "http-body-util", "hyper", "hyper-util", "schemars", "serde", "serde_json", "similar", "tokio"],
+    ),
+    ("mesh-reference", &["mesh-lang"], &[]),
+];
+
+/// What the root may hold beside the six shelves.
+const ROOT: &[&str] = &[
+    "ARCHITECTURE.md",
+    "CHANGELOG.md",
+    "Cargo.lock",
+    "Cargo.toml",
+    "LICENSE",
+    "README.md",
+    "compiler",
+    "examples",
+    "lang",
+    "lsp",
+    "runtime",
+    "spec",
+    "tests",
+];
+
+fn root() -> PathBuf {
+    Path::new(env!("CARGO_MANIFEST_DIR")).join("..")
+}
+
+fn cargo(arguments: &[&str]) -> String {
+    let output = Command::new(env!("CARGO")).args(arguments).current_dir(root()).output().expect("cargo runs");
+    assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
+    String::from_utf8(output.stdout).expect("cargo prints UTF-8")
+}
+
+/// Names of what a package depends on outside tests.
+fn dependencies(package: &Value) -> BTreeSet<&str> {
+    let all = package["dependencies"].as_array().expect("a list").iter();
+    all.filter(|dependency| dependency["kind"].is_null()).filter_map(|dependency| dependency["name"].as_str()).collect()
+}
+
+#[test]
+fn the_dependency_table_holds() {
+    let metadata: Value =
+        serde_json::from_str(&cargo(&["metadata", "--no-deps", "--offline", "--format-version", "1"])).expect("JSON");
+    let packages = metadata["packages"].as_array().expect("a list");
+    for (name, ours, others) in ALLOWED {
+        let package = packages.iter().find(|package| package["name"] == *name).unwrap_or_else(|| panic!("no crate {name}"));
+        let expected: BTreeSet<&str> = ours.iter().chain(*others).copied().collect();
+        assert_eq!(dependencies(package), expected, "{name}: if a dependency moves, its row here moves with it, with a reason");
+    }
+    for package in packages {
+        assert!(!dependencies(package).contains("mesh-tests"), "{} depends on the tests", package["name"]);
+    }
+}
+
+#[test]
+fn the_proxy_carries_nothing_of_the_compiler() {
+    let tree = cargo(&["tree", "--offline", "-p", "mesh-proxy", "-e", "normal", "--prefix", "none"]);
+    for banned in ["mesh-lang", "mesh-compiler", "mesh-cli", "nom", "miette", "serde", "serde_yaml", "kube"] {
+        let found = tree.lines().any(|line| line.split(' ').next() == Some(banned));
+        assert!(!found, "mesh-proxy depends on {banned}");
+    }
+}
+
+#[test]
+fn checks_and_lowering_do_not_know_each_other() {
+    for file in sources() {
+        let text = std::fs::read_to_string(&file).expect("a source file");
+        let path = file.to_string_lossy().into_owned();
+        if path.contains("compiler/core/src/check") {
+            assert!(!text.contains("crate::lower"), "{path} looks into lower");
+        }
+        if path.contains("compiler/core/src/lower") {
+            assert!(!text.contains("crate::check"), "{path} looks into check");
+        }
+        let after_resolve = path.contains("compiler/core/src/check") || path.contains("compiler/core/src/lower");
+        assert!(!(after_resolve && text.contains("crate::resolve")), "{path} looks back into resolve");
+    }
+}
+
+#[test]
+fn every_module_says_what_it_is_for() {
+    for file in sources() {
+        let text = std::fs::read_to_string(&file).expect("a source file");
+        assert!(text.starts_with("//! "), "{} does not begin with a sentence", file.display());
+        assert!(file.file_name().is_some_and(|name| name != "mod.rs"), "{}: modules are foo.rs and foo/", file.display());
+    }
+}
+
+#[test]
+fn the_root_reads_as_the_story() {
+    for entry in std::fs::read_dir(root()).expect("the root") {
+        let name = entry.expect("an entry").file_name().to_string_lossy().into_owned();
+        let known = name.starts_with('.') || name == "target" || ROOT.contains(&name.as_str());
+        assert!(known, "`{name}` stands in the root and nobody said why");
+    }
+}
+
+/// All Rust files of the workspace.
+fn sources() -> Vec<PathBuf> {
+    let mut found = Vec::new();
+    let mut folders: Vec<PathBuf> =
+        ["lang", "compiler", "runtime", "spec", "tests"].iter().map(|shelf| root().join(shelf)).collect();
+    while let Some(folder) = folders.pop() {
+        for entry in std::fs::read_dir(&folder).expect("a folder") {
+            let path = entry.expect("an entry").path();
+            if path.is_dir() {
+                folders.push(path);
+            } else if path.extension().is_some_and(|extension| extension == "rs") {
+                found.push(path);
+            }
+        }
+    }
+    found
+}

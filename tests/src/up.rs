@@ -1,0 +1,186 @@
+//! A running `mesh up`, as a process of its own: the way a newcomer meets it.
+
+use std::io::{BufRead, BufReader, Read};
+use std::path::{Path, PathBuf};
+use std::process::{Child, Command, Stdio};
+use std::sync::{Arc, Mutex};
+use std::time::{Duration, Instant};
+
+/// Long enough for a loaded machine; a test that waits this long has failed.
+const PATIENCE: Duration = Duration::from_secs(30);
+
+/// Builds a binary of the workspace and says where it is.
+pub fn binary(package: &str, name: &str) -> PathBuf {
+    let arguments = ["build", "--offline", "--package", package, "--bin", name, "--message-format", "json"];
+    let output = Command::new(env!("CARGO"))
+        .args(arguments)
+        .current_dir(concat!(env!("CARGO_MANIFEST_DIR"), "/.."))
+        .stderr(Stdio::inherit())
+        .output()
+        .expect("cargo runs");
+    assert!(output.status.success(), "cargo could not build {name}");
+    let messages = String::from_utf8(output.stdout).expect("cargo prints UTF-8");
+    let built = messages.lines().filter_map(|line| serde_json::from_str::<serde_json::Value>(line).ok());
+    let executable = built.filter_map(|message| Some(message["executable"].as_str()?.to_owned())).last();
+    PathBuf::from(executable.expect("cargo names the executable"))
+}
+
+/// A copy of an example in a directory of its own, removed at the end.
+pub struct Workplace {
+    /// Where the copy is.
+    pub path: PathBuf,
+}
+
+impl Workplace {
+    /// Copies the files of `examples/NAME`.
+    pub fn of_example(name: &str) -> Workplace {
+        let source = Path::new(env!("CARGO_MANIFEST_DIR")).join("../examples").join(name);
+        let unique = format!("mesh-{name}-{}-{:x}", std::process::id(), fastrand::u64(..));
+        let path = std::env::temp_dir().join(unique);
+        std::fs::create_dir_all(&path).expect("a directory");
+        for entry in std::fs::read_dir(source).expect("the example").map(|entry| entry.expect("an entry").path()) {
+            std::fs::copy(&entry, path.join(entry.file_name().expect("a name"))).expect("a copy");
+        }
+        Workplace { path }
+    }
+
+    /// Replaces text in a file, as an editor saves: a new file, renamed over the old one.
+    pub fn edit(&self, file: &str, from: &str, to: &str) {
+        let path = self.path.join(file);
+        let text = std::fs::read_to_string(&path).expect("a file");
+        assert!(text.contains(from), "{file} does not hold `{from}`");
+        let fresh = self.path.join(format!(".{file}.new"));
+        std::fs::write(&fresh, text.replace(from, to)).expect("a write");
+        std::fs::rename(fresh, path).expect("a rename");
+    }
+}
+
+impl Drop for Workplace {
+    fn drop(&mut self) {
+        // What cannot be removed stays in the system's temporary directory.
+        let _ = std::fs::remove_dir_all(&self.path);
+    }
+}
+
+/// The process.
+pub struct Up {
+    child: Child,
+    said: Arc<Mutex<Vec<String>>>,
+}
+
+impl Up {
+    /// Starts `mesh up` on a directory and waits until it serves.
+    pub fn start(directory: &Path) -> Up {
+        let mut child = Command::new(binary("mesh-cli", "mesh"))
+            .arg("up")
+            .arg(directory)
+            .env("NO_COLOR", "1")
+            .stdin(Stdio::null())
+            .stdout(Stdio::null())
+            .stderr(Stdio::piped())
+            .spawn()
+            .expect("mesh starts");
+        let said = Arc::new(Mutex::new(Vec::new()));
+        let (errors, ear) = (child.stderr.take().expect("piped"), said.clone());
+        std::thread::spawn(move || {
+            for line in BufReader::new(errors).lines().map_while(Result::ok) {
+                ear.lock().expect("no panic").push(line);
+            }
+        });
+        let up = Up { child, said };
+        up.wait_for("Watching ");
+        up
+    }
+
+    /// Everything it has said so far.
+    pub fn said(&self) -> Vec<String> {
+        self.said.lock().expect("no panic").clone()
+    }
+
+    /// Waits for a line that holds a text and returns it.
+    pub fn wait_for(&self, text: &str) -> String {
+        let start = Instant::now();
+        loop {
+            if let Some(line) = self.said().into_iter().find(|line| line.contains(text)) {
+                return line;
+            }
+            assert!(start.elapsed() < PATIENCE, "`{text}` was not said:\n{}", self.said().join("\n"));
+            std::thread::sleep(Duration::from_millis(5));
+        }
+    }
+
+    /// The address of the first line that begins with a kind and a name: `gateway bookinfo`, `sidecar productpage`.
+    pub fn address(&self, kind: &str, name: &str) -> String {
+        let lines = self.said();
+        let line = lines.iter().find(|line| line.trim_start().starts_with(kind) && line.contains(name));
+        let rest = line.and_then(|line| line.split_once("http://")).expect("an address").1;
+        rest.split_whitespace().next().expect("an address").to_owned()
+    }
+
+    /// Ctrl-C; returns the exit code.
+    pub fn interrupt(mut self) -> Option<i32> {
+        let killed = Command::new("kill").args(["-INT", &self.child.id().to_string()]).status().expect("kill runs");
+        assert!(killed.success());
+        let start = Instant::now();
+        while start.elapsed() < PATIENCE {
+            if let Some(status) = self.child.try_wait().expect("a child") {
+                return status.code();
+            }
+            std::thread::sleep(Duration::from_millis(5));
+        }
+        panic!("mesh up does not end:\n{}", self.said().join("\n"));
+    }
+}
+
+impl Drop for Up {
+    fn drop(&mut self) {
+        // It may have ended already, which is what most tests want.
+        let _ = self.child.kill();
+        let _ = self.child.wait();
+    }
+}
+
+/// A keep-alive connection that asks one request after another.
+pub struct Client {
+    stream: BufReader<std::net::TcpStream>,
+}
+
+impl Client {
+    /// Connects.
+    pub fn connect(address: &str) -> Client {
+        let stream = std::net::TcpStream::connect(address).expect("a connection");
+        stream.set_read_timeout(Some(PATIENCE)).expect("a timeout");
+        stream.set_nodelay(true).expect("a socket option");
+        Client { stream: BufReader::new(stream) }
+    }
+
+    /// Asks `GET`; `headers` are whole lines without their ends. Returns status and body, or what went wrong.
+    pub fn get(&mut self, host: &str, path: &str, headers: &[&str]) -> std::io::Result<(u16, String)> {
+        let extra: String = headers.iter().map(|header| format!("{header}\r\n")).collect();
+        let request = format!("GET {path} HTTP/1.1\r\nhost: {host}\r\n{extra}\r\n");
+        std::io::Write::write_all(self.stream.get_mut(), request.as_bytes())?;
+        let status = self.line()?.split(' ').nth(1).and_then(|status| status.parse().ok());
+        let mut length = 0;
+        loop {
+            let line = self.line()?.to_ascii_lowercase();
+            if line.is_empty() {
+                break;
+            }
+            if let Some(value) = line.strip_prefix("content-length:") {
+                length = value.trim().parse().map_err(std::io::Error::other)?;
+            }
+            assert!(!line.starts_with("transfer-encoding:"), "this client reads sized bodies only");
+        }
+        let mut body = vec![0; length];
+        self.stream.read_exact(&mut body)?;
+        Ok((status.ok_or(std::io::ErrorKind::InvalidData)?, String::from_utf8_lossy(&body).into_owned()))
+    }
+
+    fn line(&mut self) -> std::io::Result<String> {
+        let mut line = String::new();
+        if self.stream.read_line(&mut line)? == 0 {
+            return Err(std::io::ErrorKind::UnexpectedEof.into());
+        }
+        Ok(line.trim_end().to_owned())
+    }
+}
