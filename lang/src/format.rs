@@ -96,27 +96,31 @@ impl<'a> Printer<'a> {
 
     /// The comments between statements. Says whether a blank line stands before what follows.
     fn gap(&mut self, range: Range<usize>, first: &mut bool) -> bool {
-        // In a row, and whether there is any since what was written last.
-        let (mut newlines, mut own_line) = (0, self.at_line_start());
+        // What has been seen since something was written: newlines in a row, two of them, any.
+        let (mut newlines, mut blank, mut own_line) = (0, false, self.at_line_start());
         for token in &self.tokens[range] {
             match token.kind {
-                TokenKind::Newline => (newlines, own_line) = (newlines + 1, true),
+                TokenKind::Newline => {
+                    newlines += 1;
+                    blank |= newlines > 1;
+                    own_line = true;
+                }
                 TokenKind::Semicolon => newlines = 0,
                 kind if kind.is_comment() => {
                     if own_line {
-                        self.start_line(newlines > 1 && !*first);
+                        self.start_line(blank && !*first);
                         self.indent(self.indentation());
                         *first = false;
                     } else {
                         self.out.push_str("  ");
                     }
                     self.out.push_str(self.raw(*token).trim_end());
-                    (newlines, own_line) = (0, false);
+                    (newlines, blank, own_line) = (0, false, false);
                 }
                 _ => {}
             }
         }
-        newlines > 1 && !*first
+        blank && !*first
     }
 
     fn statement(&mut self, statement: &Statement) {
@@ -161,7 +165,8 @@ impl<'a> Printer<'a> {
         {
             return false;
         }
-        let inside: Vec<String> = block.statements.iter().map(|inner| self.one_line(inner.head(), inner)).collect();
+        let inside: Vec<String> =
+            block.statements.iter().map(|inner| self.one_line(inner.head(), inner)).collect();
         let head = self.one_line(statement.head(), statement);
         let line = format!("{head}{}{{ {} }}", if head.is_empty() { "" } else { " " }, inside.join("; "));
         let fits = self.indentation() + line.chars().count() <= MAX_WIDTH;
@@ -211,8 +216,11 @@ impl<'a> Printer<'a> {
 
     /// Whether keyword and arguments end in a string without end, to which whatever follows on the line would belong.
     fn swallows(&self, statement: &Statement) -> bool {
-        let last = self.tokens[statement.head()].last();
-        last.is_some_and(|token| token.kind == TokenKind::Error && self.raw(*token).starts_with('"'))
+        let head = statement.head();
+        let ends_line = self.tokens.get(head.end).is_none_or(|token| token.kind == TokenKind::Newline);
+        let last = self.tokens[head].last();
+        ends_line
+            && last.is_some_and(|token| token.kind == TokenKind::Error && self.raw(*token).starts_with('"'))
     }
 
     /// Arguments with canonical spaces; `reserved` columns must stay free after them.
@@ -332,3 +340,6 @@ fn spaced(before: TokenKind, after: TokenKind) -> bool {
         _ => true,
     }
 }
+
+#[cfg(test)]
+mod tests;

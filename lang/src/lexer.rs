@@ -21,7 +21,7 @@ pub fn lex(file: FileId, text: &str) -> (Vec<Token>, Diagnostics) {
     let mut tokens = Vec::with_capacity(text.len() / 4);
     let mut diagnostics = Diagnostics::new();
     let mut rest = text;
-    // Only spaces stand between the start of the line and here.
+    // Nothing stands between the start of the line and here: spaces or a `;` are nothing.
     let mut line_start = true;
     while !rest.is_empty() {
         let start = text.len() - rest.len();
@@ -39,7 +39,7 @@ pub fn lex(file: FileId, text: &str) -> (Vec<Token>, Diagnostics) {
         tokens.push(Token { kind, start: start as u32, len: raw.len() as u32 });
         line_start = match kind {
             TokenKind::Newline | TokenKind::ByteOrderMark => true,
-            TokenKind::Space | TokenKind::Invisible => line_start,
+            TokenKind::Space | TokenKind::Invisible | TokenKind::Semicolon => line_start,
             _ => false,
         };
         rest = after;
@@ -131,7 +131,7 @@ fn placeholder(input: &str) -> IResult<&str, &str> {
         take_while(|c: char| c.is_ascii_alphanumeric() || matches!(c, '-' | '_')),
     );
     let after =
-        peek(alt((recognize(satisfy(|c| is_blank(c) || c == '\r' || "/,;{}()|=#".contains(c))), eof)));
+        peek(alt((recognize(satisfy(|c| is_blank(c) || is_refused(c) || "/,;{}()|=#".contains(c))), eof)));
     terminated(recognize(delimited(char('{'), name, char('}'))), after).parse(input)
 }
 
@@ -226,12 +226,12 @@ impl Piece<'_> {
         let (at, c) = self.text.char_indices().find(|&(_, c)| is_refused(c))?;
         let what = if c.is_control() { "control character" } else { "invisible character" };
         Some(
-            Diagnostic::new(Code::UnexpectedCharacter, format!("the {what} U+{:04X} is not allowed", c as u32))
-                .at(self.span(at, at + c.len_utf8()), "cannot be seen here")
-                .help(format!(
-                    "Remove it; where a string needs this character, write `\\u{{{:x}}}`.",
-                    c as u32
-                )),
+            Diagnostic::new(
+                Code::UnexpectedCharacter,
+                format!("the {what} U+{:04X} is not allowed", c as u32),
+            )
+            .at(self.span(at, at + c.len_utf8()), "cannot be seen here")
+            .help(format!("Remove it; where a string needs this character, write `\\u{{{:x}}}`.", c as u32)),
         )
     }
 
@@ -255,7 +255,9 @@ impl Piece<'_> {
 
     fn stray_character(&self) -> Diagnostic {
         let help = match self.text.chars().next() {
-            Some('\'' | '“' | '”' | '‘' | '’' | '`') => "A string is written in straight double quotes: `\"…\"`.",
+            Some('\'' | '“' | '”' | '‘' | '’' | '`') => {
+                "A string is written in straight double quotes: `\"…\"`."
+            }
             Some('?') => "Paths are matched without their query.",
             Some(':' | '[' | ']') => "Arguments follow the keyword after a space, without `:` or brackets.",
             Some('*') => {

@@ -5,16 +5,16 @@
 
 #![deny(clippy::disallowed_methods, reason = "pure: the driver does the I/O")]
 
+pub mod ast;
+pub mod diagnostic;
+pub mod format;
+pub mod lexer;
+pub mod parser;
+pub mod signature;
 pub mod source;
 pub mod span;
 pub mod token;
-pub mod lexer;
-pub mod signature;
 pub mod tree;
-pub mod parser;
-pub mod ast;
-pub mod format;
-pub mod diagnostic;
 
 pub use diagnostic::{Code, Diagnostic, Diagnostics, Severity};
 pub use format::format;

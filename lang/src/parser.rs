@@ -66,14 +66,19 @@ fn too_large(file: FileId) -> Parse {
 
 fn items(reader: &mut Reader<'_>, statements: &[Statement]) -> Vec<ast::Item> {
     let lines = reader.lines(Place::File, statements);
-    lines.iter().filter_map(|line| match line.keyword() {
-        "mesh" => module::mesh(reader, line).map(ast::Item::Mesh),
-        "module" => module::module(reader, line).map(ast::Item::Module),
-        "service" => service::service(reader, line).map(ast::Item::Service),
-        "gateway" => gateway::gateway(reader, line).map(ast::Item::Gateway),
-        "route" => route::route(reader, line).map(ast::Item::Route),
-        "authorize" => authorize::authorize(reader, line).map(ast::Item::Authorize),
-        _ => test::test(reader, line).map(ast::Item::Test),
-    })
-    .collect()
+    lines
+        .iter()
+        .filter_map(|line| match line.keyword() {
+            "mesh" => module::mesh(reader, line).map(ast::Item::Mesh),
+            "module" => module::module(reader, line).map(ast::Item::Module),
+            "service" => service::service(reader, line).map(ast::Item::Service),
+            "gateway" => gateway::gateway(reader, line).map(ast::Item::Gateway),
+            "route" => route::route(reader, line).map(ast::Item::Route),
+            "authorize" => authorize::authorize(reader, line).map(ast::Item::Authorize),
+            _ => test::test(reader, line).map(ast::Item::Test),
+        })
+        .collect()
 }
+
+#[cfg(test)]
+mod tests;

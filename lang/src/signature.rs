@@ -156,7 +156,12 @@ const FILE: &[Signature] = &[
         "A workload: its ports, its endpoints and what it calls.",
         Place::Service,
     ),
-    block("gateway", "gateway NAME { … }", "A door into the mesh and the hosts it listens for.", Place::Gateway),
+    block(
+        "gateway",
+        "gateway NAME { … }",
+        "A door into the mesh and the hosts it listens for.",
+        Place::Gateway,
+    ),
     block(
         "route",
         "route TARGET [port NAME] [listener NAME] [host STRING, …] { … }",
@@ -181,7 +186,11 @@ const SETTINGS: &[Signature] = &[TIMEOUT, RETRY_SETTING];
 
 const MODULE: &[Signature] = &[
     leaf("edition", "edition 2026", "The edition of the language the directory is written in."),
-    leaf("owner", "owner STRING", "Who answers for the services of the directory; shown where a request is refused."),
+    leaf(
+        "owner",
+        "owner STRING",
+        "Who answers for the services of the directory; shown where a request is refused.",
+    ),
     leaf("namespace", "namespace NAME", "The SPIFFE namespace of everything in the directory."),
 ];
 
@@ -210,7 +219,11 @@ const SERVICE: &[Signature] = &[
 
 const RETRY: &[Signature] = &[
     leaf("per-try-timeout", "per-try-timeout DURATION", "How long one try may take."),
-    leaf("backoff", "backoff DURATION..DURATION", "The longest wait before the first retry, and before any retry."),
+    leaf(
+        "backoff",
+        "backoff DURATION..DURATION",
+        "The longest wait before the first retry, and before any retry.",
+    ),
     leaf(
         "budget",
         "budget PERCENT min RATE over DURATION",

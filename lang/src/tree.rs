@@ -93,7 +93,7 @@ pub fn build(file: FileId, text: &str, tokens: &[Token]) -> (Tree, Diagnostics) 
             _ => at + 1,
         };
     }
-    builder.close_unclosed(tokens.len());
+    builder.close_unclosed();
     (Tree { statements: builder.statements }, builder.diagnostics)
 }
 
@@ -164,7 +164,13 @@ impl<'a> Builder<'a> {
         let broken = self.tokens[first..end]
             .iter()
             .any(|token| matches!(token.kind, TokenKind::Error | TokenKind::Invisible));
-        Statement { doc: self.doc_start(first) as u32, first: first as u32, end: end as u32, block: None, broken }
+        Statement {
+            doc: self.doc_start(first) as u32,
+            first: first as u32,
+            end: end as u32,
+            block: None,
+            broken,
+        }
     }
 
     /// Goes back over the `##` lines directly above a statement.
@@ -175,7 +181,9 @@ impl<'a> Builder<'a> {
             match self.tokens[at].kind {
                 TokenKind::Newline if newlines == 0 => newlines = 1,
                 TokenKind::Doc if newlines == 1 => (start, newlines) = (at, 0),
-                TokenKind::Space | TokenKind::Invisible | TokenKind::Semicolon => {}
+                // A `;` is no line of its own.
+                TokenKind::Semicolon => newlines = 0,
+                TokenKind::Space | TokenKind::Invisible => {}
                 _ => break,
             }
         }
@@ -185,7 +193,7 @@ impl<'a> Builder<'a> {
     /// Reads the statement that begins here and says where to go on.
     fn statement(&mut self, first: usize) -> usize {
         if !self.open.is_empty() && self.restarts(first) {
-            self.close_unclosed(first);
+            self.close_unclosed();
         }
         let (end, brace, next) = self.head(first);
         let statement = self.new_statement(first, end);
@@ -245,7 +253,9 @@ impl<'a> Builder<'a> {
         if self.word(next).is_some_and(continues) {
             return Newline::Continues(next);
         }
-        if self.kind(last) != Some(TokenKind::Comma) || self.restarts(next) || self.is_next_statement(first, next)
+        if self.kind(last) != Some(TokenKind::Comma)
+            || self.restarts(next)
+            || self.is_next_statement(first, next)
         {
             return Newline::Ends;
         }
@@ -261,7 +271,8 @@ impl<'a> Builder<'a> {
 
     /// Whether the comma before was one too many: a statement of this block follows, as far to the left.
     fn is_next_statement(&self, first: usize, next: usize) -> bool {
-        let known = self.word(next).zip(self.place()).is_some_and(|(word, place)| place.statement(word).is_some());
+        let known =
+            self.word(next).zip(self.place()).is_some_and(|(word, place)| place.statement(word).is_some());
         let line = |at: usize| self.text[..at].rfind('\n').map_or(0, |newline| newline + 1);
         let next = self.tokens[next].start as usize;
         known && self.stands_at_column(first, next - line(next))
@@ -281,7 +292,9 @@ impl<'a> Builder<'a> {
             || self
                 .kind(at - 1)
                 .is_some_and(|kind| matches!(kind, TokenKind::Newline | TokenKind::ByteOrderMark));
-        !self.balanced && starts_line && self.word(at).is_some_and(|word| Place::File.statement(word).is_some())
+        !self.balanced
+            && starts_line
+            && self.word(at).is_some_and(|word| Place::File.statement(word).is_some())
     }
 
     /// The parenthesis that closes the one at `open`. What only an unfinished statement has between them ends the
@@ -350,7 +363,8 @@ impl<'a> Builder<'a> {
             return end;
         }
         let place = self.word(statement.first as usize).zip(self.place());
-        let place = place.and_then(|(word, place)| place.statement(word)).and_then(|known| known.body.place());
+        let place =
+            place.and_then(|(word, place)| place.statement(word)).and_then(|known| known.body.place());
         let outer = std::mem::take(&mut self.statements);
         self.open.push(OpenBlock { statement, brace, outer, place });
         brace + 1
@@ -377,7 +391,7 @@ impl<'a> Builder<'a> {
 
     fn close(&mut self, brace: usize) -> usize {
         match self.open.pop() {
-            Some(open) => self.finish(open, brace + 1, Some(brace)),
+            Some(open) => self.finish(open, Some(brace)),
             None => {
                 self.report(
                     Code::UnbalancedBrace,
@@ -394,8 +408,11 @@ impl<'a> Builder<'a> {
         brace + 1
     }
 
-    fn finish(&mut self, open: OpenBlock, end: usize, close: Option<usize>) {
+    fn finish(&mut self, open: OpenBlock, close: Option<usize>) {
         let statements = std::mem::replace(&mut self.statements, open.outer);
+        // Comments after the last statement of a block without end belong to what follows.
+        let unclosed_end = || statements.last().map_or(open.brace + 1, Statement::last);
+        let end = close.map_or_else(unclosed_end, |close| close + 1);
         let mut statement = open.statement;
         statement.block = Some(Box::new(Block {
             open: open.brace as u32,
@@ -407,8 +424,8 @@ impl<'a> Builder<'a> {
         self.statements.push(statement);
     }
 
-    /// Ends all blocks before token `end`, with one complaint: about the innermost, the others are related.
-    fn close_unclosed(&mut self, end: usize) {
+    /// Ends all open blocks, with one complaint: about the innermost, the others are related.
+    fn close_unclosed(&mut self) {
         let mut complaint = Diagnostic::new(Code::UnbalancedBrace, "this `{` is never closed");
         if self.open.is_empty() {
             return;
@@ -416,7 +433,7 @@ impl<'a> Builder<'a> {
         while let Some(open) = self.open.pop() {
             let label = if complaint.labels.is_empty() { "opens a block" } else { "still open as well" };
             complaint = complaint.at(self.tokens[open.brace].span(self.file), label);
-            self.finish(open, end, None);
+            self.finish(open, None);
         }
         if self.diagnostics.len() < MAX_DIAGNOSTICS {
             self.diagnostics.push(complaint.help("Write `}` where the block ends."));

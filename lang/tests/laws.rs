@@ -8,10 +8,62 @@ const SAMPLE: &str = include_str!("bookinfo.mesh");
 
 /// Pieces that mutations put between others: everything that has a meaning to the lexer or the tree.
 const PIECES: &[&str] = &[
-    "{", "}", "(", ")", ",", ";", "|", "=", "!=", "->", "..", "\n", "\r\n", "\r", " ", "\t", "#", "##", "# c\n",
-    "## d\n", "\"", "\"a\"", "\\", "/", "/a", "/{id}", "/**", "service ", "route ", "to ", "when ", "and ",
-    "expect ", "except ", "header ", "\nservice x {\n", "\u{feff}", "\u{200b}", "\0", "é", "?", "-", ".", "!", "5%",
-    "10s", "not ", "in (", "timeout ", "retry ", "{ a; b }", ",\n", ";\n", "{{{{{{{{{{{{{{{{{", "\n\n\n", "}\n}",
+    "{",
+    "}",
+    "(",
+    ")",
+    ",",
+    ";",
+    "|",
+    "=",
+    "!=",
+    "->",
+    "..",
+    "\n",
+    "\r\n",
+    "\r",
+    " ",
+    "\t",
+    "#",
+    "##",
+    "# c\n",
+    "## d\n",
+    "\"",
+    "\"a\"",
+    "\\",
+    "/",
+    "/a",
+    "/{id}",
+    "/**",
+    "service ",
+    "route ",
+    "to ",
+    "when ",
+    "and ",
+    "expect ",
+    "except ",
+    "header ",
+    "\nservice x {\n",
+    "\u{feff}",
+    "\u{200b}",
+    "\0",
+    "é",
+    "?",
+    "-",
+    ".",
+    "!",
+    "5%",
+    "10s",
+    "not ",
+    "in (",
+    "timeout ",
+    "retry ",
+    "{ a; b }",
+    ",\n",
+    ";\n",
+    "{{{{{{{{{{{{{{{{{",
+    "\n\n\n",
+    "}\n}",
 ];
 
 #[track_caller]
@@ -93,7 +145,7 @@ fn every_end_of_a_file_keeps_the_laws() {
 #[test]
 fn mutated_files_keep_the_laws() {
     let statements: Vec<&str> = SAMPLE.split_inclusive('\n').collect();
-    for seed in 0..100_000 {
+    for seed in 6_000_000..6_300_000 {
         let mut random = fastrand::Rng::with_seed(seed);
         let from = random.usize(..statements.len());
         let count = random.usize(1..12);
@@ -107,7 +159,7 @@ fn mutated_files_keep_the_laws() {
 
 #[test]
 fn soups_of_pieces_keep_the_laws() {
-    for seed in 0..300_000 {
+    for seed in 5_000_000..5_800_000 {
         let mut random = fastrand::Rng::with_seed(seed);
         let count = random.usize(1..30);
         let text: String = (0..count).filter_map(|_| random.choice(PIECES)).copied().collect();
@@ -123,21 +175,23 @@ fn mutate(text: &mut String, random: &mut fastrand::Rng) {
     }
     let at = places[random.usize(..places.len())];
     let to = places[random.usize(..places.len())].max(at);
-    let near = text[at..].char_indices().map(|(next, _)| at + next).nth(random.usize(1..8)).unwrap_or(text.len());
+    let near =
+        text[at..].char_indices().map(|(next, _)| at + next).nth(random.usize(1..8)).unwrap_or(text.len());
     match random.u8(..6) {
         0 => drop(text.drain(at..near)),
         1 if random.u8(..4) == 0 => drop(text.drain(at..to)),
-        2 => text.insert_str(at, &text[at..near].to_string()),
+        2 => {
+            let copy = text[at..near].to_string();
+            text.insert_str(near, &copy);
+        }
         3 => text.insert(at, random.char(' '..='~')),
         _ => text.insert_str(at, PIECES[random.usize(..PIECES.len())]),
     }
 }
 
 #[test]
-fn deep_and_long_files_are_read_in_reasonable_time() {
+fn long_files_of_one_piece_keep_the_laws() {
     for piece in ["{", "}", "(", ",\n", "a {\n", "\"", "/{a", "# ", "to a,\nto ", "; ", "-", "\r", "## d\n"] {
-        let text = piece.repeat(100_000);
-        parse(FileId(0), &text);
-        mesh_lang::format(&text);
+        check_laws(&piece.repeat(20_000));
     }
 }

@@ -1,3 +1,10 @@
 //! Everything that must hold, in one binary: it links once and filters by name.
 
+mod diagnostics;
 mod differential;
+mod documents;
+mod explain;
+mod main_job;
+mod order;
+mod plans;
+mod tidy;

@@ -18,7 +18,8 @@ fn a_header_chooses_the_subset_and_the_split_is_what_is_written() {
     let gateway = up.address("gateway", "bookinfo");
     let mut client = Client::connect(&gateway);
     for _ in 0..20 {
-        let (status, body) = client.get("shop.example", "/productpage", &["end-user: jason"]).expect("an answer");
+        let (status, body) =
+            client.get("shop.example", "/productpage", &["end-user: jason"]).expect("an answer");
         assert_eq!((status, subset(&body)), (200, "v2"), "{body}");
         let (status, body) = client.get("shop.example", "/productpage", &[]).expect("an answer");
         assert!(status == 200 && subset(&body) != "v2", "{body}");
@@ -73,8 +74,14 @@ fn a_typo_saved_under_traffic_is_shown_and_costs_no_request() {
 
         place.edit("routes.mesh", "to reviws:v2", "to reviews:v3");
         let saved = Instant::now();
-        while subset(&client.get("shop.example", "/productpage", &["end-user: jason"]).expect("an answer").1) != "v3" {
-            assert!(saved.elapsed() < Duration::from_secs(20), "the fix does not take effect:\n{}", up.said().join("\n"));
+        while subset(&client.get("shop.example", "/productpage", &["end-user: jason"]).expect("an answer").1)
+            != "v3"
+        {
+            assert!(
+                saved.elapsed() < Duration::from_secs(20),
+                "the fix does not take effect:\n{}",
+                up.said().join("\n")
+            );
         }
         println!("the new behaviour came {} ms after the save", saved.elapsed().as_millis());
         stop.store(true, Ordering::Relaxed);

@@ -30,7 +30,18 @@ const ALLOWED: &[(&str, &[&str], &[&str])] = &[
     (
         "mesh-cli",
         &["mesh-compiler", "mesh-engine", "mesh-lang", "mesh-plan", "mesh-proxy"],
-        &["bytes", "clap", "http-body-util", "hyper", "hyper-util", "schemars", "serde", "serde_json", "similar", "tokio"],
+        &[
+            "bytes",
+            "clap",
+            "http-body-util",
+            "hyper",
+            "hyper-util",
+            "schemars",
+            "serde",
+            "serde_json",
+            "similar",
+            "tokio",
+        ],
     ),
     ("mesh-reference", &["mesh-lang"], &[]),
 ];
@@ -57,7 +68,8 @@ fn root() -> PathBuf {
 }
 
 fn cargo(arguments: &[&str]) -> String {
-    let output = Command::new(env!("CARGO")).args(arguments).current_dir(root()).output().expect("cargo runs");
+    let output =
+        Command::new(env!("CARGO")).args(arguments).current_dir(root()).output().expect("cargo runs");
     assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
     String::from_utf8(output.stdout).expect("cargo prints UTF-8")
 }
@@ -65,18 +77,28 @@ fn cargo(arguments: &[&str]) -> String {
 /// Names of what a package depends on outside tests.
 fn dependencies(package: &Value) -> BTreeSet<&str> {
     let all = package["dependencies"].as_array().expect("a list").iter();
-    all.filter(|dependency| dependency["kind"].is_null()).filter_map(|dependency| dependency["name"].as_str()).collect()
+    all.filter(|dependency| dependency["kind"].is_null())
+        .filter_map(|dependency| dependency["name"].as_str())
+        .collect()
 }
 
 #[test]
 fn the_dependency_table_holds() {
     let metadata: Value =
-        serde_json::from_str(&cargo(&["metadata", "--no-deps", "--offline", "--format-version", "1"])).expect("JSON");
+        serde_json::from_str(&cargo(&["metadata", "--no-deps", "--offline", "--format-version", "1"]))
+            .expect("JSON");
     let packages = metadata["packages"].as_array().expect("a list");
     for (name, ours, others) in ALLOWED {
-        let package = packages.iter().find(|package| package["name"] == *name).unwrap_or_else(|| panic!("no crate {name}"));
+        let package = packages
+            .iter()
+            .find(|package| package["name"] == *name)
+            .unwrap_or_else(|| panic!("no crate {name}"));
         let expected: BTreeSet<&str> = ours.iter().chain(*others).copied().collect();
-        assert_eq!(dependencies(package), expected, "{name}: if a dependency moves, its row here moves with it, with a reason");
+        assert_eq!(
+            dependencies(package),
+            expected,
+            "{name}: if a dependency moves, its row here moves with it, with a reason"
+        );
     }
     for package in packages {
         assert!(!dependencies(package).contains("mesh-tests"), "{} depends on the tests", package["name"]);
@@ -103,7 +125,8 @@ fn checks_and_lowering_do_not_know_each_other() {
         if path.contains("compiler/core/src/lower") {
             assert!(!text.contains("crate::check"), "{path} looks into check");
         }
-        let after_resolve = path.contains("compiler/core/src/check") || path.contains("compiler/core/src/lower");
+        let after_resolve =
+            path.contains("compiler/core/src/check") || path.contains("compiler/core/src/lower");
         assert!(!(after_resolve && text.contains("crate::resolve")), "{path} looks back into resolve");
     }
 }
@@ -113,7 +136,11 @@ fn every_module_says_what_it_is_for() {
     for file in sources() {
         let text = std::fs::read_to_string(&file).expect("a source file");
         assert!(text.starts_with("//! "), "{} does not begin with a sentence", file.display());
-        assert!(file.file_name().is_some_and(|name| name != "mod.rs"), "{}: modules are foo.rs and foo/", file.display());
+        assert!(
+            file.file_name().is_some_and(|name| name != "mod.rs"),
+            "{}: modules are foo.rs and foo/",
+            file.display()
+        );
     }
 }
 

@@ -119,7 +119,7 @@ cat "$work/wrk.txt"
 for version in v1 v2; do
   echo "nginx $version answered $(grep -c ' 200 ' "$work/$version/access.log") requests"
 done
-taken=$(grep -c 'new plan' "$work/proxy.log" || true)
+taken=$(grep -c 'serving plan' "$work/proxy.log" || true)
 echo "$swaps plans were put in place, the proxy took $taken"
 
 kill -TERM "$(cat "$work/proxy.pid")"

@@ -24,6 +24,8 @@ pub struct Generated {
 pub struct Places {
     pub trust_domain: String,
     pub services: Vec<Service>,
+    /// Full names of callers, and whom they declare to call.
+    pub calls: Vec<(String, Service)>,
     /// The one gateway, if there is one: its namespace, and its listeners.
     pub gateway: Option<(String, Vec<Listener>)>,
     /// Path patterns that the program names.
@@ -185,6 +187,7 @@ impl Draft<'_> {
             if callee.ports.is_empty() || callee.name == caller.name || self.chance(35) {
                 continue;
             }
+            self.places.calls.push((caller.full_name(), callee.clone()));
             let port = callee.port_clause(self.rng);
             let said = format!("{}{port}", callee.said_in(&caller.namespace));
             let narrowed = if self.chance(50) { self.rng.usize(1..=2) } else { 0 };
@@ -192,11 +195,11 @@ impl Draft<'_> {
                 let settings = self.settings_block(30);
                 let _ = writeln!(text, "  calls {said}{settings}");
             }
-            let mut shared = String::new();
+            let mut shared = self.settings_block(40);
             for _ in 0..narrowed {
                 let ops = self.ops();
-                // Operations that overlap must agree in their settings, so one text for all is often right.
-                if self.chance(40) {
+                // Operations that overlap must agree in their settings, so one text for all is mostly right.
+                if self.chance(8) {
                     shared = self.settings_block(40);
                 }
                 let _ = writeln!(text, "  calls {said} to {ops}{shared}");

@@ -11,7 +11,18 @@ const PATIENCE: Duration = Duration::from_secs(30);
 
 /// Builds a binary of the workspace and says where it is.
 pub fn binary(package: &str, name: &str) -> PathBuf {
-    let arguments = ["build", "--offline", "--package", package, "--bin", name, "--message-format", "json"];
+    let arguments = [
+        "build",
+        "--offline",
+        "--package",
+        package,
+        "--bin",
+        name,
+        "--profile",
+        "test",
+        "--message-format",
+        "json",
+    ];
     let output = Command::new(env!("CARGO"))
         .args(arguments)
         .current_dir(concat!(env!("CARGO_MANIFEST_DIR"), "/.."))
@@ -38,7 +49,9 @@ impl Workplace {
         let unique = format!("mesh-{name}-{}-{:x}", std::process::id(), fastrand::u64(..));
         let path = std::env::temp_dir().join(unique);
         std::fs::create_dir_all(&path).expect("a directory");
-        for entry in std::fs::read_dir(source).expect("the example").map(|entry| entry.expect("an entry").path()) {
+        for entry in
+            std::fs::read_dir(source).expect("the example").map(|entry| entry.expect("an entry").path())
+        {
             std::fs::copy(&entry, path.join(entry.file_name().expect("a name"))).expect("a copy");
         }
         Workplace { path }
@@ -119,7 +132,8 @@ impl Up {
 
     /// Ctrl-C; returns the exit code.
     pub fn interrupt(mut self) -> Option<i32> {
-        let killed = Command::new("kill").args(["-INT", &self.child.id().to_string()]).status().expect("kill runs");
+        let killed =
+            Command::new("kill").args(["-INT", &self.child.id().to_string()]).status().expect("kill runs");
         assert!(killed.success());
         let start = Instant::now();
         while start.elapsed() < PATIENCE {

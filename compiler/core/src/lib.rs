@@ -9,6 +9,7 @@ pub mod case;
 mod bits;
 mod check;
 mod diagram;
+mod echo;
 mod example;
 mod lower;
 mod model;
@@ -20,6 +21,7 @@ mod space;
 mod testing;
 mod witness;
 
+use echo::Wounds;
 use mesh_lang::{Code, Diagnostic, Diagnostics, SourceSet, ast};
 use model::{Endpoint, GatewayId, Model, ServiceId};
 use partition::{OverBudget, Owner, Partition};
@@ -63,10 +65,11 @@ pub type StandIns = BTreeMap<StandIn, SocketAddr>;
 /// Analysis begins where every name means something: a rule that could not be read would otherwise show up again as a
 /// hole in its route.
 pub fn compile(sources: &SourceSet, stand_ins: &StandIns) -> Compilation {
-    let (files, mut diagnostics) = parse(sources);
+    let (files, wounds, mut diagnostics) = parse(sources);
     let modules: Vec<resolve::Module<'_>> = modules(sources, &files);
     let (mut model, tests, found) = resolve::resolve(&modules);
-    diagnostics.extend(found);
+    let heard = found.iter().filter(|diagnostic| !wounds.explain(diagnostic, sources));
+    heard.for_each(|diagnostic| diagnostics.push(diagnostic.clone()));
     if diagnostics.has_errors() {
         return Compilation { diagnostics: diagnostics.sorted(), ..Compilation::default() };
     }
@@ -81,14 +84,15 @@ pub fn compile(sources: &SourceSet, stand_ins: &StandIns) -> Compilation {
     Compilation { plan, diagnostics: diagnostics.sorted(), tests, needs, calls, examples }
 }
 
-fn parse(sources: &SourceSet) -> (Vec<ast::File>, Diagnostics) {
-    let mut diagnostics = Diagnostics::new();
-    let files = sources.iter().map(|(id, source)| {
+fn parse(sources: &SourceSet) -> (Vec<ast::File>, Wounds, Diagnostics) {
+    let (mut files, mut wounds, mut diagnostics) = (Vec::new(), Wounds::default(), Diagnostics::new());
+    for (id, source) in sources.iter() {
         let parsed = mesh_lang::parse(id, &source.text);
+        wounds.add(id, &source.text, &parsed);
         diagnostics.extend(parsed.diagnostics);
-        parsed.file
-    });
-    (files.collect(), diagnostics)
+        files.push(parsed.file);
+    }
+    (files, wounds, diagnostics)
 }
 
 fn modules<'a>(sources: &'a SourceSet, files: &'a [ast::File]) -> Vec<resolve::Module<'a>> {

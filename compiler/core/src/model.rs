@@ -202,6 +202,8 @@ pub(crate) struct Table {
     pub(crate) otherwise: Option<(u16, Span)>,
     /// The heads of the `route` statements.
     pub(crate) spans: Vec<Span>,
+    /// Names of rules that could not be resolved: `overrides` may name them.
+    pub(crate) lost: Vec<String>,
 }
 
 #[derive(Debug, Clone)]

@@ -355,7 +355,8 @@ mod tests {
     use crate::source::Source;
 
     fn two_files() -> SourceSet {
-        let source = |path: &str, text: &str| Source { path: path.into(), module: String::new(), text: text.into() };
+        let source =
+            |path: &str, text: &str| Source { path: path.into(), module: String::new(), text: text.into() };
         SourceSet::new(vec![
             source("a.mesh", "# é\r\nservice cart {\r\n}\r\n"),
             source("b.mesh", "# one\n# two\nservice cart {\n}\n"),
@@ -410,7 +411,9 @@ error[MESH2002]: duplicate-name
         assert!(ascii.is_ascii() || ascii.contains('é'), "{ascii}");
         assert!(ascii.contains("declared again here") && ascii.contains("first declared here"), "{ascii}");
         let plain = human(&duplicate(), &two_files(), Style::Plain, 80);
-        for part in ["severity: error", "MESH2002", "line 3", "first declared here", "note: a call", "Rename one"] {
+        for part in
+            ["severity: error", "MESH2002", "line 3", "first declared here", "note: a call", "Rename one"]
+        {
             assert!(plain.contains(part), "{part}: {plain}");
         }
         let color = human(&duplicate(), &two_files(), Style::Unicode { color: true }, 80);

@@ -59,11 +59,9 @@ fn to(input: Tokens<'_>) -> Parsed<'_, To> {
 /// `from PRINCIPAL, … [except PRINCIPAL, …]`
 fn from(input: Tokens<'_>) -> Parsed<'_, From> {
     let parts = (after("from", list(principal)), opt(after("except", list(principal))));
-    spanned(parts, |span, (principals, except)| From {
-        span,
-        principals,
-        except: except.unwrap_or_default(),
-    })(input)
+    spanned(parts, |span, (principals, except)| From { span, principals, except: except.unwrap_or_default() })(
+        input,
+    )
 }
 
 pub(super) fn principal(input: Tokens<'_>) -> Parsed<'_, Principal> {

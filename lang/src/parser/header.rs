@@ -20,7 +20,8 @@ const HOP_BY_HOP: &[&str] =
     &["connection", "keep-alive", "proxy-connection", "te", "trailer", "transfer-encoding", "upgrade"];
 
 /// What requests may one day be told apart by.
-const OTHER_CONDITIONS: &[&str] = &["query", "claim", "ip", "cookie", "source-ip", "host", "path", "method", "jwt"];
+const OTHER_CONDITIONS: &[&str] =
+    &["query", "claim", "ip", "cookie", "source-ip", "host", "path", "method", "jwt"];
 
 /// What values may one day be asked.
 const OTHER_TESTS: &[&str] = &["suffix", "has", "contains", "matches"];

@@ -46,12 +46,13 @@ fn is_host(text: &str) -> bool {
         return address.parse::<Ipv6Addr>().is_ok() && !text.bytes().any(|b| b.is_ascii_uppercase());
     }
     let inside = |b: u8| b.is_ascii_lowercase() || b.is_ascii_digit() || b == b'-' || b == b'_';
-    let label = |label: &str| {
-        !label.is_empty() && label.len() <= MAX_LABEL_BYTES && label.bytes().all(inside)
-    };
+    let label =
+        |label: &str| !label.is_empty() && label.len() <= MAX_LABEL_BYTES && label.bytes().all(inside);
     // A name whose last label is a number is an address (WHATWG URL 3.5): then it must be a whole one.
-    let numeric =
-        text.rsplit('.').next().is_some_and(|last| !last.is_empty() && last.bytes().all(|b| b.is_ascii_digit()));
+    let numeric = text
+        .rsplit('.')
+        .next()
+        .is_some_and(|last| !last.is_empty() && last.bytes().all(|b| b.is_ascii_digit()));
     text.len() <= MAX_DOMAIN_BYTES
         && text.split('.').all(label)
         && (!numeric || text.parse::<Ipv4Addr>().is_ok())
@@ -70,9 +71,11 @@ fn wrong_host(written: &Name, what: &str) -> Diagnostic {
         }
         _ => match portless {
             Some(host) => format!("A host is written without its port: `\"{host}\"`."),
-            None => "A host is like `\"shop.example\"`; a pattern may begin with `*.` for one label or `**.` for \
+            None => {
+                "A host is like `\"shop.example\"`; a pattern may begin with `*.` for one label or `**.` for \
                      one or more, and `\"*\"` is any host."
-                .into(),
+                    .into()
+            }
         },
     };
     invalid(written.span, format!("`{}` is not {what}", shown(text)), help)

@@ -151,7 +151,10 @@ pub(super) fn refuse<'a, T>(diagnostic: Diagnostic) -> Parsed<'a, T> {
 }
 
 /// One token of a kind.
-pub(super) fn one<'a>(kind: TokenKind, wanted: &'static str) -> impl Fn(Tokens<'a>) -> Parsed<'a, Lexeme<'a>> {
+pub(super) fn one<'a>(
+    kind: TokenKind,
+    wanted: &'static str,
+) -> impl Fn(Tokens<'a>) -> Parsed<'a, Lexeme<'a>> {
     move |input| match input.first() {
         Some(lexeme) if lexeme.kind == kind => Ok((nom::Input::take_from(&input, 1), *lexeme)),
         _ => expected(input, wanted),

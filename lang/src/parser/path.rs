@@ -60,7 +60,8 @@ pub(super) fn location(input: Tokens<'_>) -> Parsed<'_, Name> {
     if plain && (absolute || url) {
         return Ok((rest, to));
     }
-    let help = "Write an absolute path like `/new` or a URL like `\"https://shop.example/new\"`, percent-encoded.";
+    let help =
+        "Write an absolute path like `/new` or a URL like `\"https://shop.example/new\"`, percent-encoded.";
     refuse(invalid(to.span, format!("`{}` is no place to redirect to", shown(text)), help))
 }
 

@@ -34,7 +34,12 @@ impl Line<'_> {
 }
 
 impl<'a> Reader<'a> {
-    pub(super) fn new(file: FileId, text: &'a str, tokens: &'a [Token], diagnostics: Diagnostics) -> Reader<'a> {
+    pub(super) fn new(
+        file: FileId,
+        text: &'a str,
+        tokens: &'a [Token],
+        diagnostics: Diagnostics,
+    ) -> Reader<'a> {
         Reader { file, text, tokens, diagnostics }
     }
 
@@ -85,7 +90,9 @@ impl<'a> Reader<'a> {
         let problem = match parser(Tokens::new(&lexemes, end)) {
             Ok((rest, value)) => match rest.first() {
                 None => return Some(value),
-                Some(lexeme) => Problem::Expected { at: lexeme.span, wanted: vec!["the end of the statement".into()] },
+                Some(lexeme) => {
+                    Problem::Expected { at: lexeme.span, wanted: vec!["the end of the statement".into()] }
+                }
             },
             Err(nom::Err::Error(problem) | nom::Err::Failure(problem)) => problem,
             Err(nom::Err::Incomplete(_)) => Problem::Expected { at: end, wanted: Vec::new() },
@@ -123,7 +130,9 @@ impl<'a> Reader<'a> {
                 }
                 Vec::new()
             }
-            (Body::Optional(place) | Body::Required(place), Some(block)) => self.lines(place, &block.statements),
+            (Body::Optional(place) | Body::Required(place), Some(block)) => {
+                self.lines(place, &block.statements)
+            }
             (Body::None | Body::Optional(_), None) => Vec::new(),
         }
     }
@@ -137,7 +146,12 @@ impl<'a> Reader<'a> {
     }
 
     /// Fills what a block may say once.
-    pub(super) fn once<T>(&mut self, slot: &mut Option<Spanned<T>>, line: &Line<'_>, value: Option<Spanned<T>>) {
+    pub(super) fn once<T>(
+        &mut self,
+        slot: &mut Option<Spanned<T>>,
+        line: &Line<'_>,
+        value: Option<Spanned<T>>,
+    ) {
         match (&slot, value) {
             (Some(first), Some(_)) => self.report(written_twice(line, first.span)),
             (None, value @ Some(_)) => *slot = value,
@@ -147,7 +161,8 @@ impl<'a> Reader<'a> {
 
     /// The text of the `##` lines above a statement.
     pub(super) fn doc(&self, line: &Line<'_>) -> Option<String> {
-        let docs = self.tokens.get(line.statement.docs())?.iter().filter(|token| token.kind == TokenKind::Doc);
+        let docs =
+            self.tokens.get(line.statement.docs())?.iter().filter(|token| token.kind == TokenKind::Doc);
         let lines: Vec<&str> = docs
             .map(|token| {
                 let text = token.text(self.text).trim_start_matches('#');
@@ -195,8 +210,13 @@ fn diagnosis(problem: Problem, line: &Line<'_>, lexemes: &[Lexeme<'_>]) -> Diagn
         return unknown::not_executed(lexeme.text, lexeme.span);
     }
     let mut seen = Vec::new();
-    wanted.retain(|what| !seen.contains(what) && { seen.push(what.clone()); true });
-    let wanted = one_of(&wanted);
+    wanted.retain(|what| {
+        !seen.contains(what) && {
+            seen.push(what.clone());
+            true
+        }
+    });
+    let wanted = listed(&wanted, "or");
     let found = found.map_or("the end of the statement".into(), |lexeme| format!("`{}`", shown(lexeme.text)));
     // At the end of a statement there is nothing to point at but the keyword's line; the empty span stands after it.
     let at = if lexemes.is_empty() { line.keyword } else { at };
@@ -204,11 +224,11 @@ fn diagnosis(problem: Problem, line: &Line<'_>, lexemes: &[Lexeme<'_>]) -> Diagn
 }
 
 /// `a`, `a or b`, `a, b or c`.
-pub(super) fn one_of(what: &[String]) -> String {
+pub(super) fn listed(what: &[String], conjunction: &str) -> String {
     match what {
         [] => "something else".into(),
         [only] => only.clone(),
-        [first @ .., last] => format!("{} or {last}", first.join(", ")),
+        [first @ .., last] => format!("{} {conjunction} {last}", first.join(", ")),
     }
 }
 

@@ -6,7 +6,7 @@ use nom::combinator::{cut, map, opt, value};
 use nom::multi::many0;
 use nom::sequence::preceded;
 
-use super::input::{Parsed, Problem, Tokens, after, expected, keyword, list, one, refuse};
+use super::input::{Parsed, Problem, Tokens, after, keyword, list, one, refuse};
 use super::name::{name, port as port_name, service as service_name, service_and_subset};
 use super::recover::{Line, Reader};
 use super::settings::setting;
@@ -124,7 +124,7 @@ fn action(reader: &mut Reader<'_>, line: &Line<'_>) -> Option<Spanned<Action>> {
 /// `PATH-OR-STRING STATUS`
 pub(super) fn redirect(input: Tokens<'_>) -> Parsed<'_, (Name, Spanned<u16>)> {
     let (rest, location) = path::location(input)?;
-    let (after, code) = status("a redirect status", 300..=399)(rest)?;
+    let (after, code) = status("a redirect status", 100..=999)(rest)?;
     if matches!(code.value, 301 | 302 | 303 | 307 | 308) {
         return Ok((after, (location, code)));
     }
@@ -178,7 +178,8 @@ fn op(input: Tokens<'_>) -> Parsed<'_, Op> {
 }
 
 fn a_method_or_a_path<T>(input: Tokens<'_>) -> Parsed<'_, T> {
-    expected(input, "a method or a path")
+    let wanted = vec!["a method".into(), "a path".into()];
+    Err(nom::Err::Error(Problem::Expected { at: input.here(), wanted }))
 }
 
 /// `METHOD|METHOD`

@@ -53,13 +53,25 @@ pub(super) fn service(reader: &mut Reader<'_>, line: &Line<'_>) -> Option<Servic
         }
     }
     let doc = reader.doc(line);
-    Some(Service { span: line.span, doc, name: title?, service_account, ports, subsets, endpoints, calls, settings })
+    Some(Service {
+        span: line.span,
+        doc,
+        name: title?,
+        service_account,
+        ports,
+        subsets,
+        endpoints,
+        calls,
+        settings,
+    })
 }
 
 /// `[NAME] NUMBER PROTOCOL [target NUMBER]`
 fn port(input: Tokens<'_>) -> Parsed<'_, Port> {
     let (rest, name) = match input.first() {
-        Some(lexeme) if lexeme.kind == TokenKind::Word => name(input).map(|(rest, name)| (rest, Some(name)))?,
+        Some(lexeme) if lexeme.kind == TokenKind::Word => {
+            name(input).map(|(rest, name)| (rest, Some(name)))?
+        }
         _ => (input, None),
     };
     let (rest, number) = port_number(rest)?;

@@ -43,7 +43,11 @@ fn request(input: Tokens<'_>) -> Parsed<'_, TestRequest> {
     let (rest, method) = method(rest)?;
     let (rest, path) = path::concrete(rest)?;
     if path.value == "*" && method.value != Method::Options {
-        return refuse(invalid(path.span, "only `OPTIONS` has the path `*`".into(), "Write a path like `/`."));
+        return refuse(invalid(
+            path.span,
+            "only `OPTIONS` has the path `*`".into(),
+            "Write a path like `/`.",
+        ));
     }
     let (rest, headers) = headers(rest)?;
     let (rest, expect) = expect(rest)?;
@@ -102,7 +106,9 @@ fn expect(input: Tokens<'_>) -> Parsed<'_, Expect> {
     let mut expect = Expect { span: input.span_to(&rest), outcome, timeout: None, retry: None };
     for setting in settings {
         let first = match setting {
-            Setting::Timeout(timeout) => expect.timeout.replace(timeout).map(|first| (first.span, timeout.span)),
+            Setting::Timeout(timeout) => {
+                expect.timeout.replace(timeout).map(|first| (first.span, timeout.span))
+            }
             Setting::Retry(retry) => expect.retry.replace(retry).map(|first| (first.span, retry.span)),
         };
         if let Some((first, again)) = first {

@@ -1,6 +1,6 @@
 //! Words that may not stand where they do: what was probably meant is found before it is complained of.
 
-use super::recover::shown;
+use super::recover::{listed, shown};
 use crate::diagnostic::suggest::nearest;
 use crate::diagnostic::{Code, Diagnostic};
 use crate::signature::Place;
@@ -9,11 +9,48 @@ use crate::token::TokenKind;
 
 /// Words of the language that this version does not execute.
 const NOT_EXECUTED: &[&str] = &[
-    "access-log", "alias", "circuit-breaker", "cluster", "clusters", "cors", "delegate", "egress", "env",
-    "environments", "every", "ext-authz", "external", "failover", "fault", "group", "guardrail", "health-check",
-    "import", "jwt", "limit", "load-balancer", "locality", "max-request-body", "mirror", "mtls",
-    "outlier-detection", "param", "probe", "production", "profile", "propagate", "rate-limit", "request-header",
-    "response-header", "rewrite", "some", "split", "tls", "tracing", "upgrade", "use",
+    "access-log",
+    "alias",
+    "circuit-breaker",
+    "cluster",
+    "clusters",
+    "cors",
+    "delegate",
+    "egress",
+    "env",
+    "environments",
+    "every",
+    "ext-authz",
+    "external",
+    "failover",
+    "fault",
+    "group",
+    "guardrail",
+    "health-check",
+    "import",
+    "jwt",
+    "limit",
+    "load-balancer",
+    "locality",
+    "max-request-body",
+    "mirror",
+    "mtls",
+    "outlier-detection",
+    "param",
+    "probe",
+    "production",
+    "profile",
+    "propagate",
+    "rate-limit",
+    "request-header",
+    "response-header",
+    "rewrite",
+    "some",
+    "split",
+    "tls",
+    "tracing",
+    "upgrade",
+    "use",
 ];
 
 /// What other meshes call it (in lower case, without dashes), and what it is here.
@@ -90,10 +127,20 @@ pub(super) fn statement(place: Place, kind: TokenKind, word: &str, span: Span) -
         return not_executed(word, span);
     }
     let diagnostic = |message: String| Diagnostic::new(Code::UnknownStatement, message).at(span, "");
-    let elsewhere: Vec<String> =
-        Place::ALL.into_iter().filter(|place| place.statement(word).is_some()).map(where_it_is).collect();
+    let elsewhere: Vec<String> = Place::ALL
+        .into_iter()
+        .filter(|place| place.statement(word).is_some())
+        .filter_map(Place::keyword)
+        .map(|keyword| format!("`{keyword}`"))
+        .collect();
     if !elsewhere.is_empty() {
-        return diagnostic(format!("`{word}` stands {}, not {}", elsewhere.join(", "), where_it_is(place)))
+        let there = format!("in {}", listed(&elsewhere, "and"));
+        return diagnostic(format!("`{word}` stands {there}, not {}", where_it_is(place)))
+            .help(choices(place));
+    }
+    if Place::File.statement(word).is_some() {
+        let there = where_it_is(Place::File);
+        return diagnostic(format!("`{word}` stands {there}, not {}", where_it_is(place)))
             .help(choices(place));
     }
     if let Some(here) = foreign(word) {
@@ -110,7 +157,9 @@ pub(super) fn statement(place: Place, kind: TokenKind, word: &str, span: Span) -
 fn no_statement(text: &str, span: Span) -> Diagnostic {
     let help = match text.starts_with("//") || text.starts_with("/*") {
         true => "A comment begins with `#`.",
-        false => "A statement begins with its keyword; a statement continues on the next line only after a comma.",
+        false => {
+            "A statement begins with its keyword; a statement continues on the next line only after a comma."
+        }
     };
     Diagnostic::new(Code::UnexpectedToken, format!("expected a statement, found `{}`", shown(text)))
         .at(span, "")
@@ -124,8 +173,7 @@ fn where_it_is(place: Place) -> String {
 fn choices(place: Place) -> String {
     let words: Vec<String> =
         place.statements().iter().map(|signature| format!("`{}`", signature.keyword)).collect();
-    let (first, last) = words.split_at(words.len().saturating_sub(1));
-    let all = if first.is_empty() { last.concat() } else { format!("{} or {}", first.join(", "), last.concat()) };
+    let all = listed(&words, "or");
     match place.keyword() {
         None => format!("At the top of a file, write {all}."),
         Some(keyword) => format!("In `{keyword}`, write {all}."),

@@ -57,7 +57,10 @@ fn bounded<'a>(
     quantity(wanted, move |text| {
         integer(text).filter(|number| range.contains(number)).ok_or_else(|| {
             let (low, high) = (range.start(), range.end());
-            (format!("`{}` is not {wanted}", shown(text)), format!("Write a whole number from {low} to {high}."))
+            (
+                format!("`{}` is not {wanted}", shown(text)),
+                format!("Write a whole number from {low} to {high}."),
+            )
         })
     })
 }
@@ -100,13 +103,19 @@ pub(super) fn duration(input: Tokens<'_>) -> Parsed<'_, Spanned<u32>> {
         let ms = duration_ms(text).ok_or_else(|| {
             let help = match bare {
                 true => format!("Write `{text}s` or `{text}ms`."),
-                false => "A duration is written like `250ms`, `15s` or `1m30s`, with units `h`, `m`, `s` and `ms`.".into(),
+                false => {
+                    "A duration is written like `250ms`, `15s` or `1m30s`, with units `h`, `m`, `s` and `ms`."
+                        .into()
+                }
             };
             let message = if bare { "has no unit" } else { "is not a duration" };
             (format!("`{}` {message}", shown(text)), help)
         })?;
         match ms {
-            0 => Err((format!("`{text}` is no time at all"), "Write at least `1ms`; no limit is `none`.".into())),
+            0 => Err((
+                format!("`{text}` is no time at all"),
+                "Write at least `1ms`; no limit is `none`.".into(),
+            )),
             1..=MAX_DURATION_MS => Ok(ms as u32),
             _ => Err((format!("`{text}` is longer than a day"), "Write at most `24h`.".into())),
         }
@@ -142,11 +151,8 @@ fn duration_ms(text: &str) -> Option<u64> {
 
 /// A duration or `none`.
 pub(super) fn timeout(input: Tokens<'_>) -> Parsed<'_, Timeout> {
-    alt((
-        map(duration, |duration| Timeout::After(duration.value)),
-        map(keyword("none"), |_| Timeout::None),
-    ))
-    .parse(input)
+    alt((map(duration, |duration| Timeout::After(duration.value)), map(keyword("none"), |_| Timeout::None)))
+        .parse(input)
 }
 
 /// `33.33%` in basis points.

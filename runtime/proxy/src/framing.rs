@@ -351,6 +351,7 @@ impl Chunks {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
 
     /// Reads `bytes` in pieces of every size and returns what was found of each head; all pieces must agree.
     #[track_caller]
@@ -402,6 +403,54 @@ mod tests {
             assert_eq!(heads(&bytes), [Some(defect)], "{lines}");
         }
         assert_eq!(heads("GET /a#b HTTP/1.1\r\n\r\n"), [Some("the target has a fragment")]);
+    }
+
+    /// A watched connection, and its other end.
+    async fn pair() -> (Watched, Watch, TcpStream) {
+        let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await.unwrap();
+        let client = TcpStream::connect(listener.local_addr().unwrap()).await.unwrap();
+        let (watched, watch) = watch(listener.accept().await.unwrap().0);
+        (watched, watch, client)
+    }
+
+    #[tokio::test]
+    async fn a_head_that_does_not_arrive_ends_the_connection() {
+        let (mut watched, _watch, mut client) = pair().await;
+        client.write_all(b"GET / HTTP/1.1\r\nho").await.unwrap();
+        assert_eq!(watched.read(&mut [0; 64]).await.unwrap(), 18);
+        client.write_all(b"s").await.unwrap();
+        tokio::time::pause();
+        let began = Instant::now();
+        // A byte now and then does not help.
+        assert_eq!(watched.read(&mut [0; 64]).await.unwrap(), 1);
+        let error = watched.read(&mut [0; 64]).await.unwrap_err();
+        assert_eq!(error.kind(), io::ErrorKind::TimedOut);
+        assert!(began.elapsed() <= HEAD_TIME + Duration::from_millis(10), "{:?}", began.elapsed());
+    }
+
+    #[tokio::test]
+    async fn between_requests_a_connection_may_be_silent() {
+        let (mut watched, _watch, mut client) = pair().await;
+        client.write_all(b"GET / HTTP/1.1\r\n\r\n").await.unwrap();
+        assert_eq!(watched.read(&mut [0; 64]).await.unwrap(), 18);
+        tokio::time::pause();
+        let silent = tokio::time::timeout(HEAD_TIME * 3, watched.read(&mut [0; 64])).await;
+        assert!(silent.is_err(), "{silent:?}");
+    }
+
+    #[tokio::test]
+    async fn a_response_that_nobody_reads_ends_the_connection() {
+        for (cut, expected) in [(None, STALL_TIME), (Some(Duration::from_secs(5)), Duration::from_secs(5))] {
+            let (mut watched, watch, _client) = pair().await;
+            tokio::time::pause();
+            let began = Instant::now();
+            watch.cut_at(cut.map(|cut| began + cut));
+            let error = watched.write_all(&vec![0; 64 << 20]).await.unwrap_err();
+            assert_eq!(error.kind(), io::ErrorKind::TimedOut);
+            let took = began.elapsed();
+            assert!(took >= expected && took < expected + Duration::from_secs(1), "{took:?}");
+            tokio::time::resume();
+        }
     }
 
     #[test]

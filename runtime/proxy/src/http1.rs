@@ -43,7 +43,6 @@ pub(crate) async fn serve(
     peer: SocketAddr,
     mut closing: watch::Receiver<bool>,
 ) {
-    let _open = worker.connections.open();
     // Without it a small response may wait for an acknowledgement; failing to set it costs only that.
     let _ = stream.set_nodelay(true);
     let (io, watch) = framing::watch(stream);

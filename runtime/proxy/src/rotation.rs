@@ -35,12 +35,7 @@ impl Rotation {
         let turn = self.turn(forward, random)?;
         let first = turn.next % count;
         turn.next = first + 1;
-        if tried.is_empty() {
-            return all().nth(first);
-        }
-        let from_first = all().skip(first).chain(all().take(first));
-        let mut untried = from_first.filter(|address| !tried.contains(address));
-        untried.next().or_else(|| all().nth(first))
+        pick(all, first, tried)
     }
 
     fn turn(&mut self, forward: &Forward<'_>, random: &mut fastrand::Rng) -> Option<&mut Turn> {
@@ -60,5 +55,31 @@ impl Rotation {
     /// Forgets services that are gone.
     pub(crate) fn keep_only(&mut self, exists: impl Fn(&str) -> bool) {
         self.services.retain(|service, _| exists(service));
+    }
+}
+
+/// The endpoint at `first`, or the next one after it that was not tried, as long as there is one.
+fn pick<I: Iterator<Item = Address>>(
+    all: impl Fn() -> I,
+    first: usize,
+    tried: &[Address],
+) -> Option<Address> {
+    let mut untried = all().skip(first).chain(all().take(first)).filter(|address| !tried.contains(address));
+    untried.next().or_else(|| all().nth(first))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn another_endpoint_is_preferred_as_long_as_there_is_one() {
+        let address = |port| Address { ip: std::net::Ipv4Addr::LOCALHOST.into(), port };
+        let all = [address(1), address(2), address(3)];
+        let pick = |first, tried: &[Address]| pick(|| all.iter().copied(), first, tried).unwrap().port;
+        assert_eq!(pick(2, &[]), 3);
+        assert_eq!(pick(2, &[address(3)]), 1, "around the end");
+        assert_eq!(pick(0, &[address(1), address(2)]), 3);
+        assert_eq!(pick(1, &all), 2, "all were tried: its turn it is");
     }
 }

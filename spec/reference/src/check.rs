@@ -11,7 +11,7 @@ use std::collections::BTreeSet;
 pub enum Finding {
     /// 3.5: the maximal lines of some request disagree; 5.4: so do the settings of a call.
     AmbiguousRules(String),
-    /// 3.6: no line of the rule is maximal for any request.
+    /// 3.6: no line of the rule is maximal for any possible request, or conditions of a line exclude each other.
     UnreachableRule(String),
     /// 3.4: an `overrides` decides nothing, or lines beat each other in a circle.
     OverridesNothing(String),
@@ -79,14 +79,14 @@ fn sample(pattern: &HostPattern, tables: &std::collections::BTreeMap<HostPattern
     }
 }
 
-/// 3.8: asks the tables one after the other, as 3.7 does.
+/// 3.8: asks the tables one after the other, as 3.7 does. The path `*` is left out of this question.
 fn of_chain(chain: &[&Table], findings: &mut BTreeSet<Finding>) {
     if chain.iter().any(|table| table.otherwise.is_some()) {
         return;
     }
     let lines: Vec<Line> = chain.iter().flat_map(|table| table.lines.clone()).collect();
     let kinds = Kinds::of(&lines);
-    if kinds.any(|point| kinds.matching(point).is_empty()) {
+    if kinds.any(|point| !kinds.is_star(point) && kinds.matching(point).is_empty()) {
         findings.insert(Finding::IncompleteRoute(chain[0].target.clone()));
     }
 }
@@ -107,6 +107,12 @@ fn of_table(table: &Table, findings: &mut BTreeSet<Finding>) {
         reached.extend(rules);
         false
     });
+    for (line, set) in table.lines.iter().zip(&kinds.sets) {
+        // Methods and paths have no line that is in none of them, so it is the conditions that exclude each other.
+        if set.is_empty() {
+            reached.remove(&line.rule);
+        }
+    }
     for rule in (0..table.rules.len()).filter(|rule| !reached.contains(rule)) {
         findings.insert(Finding::UnreachableRule(title(rule)));
     }
@@ -207,8 +213,10 @@ impl Kinds {
 
     /// 1.4: the path `*` is asked for with `OPTIONS` only.
     fn is_possible(&self, point: &[usize]) -> bool {
-        let method = self.universe.methods.iter().nth(point[0]);
-        let path = self.universe.paths.get(point[1]);
-        path.is_none_or(|path| path != "*") || method == Some(&Some(Method::Options))
+        !self.is_star(point) || self.universe.methods.iter().nth(point[0]) == Some(&Some(Method::Options))
+    }
+
+    fn is_star(&self, point: &[usize]) -> bool {
+        self.universe.paths[point[1]] == "*"
     }
 }

@@ -204,7 +204,7 @@ impl Universe {
 /// many segments there are, up to its own number. So in any path, a segment that is no literal of any pattern at its
 /// place can be replaced by one fresh segment (or, if it is empty, stays so: only the last one can be), and what goes
 /// more than one segment beyond the longest pattern can be cut off, and no pattern notices. What is left is the
-/// product below. Of the paths that are in the same patterns the first is kept, and `*` by itself: it is asked for with `OPTIONS` only.
+/// product below. Of the paths that are in the same patterns the first is kept, and `*` by itself.
 fn path_samples(lines: &[Line]) -> Vec<String> {
     let patterns: BTreeSet<&PathPattern> = lines.iter().filter_map(|line| line.path.as_ref()).collect();
     let longest = patterns.iter().map(|pattern| pattern.segments.len()).max().unwrap_or(0);
@@ -278,7 +278,8 @@ impl Set {
         self.0.iter().zip(point).all(|(dimension, sample)| dimension[*sample])
     }
 
-    fn is_empty(&self) -> bool {
+    /// No request is in it.
+    pub(crate) fn is_empty(&self) -> bool {
         self.0.iter().any(|dimension| !dimension.contains(&true))
     }
 

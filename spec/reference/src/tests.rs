@@ -363,9 +363,11 @@ fn rule_3_5_equal_outcomes_are_no_ambiguity_and_the_least_name_is_reported() {
 fn rules_3_6_and_3_8_a_rule_is_for_something_and_a_route_for_everything() {
     let shadowed = "route cart {\n rule all {\n respond 200\n }\n rule some {\n match /a/**\n respond 201\n }\n rule a {\n match GET /a/**\n respond 202\n }\n}";
     check_findings(shadowed, &[]);
-    check_findings("route cart {\n rule gets {\n match /**\n respond 200\n }\n}", &["MESH3007"]);
+    check_findings("route cart {\n rule gets {\n match GET\n respond 200\n }\n}", &["MESH3007"]);
     let never = "route cart {\n rule never {\n match when header \"x-k\" = \"a\" and header \"x-k\" = \"b\"\n respond 200\n }\n otherwise 404\n}";
     check_findings(never, &["MESH3002"]);
+    check_findings(&never.replace("match when", "match /a\n match when"), &["MESH3002"]);
+    check_findings("route cart {\n rule paths {\n match /**\n respond 200\n }\n}", &[]);
 }
 
 #[test]

@@ -30,13 +30,22 @@ impl Draft<'_> {
             let _ = writeln!(text, "  allow from {from}{to}");
         }
         for _ in 0..self.rng.usize(..=2) {
+            // A deny of much would leave some allow without effect, which is an error.
             let from = self.denied(namespace);
             let port = match service {
                 Some(service) if self.chance(50) => service.port_clause(self.rng),
                 _ => String::new(),
             };
-            // A deny of everything would leave some allow without effect, which is an error.
-            let to = self.to(&port, 99);
+            let op = self.pick(&[
+                "/a/b",
+                "DELETE /b/**",
+                "/c/**",
+                "POST /a/{x}",
+                "PUT",
+                "OPTIONS /a/**",
+                "/{x}/b",
+            ]);
+            let to = if self.chance(10) { self.to(&port, 99) } else { format!(" to{port} {op}") };
             let _ = writeln!(text, "  deny{from}{to}");
         }
         self.write(namespace, &(text + "}"));

@@ -36,17 +36,23 @@ fn entry(rng: &mut Rng, places: &Places) -> (Entry, String, Option<u16>) {
     let gateway =
         places.gateway.as_ref().map(|(namespace, listeners)| (format!("{GATEWAY}.{namespace}"), listeners));
     if let (Some((gateway, listeners)), 0..=4) = (&gateway, kind) {
-        let listener = listeners[rng.usize(..listeners.len())].name.clone();
-        let entry = Entry::Gateway { gateway: gateway.clone(), listener };
-        return (entry, gateway_host(rng), if rng.bool() { None } else { Some(8080) });
+        let listener = &listeners[rng.usize(..listeners.len())];
+        let entry = Entry::Gateway { gateway: gateway.clone(), listener: listener.name.clone() };
+        return (entry, gateway_host(rng, &listener.hosts), if rng.bool() { None } else { Some(8080) });
     }
     if kind <= 7 || callees.is_empty() {
-        let caller = &places.services[rng.usize(..places.services.len())];
-        let callee = &places.services[rng.usize(..places.services.len())];
+        let mut caller = places.services[rng.usize(..places.services.len())].full_name();
+        let mut callee = &places.services[rng.usize(..places.services.len())];
+        if let (true, [_, ..]) = (rng.u32(..8) > 0, places.calls.as_slice()) {
+            let declared = &places.calls[rng.usize(..places.calls.len())];
+            (caller, callee) = (declared.0.clone(), &declared.1);
+        }
+        let near = caller.ends_with(&format!(".{}", callee.namespace));
         let host = match rng.u32(..20) {
             0 => "nowhere".to_owned(),
             1 => format!("{}.nowhere", callee.name),
-            2..=9 => callee.name.clone(),
+            2..=9 if near => callee.name.clone(),
+            2 => callee.name.clone(),
             _ => callee.full_name(),
         };
         let port = match (rng.u32(..10), callee.ports.as_slice()) {
@@ -54,7 +60,7 @@ fn entry(rng: &mut Rng, places: &Places) -> (Entry, String, Option<u16>) {
             (1..=5, [_, ..]) => Some(callee.ports[rng.usize(..callee.ports.len())].1),
             _ => None,
         };
-        return (Entry::Sidecar { service: caller.full_name() }, host, port);
+        return (Entry::Sidecar { service: caller }, host, port);
     }
     let callee = callees[rng.usize(..callees.len())];
     let port = callee.ports[rng.usize(..callee.ports.len())].1;
@@ -65,19 +71,20 @@ fn entry(rng: &mut Rng, places: &Places) -> (Entry, String, Option<u16>) {
     (entry, callee.full_name(), Some(port))
 }
 
-fn gateway_host(rng: &mut Rng) -> String {
-    let hosts = [
-        "shop.example",
-        "a.shop.example",
-        "b.shop.example",
-        "a.b.shop.example",
-        "xshop.example",
-        "other.example",
-        "example",
-        "x.test",
-        "[::1]",
-    ];
-    pick(rng, &hosts).to_owned()
+/// Mostly one of the listener's own.
+fn gateway_host(rng: &mut Rng, patterns: &[String]) -> String {
+    let names = ["shop.example", "a.shop.example", "b.shop.example", "a.b.shop.example", "other.example"];
+    let strangers = ["xshop.example", "example", "x.test", "[::1]"];
+    let pattern = &patterns[rng.usize(..patterns.len())];
+    match (rng.u32(..10), pattern.trim_start_matches('*').trim_start_matches('.')) {
+        (0, _) => pick(rng, &strangers).to_owned(),
+        (_, "") | (1, _) => pick(rng, &names).to_owned(),
+        (_, name) if pattern.starts_with("**") => {
+            pick(rng, &["a.", "b.", "a.b.", "x.y.z."]).to_owned() + name
+        }
+        (_, name) if pattern.starts_with('*') => pick(rng, &["a.", "b.", "c."]).to_owned() + name,
+        (_, name) => name.to_owned(),
+    }
 }
 
 fn peer(rng: &mut Rng, places: &Places) -> Option<String> {

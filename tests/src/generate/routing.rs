@@ -22,6 +22,15 @@ impl Shape {
         (!text.is_empty()).then(|| format!("    match {text}\n"))
     }
 
+    /// Whether a dimension can be narrowed without a contradiction.
+    fn is_free(&self, dimension: u32) -> bool {
+        match dimension {
+            0 => self.path.as_ref().is_none_or(|path| path.ends_with("/**") && path.len() < 8),
+            1 => self.conditions.is_empty(),
+            _ => self.methods.is_empty(),
+        }
+    }
+
     /// Both at once, where the one with a path is the narrower.
     fn and(&self, other: &Shape) -> Shape {
         Shape {
@@ -53,7 +62,7 @@ impl Draft<'_> {
                         service: Some((service, &port)),
                         enters: &services[index + 1..],
                     };
-                    let (rules, otherwise) = (self.rules(&owner), self.chance(70));
+                    let (rules, otherwise) = (self.rules(&owner), self.chance(93));
                     self.route(&owner, &format!("{}{port}", service.name), rules, otherwise);
                 }
             }
@@ -68,7 +77,7 @@ impl Draft<'_> {
 
     fn gateway_routes(&mut self, owner: &Owner<'_>, listener: &Listener) {
         let target = format!("{GATEWAY} listener {}", listener.name);
-        let (rules, otherwise) = (self.rules(owner), self.chance(85));
+        let (rules, otherwise) = (self.rules(owner), self.chance(95));
         self.route(owner, &target, rules, otherwise);
         for _ in 0..self.rng.usize(..3) {
             let host = match self.pick(&listener.hosts.iter().map(String::as_str).collect::<Vec<_>>()) {
@@ -97,11 +106,10 @@ impl Draft<'_> {
     fn rules(&mut self, owner: &Owner<'_>) -> Vec<String> {
         let mut shapes = Vec::new();
         self.grow(&Shape::default(), 0, &mut shapes);
-        if self.chance(60) {
-            shapes.push(Shape::default());
-        }
-        if self.chance(35) {
+        if self.chance(30) {
             self.diamond(&mut shapes);
+        } else if self.chance(60) {
+            shapes.push(Shape::default());
         }
         let mut rules = Vec::new();
         let mut names: Vec<String> = Vec::new();
@@ -116,7 +124,7 @@ impl Draft<'_> {
             rules.push(format!("  rule {name} {{\n{}{action}  }}\n", matches.unwrap_or_default()));
             names.push(name);
         }
-        if self.chance(15) {
+        if self.chance(6) {
             rules.push(self.wild_rule(owner, &names));
         }
         rules
@@ -143,22 +151,82 @@ impl Draft<'_> {
         format!("{}{}", self.pick(&["k", "m", "r"]), self.rules)
     }
 
-    /// Matches below this one: they narrow the same dimension, so they are rarely in each other's way.
+    /// Matches below this one, all of which narrow the same dimension, to sets that have nothing in common or contain each
+    /// other; below the former it goes on.
     fn grow(&mut self, above: &Shape, depth: usize, shapes: &mut Vec<Shape>) {
-        let dimension = self.rng.u32(..3);
-        let mut children: Vec<Shape> = Vec::new();
-        for _ in 0..self.rng.usize(1..=3 - depth) {
-            let child = self.narrower(above, dimension);
-            if !children.iter().any(|other| other.text() == child.text()) {
-                children.push(child);
-            }
+        let free: Vec<u32> = (0..3).filter(|dimension| above.is_free(*dimension)).collect();
+        if free.is_empty() {
+            return;
         }
-        for child in children {
-            if depth < 2 && self.chance(35) {
+        let dimension = free[self.rng.usize(..free.len())];
+        let nested = self.chance(35);
+        let mut family = self.family(above, dimension, nested);
+        self.rng.shuffle(&mut family);
+        family.truncate(self.rng.usize(1..=3));
+        for child in family {
+            if !nested && depth < 2 && self.chance(50) {
                 self.grow(&child, depth + 1, shapes);
             }
             shapes.push(child);
         }
+    }
+
+    /// The same with less in one dimension, in ways that are not in each other's way.
+    fn family(&mut self, above: &Shape, dimension: u32, nested: bool) -> Vec<Shape> {
+        match dimension {
+            0 => {
+                let endings: &[&str] = match nested {
+                    true => self.pick(&[
+                        &["/a/**", "/a/{x}", "/a/b", "/a/"][..],
+                        &["/{x}", "/a", "/b"],
+                        &["/**", "/{x}/b"],
+                    ]),
+                    false => self.pick(&[
+                        &["/a/**", "/b", "/c/"][..],
+                        &["/a", "/a/", "/b/{x}"],
+                        &["/{x}/a/**", "/{x}/b"],
+                    ]),
+                };
+                endings.iter().map(|ending| self.below(above, ending)).collect()
+            }
+            1 => {
+                let header = self.pick(&["x-kind", "user-agent"]);
+                let tests: &[&str] = match nested {
+                    true => self.pick(&[
+                        &["# present", "# prefix \"a\"", "# prefix \"ab\"", "# = \"abc\""][..],
+                        &["not # = \"b\"", "# prefix \"a\"", "# in (\"a\", \"ab\")"],
+                        &["not # absent", "not # in (\"a\", \"ab\")", "# = \"b\""],
+                    ]),
+                    false => self.pick(&[
+                        &["# = \"a\"", "# in (\"ab\", \"abc\")", "# absent"][..],
+                        &["# prefix \"a\"", "not # prefix \"a\"", "not # present"],
+                        &["# = \"\"", "# != \"\""],
+                        &["# prefix \"a\" and # != \"a\"", "not # != \"a\""],
+                    ]),
+                };
+                self.places
+                    .values
+                    .extend(["a", "ab", "abc"].map(|value| (header.to_owned(), value.to_owned())));
+                let with = |test: &&str| {
+                    let mut shape = above.clone();
+                    shape.conditions.push(test.replace('#', &format!("header \"{header}\"")));
+                    shape
+                };
+                tests.iter().map(with).collect()
+            }
+            _ => {
+                let with = |method: &'static str| Shape { methods: vec![method], ..above.clone() };
+                ["GET", "POST", "OPTIONS"].map(with).to_vec()
+            }
+        }
+    }
+
+    /// The path goes on from that of the shape.
+    fn below(&mut self, shape: &Shape, ending: &str) -> Shape {
+        let beginning = shape.path.as_deref().unwrap_or_default();
+        let path = format!("{}{ending}", beginning.strip_suffix("/**").unwrap_or(beginning));
+        self.places.paths.push(path.clone());
+        Shape { path: Some(path), ..shape.clone() }
     }
 
     /// Two matches of which neither contains the other, and their intersection, which settles it.
@@ -196,7 +264,7 @@ impl Draft<'_> {
         shape
     }
 
-    /// One or two conditions on a header that some request meets: one that contradicts itself is an error.
+    /// One or two conditions on a header; the last ones exclude each other for some of the values.
     fn condition(&mut self, header: &str) -> String {
         let value = self.pick(&["a", "ab", "b", ""]);
         self.places.values.push((header.to_owned(), value.to_owned()));
@@ -215,7 +283,8 @@ impl Draft<'_> {
             16 => format!("not {header} present"),
             17 => format!("{header} prefix \"a\" and {header} != \"{value}\""),
             18 => format!("not {header} in (\"ab\", \"{value}\") and {header} present"),
-            _ => format!("{header} prefix \"a\" and not {header} prefix \"ab\""),
+            19 if self.chance(70) => format!("{header} prefix \"a\" and not {header} prefix \"ab\""),
+            _ => format!("{header} != \"a\" and {header} in (\"abc\", \"{value}\")"),
         }
     }
 

@@ -98,7 +98,7 @@ fn the_reason_is_the_rule_that_decided() {
     );
     assert!(ran.out.contains("because of"), "{}", ran.out);
     assert!(ran.out.contains("others"), "{}", ran.out);
-    assert!(ran.out.contains("got 403 (denied by `web`)"), "{}", ran.out);
+    assert!(ran.out.contains("got 403 (no `allow` of `web` covers it)"), "{}", ran.out);
 }
 
 #[test]

@@ -66,8 +66,8 @@ fn say(model: &Model, owner: Owner, table: usize, (a, b): (u32, u32), witness: &
         let lines = &model[service].calls[call as usize].lines;
         let places = in_order(lines[a as usize].span, lines[b as usize].span);
         return Diagnostic::new(Code::AmbiguousRules, "two `calls` overlap and neither is more specific")
-            .at(places.1, "sets this for it")
-            .at(places.0, "sets that for it")
+            .at(places.1, "covers it too")
+            .at(places.0, "covers it")
             .note(format!("request both cover:  {witness}"))
             .help("Make one of them narrower, or give both the same settings.");
     }

@@ -38,9 +38,9 @@ fn say(rule: &str, other: &str, word: Span, other_span: Span, why: Vain) -> Diag
             Code::OverridesNarrower,
             format!("rule `{rule}` overrides `{other}`, which is narrower and would never win"),
         )
-        .at(word, "the wider rule")
+        .at(word, "overridden here by a wider rule")
         .at(other_span, "the narrower rule")
-        .help(format!("Narrow `{rule}`, or delete `{other}`.")),
+        .help(format!("Delete the `overrides`, or narrow `{rule}`: the narrower rule wins by itself.")),
     }
 }
 

@@ -199,7 +199,7 @@ fn spared_strangers(from: &ast::From, effect: Effect, set: &PeerSet) -> Option<D
     Some(
         Diagnostic::new(Code::DenySparesStrangers, "this `deny` does not say what becomes of peers without identity")
             .at(from.span, "names identities only")
-            .note("who takes part without a certificate would walk past it")
+            .note("a caller without a certificate would walk past it")
             .help(format!("Write `deny from {names}, unauthenticated` to refuse them too, or `deny from {names} except unauthenticated`.")),
     )
 }

@@ -123,7 +123,7 @@ fn weights(backends: &[ast::Backend], span: Span) -> Result<Vec<u32>, Diagnostic
     if sum > WHOLE || (sum < WHOLE && rests.is_empty()) {
         let percent = format!("{}%", f64::from(sum) / 100.0);
         let help = if sum > WHOLE {
-            "Lower them to 100 % in all."
+            "Lower them to 100% in all."
         } else {
             "Raise one of them, or write `rest` for it."
         };

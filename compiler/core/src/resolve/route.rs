@@ -222,6 +222,8 @@ fn hosts(
 
 fn add(table: &mut Table, route: &ast::Route, rules: &[Rule], diagnostics: &mut Diagnostics) {
     table.spans.push(route.span);
+    let is_lost = |name: &&String| !rules.iter().any(|rule| rule.name == **name);
+    table.lost.extend(route.rules.iter().map(|rule| &rule.name.value).filter(is_lost).cloned());
     for rule in rules {
         match table.rules.iter().find(|known| known.name == rule.name) {
             Some(first) => diagnostics.push(duplicate("rule", &rule.name, rule.span, first.span)),
@@ -326,7 +328,7 @@ pub(super) fn overrides_exist(model: &Model, diagnostics: &mut Diagnostics) {
     for table in services.chain(hosts.map(|host| &host.table)) {
         for rule in &table.rules {
             for (name, span) in &rule.overrides {
-                if table.rule_named(name).is_some() {
+                if table.rule_named(name).is_some() || table.lost.contains(name) {
                     continue;
                 }
                 let problem = Diagnostic::new(Code::UnknownName, format!("unknown rule `{name}`"))

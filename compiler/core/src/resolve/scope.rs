@@ -209,7 +209,7 @@ impl<'a> Scope<'a> {
         }
         let home = owner
             .filter(|directory| !directory.is_empty())
-            .map_or("the project's root".to_owned(), |directory| format!("`{directory}`"));
+            .map_or("the project's root".to_owned(), |directory| format!("the directory `{directory}`"));
         Err(Diagnostic::new(
             Code::ForeignStatement,
             format!("`{what} {name}` stands outside the module of `{name}`"),

@@ -170,7 +170,9 @@ fn end(view: &PlanView, decision: &Decision<'_>) -> End {
             subset: forward.subset_index,
             text: backend_text(view, forward),
         },
-        Action::Refuse(refusal) => End::Refused { status: refusal.status(), text: refusal_text(refusal) },
+        Action::Refuse(refusal) => {
+            End::Refused { status: refusal.status(), text: refusal_text(refusal, decision.rule) }
+        }
         Action::Redirect { status, location } => {
             End::Redirected { status: *status, location: (*location).to_owned() }
         }
@@ -194,8 +196,9 @@ fn short(name: &str) -> &str {
     name.strip_suffix(".default").unwrap_or(name)
 }
 
-fn refusal_text(refusal: &Refusal<'_>) -> String {
+fn refusal_text(refusal: &Refusal<'_>, rule: &str) -> String {
     match refusal {
+        Refusal::Denied { by } if rule.is_empty() => format!("no `allow` of `{}` covers it", short(by)),
         Refusal::Denied { by } => format!("denied by `{}`", short(by)),
         Refusal::UndeclaredCall => "the caller declares no such call".to_owned(),
         Refusal::NoRoute => "no rule matches".to_owned(),

@@ -1,0 +1,102 @@
+//! What the documents show compiles, or raises the code they say it raises.
+
+use mesh_lang::{Code, Severity};
+use mesh_tests::project::Project;
+use std::path::{Path, PathBuf};
+
+/// A fenced block of `.mesh` text.
+struct Block {
+    /// Where to find it: `README.md:34`.
+    place: String,
+    /// What follows `mesh` in its info string: the code it raises.
+    raises: Option<String>,
+    text: String,
+}
+
+fn root() -> PathBuf {
+    Path::new(env!("CARGO_MANIFEST_DIR")).join("..")
+}
+
+/// The README, the specification, and the READMEs of the examples.
+fn documents() -> Vec<PathBuf> {
+    let mut found = vec![root().join("README.md")];
+    found.extend(markdown(&root().join("spec")));
+    let mut folders = vec![root().join("examples")];
+    while let Some(folder) = folders.pop() {
+        found.extend(markdown(&folder).into_iter().filter(|path| path.ends_with("README.md")));
+        folders.extend(entries(&folder).into_iter().filter(|path| path.is_dir()));
+    }
+    found.into_iter().filter(|path| path.is_file()).collect()
+}
+
+fn markdown(folder: &Path) -> Vec<PathBuf> {
+    entries(folder).into_iter().filter(|path| path.extension().is_some_and(|end| end == "md")).collect()
+}
+
+fn entries(folder: &Path) -> Vec<PathBuf> {
+    let entries = std::fs::read_dir(folder).unwrap_or_else(|error| panic!("{}: {error}", folder.display()));
+    let mut found: Vec<PathBuf> = entries.map(|entry| entry.expect("an entry").path()).collect();
+    found.sort();
+    found
+}
+
+fn blocks(name: &str, document: &str) -> Vec<Block> {
+    let mut found: Vec<Block> = Vec::new();
+    let mut open = false;
+    for (line, number) in document.lines().zip(1..) {
+        let info = line.strip_prefix("```");
+        match (open, info, found.last_mut()) {
+            (true, Some(_), _) => open = false,
+            (true, None, Some(block)) => block.text.extend([line, "\n"]),
+            (false, Some(info), _) => {
+                let mut words = info.split_whitespace();
+                open = words.next() == Some("mesh");
+                if open {
+                    let raises = words.next().map(str::to_owned);
+                    found.push(Block { place: format!("{name}:{number}"), raises, text: String::new() });
+                }
+            }
+            _ => {}
+        }
+    }
+    assert!(!open, "{name}: a block does not end");
+    found
+}
+
+/// What is wrong with a block, as a message.
+fn complaint(block: &Block) -> Option<String> {
+    let project = Project::parse(&block.text);
+    let diagnostics = project.compile().diagnostics;
+    let errors = diagnostics.iter().filter(|diagnostic| diagnostic.severity == Severity::Error);
+    let as_said = match &block.raises {
+        None => errors.count() == 0,
+        Some(code) => {
+            assert!(Code::ALL.iter().any(|known| known.as_str() == code), "{}: no code {code}", block.place);
+            !diagnostics.is_empty() && diagnostics.iter().all(|diagnostic| diagnostic.code.as_str() == code)
+        }
+    };
+    (!as_said).then(|| format!("{}:\n{}", block.place, project.diagnostics()))
+}
+
+#[test]
+fn every_mesh_block_of_the_documents_compiles_or_raises_what_it_names() {
+    let mut complaints = Vec::new();
+    for path in documents() {
+        let text = std::fs::read_to_string(&path).expect("a document");
+        let name = path.strip_prefix(root()).unwrap_or(&path).display().to_string();
+        complaints.extend(blocks(&name, &text).iter().filter_map(complaint));
+    }
+    assert!(complaints.is_empty(), "{}", complaints.join("\n\n"));
+}
+
+#[test]
+fn a_block_is_held_to_the_code_in_its_info_string() {
+    let document = "```mesh MESH4001\nservice cart { port 8080 http }\n```\n\n```text\nnot looked at\n```\n\n\
+                    ```mesh\nservice cart { prot 8080 http }\n```\n";
+    let found = blocks("page.md", document);
+    let places: Vec<&str> = found.iter().map(|block| block.place.as_str()).collect();
+    assert_eq!(places, ["page.md:1", "page.md:9"]);
+    assert_eq!(complaint(&found[0]), None);
+    let said = complaint(&found[1]).expect("a misspelt statement");
+    assert!(said.starts_with("page.md:9:") && said.contains("MESH1007"), "{said}");
+}
