@@ -1,5 +1,7 @@
 //! The main job, as a newcomer does it: `mesh up examples/bookinfo`, a request, a save, a mistake.
 
+#![expect(clippy::print_stdout, reason = "the figures are for who runs it with --nocapture")]
+
 use mesh_tests::up::{Client, Up, Workplace};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
