@@ -31,9 +31,11 @@ pub fn lex(file: FileId, text: &str) -> (Vec<Token>, Diagnostics) {
         let spaced = line_start || text[..start].ends_with(is_blank);
         let kind = if kind == TokenKind::Comment && line_start { doc_or_comment(raw) } else { kind };
         let piece = Piece { file, start: start as u32, text: raw, spaced };
-        let complaint = piece.check(kind);
+        // Beyond the limit only strings are still looked at: a wrong one is no string.
+        let full = diagnostics.len() >= MAX_DIAGNOSTICS;
+        let complaint = if full && kind != TokenKind::String { None } else { piece.check(kind) };
         let kind = if kind == TokenKind::String && complaint.is_some() { TokenKind::Error } else { kind };
-        if let Some(complaint) = complaint.filter(|_| diagnostics.len() < MAX_DIAGNOSTICS) {
+        if let Some(complaint) = complaint.filter(|_| !full) {
             diagnostics.push(complaint);
         }
         tokens.push(Token { kind, start: start as u32, len: raw.len() as u32 });

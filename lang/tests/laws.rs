@@ -145,7 +145,7 @@ fn every_end_of_a_file_keeps_the_laws() {
 #[test]
 fn mutated_files_keep_the_laws() {
     let statements: Vec<&str> = SAMPLE.split_inclusive('\n').collect();
-    for seed in 6_000_000..6_300_000 {
+    for seed in 0..10_000 {
         let mut random = fastrand::Rng::with_seed(seed);
         let from = random.usize(..statements.len());
         let count = random.usize(1..12);
@@ -159,7 +159,7 @@ fn mutated_files_keep_the_laws() {
 
 #[test]
 fn soups_of_pieces_keep_the_laws() {
-    for seed in 5_000_000..5_800_000 {
+    for seed in 0..20_000 {
         let mut random = fastrand::Rng::with_seed(seed);
         let count = random.usize(1..30);
         let text: String = (0..count).filter_map(|_| random.choice(PIECES)).copied().collect();

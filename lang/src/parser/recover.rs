@@ -61,7 +61,7 @@ impl<'a> Reader<'a> {
         let signature = place.statement(word).filter(|_| keyword.kind == TokenKind::Word);
         let Some(signature) = signature else {
             // A head that is broken has been complained of, whatever its first word is.
-            if !statement.broken {
+            if !statement.broken && self.diagnostics.len() < MAX_DIAGNOSTICS {
                 self.report(unknown::statement(place, keyword.kind, word, span));
             }
             return None;

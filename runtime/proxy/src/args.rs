@@ -17,8 +17,10 @@ Examples:
   Everything from the environment:
     MESH_PLAN=/etc/mesh/shop.mplan MESH_ALL_GATEWAYS=true MESH_ADMIN=127.0.0.1:9901 mesh-proxy
 
-A new plan at the same path is taken over while requests go on; write it beside and rename it. SIGHUP makes the
-proxy look at once. SIGTERM and SIGINT end it when requests in flight are answered, a second one ends it at once.
+A new plan at the same path is taken over while requests go on: write it beside, then rename it.
+SIGHUP makes the proxy look at once. SIGTERM and SIGINT end it when the requests in flight are
+answered; a second one ends it at once.
+
 Exit codes: 0 ended as told, 2 it could not start.";
 
 /// Routes, authorizes and forwards HTTP as a plan says.

@@ -117,6 +117,20 @@ fn a_plan_is_needed_to_start() {
 }
 
 #[test]
+fn the_environment_says_what_flags_would() {
+    let plan = directory("environment").join("shop.mplan");
+    put(&mesh().respond("x", 200, "x").listener_port(free_port()), &plan);
+    let mut command = Command::new(env!("CARGO_BIN_EXE_mesh-proxy"));
+    command.env("MESH_PLAN", &plan).env("MESH_ALL_GATEWAYS", "true").env("MESH_BIND", "127.0.0.1");
+    let mut child = command.stderr(Stdio::piped()).spawn().unwrap();
+    let says = BufReader::new(child.stderr.take().unwrap());
+    let mut proxy = Running { child, says, edge: SocketAddr::new(crate::LOOPBACK, 0) };
+    proxy.hears("edge.default/http on 127.0.0.1:");
+    proxy.signal("-TERM");
+    assert_eq!(proxy.child.wait().unwrap().code(), Some(0));
+}
+
+#[test]
 fn the_first_signal_waits_for_what_is_in_flight_and_the_second_does_not() {
     let shop = upstream(|before, _| {
         let pause = if before == 0 { Duration::from_millis(500) } else { Duration::from_secs(30) };
