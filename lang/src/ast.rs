@@ -209,8 +209,15 @@ pub enum Method {
 
 impl Method {
     /// All of them, in the order of the specification.
-    pub const ALL: [Method; 7] =
-        [Method::Get, Method::Head, Method::Post, Method::Put, Method::Patch, Method::Delete, Method::Options];
+    pub const ALL: [Method; 7] = [
+        Method::Get,
+        Method::Head,
+        Method::Post,
+        Method::Put,
+        Method::Patch,
+        Method::Delete,
+        Method::Options,
+    ];
 
     /// As on the wire.
     pub fn as_str(self) -> &'static str {
@@ -368,8 +375,14 @@ pub enum ValueTest {
 pub enum Action {
     /// Never empty.
     To(Vec<Backend>),
-    Redirect { location: Name, status: Spanned<u16> },
-    Respond { status: Spanned<u16>, body: Option<Name> },
+    Redirect {
+        location: Name,
+        status: Spanned<u16>,
+    },
+    Respond {
+        status: Spanned<u16>,
+        body: Option<Name>,
+    },
 }
 
 /// `SERVICE[:SUBSET] [port NAME] [PERCENT|rest]`

@@ -13,18 +13,7 @@ const ALLOWED: &[(&str, &[&str], &[&str])] = &[
     (
         "mesh-proxy",
         &["mesh-engine", "mesh-plan"],
-        &[
-            "arc-swap",
-            "bytes",
-            "clap",
-            "fastrand",
-            "http-body-util",
-            "httpdate",
-            "hyper",
-            "hyper-util",
-            "socket2",
-            "tokio",
-        ],
+        &["arc-swap", "clap", "fastrand", "hyper", "hyper-util", "socket2", "tokio"],
     ),
     ("mesh-compiler", &["mesh-lang", "mesh-plan"], &["petgraph"]),
     (
@@ -33,6 +22,7 @@ const ALLOWED: &[(&str, &[&str], &[&str])] = &[
         &[
             "bytes",
             "clap",
+            "clap_complete",
             "http-body-util",
             "hyper",
             "hyper-util",
@@ -40,6 +30,8 @@ const ALLOWED: &[(&str, &[&str], &[&str])] = &[
             "serde",
             "serde_json",
             "similar",
+            "terminal_size",
+            "terminal_size",
             "tokio",
         ],
     ),

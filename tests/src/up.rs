@@ -31,7 +31,8 @@ pub fn binary(package: &str, name: &str) -> PathBuf {
         .expect("cargo runs");
     assert!(output.status.success(), "cargo could not build {name}");
     let messages = String::from_utf8(output.stdout).expect("cargo prints UTF-8");
-    let built = messages.lines().rev().filter_map(|line| serde_json::from_str::<serde_json::Value>(line).ok());
+    let built =
+        messages.lines().rev().filter_map(|line| serde_json::from_str::<serde_json::Value>(line).ok());
     let executable = built.into_iter().find_map(|message| Some(message["executable"].as_str()?.to_owned()));
     PathBuf::from(executable.expect("cargo names the executable"))
 }

@@ -3,9 +3,10 @@
 //!
 //! The diagram that the checks ask is, after renumbering, the diagram in the plan: what was proved is what runs.
 
-use crate::space::{METHOD, PATH, Product, Space, method_atom};
+use crate::space::header::{ABSENT, MANY, OTHER};
+use crate::space::{METHOD, PATH, PEER, Product, Space, method_atom};
 use mesh_lang::ast::Method;
-use mesh_plan::{Node, Target};
+use mesh_plan::{METHOD_ATOMS, Node, Target};
 use std::collections::HashMap;
 use std::rc::Rc;
 
@@ -212,11 +213,28 @@ impl Diagram {
         false
     }
 
-    /// Atoms from the one a person would think of first: an absent header, a path that some pattern fits.
-    fn plain_order(&self, dim: u32) -> impl Iterator<Item = u32> + use<> {
-        let count = self.space.arity(dim);
-        let last_first = dim == PATH;
-        (0..count).map(move |atom| if last_first { (atom + 1) % count } else { atom })
+    /// Atoms from the one a person would think of first: `GET`, a path that some pattern fits, an absent header, and a
+    /// header that is repeated last of all.
+    fn plain_order(&self, dim: u32) -> Vec<u32> {
+        let rest = |first: u32| first..self.space.arity(dim);
+        match dim {
+            PEER => rest(0).collect(),
+            METHOD => [
+                Method::Get,
+                Method::Post,
+                Method::Put,
+                Method::Delete,
+                Method::Patch,
+                Method::Head,
+                Method::Options,
+            ]
+            .map(method_atom)
+            .into_iter()
+            .chain([METHOD_ATOMS - 1])
+            .collect(),
+            PATH => rest(1).chain([0]).collect(),
+            _ => [ABSENT].into_iter().chain(rest(OTHER + 1)).chain([OTHER, MANY]).collect(),
+        }
     }
 
     fn is_possible(&self, dim: u32, atom: u32, method: Option<u32>) -> bool {

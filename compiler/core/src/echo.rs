@@ -112,7 +112,10 @@ mod tests {
     fn a_mistyped_statement_is_the_only_complaint() {
         says(
             "service web { prot 80 http }\nauthorize web { allow from anyone }\nroute web {\nrule a { too web }\n}\n",
-            &["1 MESH1007 unknown statement `prot` in `service`", "4 MESH1007 unknown statement `too` in `rule`"],
+            &[
+                "1 MESH1007 unknown statement `prot` in `service`",
+                "4 MESH1007 unknown statement `too` in `rule`",
+            ],
         );
     }
 

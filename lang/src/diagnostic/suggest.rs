@@ -3,14 +3,14 @@
 /// A longer word is no slip of the pen, and the table of distances stays small.
 const MAX_CHARS: usize = 64;
 
-/// The candidate nearest to `word`, if it is near enough to have been meant: a third of the word may be wrong.
+/// The candidate nearest to `word`, if it is near enough to have been meant: a third of the word may be wrong, of two letters none.
 /// Among equally near ones the alphabetically first.
 pub fn nearest<'a>(word: &str, candidates: impl IntoIterator<Item = &'a str>) -> Option<&'a str> {
     let written = lower_chars(word);
     if written.len() > MAX_CHARS {
         return None;
     }
-    let allowed = written.len().max(3) / 3;
+    let allowed = written.len() / 3;
     candidates
         .into_iter()
         .filter_map(|candidate| {

@@ -70,7 +70,7 @@ mod tests {
     fn a_route_that_leaves_requests_unanswered_is_incomplete() {
         let text = route("rule a { match /x/**\nto s:v1 }");
         says(&text, &["3 MESH3007 this route does not say what becomes of every request"]);
-        shows(&text, "request without an answer:  GET /1");
+        shows(&text, "request without an answer:  GET /");
     }
 
     #[test]

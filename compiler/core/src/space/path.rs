@@ -164,6 +164,8 @@ impl Paths {
             let literals: BTreeSet<&str> = state.edges.iter().map(|(literal, _)| literal.as_str()).collect();
             if state.atom == 0 && !path.is_empty() {
                 Some(path.clone())
+            } else if path.is_empty() && state.empty.is_none() {
+                Some("/".to_owned())
             } else if state.other.is_none() {
                 Some(format!("{path}/{}", fresh_segment(&literals)))
             } else if state.empty.is_none() {
