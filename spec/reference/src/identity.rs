@@ -8,7 +8,7 @@ pub(crate) enum Peer {
     Gateway(String),
     /// Another identity of the mesh's trust domain, and its namespace if it has the form of 2.1.
     Own(String, Option<String>),
-    /// An identity of another trust domain.
+    /// Any other identity, also what is no well-formed SPIFFE ID.
     Foreign(String),
 }
 
@@ -33,17 +33,26 @@ pub(crate) fn peer(id: Option<&str>, trust_domain: &str, gateways: &[String]) ->
     if gateways.iter().any(|gateway| gateway == id) {
         return Peer::Gateway(id.to_owned());
     }
-    let Some(path) = id.strip_prefix("spiffe://").and_then(|rest| rest.strip_prefix(trust_domain)) else {
+    let rest = id.strip_prefix("spiffe://").unwrap_or_default();
+    let mut segments = rest.split('/');
+    if id.len() > LONGEST_ID || segments.next() != Some(trust_domain) {
         return Peer::Foreign(id.to_owned());
-    };
-    match path.split('/').collect::<Vec<_>>().as_slice() {
-        ["", "ns", namespace, "sa", account] if !namespace.is_empty() && !account.is_empty() => {
-            Peer::Own(id.to_owned(), Some((*namespace).to_owned()))
-        }
-        // The trust domain goes on: `local.test.example` is not `local.test`.
-        [first, ..] if !first.is_empty() => Peer::Foreign(id.to_owned()),
+    }
+    let path: Vec<&str> = segments.collect();
+    match path.as_slice() {
+        path if !path.iter().all(|segment| is_well_formed(segment)) => Peer::Foreign(id.to_owned()),
+        ["ns", namespace, "sa", _] => Peer::Own(id.to_owned(), Some((*namespace).to_owned())),
         _ => Peer::Own(id.to_owned(), None),
     }
+}
+
+/// In bytes, as the SPIFFE ID standard says.
+const LONGEST_ID: usize = 2048;
+
+/// A segment of a SPIFFE ID's path, as the standard says (<https://github.com/spiffe/spiffe/blob/main/standards/SPIFFE-ID.md>).
+fn is_well_formed(segment: &str) -> bool {
+    let plain = |c: char| c.is_ascii_alphanumeric() || "-._".contains(c);
+    !["", ".", ".."].contains(&segment) && segment.chars().all(plain)
 }
 
 impl Principal {

@@ -204,6 +204,7 @@ fn check_peers(lines: &str, expected: &str) {
         ("o", "spiffe://local.test/ns/other/sa/x"),
         ("v", "spiffe://local.test/vm/1"),
         ("f", "spiffe://local.test.evil/ns/default/sa/a"),
+        ("m", "spiffe://local.test/ns/default//sa/a"),
         ("n", "nobody"),
     ];
     let allowed: String = peers
@@ -224,21 +225,21 @@ fn rules_2_2_and_2_3_principals_are_sets_of_peers() {
     check_peers("allow from namespace default", "ab");
     check_peers("allow from authenticated", "abov");
     check_peers("allow from unauthenticated", "n");
-    check_peers("allow from anyone", "abgovfn");
+    check_peers("allow from anyone", "abgovfmn");
     check_peers("allow from identity \"spiffe://local.test.evil/ns/default/sa/a\"", "f");
 }
 
 #[test]
 fn rule_2_4_exceptions_are_taken_from_the_whole_list() {
     check_peers("allow from authenticated, unauthenticated except b, namespace other", "avn");
-    check_peers("allow from anyone except authenticated", "gfn");
+    check_peers("allow from anyone except authenticated", "gfmn");
 }
 
 #[test]
 fn rules_4_1_and_4_3_a_deny_wins_and_in_doubt_denies() {
-    check_peers("allow from anyone\ndeny from b except unauthenticated", "agovfn");
-    check_peers("allow from anyone\ndeny from b", "agovf");
+    check_peers("allow from anyone\ndeny from b except unauthenticated", "agovfmn");
+    check_peers("allow from anyone\ndeny from b", "agovfm");
     check_peers("allow from anyone\ndeny from anyone except b", "b");
-    check_peers("allow from anyone\ndeny to /elsewhere", "abgovfn");
+    check_peers("allow from anyone\ndeny to /elsewhere", "abgovfmn");
     check_peers("allow from anyone\ndeny to GET", "");
 }

@@ -87,6 +87,23 @@ fn gateway_host(rng: &mut Rng, patterns: &[String]) -> String {
     }
 }
 
+/// Of identities of the trust domain that are in no namespace, and of some that are not well-formed.
+const OTHER_PATHS: [&str; 13] = [
+    "",
+    "/vm/1",
+    "/ns/shop",
+    "/ns/shop/sa/web/1",
+    "/ns/shop/sb/web",
+    "/ns/default/sa/a_b.C-d",
+    "/",
+    "/ns//sa/web",
+    "/ns/shop/sa/web/",
+    "/ns/shop/../sa",
+    "/ns/shop/sa/we%62",
+    "/ns/shop/sa/web?x",
+    ":80/ns/shop/sa/web",
+];
+
 fn peer(rng: &mut Rng, places: &Places) -> Option<String> {
     let domain = &places.trust_domain;
     let service = &places.services[rng.usize(..places.services.len())];
@@ -98,10 +115,7 @@ fn peer(rng: &mut Rng, places: &Places) -> Option<String> {
         8 => {
             Some(format!("spiffe://{domain}/ns/{}/sa/unknown", pick(rng, &["default", "shop", "elsewhere"])))
         }
-        9 => Some(format!(
-            "spiffe://{domain}/{}",
-            pick(rng, &["vm/1", "ns/shop", "ns/shop/sa/web/1", "ns/shop/sb/web"])
-        )),
+        9 => Some(format!("spiffe://{domain}{}", pick(rng, &OTHER_PATHS))),
         10 => Some("spiffe://other.test/ns/shop/sa/web".to_owned()),
         _ => Some(format!("spiffe://{domain}.evil/ns/{namespace}/sa/{}", service.name)),
     }
