@@ -3,6 +3,7 @@
 mod diagnostics;
 mod differential;
 mod documents;
+mod e2e;
 mod explain;
 mod main_job;
 mod order;

@@ -2,5 +2,6 @@
 
 pub mod beside;
 pub mod generate;
+pub mod harness;
 pub mod project;
 pub mod up;

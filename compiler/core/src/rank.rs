@@ -56,19 +56,19 @@ impl Ranked {
     }
 
     fn by_word(&mut self, rule: u32, overridden: u32) {
-        let mut decided = Vec::new();
+        let (mut decided, mut narrower) = (Vec::new(), false);
         for (index, line) in self.lines.iter().enumerate().filter(|(_, line)| line.rule == rule) {
             for (other, loser) in self.lines.iter().enumerate().filter(|(_, line)| line.rule == overridden) {
-                if loser.product.is_inside(&line.product) {
-                    self.vain.push((rule, overridden, Vain::Narrower));
-                    return;
-                }
-                if line.product.meets(&loser.product) && !line.product.is_inside(&loser.product) {
+                narrower |= loser.product.is_inside(&line.product);
+                let nested = loser.product.is_inside(&line.product) || line.product.is_inside(&loser.product);
+                if !nested && line.product.meets(&loser.product) {
                     decided.push((index as u32, other));
                 }
             }
         }
-        if decided.is_empty() {
+        if narrower {
+            self.vain.push((rule, overridden, Vain::Narrower));
+        } else if decided.is_empty() {
             self.vain.push((rule, overridden, Vain::Nothing));
         }
         for (winner, loser) in decided {

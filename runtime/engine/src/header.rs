@@ -45,9 +45,14 @@ const NOT_LISTS: [&str; 11] = [
 
 /// What stands before the first comma outside double quotes, trimmed, and what stands after that comma, if there is one.
 fn next_item(text: &[u8]) -> (&[u8], Option<&[u8]>) {
-    let mut quoted = false;
+    let (mut quoted, mut escaped) = (false, false);
     let comma = text.iter().position(|byte| {
-        quoted ^= *byte == b'"';
+        match byte {
+            _ if escaped => escaped = false,
+            b'\\' => escaped = quoted,
+            b'"' => quoted = !quoted,
+            _ => {}
+        }
         *byte == b',' && !quoted
     });
     match comma.and_then(|at| text.split_at_checked(at)) {
@@ -99,6 +104,12 @@ mod tests {
             value("x-role", &[r#""a, b"#]),
             HeaderValue::Single(br#""a, b"#),
             "a quote that never ends"
+        );
+        assert_eq!(value("x-role", &[r#""\"", admin"#]), HeaderValue::Many, "an escaped quote ends nothing");
+        assert_eq!(
+            value("x-role", &[r#"\", b, c""#]),
+            HeaderValue::Single(br#"\", b, c""#),
+            "outside it escapes nothing"
         );
         assert_eq!(value("x-role", &[r#""a"#, r#"b""#]), HeaderValue::Many, "a quote ends with its line");
     }

@@ -73,6 +73,7 @@ pub(crate) async fn answer(
             record.sent_to(forward.service, forward.subset);
             let deadline = forward.timeout.map(|millis| head_at + Duration::from_millis(millis.into()));
             arrival.watch.cut_at(deadline);
+            request::leave_hop(&mut parts.headers);
             let head = Head { method: parts.method, uri: parts.uri, headers: parts.headers };
             let call = Call { worker: &worker, serving: &serving, forward: &forward, method, head };
             return Ok(call.answer(Outgoing::of(body), deadline, record).await);

@@ -35,7 +35,7 @@ impl From<NotCanonical> for Refused {
     }
 }
 
-/// Brings a request into canonical form, as it is decided about and forwarded.
+/// Brings a request into canonical form, as it is decided about.
 pub(crate) fn canonicalize(
     parts: &mut Parts,
     peer: IpAddr,
@@ -52,15 +52,24 @@ pub(crate) fn canonicalize(
     if parts.uri.authority().is_some() || parts.uri.path() != target.path {
         parts.uri = origin_form(&target.path, parts.uri.query())?;
     }
-    let trailers = takes_trailers(&parts.headers);
-    remove_hop_by_hop(&mut parts.headers);
     remove_claims(&mut parts.headers);
     write_own(&mut parts.headers, &target, peer, random)?;
-    if trailers {
-        parts.headers.insert(header::TE, HeaderValue::from_static("trailers"));
-        parts.headers.insert(header::CONNECTION, HeaderValue::from_static("te"));
-    }
     Ok(target)
+}
+
+/// Takes off what was said to this hop alone. After the decision: a client that names a header in `connection` cannot
+/// keep the plan from seeing it, and cannot take off what this proxy wrote.
+pub(crate) fn leave_hop(headers: &mut HeaderMap) {
+    let trailers = takes_trailers(headers);
+    let own = [header::HOST, X_FORWARDED_FOR, X_FORWARDED_PROTO, X_FORWARDED_HOST, X_REQUEST_ID];
+    let own: Vec<_> =
+        own.into_iter().filter_map(|name| headers.remove(&name).map(|value| (name, value))).collect();
+    remove_hop_by_hop(headers);
+    headers.extend(own);
+    if trailers {
+        headers.insert(header::TE, HeaderValue::from_static("trailers"));
+        headers.insert(header::CONNECTION, HeaderValue::from_static("te"));
+    }
 }
 
 fn target(parts: &Parts) -> Result<Target, Refused> {

@@ -137,8 +137,12 @@ fn list_items(line: &str) -> Vec<&str> {
     let mut items = Vec::new();
     let mut start = 0;
     let mut quoted = false;
-    for (index, c) in line.char_indices() {
+    let mut chars = line.char_indices();
+    while let Some((index, c)) = chars.next() {
         match c {
+            '\\' if quoted => {
+                chars.next();
+            }
             '"' => quoted = !quoted,
             ',' if !quoted => {
                 items.push(&line[start..index]);

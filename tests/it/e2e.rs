@@ -1,0 +1,171 @@
+//! What a file declares, the proxy does: one promise of the language each, from text to bytes on a socket.
+
+use mesh_tests::harness::{Mesh, Upstream};
+use std::time::Duration;
+
+/// A gateway `edge` that anyone may use, a service `s` behind it with this endpoint, and these statements.
+fn edge(endpoint: &Upstream, statements: &str) -> String {
+    format!(
+        r#"gateway edge {{ listener web port 80 http {{ host "*" }} }}
+authorize edge {{ allow from anyone }}
+service s {{ port 80 http; endpoints static "{}" }}
+authorize s {{ allow from gateway edge }}
+{statements}"#,
+        endpoint.address
+    )
+}
+
+#[test]
+fn a_rule_answers_redirects_or_sends_on() {
+    let s = Upstream::named("s");
+    let mesh = Mesh::start(
+        &edge(
+            &s,
+            r#"route edge {
+  rule teapot { match GET /teapot
+    respond 418 "short and stout" }
+  rule old { match /old/**
+    redirect /new 308 }
+  rule rest-of-it { match /s/**
+    to s }
+  otherwise 451
+}"#,
+        ),
+        &[],
+    );
+    let mut client = mesh.connect("edge.default/web");
+    assert_eq!(client.get("a", "/teapot", &[]).unwrap(), (418, "short and stout".into()));
+    assert_eq!(client.get("a", "/old/x?q=1", &[]).unwrap().0, 308);
+    assert_eq!(client.get("a", "/s/1", &[]).unwrap(), (200, "s".into()));
+    assert_eq!(client.get("a", "/elsewhere", &[]).unwrap().0, 451);
+    assert_eq!(s.heads().len(), 1, "only what is sent on arrives");
+}
+
+#[test]
+fn a_refused_request_reaches_no_upstream() {
+    let s = Upstream::named("s");
+    let mesh = Mesh::start(&edge(&s, "route edge { to s }\nauthorize s { deny to /admin/** }"), &[]);
+    let mut client = mesh.connect("edge.default/web");
+    assert_eq!(client.get("a", "/x/../admin", &[]).unwrap(), (403, "denied by s.default".into()));
+    assert_eq!(client.get("a", "/%61dmin/users", &[]).unwrap().0, 403);
+    assert_eq!(client.get("a", "/public", &[]).unwrap().0, 200);
+    assert_eq!(s.heads().len(), 1);
+}
+
+#[test]
+fn a_header_decides_even_if_the_client_calls_it_hop_by_hop() {
+    let (v1, v2) = (Upstream::named("v1"), Upstream::named("v2"));
+    let text = format!(
+        r#"gateway edge {{ listener web port 80 http {{ host "*" }} }}
+authorize edge {{ allow from anyone }}
+service s {{
+  port 80 http
+  subset v1 label v = "1"
+  subset v2 label v = "2"
+  endpoints static "{}" label v = "1"
+  endpoints static "{}" label v = "2"
+}}
+authorize s {{ allow from gateway edge }}
+route edge {{ to s }}
+route s {{
+  rule staff {{ match when header "x-staff" present
+    to s:v2 }}
+  to s:v1
+}}"#,
+        v1.address, v2.address
+    );
+    let mesh = Mesh::start(&text, &[]);
+    let mut client = mesh.connect("edge.default/web");
+    assert_eq!(client.get("a", "/", &[]).unwrap().1, "v1");
+    assert_eq!(client.get("a", "/", &["x-staff: 1"]).unwrap().1, "v2");
+    assert_eq!(client.get("a", "/", &["X-Staff: 1", "connection: x-staff, x-request-id"]).unwrap().1, "v2");
+    let head = v2.heads().pop().unwrap();
+    assert!(!head.contains("x-staff"), "it is not passed on: {head}");
+    assert!(head.contains("x-request-id: "), "what this hop writes is: {head}");
+}
+
+#[test]
+fn the_host_chooses_the_table_and_no_host_is_nobodys() {
+    let s = Upstream::named("s");
+    let statements = r#"gateway inner { listener web port 81 http { host "shop.test", "*.shop.test" } }
+authorize inner { allow from anyone }
+authorize s { allow from gateway inner }
+route edge { otherwise 404 }
+route inner host "shop.test" { to s }
+route inner host "*.shop.test" { otherwise 410 }"#;
+    let mesh = Mesh::start(&edge(&s, statements), &[]);
+    let mut client = mesh.connect("inner.default/web");
+    assert_eq!(client.get("Shop.Test:8080", "/", &[]).unwrap(), (200, "s".into()));
+    assert_eq!(client.get("a.shop.test", "/", &[]).unwrap().0, 410);
+    assert_eq!(client.get("b.a.shop.test", "/", &[]).unwrap().0, 404);
+    assert_eq!(client.get("else.test", "/", &[]).unwrap().0, 404);
+}
+
+#[test]
+fn a_timeout_ends_what_takes_too_long() {
+    let slow = Upstream::start(|_| (200, "late".into(), Duration::from_secs(5)));
+    let mesh = Mesh::start(&edge(&slow, "route edge { rule r { to s\ntimeout 100ms } }"), &[]);
+    assert_eq!(mesh.connect("edge.default/web").get("a", "/", &[]).unwrap().0, 504);
+}
+
+#[test]
+fn a_retry_tries_again_and_no_more_than_declared() {
+    let flaky = Upstream::start(|n| (if n < 2 { 503 } else { 200 }, "answer".into(), Duration::ZERO));
+    let statements = "route edge { rule r { to s\nretry 2 on 503 } }";
+    let mesh = Mesh::start(&edge(&flaky, statements), &[]);
+    assert_eq!(mesh.connect("edge.default/web").get("a", "/", &[]).unwrap().0, 200);
+    assert_eq!(flaky.heads().len(), 3, "two retries are three tries");
+
+    let broken = Upstream::start(|_| (503, "no".into(), Duration::ZERO));
+    let mesh = Mesh::start(&edge(&broken, statements), &[]);
+    assert_eq!(mesh.connect("edge.default/web").get("a", "/", &[]).unwrap().0, 503);
+    assert_eq!(broken.heads().len(), 3);
+}
+
+#[test]
+fn a_try_that_takes_too_long_is_tried_again() {
+    let pause = |n| Duration::from_millis(if n == 0 { 3_000 } else { 0 });
+    let slow_once = Upstream::start(move |n| (200, "answer".into(), pause(n)));
+    let statements = "route edge { rule r { to s\nretry 1 on timeout { per-try-timeout 150ms } } }";
+    let mesh = Mesh::start(&edge(&slow_once, statements), &[]);
+    assert_eq!(mesh.connect("edge.default/web").get("a", "/", &[]).unwrap(), (200, "answer".into()));
+    assert_eq!(slow_once.heads().len(), 2);
+}
+
+#[test]
+fn a_budget_bounds_the_retries() {
+    let broken = Upstream::start(|_| (503, "no".into(), Duration::ZERO));
+    let statements = "route edge { rule r { to s\nretry 3 on 503 { budget 20% min 0/s over 10s } } }";
+    let mesh = Mesh::start(&edge(&broken, statements), &[]);
+    let mut client = mesh.connect("edge.default/web");
+    for _ in 0..100 {
+        assert_eq!(client.get("a", "/", &[]).unwrap().0, 503);
+    }
+    let tries = broken.heads().len();
+    assert!((115..=120).contains(&tries), "100 first tries earn 20 retries, and {} were made", tries - 100);
+}
+
+#[test]
+fn a_sidecar_lets_its_service_make_the_calls_it_declares() {
+    let s = Upstream::named("s");
+    let statements = "service web { calls s to GET /items/** }\nauthorize s { allow from web }\nroute edge { otherwise 404 }";
+    let mesh = Mesh::start(&edge(&s, statements), &["web"]);
+    let mut client = mesh.connect("web.default");
+    assert_eq!(client.get("s", "/items/1", &[]).unwrap(), (200, "s".into()));
+    assert_eq!(client.get("s.default:80", "/items/1", &[]).unwrap(), (200, "s".into()));
+    assert_eq!(client.get("s", "/other", &[]).unwrap(), (403, "this call is not declared".into()));
+    assert_eq!(client.get("edge", "/items/1", &[]).unwrap().0, 403);
+    assert_eq!(client.get("s:81", "/items/1", &[]).unwrap().0, 403);
+}
+
+#[test]
+fn nobody_listens_is_said_and_does_not_hang() {
+    let gone = Upstream::named("gone");
+    let text = edge(&gone, "route edge { to s }").replace(&gone.address, "127.0.0.1:1");
+    let mesh = Mesh::start(&text, &[]);
+    assert_eq!(mesh.connect("edge.default/web").get("a", "/", &[]).unwrap().0, 503);
+    let text =
+        edge(&gone, "route edge { to s }").replace(&format!("endpoints static \"{}\"", gone.address), "");
+    let mesh = Mesh::start(&text, &[]);
+    assert_eq!(mesh.connect("edge.default/web").get("a", "/", &[]).unwrap(), (503, "no endpoint".into()));
+}

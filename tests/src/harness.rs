@@ -1,0 +1,113 @@
+//! `.mesh` text, compiled and running: the real compiler, the real plan, the real proxy, real sockets.
+
+use crate::project::Project;
+use crate::up::Client;
+use mesh_proxy::{AccessLog, Config, Door, Handle};
+use std::io::{BufRead, BufReader, Write};
+use std::net::{IpAddr, Ipv4Addr, SocketAddr, TcpListener};
+use std::sync::atomic::{AtomicUsize, Ordering};
+use std::sync::{Arc, Mutex};
+use std::time::Duration;
+
+const LOOPBACK: IpAddr = IpAddr::V4(Ipv4Addr::LOCALHOST);
+
+/// A running mesh.
+pub struct Mesh {
+    handle: Handle,
+}
+
+impl Mesh {
+    /// Compiles, and starts every gateway on a free port and the sidecars of `callers`.
+    ///
+    /// # Panics
+    /// If the text does not compile, with what is said about it.
+    #[track_caller]
+    pub fn start(text: &str, callers: &[&str]) -> Mesh {
+        let project = Project::parse(text);
+        let Some(plan) = project.compile().plan else { panic!("{}", project.diagnostics()) };
+        let view = mesh_plan::verify(mesh_plan::encode(&plan).expect("inside the limits")).expect("a plan");
+        let gateways = plan.gateways.iter().map(|gateway| Door::Gateway {
+            name: gateway.name.clone(),
+            bind: LOOPBACK,
+            port_override: Some(0),
+        });
+        let sidecars = callers.iter().map(|caller| Door::Sidecar {
+            service: (*caller).to_owned(),
+            listen: SocketAddr::new(LOOPBACK, 0),
+        });
+        let config = Config {
+            doors: gateways.chain(sidecars).collect(),
+            workers: 1,
+            admin: None,
+            access_log: AccessLog::None,
+            drain: Duration::from_secs(1),
+        };
+        Mesh { handle: mesh_proxy::start(view, config).expect("the proxy starts") }
+    }
+
+    /// A connection to a gateway's listener (`edge.default/web`) or a sidecar (`web.default`).
+    #[track_caller]
+    pub fn connect(&self, door: &str) -> Client {
+        let addresses = self.handle.addresses();
+        Client::connect(
+            &addresses.get(door).unwrap_or_else(|| panic!("no {door} in {addresses:?}")).to_string(),
+        )
+    }
+}
+
+/// An HTTP server that says what it is told to say and remembers what it heard.
+pub struct Upstream {
+    /// `127.0.0.1:PORT`, for `endpoints static`.
+    pub address: String,
+    heads: Arc<Mutex<Vec<String>>>,
+}
+
+impl Upstream {
+    /// Answers the n-th request (from 0) with a status and a body, after a pause.
+    pub fn start(answer: impl Fn(usize) -> (u16, String, Duration) + Send + Sync + 'static) -> Upstream {
+        let listener = TcpListener::bind((LOOPBACK, 0)).expect("a port");
+        let address = listener.local_addr().expect("an address").to_string();
+        let heads = Arc::new(Mutex::new(Vec::new()));
+        let (heard, asked, answer) = (heads.clone(), Arc::new(AtomicUsize::new(0)), Arc::new(answer));
+        std::thread::spawn(move || {
+            for stream in listener.incoming().map_while(Result::ok) {
+                let (heard, asked, answer) = (heard.clone(), asked.clone(), answer.clone());
+                std::thread::spawn(move || {
+                    let mut stream = BufReader::new(stream);
+                    while let Some(head) = read_head(&mut stream) {
+                        heard.lock().expect("no panic").push(head);
+                        let (status, body, pause) = answer(asked.fetch_add(1, Ordering::Relaxed));
+                        std::thread::sleep(pause);
+                        let head =
+                            format!("HTTP/1.1 {status} X\r\ncontent-length: {}\r\n\r\n{body}", body.len());
+                        if stream.get_mut().write_all(head.as_bytes()).is_err() {
+                            return;
+                        }
+                    }
+                });
+            }
+        });
+        Upstream { address, heads }
+    }
+
+    /// A server that says its name.
+    pub fn named(name: &'static str) -> Upstream {
+        Upstream::start(move |_| (200, name.to_owned(), Duration::ZERO))
+    }
+
+    /// The request heads it has heard, in lower case.
+    pub fn heads(&self) -> Vec<String> {
+        self.heads.lock().expect("no panic").clone()
+    }
+}
+
+/// A request without a body.
+fn read_head(stream: &mut impl BufRead) -> Option<String> {
+    let mut head = String::new();
+    while !head.ends_with("\r\n\r\n") {
+        if stream.read_line(&mut head).ok()? == 0 {
+            return None;
+        }
+    }
+    Some(head.to_ascii_lowercase())
+}
