@@ -6,23 +6,38 @@
 use crate::space::header::{ABSENT, MANY, OTHER};
 use crate::space::{METHOD, PATH, PEER, Product, Space, method_atom};
 use mesh_lang::ast::Method;
-use mesh_plan::{METHOD_ATOMS, Node, Target};
-use std::collections::HashMap;
+use mesh_plan::{METHOD_ATOMS, Node, REFUSED, Target};
+use std::collections::{BTreeMap, HashMap};
+use std::hash::{DefaultHasher, Hash, Hasher};
 use std::rc::Rc;
 
-/// More nodes for one partition are refused (`MESH3090`). It counts what the checks make on their way, of which the plan
-/// keeps a fraction; past a quarter of a million the dimensions multiply faster than memory lasts.
-pub(crate) const MAX_NODES: usize = 1 << 18;
+/// More cells for one partition are refused (`MESH3090`): a node is one cell and one for each exception. It counts what the
+/// checks make on their way, of which the plan keeps a fraction; 2^23 cells are some hundred megabytes, and past that the
+/// dimensions multiply faster than memory lasts.
+pub(crate) const MAX_CELLS: usize = 1 << 23;
 
-/// The partition needs more than [`MAX_NODES`] nodes.
+/// The partition needs more than [`MAX_CELLS`] cells.
 #[derive(Debug)]
 pub(crate) struct TooManyNodes;
 
 /// The nodes of one partition.
 pub(crate) struct Diagram {
     space: Rc<Space>,
-    nodes: Vec<Node>,
-    unique: HashMap<Node, u32>,
+    nodes: Vec<Sparse>,
+    /// Nodes by the hash of their contents.
+    unique: HashMap<u64, Vec<u32>>,
+    cells: usize,
+}
+
+/// A node: most atoms of a large dimension lead to the same place.
+#[derive(Clone, Debug, PartialEq, Eq, Hash)]
+struct Sparse {
+    dim: u32,
+    /// The child of the atoms that are no exception. INVARIANT: no other child has more atoms; of several that have as many it is
+    /// the least. So equal decisions are equal nodes.
+    default: Target,
+    /// Atom and child, sorted by atom; no child is the default.
+    exceptions: Vec<(u32, Target)>,
 }
 
 /// The leaf of a set of requests that says: in it.
@@ -35,7 +50,7 @@ pub(crate) type Point = Vec<(u32, u32)>;
 
 impl Diagram {
     pub(crate) fn new(space: Rc<Space>) -> Diagram {
-        Diagram { space, nodes: vec![], unique: HashMap::new() }
+        Diagram { space, nodes: vec![], unique: HashMap::new(), cells: 0 }
     }
 
     pub(crate) fn space(&self) -> &Rc<Space> {
@@ -46,9 +61,8 @@ impl Diagram {
     pub(crate) fn product(&mut self, product: &Product) -> Result<Target, TooManyNodes> {
         let mut set = if product.is_empty() { NO } else { YES };
         for (dim, atoms) in product.sets.iter().rev() {
-            let children =
-                (0..self.space.arity(*dim)).map(|atom| if atoms.contains(atom) { set } else { NO });
-            set = self.make(*dim, children.collect())?;
+            let inside = atoms.iter().map(|atom| (atom, set)).collect();
+            set = self.make(*dim, NO, inside)?;
         }
         Ok(set)
     }
@@ -79,13 +93,21 @@ impl Diagram {
         }
         let dims = [set, inside, outside].into_iter().filter_map(|target| self.dim(target));
         let Some(dim) = dims.min() else { return Ok(outside) };
-        let mut children = Vec::with_capacity(self.space.arity(dim) as usize);
-        for atom in 0..self.space.arity(dim) {
+        // Where the set itself says yes or no, only the side that it chooses can differ.
+        let matter: &[Target] = match self.usual(set, dim) {
+            YES => &[set, inside],
+            NO => &[set, outside],
+            _ => &[set, inside, outside],
+        };
+        let usual = (self.usual(set, dim), self.usual(inside, dim), self.usual(outside, dim));
+        let default = self.choose_seen(usual, seen)?;
+        let mut exceptions = Vec::new();
+        for atom in self.exceptions(matter, dim) {
             let below =
                 (self.child(set, dim, atom), self.child(inside, dim, atom), self.child(outside, dim, atom));
-            children.push(self.choose_seen(below, seen)?);
+            exceptions.push((atom, self.choose_seen(below, seen)?));
         }
-        let made = self.make(dim, children)?;
+        let made = self.make(dim, default, exceptions)?;
         seen.insert((set, inside, outside), made);
         Ok(made)
     }
@@ -108,6 +130,63 @@ impl Diagram {
         self.find(set, &|leaf| Target::Leaf(leaf) == YES)
     }
 
+    /// The first decision that says anything: of several that do, the earliest. Balanced, so that a long list costs little
+    /// more than its result.
+    pub(crate) fn first_of(&mut self, decisions: &[Target]) -> Result<Target, TooManyNodes> {
+        match decisions {
+            [] => Ok(Target::Leaf(REFUSED)),
+            [only] => Ok(*only),
+            _ => {
+                let (former, latter) = decisions.split_at(decisions.len() / 2);
+                let (former, latter) = (self.first_of(former)?, self.first_of(latter)?);
+                self.over(former, latter, &mut HashMap::new())
+            }
+        }
+    }
+
+    /// `top`, and `below` where it says nothing.
+    fn over(
+        &mut self,
+        top: Target,
+        below: Target,
+        seen: &mut HashMap<(Target, Target), Target>,
+    ) -> Result<Target, TooManyNodes> {
+        match top {
+            Target::Leaf(REFUSED) => return Ok(below),
+            Target::Leaf(_) => return Ok(top),
+            Target::Node(_) if top == below => return Ok(top),
+            Target::Node(_) => {}
+        }
+        if let Some(known) = seen.get(&(top, below)) {
+            return Ok(*known);
+        }
+        let Some(dim) = [top, below].into_iter().filter_map(|target| self.dim(target)).min() else {
+            return Ok(top);
+        };
+        let default = self.over(self.usual(top, dim), self.usual(below, dim), seen)?;
+        let mut exceptions = Vec::new();
+        for atom in self.exceptions(&[top, below], dim) {
+            let child = self.over(self.child(top, dim, atom), self.child(below, dim, atom), seen)?;
+            exceptions.push((atom, child));
+        }
+        let made = self.make(dim, default, exceptions)?;
+        seen.insert((top, below), made);
+        Ok(made)
+    }
+
+    /// The requests that are in any of the sets. Balanced, as [`Diagram::first_of`].
+    pub(crate) fn any_of_sets(&mut self, sets: &[Target]) -> Result<Target, TooManyNodes> {
+        match sets {
+            [] => Ok(NO),
+            [only] => Ok(*only),
+            _ => {
+                let (former, latter) = sets.split_at(sets.len() / 2);
+                let (former, latter) = (self.any_of_sets(former)?, self.any_of_sets(latter)?);
+                self.or(former, latter)
+            }
+        }
+    }
+
     fn dim(&self, target: Target) -> Option<u32> {
         match target {
             Target::Node(node) => Some(self.nodes[node as usize].dim),
@@ -115,31 +194,69 @@ impl Diagram {
         }
     }
 
-    /// Where an atom leads; a target that does not ask the dimension stays itself.
-    fn child(&self, target: Target, dim: u32, atom: u32) -> Target {
+    /// The node of a target, if it asks this dimension; a target that does not stays itself for every atom.
+    fn asking(&self, target: Target, dim: u32) -> Option<&Sparse> {
         match target {
-            Target::Node(node) if self.nodes[node as usize].dim == dim => {
-                self.nodes[node as usize].children[atom as usize]
-            }
-            _ => target,
+            Target::Node(node) => Some(&self.nodes[node as usize]).filter(|node| node.dim == dim),
+            Target::Leaf(_) => None,
         }
     }
 
-    fn make(&mut self, dim: u32, children: Vec<Target>) -> Result<Target, TooManyNodes> {
-        if let Some(same) = children.first().filter(|first| children.iter().all(|child| child == *first)) {
-            return Ok(*same);
+    /// Where an atom leads.
+    fn child(&self, target: Target, dim: u32, atom: u32) -> Target {
+        match self.asking(target, dim) {
+            Some(node) => match node.exceptions.binary_search_by_key(&atom, |(atom, _)| *atom) {
+                Ok(found) => node.exceptions[found].1,
+                Err(_) => node.default,
+            },
+            None => target,
         }
-        let node = Node { dim, children };
-        if let Some(known) = self.unique.get(&node) {
+    }
+
+    /// Where the atoms lead that are no exception.
+    fn usual(&self, target: Target, dim: u32) -> Target {
+        self.asking(target, dim).map_or(target, |node| node.default)
+    }
+
+    /// The atoms that are an exception in any of the targets, sorted.
+    fn exceptions(&self, targets: &[Target], dim: u32) -> Vec<u32> {
+        let nodes = targets.iter().filter_map(|target| self.asking(*target, dim));
+        let mut atoms: Vec<u32> =
+            nodes.flat_map(|node| node.exceptions.iter().map(|(atom, _)| *atom)).collect();
+        atoms.sort_unstable();
+        atoms.dedup();
+        atoms
+    }
+
+    /// The node with these children, or what they all are. `exceptions` are sorted by atom.
+    fn make(
+        &mut self,
+        dim: u32,
+        default: Target,
+        mut exceptions: Vec<(u32, Target)>,
+    ) -> Result<Target, TooManyNodes> {
+        exceptions.retain(|(_, child)| *child != default);
+        let mut node = Sparse { dim, default, exceptions };
+        let arity = self.space.arity(dim);
+        if node.exceptions.len() * 2 >= arity as usize {
+            node = with_usual_default(node, arity);
+        }
+        if node.exceptions.is_empty() {
+            return Ok(node.default);
+        }
+        let mut hasher = DefaultHasher::new();
+        node.hash(&mut hasher);
+        let same_hash = self.unique.entry(hasher.finish()).or_default();
+        if let Some(known) = same_hash.iter().find(|known| self.nodes[**known as usize] == node) {
             return Ok(Target::Node(*known));
         }
-        if self.nodes.len() >= MAX_NODES {
+        self.cells += 1 + node.exceptions.len();
+        if self.cells > MAX_CELLS {
             return Err(TooManyNodes);
         }
-        let number = self.nodes.len() as u32;
-        self.nodes.push(node.clone());
-        self.unique.insert(node, number);
-        Ok(Target::Node(number))
+        same_hash.push(self.nodes.len() as u32);
+        self.nodes.push(node);
+        Ok(Target::Node(self.nodes.len() as u32 - 1))
     }
 
     /// The same decision with other leaves.
@@ -164,12 +281,13 @@ impl Diagram {
         if let Some(known) = seen.get(&node) {
             return Ok(*known);
         }
-        let Node { dim, children } = self.nodes[node as usize].clone();
-        let mut mapped = Vec::with_capacity(children.len());
-        for child in children {
-            mapped.push(self.map_seen(child, leaf, seen)?);
+        let Sparse { dim, default, exceptions } = self.nodes[node as usize].clone();
+        let default = self.map_seen(default, leaf, seen)?;
+        let mut mapped = Vec::with_capacity(exceptions.len());
+        for (atom, child) in exceptions {
+            mapped.push((atom, self.map_seen(child, leaf, seen)?));
         }
-        let made = self.make(dim, mapped)?;
+        let made = self.make(dim, default, mapped)?;
         seen.insert(node, made);
         Ok(made)
     }
@@ -270,11 +388,31 @@ impl Diagram {
         if let Some(known) = numbers.get(&node) {
             return *known;
         }
-        let Node { dim, children } = &self.nodes[node as usize];
-        let children = children.iter().map(|child| self.renumber(*child, first, numbers, nodes)).collect();
-        nodes.push(Node { dim: *dim, children });
+        let dim = self.nodes[node as usize].dim;
+        let atoms = 0..self.space.arity(dim);
+        let children =
+            atoms.map(|atom| self.renumber(self.child(at, dim, atom), first, numbers, nodes)).collect();
+        nodes.push(Node { dim, children });
         let made = Target::Node(first + nodes.len() as u32 - 1);
         numbers.insert(node, made);
         made
     }
+}
+
+/// The same node with the child of most atoms as its default.
+fn with_usual_default(node: Sparse, arity: u32) -> Sparse {
+    let mut counts: BTreeMap<Target, usize> = BTreeMap::new();
+    for (_, child) in &node.exceptions {
+        *counts.entry(*child).or_default() += 1;
+    }
+    *counts.entry(node.default).or_default() += arity as usize - node.exceptions.len();
+    let most = counts.into_iter().max_by_key(|(child, count)| (*count, std::cmp::Reverse(*child)));
+    let Some((usual, _)) = most.filter(|(child, _)| *child != node.default) else { return node };
+    let mut own = node.exceptions.iter().peekable();
+    let exceptions = (0..arity).filter_map(|atom| {
+        let child =
+            own.next_if(|(exception, _)| *exception == atom).map_or(node.default, |(_, child)| *child);
+        (child != usual).then_some((atom, child))
+    });
+    Sparse { dim: node.dim, default: usual, exceptions: exceptions.collect() }
 }

@@ -162,7 +162,7 @@ fn stand_in(model: &mut Model, stand_ins: &StandIns) {
         let subset = |name: &String| service.subsets.iter().position(|subset| subset.name == *name);
         let subsets = place.subset.as_ref().and_then(subset).map(|index| index as u32).into_iter().collect();
         if let Some(port) = service.ports.iter_mut().find(|port| port.number == place.port) {
-            port.endpoints.push(Endpoint::of_address(*address, subsets));
+            port.endpoints.push(Endpoint::new(address.ip(), address.port(), subsets));
             port.endpoints.sort();
         }
     }

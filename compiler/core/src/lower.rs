@@ -9,7 +9,6 @@ use intern::Intern;
 use mesh_lang::ast::{Effect, HostPattern};
 use mesh_plan::{self as plan, NONE, Plan, REFUSED, Settings, Target};
 use std::collections::{BTreeMap, BTreeSet};
-use std::net::IpAddr;
 
 /// The plan of a mesh without errors. Partitions are in the order of [`crate::partitions`].
 pub(crate) fn lower(
@@ -82,8 +81,8 @@ impl Lowering {
     ) -> Result<(), crate::diagram::TooManyNodes> {
         let access = self.access(model, partition)?;
         let mut roots = vec![access];
+        let leaves = self.leaves(model, partition.owner);
         for table in 0..partition.tables.len() {
-            let leaves = self.leaves(model, partition.owner);
             let root = partition.tables[table].root;
             roots.push(
                 partition
@@ -262,7 +261,7 @@ impl Lowering {
             endpoints: port
                 .endpoints
                 .iter()
-                .map(|endpoint| plan::Endpoint { ip: v6(endpoint.ip), port: endpoint.port })
+                .map(|endpoint| plan::Endpoint { ip: endpoint.ip, port: endpoint.port })
                 .collect(),
             subset_endpoints: (0..subsets).map(|subset| members(port, subset)).collect(),
         });
@@ -350,11 +349,4 @@ fn host(pattern: &HostPattern) -> plan::Host {
         HostPattern::Any => (plan::HostKind::Any, ""),
     };
     plan::Host { kind, name: name.to_owned() }
-}
-
-fn v6(ip: IpAddr) -> [u8; 16] {
-    match ip {
-        IpAddr::V4(ip) => ip.to_ipv6_mapped().octets(),
-        IpAddr::V6(ip) => ip.octets(),
-    }
 }

@@ -6,7 +6,7 @@
 use mesh_lang::Span;
 use mesh_lang::ast::{Effect, HostPattern, Method, PathPattern};
 use mesh_plan::Settings;
-use std::net::{IpAddr, SocketAddr};
+use std::net::IpAddr;
 
 /// Index into [`Model::services`].
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
@@ -130,17 +130,23 @@ pub(crate) struct Port {
     pub(crate) access: Vec<AccessLine>,
 }
 
+/// Sorted as in the plan: by the bytes of the address.
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
 pub(crate) struct Endpoint {
-    pub(crate) ip: IpAddr,
+    /// IPv6; an IPv4 address is v4-mapped.
+    pub(crate) ip: [u8; 16],
     pub(crate) port: u16,
     /// Indices into the service's subsets, sorted.
     pub(crate) subsets: Vec<u32>,
 }
 
 impl Endpoint {
-    pub(crate) fn of_address(address: SocketAddr, subsets: Vec<u32>) -> Endpoint {
-        Endpoint { ip: address.ip(), port: address.port(), subsets }
+    pub(crate) fn new(ip: IpAddr, port: u16, subsets: Vec<u32>) -> Endpoint {
+        let ip = match ip {
+            IpAddr::V4(ip) => ip.to_ipv6_mapped(),
+            IpAddr::V6(ip) => ip,
+        };
+        Endpoint { ip: ip.octets(), port, subsets }
     }
 }
 

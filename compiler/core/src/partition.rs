@@ -4,7 +4,7 @@
 //! these sets: two that meet with different outcomes are ambiguous, a rule whose sets are all empty is unreachable,
 //! and the route's diagram is each rule written over its sets.
 
-use crate::diagram::{Diagram, NO, TooManyNodes};
+use crate::diagram::{Diagram, TooManyNodes};
 use crate::model::{
     AccessLine, Call, GatewayId, HostTable, Line, Listener, Model, Port, PortId, Rule, ServiceId, Shape,
     Table,
@@ -83,6 +83,7 @@ impl Leaf {
 #[derive(Debug)]
 pub(crate) enum OverBudget {
     Lines(usize),
+    Headers(usize),
     States,
     Nodes,
 }
@@ -101,6 +102,10 @@ impl From<TooManyNodes> for OverBudget {
 
 /// More lines in one partition, lists written out, are refused (`MESH3090`): pairs of lines are compared.
 pub(crate) const MAX_LINES: usize = 20_000;
+
+/// More headers tested in one partition are refused (`MESH3090`): a request has at most 100, and each is a dimension that
+/// diagrams are walked along.
+pub(crate) const MAX_HEADERS: usize = 256;
 
 /// The partition of a service port.
 pub(crate) fn of_port(model: &Model, id: PortId) -> Result<Partition, OverBudget> {
@@ -127,21 +132,40 @@ pub(crate) fn of_call(call: &Call, service: ServiceId, index: u32) -> Result<Par
     let ranked = rank(products, &[]);
     let maximal = maximal_sets(&mut diagram, &ranked)?;
     let plain = call.lines.iter().position(|line| !line.narrowed);
-    let mut root = plain.map_or(Target::Leaf(REFUSED), |line| Target::Leaf(line as u32));
-    for (line, set) in ranked.lines.iter().zip(&maximal).rev() {
-        root = diagram.choose(*set, Target::Leaf(line.rule), root)?;
+    let mut decisions = Vec::new();
+    for (line, set) in ranked.lines.iter().zip(&maximal) {
+        decisions.push(diagram.choose(*set, Target::Leaf(line.rule), Target::Leaf(REFUSED))?);
     }
+    decisions.extend(plain.map(|line| Target::Leaf(line as u32)));
+    let root = diagram.first_of(&decisions)?;
     let judged = Judged { ranked, maximal, root };
     let owner = Owner::Call(service, index);
     Ok(Partition { owner, diagram, access_sets: vec![], access: Target::Leaf(REFUSED), tables: vec![judged] })
 }
 
-/// The table that is asked next: of the narrowest pattern that contains this one's.
+/// The table that is asked next: of the narrowest pattern that contains this one's. Tables are sorted by pattern.
 fn next_wider(tables: &[HostTable], table: usize) -> Option<usize> {
-    let narrow = &tables[table].host;
-    let wider = (0..tables.len()).filter(|other| *other != table && covers(&tables[*other].host, narrow));
-    // Patterns that cover one pattern are nested, so the one that every other covers is the narrowest.
-    wider.reduce(|best, other| if covers(&tables[best].host, &tables[other].host) { other } else { best })
+    let wider = wider(&tables[table].host);
+    wider.iter().find_map(|host| tables.binary_search_by(|table| table.host.cmp(host)).ok())
+}
+
+/// The patterns that contain this one, the narrowest first.
+fn wider(host: &HostPattern) -> Vec<HostPattern> {
+    let parent = |name: &str| name.split_once('.').map(|(_, rest)| rest.to_owned());
+    let (mut wider, mut above) = match host {
+        HostPattern::Any => return vec![],
+        HostPattern::Exact(name) => {
+            (parent(name).map(HostPattern::OneLabel).into_iter().collect(), parent(name))
+        }
+        HostPattern::OneLabel(name) => (vec![], Some(name.clone())),
+        HostPattern::Labels(name) => (vec![], parent(name)),
+    };
+    while let Some(name) = above {
+        above = parent(&name);
+        wider.push(HostPattern::Labels(name));
+    }
+    wider.push(HostPattern::Any);
+    wider
 }
 
 /// Whether every host of the second pattern is one of the first.
@@ -177,6 +201,9 @@ fn build(
         return Err(OverBudget::Lines(count));
     }
     let space = Rc::new(Space::new(shapes, Peers::new(model, access))?);
+    if space.headers.len() > MAX_HEADERS {
+        return Err(OverBudget::Headers(space.headers.len()));
+    }
     let mut diagram = Diagram::new(space);
     let (access_sets, root) = judge_access(&mut diagram, access)?;
     let mut judged = Vec::new();
@@ -218,14 +245,11 @@ impl Table {
 fn maximal_sets(diagram: &mut Diagram, ranked: &Ranked) -> Result<Vec<Target>, TooManyNodes> {
     let mut sets = Vec::with_capacity(ranked.lines.len());
     for (line, beaters) in ranked.lines.iter().zip(&ranked.beaten_by) {
-        let mut set = diagram.product(&line.product)?;
-        let mut above = NO;
-        for beater in beaters {
-            let product = diagram.product(&ranked.lines[*beater as usize].product)?;
-            above = diagram.or(product, above)?;
-        }
-        set = diagram.minus(set, above)?;
-        sets.push(set);
+        let set = diagram.product(&line.product)?;
+        let above = beaters.iter().map(|beater| diagram.product(&ranked.lines[*beater as usize].product));
+        let above: Vec<Target> = above.collect::<Result<_, _>>()?;
+        let above = diagram.any_of_sets(&above)?;
+        sets.push(diagram.minus(set, above)?);
     }
     Ok(sets)
 }
@@ -245,38 +269,40 @@ fn route_root(
             None => break,
         }
     }
-    let mut root = Target::Leaf(REFUSED);
-    for table in chain.into_iter().rev() {
+    // Rules are sorted by name: where outcomes are equal, the least name comes first.
+    let mut decisions = Vec::new();
+    for table in chain {
         let number = table as u32;
-        if tables[table].otherwise.is_some() {
-            root = Leaf::Otherwise { table: number }.target();
+        for (line, set) in judged[table].ranked.lines.iter().zip(&judged[table].maximal) {
+            let rule = Leaf::Rule { table: number, rule: line.rule }.target();
+            decisions.push(diagram.choose(*set, rule, Target::Leaf(REFUSED))?);
         }
-        // Rules are sorted by name: written in reverse, the least name stays on top where outcomes are equal.
-        for (line, set) in judged[table].ranked.lines.iter().zip(&judged[table].maximal).rev() {
-            root = diagram.choose(*set, Leaf::Rule { table: number, rule: line.rule }.target(), root)?;
+        if tables[table].otherwise.is_some() {
+            decisions.push(Leaf::Otherwise { table: number }.target());
         }
     }
-    Ok(root)
+    diagram.first_of(&decisions)
 }
 
 /// Deny over allow over nothing; of several lines that match, the least text is reported.
 fn judge_access(diagram: &mut Diagram, lines: &[AccessLine]) -> Result<(Vec<Target>, Target), TooManyNodes> {
     let mut sets = Vec::with_capacity(lines.len());
     for line in lines {
-        let mut set = NO;
+        let from = diagram.space().peers.set(&line.from);
+        let mut shapes = Vec::with_capacity(line.shapes.len());
         for shape in &line.shapes {
-            let from = diagram.space().peers.set(&line.from);
-            let product = diagram.space().product(shape, Some(from));
-            let product = diagram.product(&product)?;
-            set = diagram.or(product, set)?;
+            let product = diagram.space().product(shape, Some(from.clone()));
+            shapes.push(diagram.product(&product)?);
         }
+        let set = diagram.any_of_sets(&shapes)?;
         sets.push(set);
     }
     let mut order: Vec<usize> = (0..lines.len()).collect();
-    order.sort_by_key(|index| (lines[*index].effect == Effect::Deny, std::cmp::Reverse(&lines[*index].text)));
-    let mut root = Target::Leaf(REFUSED);
-    for index in order {
-        root = diagram.choose(sets[index], Target::Leaf(index as u32), root)?;
-    }
+    order.sort_by_key(|index| (lines[*index].effect == Effect::Allow, &lines[*index].text));
+    let decisions = order
+        .into_iter()
+        .map(|index| diagram.choose(sets[index], Target::Leaf(index as u32), Target::Leaf(REFUSED)));
+    let decisions: Vec<Target> = decisions.collect::<Result<_, _>>()?;
+    let root = diagram.first_of(&decisions)?;
     Ok((sets, root))
 }

@@ -41,6 +41,7 @@ pub(crate) fn rank(lines: Vec<(u32, Product)>, overrides: &[(u32, u32)]) -> Rank
         ranked.by_word(*rule, *other);
     }
     ranked.circles(overrides);
+    ranked.beaten_by.iter_mut().for_each(|beaters| beaters.sort_unstable());
     ranked
 }
 

@@ -16,6 +16,7 @@ use mesh_lang::ast::Method;
 use mesh_plan::METHOD_ATOMS;
 use path::Paths;
 use peer::Peers;
+use std::collections::BTreeMap;
 
 /// Dimensions, in the order in which diagrams ask them; headers follow.
 pub(crate) const PEER: u32 = 0;
@@ -71,14 +72,15 @@ impl Space {
         if let Some(pattern) = &shape.path {
             sets.push((PATH, self.paths.set(pattern)));
         }
-        for (header, dim) in self.headers.iter().zip(HEADERS..) {
-            let tests = shape.headers.iter().filter(|test| test.header == header.name);
-            let set = tests.map(|test| header.set(&test.test)).reduce(|mut all, set| {
-                all.intersect(&set);
-                all
-            });
-            sets.extend(set.map(|set| (dim, set)));
+        let mut tested: BTreeMap<u32, Bits> = BTreeMap::new();
+        for test in &shape.headers {
+            let Ok(index) = self.headers.binary_search_by(|header| header.name.cmp(&test.header)) else {
+                continue;
+            };
+            let set = self.headers[index].set(&test.test);
+            tested.entry(HEADERS + index as u32).and_modify(|all| all.intersect(&set)).or_insert(set);
         }
+        sets.extend(tested);
         Product { sets }.normal(self)
     }
 

@@ -1,21 +1,48 @@
 //! `MESH4001`: a service or gateway that accepts nothing, because no `authorize` names it.
 
-use crate::model::Model;
+use crate::model::{AccessLine, Model, Port, Workload};
+use mesh_lang::ast::Effect;
 use mesh_lang::{Code, Diagnostic};
 
-/// Whoever only calls needs none.
+/// Whoever only calls needs none. A `deny` opens nothing, so what counts is an `allow`.
 pub(super) fn check(model: &Model) -> Vec<Diagnostic> {
-    let services =
-        model.services.iter().filter(|service| !service.ports.is_empty()).map(|service| &service.workload);
-    let gateways = model.gateways.iter().map(|gateway| &gateway.workload);
-    let closed = services.chain(gateways).filter(|workload| !workload.authorized);
-    closed
-        .map(|workload| {
-            Diagnostic::new(Code::NoAuthorize, format!("nobody may call `{}`", workload.name))
-                .at(workload.span, "no `authorize` names it, so it accepts nothing")
-                .help(format!("Say who may: `authorize {} {{ allow from … }}`.", workload.name))
-        })
-        .collect()
+    let mut found = Vec::new();
+    for service in &model.services {
+        let closed: Vec<&Port> = service.ports.iter().filter(|port| !has_allow(&port.access)).collect();
+        if closed.len() == service.ports.len() {
+            found.extend(closed.first().map(|_| say(&service.workload)));
+        } else {
+            found.extend(closed.into_iter().map(|port| say_port(&service.workload, port)));
+        }
+    }
+    for gateway in &model.gateways {
+        // Every line holds for every listener.
+        if gateway.listeners.first().is_some_and(|listener| !has_allow(&listener.access)) {
+            found.push(say(&gateway.workload));
+        }
+    }
+    found
+}
+
+fn has_allow(lines: &[AccessLine]) -> bool {
+    lines.iter().any(|line| line.effect == Effect::Allow)
+}
+
+fn say(workload: &Workload) -> Diagnostic {
+    let label = if workload.authorized {
+        "its `authorize` allows nothing"
+    } else {
+        "no `authorize` names it, so it accepts nothing"
+    };
+    Diagnostic::new(Code::NoAuthorize, format!("nobody may call `{}`", workload.name))
+        .at(workload.span, label)
+        .help(format!("Say who may: `authorize {} {{ allow from … }}`.", workload.name))
+}
+
+fn say_port(workload: &Workload, port: &Port) -> Diagnostic {
+    Diagnostic::new(Code::NoAuthorize, format!("nobody may call port `{}` of `{}`", port.name, workload.name))
+        .at(port.span, "no `allow` is about this port")
+        .help(format!("Say who may: `authorize {} {{ allow from … to port {} }}`.", workload.name, port.name))
 }
 
 #[cfg(test)]
@@ -25,5 +52,14 @@ mod tests {
     #[test]
     fn a_service_that_nobody_may_call_is_said() {
         says("service web { port 80 http }\nservice job { }\n", &["1 MESH4001 nobody may call `web`"]);
+    }
+
+    #[test]
+    fn an_authorize_without_allow_opens_nothing() {
+        let text = "service web { port 80 http }\nauthorize web { deny to /admin/** }\n";
+        says(text, &["1 MESH4001 nobody may call `web`"]);
+        let text =
+            "service web { port a 80 http; port b 81 http }\nauthorize web { allow from anyone to port a }\n";
+        says(text, &["1 MESH4001 nobody may call port `b` of `web`"]);
     }
 }

@@ -1,8 +1,8 @@
 //! `MESH3090`: a partition too large to be decided exactly. Refusing it is what keeps the promise of exactness.
 
-use crate::diagram::MAX_NODES;
+use crate::diagram::MAX_CELLS;
 use crate::model::Model;
-use crate::partition::{MAX_LINES, OverBudget, Owner};
+use crate::partition::{MAX_HEADERS, MAX_LINES, OverBudget, Owner};
 use crate::space::path::MAX_STATES;
 use mesh_lang::{Code, Diagnostic, Span};
 
@@ -21,12 +21,16 @@ pub(crate) fn over_budget(model: &Model, owner: Owner, why: &OverBudget) -> Diag
             format!("its rules are {count} lines with lists written out, more than {MAX_LINES}"),
             "Use a prefix instead of long lists, or split the service.",
         ),
+        OverBudget::Headers(count) => (
+            format!("it tests {count} headers, more than {MAX_HEADERS}"),
+            "A request carries a hundred headers at most: test fewer of them.",
+        ),
         OverBudget::States => (
             format!("its path patterns need more than {MAX_STATES} states"),
             "Many patterns with `{name}` in the same places multiply: use fewer of them, or `/**`.",
         ),
         OverBudget::Nodes => (
-            format!("its decision needs more than {MAX_NODES} nodes"),
+            format!("its decision needs more than {MAX_CELLS} cells"),
             "Conditions on many independent headers multiply: test fewer of them in one route.",
         ),
     };

@@ -2,13 +2,26 @@
 
 use super::tables;
 use crate::model::Model;
-use crate::partition::{Judged, Partition};
+use crate::partition::{Judged, Leaf, Partition};
 use mesh_lang::{Code, Diagnostic};
 
-/// Rules whose maximal sets hold no possible request, and lines that contradict themselves.
+/// Rules whose maximal sets hold no possible request, lines that contradict themselves, and an `otherwise` that nothing is
+/// left for.
 pub(super) fn check(model: &Model, partition: &Partition) -> Vec<Diagnostic> {
     let mut found = Vec::new();
-    for (table, judged) in tables(model, partition.owner).into_iter().zip(&partition.tables) {
+    for ((table, judged), index) in
+        tables(model, partition.owner).into_iter().zip(&partition.tables).zip(0u32..)
+    {
+        let otherwise = Leaf::Otherwise { table: index }.number();
+        let answers =
+            |judged: &Judged| partition.diagram.find(judged.root, &|leaf| leaf == otherwise).is_some();
+        if let (Some((_, span)), false) = (table.otherwise, partition.tables.iter().any(answers)) {
+            found.push(
+                Diagnostic::new(Code::UnreachableRule, "no request reaches `otherwise`")
+                    .at(span, "the rules answer everything")
+                    .help("Delete it, or narrow the rule that takes every request."),
+            );
+        }
         for (rule, number) in table.rules.iter().zip(0u32..) {
             let mine =
                 || (0..judged.ranked.lines.len()).filter(|line| judged.ranked.lines[*line].rule == number);
@@ -68,6 +81,12 @@ to s:v1 }
 rule late { to s:v2 }"#,
         );
         says(&text, &["10 MESH3002 no request reaches rule `late`"]);
+    }
+
+    #[test]
+    fn an_otherwise_that_nothing_is_left_for_is_said() {
+        says(&route("to s:v1\notherwise 404"), &["5 MESH3002 no request reaches `otherwise`"]);
+        says(&route("rule a { match GET\nto s:v1 }\notherwise 404"), &[]);
     }
 
     #[test]

@@ -3,7 +3,7 @@
 use super::scope::{self, Place, Scope, Target, workload};
 use super::{backend, duplicate, settings, shape};
 use crate::model::{Action, Backend, GatewayId, HostTable, Listener, Model, PortId, Rule, Table};
-use crate::partition::covers;
+use crate::partition::{MAX_LINES, covers};
 use mesh_lang::ast::{self, HostPattern};
 use mesh_lang::diagnostic::suggest::nearest;
 use mesh_lang::{Code, Diagnostic, Diagnostics, Name, Span, Spanned};
@@ -278,7 +278,20 @@ fn resolve_rule(
         );
     }
     let settings = settings::resolve(&rule.settings, diagnostics);
-    let lines = shape::of_matches(&rule.matches, rule.span);
+    let lines = match shape::of_matches(&rule.matches, rule.span) {
+        Ok(lines) => lines,
+        Err((span, count)) => {
+            diagnostics.push(
+                Diagnostic::new(
+                    Code::AnalysisBudget,
+                    format!("a line of rule `{}` is {count} lines", rule.name.value),
+                )
+                .at(span, format!("with its lists written out; {MAX_LINES} can be decided exactly"))
+                .help("Use a prefix instead of long lists, or split the rule."),
+            );
+            return None;
+        }
+    };
     let overrides = rule.overrides.iter().map(|name| (name.value.clone(), name.span)).collect();
     let resolved = match &action.value {
         ast::Action::To(backends) => match backend::resolve(backends, action.span, place, scope, model) {
@@ -328,6 +341,13 @@ pub(super) fn overrides_exist(model: &Model, diagnostics: &mut Diagnostics) {
     for table in services.chain(hosts.map(|host| &host.table)) {
         for rule in &table.rules {
             for (name, span) in &rule.overrides {
+                if *name == rule.name {
+                    diagnostics.push(
+                        Diagnostic::new(Code::OverridesNothing, format!("rule `{name}` overrides itself"))
+                            .at(*span, "its own name")
+                            .help("Name the rule that it is to win over, or delete the `overrides`."),
+                    );
+                }
                 if table.rule_named(name).is_some() || table.lost.contains(name) {
                     continue;
                 }

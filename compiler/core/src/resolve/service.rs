@@ -18,6 +18,9 @@ pub(super) fn resolve(
     diagnostics: &mut Diagnostics,
 ) {
     let Some(Target::Service(id)) = scope.own(&service.name, *place, model) else { return };
+    if service.ports.is_empty() {
+        without_port(service, diagnostics);
+    }
     let own = &mut model.services[id.0 as usize];
     own.settings = settings::resolve(&service.settings, diagnostics);
     own.ports = ports(service, diagnostics);
@@ -29,8 +32,36 @@ pub(super) fn resolve(
     subsets_have_endpoints(service, own, diagnostics);
 }
 
+/// What is said of calls to a service that nobody can call has no effect. (Endpoints are complained of where they are read.)
+fn without_port(service: &ast::Service, diagnostics: &mut Diagnostics) {
+    let timeout = service.settings.timeout.as_ref().map(|timeout| (timeout.span, "timeout"));
+    let retry = service.settings.retry.as_ref().map(|retry| (retry.span, "retry"));
+    let subset = service.subsets.first().map(|subset| (subset.span, "subset"));
+    for (span, word) in timeout.into_iter().chain(retry).chain(subset) {
+        diagnostics.push(
+            Diagnostic::new(
+                Code::MissingStatement,
+                format!("service `{}` has a `{word}` and no port", service.name.value),
+            )
+            .at(span, "it is about calls to this service, and there are none")
+            .help("Add a port, `port 8080 http`, or delete it; for the calls it makes, write it in `calls`."),
+        );
+    }
+}
+
 fn ports(service: &ast::Service, diagnostics: &mut Diagnostics) -> Vec<Port> {
     let mut ports: Vec<Port> = Vec::new();
+    let unnamed = service.ports.iter().filter(|port| port.name.is_none());
+    if service.ports.len() > 1 && unnamed.clone().next().is_some() {
+        let mut problem =
+            Diagnostic::new(Code::PortNeeded, "a service with several ports names each of them");
+        for port in unnamed {
+            problem = problem.at(port.span, "has no name");
+        }
+        let number = service.ports.last().map_or(0, |port| port.number.value);
+        diagnostics
+            .push(problem.help(format!("Name them by what they are for, e.g. `port admin {number} http`.")));
+    }
     for port in &service.ports {
         let number = port.number.value;
         if let Some(first) = ports.iter().find(|first| first.number == number) {
@@ -43,14 +74,6 @@ fn ports(service: &ast::Service, diagnostics: &mut Diagnostics) -> Vec<Port> {
             .and_then(|name| Some((name, ports.iter().find(|first| first.name == name.value)?)))
         {
             diagnostics.push(duplicate("port", &name.value, name.span, first.span));
-            continue;
-        }
-        if port.name.is_none() && service.ports.len() > 1 {
-            diagnostics.push(
-                Diagnostic::new(Code::PortNeeded, "a service with several ports names each of them")
-                    .at(port.span, "this one has no name")
-                    .help(format!("Write `port NAME {number} http`, e.g. `port admin {number} http`.")),
-            );
             continue;
         }
         ports.push(Port {
@@ -121,7 +144,7 @@ fn endpoints(
                     diagnostics.push(duplicate("endpoint", &address.value, address.span, first));
                     continue;
                 }
-                found.push((port, Endpoint { ip, port: number, subsets: subsets.clone() }));
+                found.push((port, Endpoint::new(ip, number, subsets.clone())));
             }
         }
     }
@@ -146,10 +169,10 @@ fn places(
         );
         return vec![];
     }
-    if let Ok(ip) = address.value.parse::<IpAddr>() {
+    if let Ok(ip) = address.value.parse::<IpAddr>().map(|ip| ip.to_canonical()) {
         return own.ports.iter().enumerate().map(|(index, port)| (index, ip, port.target)).collect();
     }
-    let Ok(socket) = address.value.parse::<SocketAddr>() else {
+    let Some(socket) = address.value.parse::<SocketAddr>().ok().filter(has_no_zone) else {
         diagnostics.push(
             Diagnostic::new(Code::InvalidValue, format!("`{}` is not an IP address", address.value))
                 .at(address.span, "a static endpoint is an address, with or without a port")
@@ -166,7 +189,7 @@ fn places(
             );
             vec![]
         }
-        1 => vec![(0, socket.ip(), socket.port())],
+        1 => vec![(0, socket.ip().to_canonical(), socket.port())],
         _ => {
             diagnostics.push(
                 Diagnostic::new(Code::PortNeeded, "an endpoint with a port needs a service with one port")
@@ -176,6 +199,11 @@ fn places(
             vec![]
         }
     }
+}
+
+/// A zone (`%eth0`) has a meaning on one machine only.
+fn has_no_zone(address: &SocketAddr) -> bool {
+    !matches!(address, SocketAddr::V6(address) if address.scope_id() != 0)
 }
 
 fn address_help(text: &str) -> String {

@@ -6,6 +6,18 @@ use mesh_plan::{Budget, Retry, Settings};
 
 /// The settings of one block.
 pub(super) fn resolve(settings: &ast::Settings, diagnostics: &mut Diagnostics) -> Settings {
+    if let (Some(timeout), Some(retry)) = (&settings.timeout, &settings.retry)
+        && let (Timeout::After(total), ast::Retry::Policy(RetryPolicy { per_try_timeout: Some(one), .. })) =
+            (timeout.value, &retry.value)
+        && one.value >= total
+    {
+        diagnostics.push(
+            Diagnostic::new(Code::InvalidValue, "the `per-try-timeout` never passes")
+                .at(one.span, "as long as all tries together, or longer")
+                .at(timeout.span, "all tries together")
+                .help("Make it shorter than the `timeout`, so that there is time for another try."),
+        );
+    }
     Settings {
         timeout: settings.timeout.as_ref().map(|timeout| match timeout.value {
             Timeout::None => None,
@@ -38,6 +50,7 @@ fn policy_of(policy: &RetryPolicy, diagnostics: &mut Diagnostics) -> Retry {
                 .help(format!("Write `backoff {}ms..{}ms`.", backoff.value.1, backoff.value.0)),
         );
     }
+    without_effect(policy, diagnostics);
     let (backoff_base, backoff_cap) = policy.backoff.map_or((0, 0), |backoff| backoff.value);
     Retry {
         count: policy.count.value,
@@ -55,6 +68,36 @@ fn policy_of(policy: &RetryPolicy, diagnostics: &mut Diagnostics) -> Retry {
             min_per_second: budget.value.min_per_second,
             over: budget.value.over,
         }),
+    }
+}
+
+/// Parts of a policy that could never act.
+fn without_effect(policy: &RetryPolicy, diagnostics: &mut Diagnostics) {
+    let mut say = |message: &str, span, label: &str, help: &str| {
+        diagnostics.push(Diagnostic::new(Code::InvalidValue, message).at(span, label).help(help));
+    };
+    if policy.on.iter().all(|condition| condition.value == RetryOn::ConnectFailure) {
+        let (label, help) = (
+            "after `connect-failure` any request can be sent again: nothing was sent",
+            "Delete it, or list another condition, such as `reset`.",
+        );
+        if let Some(method) = policy.methods.first() {
+            say("`methods` has no effect here", method.span, label, help);
+        }
+        if let Some(buffer) = policy.buffer {
+            say("`buffer` has no effect here", buffer.span, label, help);
+        }
+    }
+    if let Some(budget) = policy.budget
+        && budget.value.share == 0
+        && budget.value.min_per_second == 0
+    {
+        say(
+            "this budget never pays for a retry",
+            budget.span,
+            "earns nothing",
+            "Raise one of the two, or write `retry none`.",
+        );
     }
 }
 
@@ -80,4 +123,36 @@ fn methods(policy: &RetryPolicy) -> u8 {
     let safe = [Method::Get, Method::Head, Method::Options];
     let declared = policy.methods.iter().map(|method| method.value);
     safe.into_iter().chain(declared).fold(0, |bits, method| bits | 1 << crate::space::method_atom(method))
+}
+
+#[cfg(test)]
+mod tests {
+    use crate::testing::{route, says};
+
+    fn rule(settings: &str) -> String {
+        route(&format!("rule a {{ to s:v1\n{settings} }}"))
+    }
+
+    #[test]
+    fn what_could_never_act_is_refused() {
+        says(
+            &rule("retry 2 on connect-failure { methods POST; buffer 64KiB }"),
+            &["5 MESH1012 `methods` has no effect here", "5 MESH1012 `buffer` has no effect here"],
+        );
+        says(
+            &rule("timeout 1s\nretry 1 on timeout { per-try-timeout 1s }"),
+            &["6 MESH1012 the `per-try-timeout` never passes"],
+        );
+        says(
+            &rule("retry 1 on reset { budget 0% min 0/s over 1s }"),
+            &["5 MESH1012 this budget never pays for a retry"],
+        );
+        says(&rule("retry 1 on timeout"), &["5 MESH1011 `retry … on timeout` has no `per-try-timeout`"]);
+        says(
+            &rule(
+                "timeout 1s\nretry 1 on timeout, reset { per-try-timeout 400ms; methods POST; buffer 64KiB }",
+            ),
+            &[],
+        );
+    }
 }

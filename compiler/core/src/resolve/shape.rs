@@ -1,6 +1,7 @@
 //! Lists written out: one shape for each operation, method and value (`spec/semantics.md` 3.1).
 
 use crate::model::{HeaderTest, Line, Shape, ValueSet};
+use crate::partition::MAX_LINES;
 use mesh_lang::ast::{Condition, Match, Op, ValueTest};
 use mesh_lang::{Name, Span};
 
@@ -21,12 +22,26 @@ fn of_op(op: &Op) -> Vec<Shape> {
     methods.map(|method| Shape { method: Some(method), path: path.clone(), headers: vec![] }).collect()
 }
 
-/// The lines of a rule; without a `match` it is every request.
-pub(super) fn of_matches(matches: &[Match], head: Span) -> Vec<Line> {
+/// The lines of a rule; without a `match` it is every request. The error is a `match` of too many lines, and how many.
+pub(super) fn of_matches(matches: &[Match], head: Span) -> Result<Vec<Line>, (Span, usize)> {
     if matches.is_empty() {
-        return vec![Line { shape: Shape::default(), span: head }];
+        return Ok(vec![Line { shape: Shape::default(), span: head }]);
     }
-    matches.iter().flat_map(of_match).collect()
+    let mut lines = Vec::new();
+    for line in matches {
+        // Counted before it is written out: three lists of 250 values are 15 million lines.
+        let ops: usize = line.ops.iter().map(|op| op.methods.len().max(1)).sum();
+        let values = line.when.iter().map(|condition| match (&condition.test, condition.negated) {
+            (ValueTest::In(values), false) => values.len(),
+            _ => 1,
+        });
+        let count = values.fold(ops.max(1), usize::saturating_mul);
+        if count > MAX_LINES {
+            return Err((line.span, count));
+        }
+        lines.extend(of_match(line));
+    }
+    Ok(lines)
 }
 
 fn of_match(line: &Match) -> Vec<Line> {

@@ -79,29 +79,48 @@ impl Header {
 
     /// The atoms of a set of values.
     pub(crate) fn set(&self, set: &ValueSet) -> Bits {
-        Bits::such_that(self.atoms(), |atom| match (set, atom) {
-            (ValueSet::Absent, ABSENT) => true,
-            (ValueSet::Absent, _) | (_, ABSENT) => false,
-            (ValueSet::Present, _) => true,
+        let mut atoms = Bits::none(self.atoms());
+        match set {
+            ValueSet::Absent => atoms.insert(ABSENT),
+            ValueSet::Present => (MANY..self.atoms()).for_each(|atom| atoms.insert(atom)),
             // Doubt: a repeated value satisfies no test of a value.
-            (_, MANY) => false,
-            (ValueSet::OneOf(values), _) => values.iter().any(|value| self.is_exactly(atom, value)),
-            (ValueSet::NoneOf(values), _) => !values.iter().any(|value| self.is_exactly(atom, value)),
-            (ValueSet::Prefix(prefix), _) => self.begins_with(atom, prefix),
-            (ValueSet::NotPrefix(prefix), _) => !self.begins_with(atom, prefix),
-        })
-    }
-
-    fn is_exactly(&self, atom: u32, value: &str) -> bool {
-        self.exact.iter().any(|(literal, own)| *own == atom && literal == value)
-    }
-
-    fn begins_with(&self, atom: u32, prefix: &str) -> bool {
-        if atom == OTHER {
-            return prefix.is_empty();
+            ValueSet::OneOf(values) => self.literals(values).for_each(|atom| atoms.insert(atom)),
+            ValueSet::Prefix(prefix) => self.beginning(prefix).for_each(|atom| atoms.insert(atom)),
+            ValueSet::NoneOf(values) => {
+                let excluded = self.literals(values).collect();
+                self.all_single_but(excluded).for_each(|atom| atoms.insert(atom));
+            }
+            ValueSet::NotPrefix(prefix) => {
+                let excluded = self.beginning(prefix).collect();
+                self.all_single_but(excluded).for_each(|atom| atoms.insert(atom));
+            }
         }
-        let mut classes = self.exact.iter().chain(&self.prefixes);
-        classes.any(|(text, own)| *own == atom && text.starts_with(prefix))
+        atoms
+    }
+
+    fn literals(&self, values: &[String]) -> impl Iterator<Item = u32> {
+        let found = values
+            .iter()
+            .filter_map(|value| self.exact.binary_search_by(|(literal, _)| literal.cmp(value)).ok());
+        found.map(|index| self.exact[index].1)
+    }
+
+    /// The classes whose values begin so; both lists are sorted, so they stand together.
+    fn beginning(&self, prefix: &str) -> impl Iterator<Item = u32> {
+        let of = |list: &'_ [(String, u32)]| -> Vec<u32> {
+            let first = list.partition_point(|(text, _)| text.as_str() < prefix);
+            list[first..]
+                .iter()
+                .take_while(|(text, _)| text.starts_with(prefix))
+                .map(|(_, atom)| *atom)
+                .collect()
+        };
+        let rest = prefix.is_empty().then_some(OTHER);
+        of(&self.exact).into_iter().chain(of(&self.prefixes)).chain(rest)
+    }
+
+    fn all_single_but(&self, excluded: BTreeSet<u32>) -> impl Iterator<Item = u32> {
+        (OTHER..self.atoms()).filter(move |atom| !excluded.contains(atom))
     }
 
     /// A value with a prefix that no literal is and no longer prefix begins.
@@ -111,7 +130,7 @@ impl Header {
         let letters = ('a'..='z').chain('!'..='~').map(String::from);
         let endings = words.chain(letters).chain([String::new(), "é".to_owned()]);
         let free = |value: &String| {
-            !self.exact.iter().any(|(literal, _)| literal == value)
+            self.exact.binary_search_by(|(literal, _)| literal.cmp(value)).is_err()
                 && !self
                     .prefixes
                     .iter()

@@ -37,6 +37,24 @@ pub(crate) struct State {
 /// (pattern, segments behind it), sorted.
 type Positions = Vec<(u32, u32)>;
 
+/// The ways on from a state.
+#[derive(Default)]
+struct Ways<'p> {
+    /// With exactly this segment, which may be empty.
+    literals: BTreeMap<&'p str, Positions>,
+    /// With any segment that is not empty: `{name}`.
+    any: Positions,
+    /// With any segment at all: `/**`.
+    below: Positions,
+}
+
+fn sorted(lists: &[&[(u32, u32)]]) -> Positions {
+    let mut positions = lists.concat();
+    positions.sort_unstable();
+    positions.dedup();
+    positions
+}
+
 impl Paths {
     pub(crate) fn new<'m>(patterns: impl Iterator<Item = &'m PathPattern>) -> Result<Paths, TooManyStates> {
         let patterns: Vec<PathPattern> =
@@ -81,43 +99,48 @@ impl Paths {
 
     /// Breadth first, so that the first path to reach a class is a shortest one.
     fn build(&mut self) -> Result<(), TooManyStates> {
-        let start: Positions = (0..self.patterns.len() as u32).map(|pattern| (pattern, 0)).collect();
         // No path is without a segment, so the start is a state of its own that nothing leads back to.
-        let mut numbers: BTreeMap<Positions, u32> = BTreeMap::new();
+        let start: Positions = (0..self.patterns.len() as u32).map(|pattern| (pattern, 0)).collect();
+        let mut numbers: BTreeMap<(Positions, bool), u32> = BTreeMap::new();
         let mut queue = VecDeque::from([(start, String::new())]);
         let mut class_of: BTreeMap<Bits, u32> = BTreeMap::from([(Bits::none(self.patterns.len() as u32), 0)]);
         while let Some((positions, path)) = queue.pop_front() {
-            let fits = Bits::such_that(self.patterns.len() as u32, |pattern| {
-                let length = self.patterns[pattern as usize].segments.len() as u32;
-                !path.is_empty() && positions.binary_search(&(pattern, length)).is_ok()
-            });
+            let fits = if path.is_empty() {
+                Bits::none(self.patterns.len() as u32)
+            } else {
+                self.fitting(&positions)
+            };
             let atom = *class_of.entry(fits.clone()).or_insert_with(|| {
                 self.classes.push((fits, path.clone()));
                 self.classes.len() as u32 - 1
             });
-            let mut number = |next: Positions, segment: &str| -> Option<u32> {
-                if next.is_empty() {
-                    return None;
+            let mut state = State { atom, edges: vec![], other: None, empty: None };
+            // Only the last segment of a canonical path can be empty: nothing follows it.
+            if !path.ends_with('/') {
+                let mut number = |next: Positions, segment: &str| -> Option<u32> {
+                    if next.is_empty() {
+                        return None;
+                    }
+                    let fresh = numbers.len() as u32 + 1;
+                    Some(*numbers.entry((next.clone(), segment.is_empty())).or_insert_with(|| {
+                        queue.push_back((next, format!("{path}/{segment}")));
+                        fresh
+                    }))
+                };
+                let Ways { literals, any, below } = self.ways(&positions);
+                let wild = sorted(&[&any, &below]);
+                state.other = number(wild.clone(), &fresh_segment(|segment| literals.contains_key(segment)));
+                let named_empty = literals.get("").map_or(&[][..], Vec::as_slice);
+                state.empty = number(sorted(&[named_empty, &below]), "");
+                for (literal, ends) in literals.iter().filter(|(literal, _)| !literal.is_empty()) {
+                    let next = number(sorted(&[ends, &wild]), literal);
+                    state.edges.extend(
+                        next.filter(|next| Some(*next) != state.other)
+                            .map(|next| (literal.to_string(), next)),
+                    );
                 }
-                let fresh = numbers.len() as u32 + 1;
-                Some(*numbers.entry(next.clone()).or_insert_with(|| {
-                    queue.push_back((next, format!("{path}/{segment}")));
-                    fresh
-                }))
-            };
-            let literals: BTreeSet<&str> = positions.iter().filter_map(|at| self.literal(*at)).collect();
-            let fresh = fresh_segment(&literals);
-            let other = number(self.step(&positions, None), &fresh);
-            let empty = number(self.step(&positions, Some("")), "");
-            let edges = literals
-                .iter()
-                .filter(|literal| !literal.is_empty())
-                .filter_map(|literal| {
-                    Some((literal.to_string(), number(self.step(&positions, Some(literal)), literal)?))
-                })
-                .filter(|(_, next)| Some(*next) != other)
-                .collect();
-            self.states.push(State { atom, edges, other, empty });
+            }
+            self.states.push(state);
             if numbers.len() > MAX_STATES {
                 return Err(TooManyStates);
             }
@@ -126,32 +149,32 @@ impl Paths {
         Ok(())
     }
 
-    /// The literal that a position waits for.
-    fn literal(&self, (pattern, at): (u32, u32)) -> Option<&str> {
-        match self.patterns[pattern as usize].segments.get(at as usize) {
-            Some(Segment::Literal(text)) => Some(text),
-            _ => None,
+    /// The patterns that a path fits which ends at these positions.
+    fn fitting(&self, positions: &Positions) -> Bits {
+        let mut fits = Bits::none(self.patterns.len() as u32);
+        for (pattern, at) in positions {
+            if self.patterns[*pattern as usize].segments.len() == *at as usize {
+                fits.insert(*pattern);
+            }
         }
+        fits
     }
 
-    /// Where the positions are after a segment: a literal, or (`None`) one that is no literal here and not empty.
-    fn step(&self, positions: &Positions, segment: Option<&str>) -> Positions {
-        let mut next: Positions = positions
-            .iter()
-            .filter_map(|&(pattern, at)| {
-                let whole = &self.patterns[pattern as usize];
-                match whole.segments.get(at as usize) {
-                    Some(Segment::Literal(text)) => {
-                        (segment == Some(text.as_str())).then_some((pattern, at + 1))
-                    }
-                    Some(Segment::Any(_)) => (segment != Some("")).then_some((pattern, at + 1)),
-                    None => whole.subtree.then_some((pattern, at)),
+    /// Where the positions lead.
+    fn ways(&self, positions: &Positions) -> Ways<'_> {
+        let mut ways = Ways::default();
+        for &(pattern, at) in positions {
+            let whole = &self.patterns[pattern as usize];
+            match whole.segments.get(at as usize) {
+                Some(Segment::Literal(text)) => {
+                    ways.literals.entry(text).or_default().push((pattern, at + 1))
                 }
-            })
-            .collect();
-        next.sort_unstable();
-        next.dedup();
-        next
+                Some(Segment::Any(_)) => ways.any.push((pattern, at + 1)),
+                None if whole.subtree => ways.below.push((pattern, at)),
+                None => {}
+            }
+        }
+        ways
     }
 
     /// Atom 0 has no state of its own where every miss falls off the automaton: then the way off is its witness.
@@ -161,13 +184,14 @@ impl Paths {
         }
         let paths = self.paths_to_states();
         let way_off = self.states.iter().zip(&paths).find_map(|(state, path)| {
-            let literals: BTreeSet<&str> = state.edges.iter().map(|(literal, _)| literal.as_str()).collect();
             if state.atom == 0 && !path.is_empty() {
                 Some(path.clone())
+            } else if path.ends_with('/') {
+                None
             } else if path.is_empty() && state.empty.is_none() {
                 Some("/".to_owned())
             } else if state.other.is_none() {
-                Some(format!("{path}/{}", fresh_segment(&literals)))
+                Some(format!("{path}/{}", state.fresh_segment()))
             } else if state.empty.is_none() {
                 Some(format!("{path}/"))
             } else {
@@ -185,8 +209,7 @@ impl Paths {
         seen[0] = true;
         while let Some(at) = queue.pop_front() {
             let state = &self.states[at as usize];
-            let literals: BTreeSet<&str> = state.edges.iter().map(|(literal, _)| literal.as_str()).collect();
-            let fresh = fresh_segment(&literals);
+            let fresh = state.fresh_segment();
             let ways = state.edges.iter().map(|(literal, next)| (literal.as_str(), *next));
             let ways = ways.chain(state.other.map(|next| (fresh.as_str(), next)));
             for (segment, next) in ways.chain(state.empty.map(|next| ("", next))) {
@@ -201,11 +224,20 @@ impl Paths {
     }
 }
 
-/// A segment that is none of the literals: what a person would type.
-fn fresh_segment(literals: &BTreeSet<&str>) -> String {
+impl State {
+    /// A segment that no edge is for.
+    fn fresh_segment(&self) -> String {
+        fresh_segment(|segment| {
+            self.edges.binary_search_by(|(literal, _)| literal.as_str().cmp(segment)).is_ok()
+        })
+    }
+}
+
+/// A segment that is not taken: what a person would type.
+fn fresh_segment(is_taken: impl Fn(&str) -> bool) -> String {
     let plain = ["1", "x", "other"].into_iter().map(str::to_owned);
     let numbered = (2..).map(|number| format!("x{number}"));
-    plain.chain(numbered).find(|candidate| !literals.contains(candidate.as_str())).unwrap_or_default()
+    plain.chain(numbered).find(|candidate| !is_taken(candidate)).unwrap_or_default()
 }
 
 /// `{id}` and `{name}` are the same segment.
@@ -255,6 +287,14 @@ mod tests {
             (wanted, own) => wanted == own,
         };
         long_enough && pattern.segments.iter().zip(&path.segments).all(same)
+    }
+
+    #[test]
+    fn nothing_follows_an_empty_segment() {
+        let patterns = ["/", "/{x}/**"].map(pattern);
+        let paths = Paths::new(patterns.iter()).expect("few states");
+        assert_eq!(paths.witness(0), None, "every path is `/` or begins with a segment");
+        assert_eq!(paths.atoms(), 4, "none, `/`, the others, and `*`");
     }
 
     #[test]
