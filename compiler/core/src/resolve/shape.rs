@@ -48,16 +48,18 @@ fn of_match(line: &Match) -> Vec<Line> {
     let mut shapes = of_ops(&line.ops);
     for condition in &line.when {
         let alternatives = of_condition(condition);
-        shapes = shapes
-            .iter()
-            .flat_map(|shape| {
-                alternatives.iter().map(|test| {
-                    let mut narrowed = shape.clone();
-                    narrowed.headers.push(test.clone());
-                    narrowed
-                })
-            })
-            .collect();
+        if let [only] = alternatives.as_slice() {
+            shapes.iter_mut().for_each(|shape| shape.headers.push(only.clone()));
+            continue;
+        }
+        let with = |shape: &Shape, test: &HeaderTest| {
+            let mut narrowed = shape.clone();
+            narrowed.headers.push(test.clone());
+            narrowed
+        };
+        let written_out =
+            shapes.iter().flat_map(|shape| alternatives.iter().map(move |test| with(shape, test)));
+        shapes = written_out.collect();
     }
     for shape in &mut shapes {
         shape.headers.sort();
