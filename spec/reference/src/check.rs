@@ -11,7 +11,8 @@ use std::collections::BTreeSet;
 pub enum Finding {
     /// 3.5: the maximal lines of some request disagree; 5.4: so do the settings of a call.
     AmbiguousRules(String),
-    /// 3.6: no line of the rule is maximal for any possible request, or conditions of a line exclude each other.
+    /// 3.6: no line of the rule is maximal for any possible request, or conditions of a line exclude each other; or nothing is
+    /// left for an `otherwise`.
     UnreachableRule(String),
     /// 3.4: an `overrides` decides nothing, or lines beat each other in a circle.
     OverridesNothing(String),
@@ -40,6 +41,7 @@ pub(crate) fn findings(program: &Program) -> BTreeSet<Finding> {
         for table in service.routes.values() {
             of_table(table, &mut findings);
             of_chain(&[table], &mut findings);
+            of_otherwise(std::iter::once(table), &[vec![table]], &mut findings);
         }
         for calls in service.calls.values() {
             of_calls(name, calls, &mut findings);
@@ -56,13 +58,37 @@ fn of_listener(listener: &Listener, findings: &mut BTreeSet<Finding>) {
     listener.tables.values().for_each(|table| of_table(table, findings));
     // Patterns contain each other or have nothing in common, so one host that is in a pattern and in none of the narrower
     // ones stands for all of them.
+    let mut chains = Vec::new();
     for host in listener.hosts.iter().chain(listener.tables.keys()) {
-        match tables_of_host(&listener.tables, &sample(host, &listener.tables)).as_slice() {
+        let chain = tables_of_host(&listener.tables, &sample(host, &listener.tables));
+        match chain.as_slice() {
             [] => {
                 findings.insert(Finding::IncompleteRoute(format!("host \"{host}\"")));
             }
             chain => of_chain(chain, findings),
         }
+        chains.push(chain);
+    }
+    of_otherwise(listener.tables.values(), &chains, findings);
+}
+
+/// 3.6: an `otherwise` answers if some request gets through the rules of its table and of the narrower ones before it.
+fn of_otherwise<'t>(
+    tables: impl Iterator<Item = &'t Table>,
+    chains: &[Vec<&Table>],
+    findings: &mut BTreeSet<Finding>,
+) {
+    let mut answering = BTreeSet::new();
+    for chain in chains {
+        let Some(last) = chain.iter().position(|table| table.otherwise.is_some()) else { continue };
+        let lines: Vec<Line> = chain[..=last].iter().flat_map(|table| table.lines.clone()).collect();
+        let kinds = Kinds::of(&lines);
+        if kinds.any(|point| kinds.matching(point).is_empty()) {
+            answering.insert(&chain[last].target);
+        }
+    }
+    for table in tables.filter(|table| table.otherwise.is_some() && !answering.contains(&table.target)) {
+        findings.insert(Finding::UnreachableRule(format!("route {} otherwise", table.target)));
     }
 }
 

@@ -94,6 +94,9 @@ impl Draft<'_> {
 
     /// Writes rules as one or two statements.
     fn route(&mut self, owner: &Owner<'_>, target: &str, mut rules: Vec<String>, otherwise: bool) {
+        // Beside a rule for everything an `otherwise` is a mistake, which is wanted now and then.
+        let is_total = rules.iter().any(|rule| !rule.contains("match"));
+        let otherwise = otherwise && (!is_total || self.chance(3));
         if self.chance(20) && rules.len() > 1 {
             let later = rules.split_off(1);
             self.write(owner.namespace, &format!("route {target} {{\n{}}}", rules.concat()));
