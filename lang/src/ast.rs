@@ -500,7 +500,7 @@ pub enum ExpectedOutcome {
     Backends(Vec<Backend>),
 }
 
-// Canonical spelling, for logs and messages: what `mesh fmt` would print on one line.
+// Canonical spelling, for logs and messages: on one line, lists sorted.
 
 impl std::fmt::Display for ServiceRef {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
@@ -528,9 +528,10 @@ impl std::fmt::Display for Backend {
 
 impl std::fmt::Display for Op {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        for (index, method) in self.methods.iter().enumerate() {
-            write!(f, "{}{}", if index == 0 { "" } else { "|" }, method.value.as_str())?;
-        }
+        let mut methods: Vec<Method> = self.methods.iter().map(|method| method.value).collect();
+        methods.sort_unstable();
+        let methods: Vec<&str> = methods.into_iter().map(Method::as_str).collect();
+        f.write_str(&methods.join("|"))?;
         match &self.path {
             Some(path) if self.methods.is_empty() => write!(f, "{}", path.value),
             Some(path) => write!(f, " {}", path.value),
@@ -579,7 +580,9 @@ impl std::fmt::Display for AuthorizeLine {
     }
 }
 
-/// `a, b, c`
+/// `a, b, c`, sorted: the order in which a list is written means nothing.
 fn listed<T: std::fmt::Display>(items: &[T]) -> String {
-    items.iter().map(T::to_string).collect::<Vec<_>>().join(", ")
+    let mut items: Vec<String> = items.iter().map(T::to_string).collect();
+    items.sort();
+    items.join(", ")
 }

@@ -144,6 +144,34 @@ fn lines_of_a_header_become_one_value_as_in_the_reference() {
     }
 }
 
+#[test]
+fn a_condition_may_name_exactly_the_values_that_the_engine_can_see() {
+    let pieces = ["a", "b", "c", ",", " ", "\t", "\"", "\\", "=", "é"];
+    let names = ["x-kind", "accept", "cookie", "date", "user-agent", "if-modified-since", "last-modified"];
+    let mut rng = Rng::with_seed(4);
+    let mut accepted = 0;
+    for _ in 0..COMPARISONS / 10 {
+        let (name, prefix) = (names[rng.usize(..names.len())], rng.bool());
+        let text = drawn(&mut rng, &pieces, "");
+        // A prefix can be met if a value can go on after it.
+        let value = if prefix { format!("{text}z") } else { text.clone() };
+        let line = value.trim_matches([' ', '\t']);
+        let seen = mesh_engine::header::value_of_lines(name, std::iter::once(line.as_bytes()));
+        let found = parses(name, if prefix { "prefix" } else { "=" }, &text);
+        assert_eq!(found, seen == HeaderValue::Single(value.as_bytes()), "{name} {prefix} {text:?}");
+        accepted += usize::from(found) * 10;
+    }
+    assert_both_kinds(accepted);
+}
+
+/// Whether the language has this condition.
+fn parses(name: &str, test: &str, value: &str) -> bool {
+    let value = value.replace('\\', "\\\\").replace('"', "\\\"");
+    let condition = format!("header \"{name}\" {test} \"{value}\"");
+    let text = format!("route web {{ rule r {{ match when {condition}\nto web }} }}");
+    mesh_lang::parse(mesh_lang::FileId(0), &text).diagnostics.is_empty()
+}
+
 /// What is drawn must be neither nearly all right nor nearly all wrong, else little is compared.
 #[track_caller]
 fn assert_both_kinds(accepted: usize) {

@@ -1,14 +1,15 @@
 //! `MESH4001`: a service or gateway that accepts nothing, because no `authorize` names it.
 
-use crate::model::{AccessLine, Model, Port, Workload};
+use crate::model::{AccessLine, Model, Port, Principal, Shape, Workload};
 use mesh_lang::ast::Effect;
 use mesh_lang::{Code, Diagnostic};
 
-/// Whoever only calls needs none. A `deny` opens nothing, so what counts is an `allow`.
+/// Whoever only calls needs none. A `deny` opens nothing, so what counts is an `allow`; a `deny` of everything to everybody
+/// says that nobody is meant to.
 pub(super) fn check(model: &Model) -> Vec<Diagnostic> {
     let mut found = Vec::new();
     for service in &model.services {
-        let closed: Vec<&Port> = service.ports.iter().filter(|port| !has_allow(&port.access)).collect();
+        let closed: Vec<&Port> = service.ports.iter().filter(|port| !is_decided(&port.access)).collect();
         if closed.len() == service.ports.len() {
             found.extend(closed.first().map(|_| say(&service.workload)));
         } else {
@@ -17,15 +18,21 @@ pub(super) fn check(model: &Model) -> Vec<Diagnostic> {
     }
     for gateway in &model.gateways {
         // Every line holds for every listener.
-        if gateway.listeners.first().is_some_and(|listener| !has_allow(&listener.access)) {
+        if gateway.listeners.first().is_some_and(|listener| !is_decided(&listener.access)) {
             found.push(say(&gateway.workload));
         }
     }
     found
 }
 
-fn has_allow(lines: &[AccessLine]) -> bool {
-    lines.iter().any(|line| line.effect == Effect::Allow)
+fn is_decided(lines: &[AccessLine]) -> bool {
+    lines.iter().any(|line| match line.effect {
+        Effect::Allow => true,
+        Effect::Deny => {
+            let from_everybody = line.from.of.contains(&Principal::Anyone) && line.from.except.is_empty();
+            from_everybody && line.shapes.contains(&Shape::default())
+        }
+    })
 }
 
 fn say(workload: &Workload) -> Diagnostic {
