@@ -1,5 +1,9 @@
 //! The whole outside world, already in memory: the files of a project.
 
+mod lines;
+
+use lines::Lines;
+
 /// Which file of a [`SourceSet`]: its index.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
 pub struct FileId(pub u32);
@@ -19,6 +23,8 @@ pub struct Source {
 #[derive(Clone, Debug, Default)]
 pub struct SourceSet {
     files: Vec<Source>,
+    /// Of each file, in the same order.
+    lines: Vec<Lines>,
 }
 
 /// A longer file is refused (`MESH1002`): nobody reads 8 MiB of policy, and spans are 32 bits.
@@ -31,7 +37,8 @@ impl SourceSet {
     /// A set of files; their order does not matter.
     pub fn new(mut files: Vec<Source>) -> SourceSet {
         files.sort_by(|a, b| a.path.cmp(&b.path));
-        SourceSet { files }
+        let lines = files.iter().map(|source| Lines::of(&source.text)).collect();
+        SourceSet { files, lines }
     }
 
     /// A set of one file in the root module: for tests and standard input.
@@ -77,10 +84,7 @@ impl SourceSet {
     }
 
     fn place(&self, file: FileId, offset: u32) -> (usize, usize) {
-        let text = self.get(file).map(|source| source.text.as_str()).unwrap_or_default();
-        let before = text.get(..offset as usize).unwrap_or(text);
-        let line = before.matches('\n').count() + 1;
-        let column = before.rsplit('\n').next().unwrap_or_default().chars().count() + 1;
-        (line, column)
+        let lines = self.get(file).zip(self.lines.get(file.0 as usize));
+        lines.map_or((1, 1), |(source, lines)| lines.place(&source.text, offset as usize))
     }
 }

@@ -10,7 +10,8 @@ Exit codes:
   1    findings at or above --fail-on, failing tests, or `fmt --check` would change a file
   2    wrong usage, a file that cannot be read or written, or something that is not a plan
   101  a bug in mesh itself
-  130  interrupted
+  130  interrupted (mesh up: 0 after a clean stop, 130 where a second Ctrl-C
+       cut it short)
 
 Examples:
   mesh check                       look at every .mesh file below this directory
@@ -68,6 +69,9 @@ pub(crate) enum Color {
 #[derive(Debug, Subcommand)]
 pub(crate) enum Command {
     /// Run a mesh on this machine: proxies, stand-ins for services, a new plan on each save
+    ///
+    /// Prints for people (--format human, short or plain). With --quiet and without --access-log, standard output is the
+    /// addresses of the gateways, one a line.
     #[command(after_help = "\
 Examples:
   mesh up                          the project in this directory
@@ -100,7 +104,9 @@ Examples:
 Examples:
   mesh build -o plan.mplan         the project in this directory
   mesh build shop/ -o /etc/mesh/plan.mplan
-                                   a running mesh-proxy takes it up at once")]
+                                   a running mesh-proxy takes it up at once
+  mesh build -o - | ssh edge 'cat > plan.mplan'
+                                   the plan on standard output")]
     Build(Build),
     /// Look at plan files
     #[command(subcommand)]
@@ -156,7 +162,7 @@ pub(crate) enum FailOn {
 pub(crate) struct Build {
     #[command(flatten)]
     pub(crate) sources: Paths,
-    /// Where to write the plan
+    /// Where to write the plan; `-` is standard output, unless it is a terminal
     #[arg(short, long, value_name = "FILE", default_value = "plan.mplan")]
     pub(crate) output: PathBuf,
 }
@@ -165,7 +171,7 @@ pub(crate) struct Build {
 pub(crate) struct Test {
     #[command(flatten)]
     pub(crate) sources: Paths,
-    /// Only tests whose name contains this
+    /// Only tests whose name contains this; that there is none is an error
     #[arg(long, value_name = "TEXT")]
     pub(crate) filter: Option<String>,
 }
@@ -185,8 +191,8 @@ pub(crate) struct Fmt {
 
 #[derive(Debug, Args)]
 pub(crate) struct Explain {
-    /// `MESH3001`, or its name, `ambiguous-rules`
-    #[arg(value_name = "CODE", required_unless_present = "list")]
+    /// `MESH3001`, or its name, `ambiguous-rules`; without it, all codes with their names
+    #[arg(value_name = "CODE")]
     pub(crate) code: Option<String>,
     /// All codes with their names
     #[arg(long, conflicts_with = "code")]

@@ -14,16 +14,34 @@ use crate::output::Output;
 use crate::output::{Stream, count, report};
 use crate::report::{Report, Summary};
 use mesh_compiler::{Compilation, StandIns};
-use mesh_lang::{Diagnostic, Severity, SourceSet};
+use mesh_lang::{Code, Diagnostic, Severity, SourceSet};
+
+/// As many names as a line holds.
+const MAX_NAMES: usize = 3;
 
 /// Compiles what was loaded. Where a file could not be read as text, the others are not judged: every name it declares
 /// would be missing.
 fn compile(project: &Project, stand_ins: &StandIns) -> Compilation {
-    if project.diagnostics.is_empty() {
-        mesh_compiler::compile(&project.sources, stand_ins)
-    } else {
-        Compilation { diagnostics: project.diagnostics.clone(), ..Compilation::default() }
+    if !project.diagnostics.is_empty() {
+        return Compilation { diagnostics: project.diagnostics.clone(), ..Compilation::default() };
     }
+    let mut compilation = mesh_compiler::compile(&project.sources, stand_ins);
+    let unknown = |diagnostic: &&mut Diagnostic| diagnostic.code == Code::UnknownName;
+    if let Some(first) = compilation.diagnostics.iter_mut().find(unknown)
+        && !project.unread.is_empty()
+    {
+        let be = if project.unread.len() == 1 { "was" } else { "were" };
+        first.notes.push(format!("{} beside it {be} not read: name the directory", quoted(&project.unread)));
+    }
+    compilation
+}
+
+/// `` `a`, `b`, `c` and 4 more ``
+fn quoted(names: &[impl AsRef<str>]) -> String {
+    let first: Vec<_> = names.iter().take(MAX_NAMES).map(|name| format!("`{}`", name.as_ref())).collect();
+    let rest = names.len().saturating_sub(MAX_NAMES);
+    let more = if rest > 0 { format!(" and {rest} more") } else { String::new() };
+    format!("{}{more}", first.join(", "))
 }
 
 fn summary(diagnostics: &[Diagnostic], sources: &SourceSet) -> Summary {
@@ -57,22 +75,23 @@ fn say_summary(output: &mut Output<'_>, diagnostics: &[Diagnostic], summary: Sum
         (true, _) => "✗ ",
     };
     let Summary { files, rules, errors, warnings } = summary;
-    output.say(&format!(
-        "{mark}{}, {}, {}, {}",
-        count(files, "file"),
-        count(rules, "rule"),
-        count(errors, "error"),
-        count(warnings, "warning"),
-    ));
+    let mut line =
+        format!("{mark}{}, {}, {}", count(files, "file"), count(rules, "rule"), count(errors, "error"));
+    // Most warnings are looked for only where there is no error: "0 warnings" would promise too much.
+    if errors == 0 || warnings > 0 {
+        line.push_str(&format!(", {}", count(warnings, "warning")));
+    }
+    output.say(&line);
     let first = diagnostics.iter().find(|diagnostic| diagnostic.severity == Severity::Error);
     if let Some(diagnostic) = first {
         output.say(&format!("More about the first one: mesh explain {}", diagnostic.code.as_str()));
     }
 }
 
-/// Prints findings: a document for programs, which `extend` may add to, or pictures and a summary for people.
+/// Prints findings: a document for programs, which `extend` may add to, or pictures on `stream` and a summary for people.
 fn print(
     output: &mut Output<'_>,
+    stream: Stream,
     diagnostics: &[Diagnostic],
     sources: &SourceSet,
     extend: impl FnOnce(&mut Report),
@@ -83,7 +102,7 @@ fn print(
         extend(&mut report);
         output.report(&report);
     } else {
-        output.diagnostics(Stream::Data, diagnostics, sources);
+        output.diagnostics(stream, diagnostics, sources);
         say_summary(output, diagnostics, summary);
     }
 }

@@ -15,6 +15,8 @@ mod write;
 
 use args::{Arguments, Command};
 use clap::Parser;
+use clap::builder::StyledStr;
+use clap::error::{ContextKind, ContextValue};
 use failure::Failure;
 use output::Output;
 use std::ffi::OsString;
@@ -63,7 +65,7 @@ pub fn run(args: impl IntoIterator<Item = OsString>, streams: Streams<'_>) -> u8
     let Streams { input, output, errors, terminal } = streams;
     let arguments = match Arguments::try_parse_from(args) {
         Ok(arguments) => arguments,
-        Err(error) => return usage(&error, output, errors, &terminal),
+        Err(error) => return usage(&without_misleading_tip(error), output, errors, &terminal),
     };
     let mut output = Output::new(output, errors, terminal, &arguments.global);
     // A panic is a bug of ours wherever it happens, and the user is told so rather than left with a stack trace.
@@ -100,6 +102,17 @@ fn dispatch(command: Command, input: &mut dyn Read, output: &mut Output<'_>) -> 
         Command::Completions { shell } => Ok(commands::version::completions(shell, output)),
         Command::Version => Ok(commands::version::run(output)),
     }
+}
+
+/// `--format` is near to `--port` by letters alone: what is looked for is not a flag.
+fn without_misleading_tip(mut error: clap::Error) -> clap::Error {
+    let is_port = |value: &ContextValue| matches!(value, ContextValue::String(flag) if flag == "--port");
+    if error.get(ContextKind::InvalidArg).is_some_and(is_port) {
+        error.remove(ContextKind::SuggestedArg);
+        let tip = StyledStr::from("a port stands in the sources: `listener web port 8080 http` of a gateway");
+        error.insert(ContextKind::Suggested, ContextValue::StyledStrs(vec![tip]));
+    }
+    error
 }
 
 /// Help and version are results; anything else is a complaint about the arguments.

@@ -6,8 +6,11 @@ use mesh_lang::source::{MAX_FILE_BYTES, MAX_FILES};
 use mesh_lang::{FileId, Source, SourceSet, Span};
 use std::collections::{BTreeMap, BTreeSet};
 use std::fs::{self, File};
-use std::io::Read;
+use std::io::{self, Read};
 use std::path::{Component, Path, PathBuf};
+
+/// What the names of sources end in.
+const SUFFIX: &str = ".mesh";
 
 /// What was found on disk.
 pub(crate) struct Project {
@@ -15,7 +18,12 @@ pub(crate) struct Project {
     pub(crate) sources: SourceSet,
     /// Files that are no text or too long. Where there is one, what the others say cannot be judged.
     pub(crate) diagnostics: Vec<Diagnostic>,
+    /// Where one file alone was named: the names of the `.mesh` files beside it.
+    pub(crate) unread: Vec<String>,
 }
+
+/// The PATH by which other commands mean standard input.
+pub(crate) const STANDARD_STREAM: &str = "-";
 
 /// Reads every `.mesh` file that the paths name or hold.
 ///
@@ -34,7 +42,7 @@ pub(crate) fn load(paths: &[PathBuf]) -> Result<Project, Failure> {
         let message = format!("the project has {} files, {MAX_FILES} are the most it may have", files.len());
         let help = "Name a directory further down, or several files.";
         let diagnostics = vec![Diagnostic::new(Code::TooLarge, message).help(help)];
-        return Ok(Project { sources: SourceSet::default(), diagnostics });
+        return Ok(Project { sources: SourceSet::default(), diagnostics, unread: Vec::new() });
     }
     let root = root(paths)?;
     let mut texts = Vec::new();
@@ -56,7 +64,25 @@ pub(crate) fn load(paths: &[PathBuf]) -> Result<Project, Failure> {
         .iter()
         .filter_map(|(file, source)| Some(flaws.get(&source.path)?.diagnostic(file, &source.path)))
         .collect();
-    Ok(Project { sources, diagnostics })
+    Ok(Project { sources, diagnostics, unread: unread(paths) })
+}
+
+/// The `.mesh` files beside the only one that is named. That they cannot be listed is no reason to stop.
+fn unread(paths: &[PathBuf]) -> Vec<String> {
+    let [path] = paths else { return Vec::new() };
+    let Some(directory) =
+        canonical(path).ok().filter(|path| path.is_file()).and_then(|path| Some(path.parent()?.to_owned()))
+    else {
+        return Vec::new();
+    };
+    let entries = fs::read_dir(directory).into_iter().flatten().flatten();
+    let names = entries.map(|entry| entry.file_name().to_string_lossy().into_owned());
+    let is_beside = |name: &String| {
+        name.ends_with(SUFFIX) && !name.starts_with('.') && path.file_name() != Some(name.as_ref())
+    };
+    let mut names: Vec<_> = names.filter(is_beside).collect();
+    names.sort();
+    names
 }
 
 /// The files that [`load`] would read: canonical path and path as shown. A file that two paths lead to is one.
@@ -64,9 +90,17 @@ pub(crate) fn find(paths: &[PathBuf]) -> Result<BTreeMap<PathBuf, PathBuf>, Fail
     let mut files = BTreeMap::new();
     let mut visited = BTreeSet::new();
     for path in paths {
-        let metadata = fs::metadata(path).map_err(|error| Failure::io("read", path, &error))?;
+        if path == Path::new(STANDARD_STREAM) {
+            return Err(Failure::new(
+                "`-` is no file or directory: standard input is not read here",
+                "Name a `.mesh` file or a directory. Only `mesh fmt -` reads standard input.",
+            ));
+        }
+        let metadata = fs::metadata(path).map_err(|error| unreadable(path, &error))?;
         if metadata.is_dir() {
             walk(path, &mut visited, &mut files)?;
+        } else if metadata.is_file() && !path.to_string_lossy().ends_with(SUFFIX) {
+            return Err(no_source(path));
         } else if metadata.is_file() {
             files.insert(canonical(path)?, shown(path));
         } else {
@@ -75,6 +109,26 @@ pub(crate) fn find(paths: &[PathBuf]) -> Result<BTreeMap<PathBuf, PathBuf>, Fail
         }
     }
     Ok(files)
+}
+
+fn no_source(path: &Path) -> Failure {
+    let help = if path.extension().is_some_and(|extension| extension == "mplan") {
+        "Name a `.mesh` file or a directory. A plan is read with `mesh plan inspect`."
+    } else {
+        "Name a `.mesh` file or a directory."
+    };
+    Failure::new(format!("`{}` is not a `.mesh` file", path.display()), help)
+}
+
+/// A link that leads nowhere is there for whoever lists the directory: that it is missing would be no answer.
+fn unreadable(path: &Path, error: &io::Error) -> Failure {
+    match fs::read_link(path) {
+        Ok(target) if error.kind() == io::ErrorKind::NotFound => Failure::new(
+            format!("cannot read `{}`: it is a broken link to `{}`", shown(path).display(), target.display()),
+            "Remove the link, or put a file where it leads.",
+        ),
+        _ => Failure::io("read", path, error),
+    }
 }
 
 /// A directory is visited once, by its canonical path: that ends loops of symbolic links.
@@ -100,7 +154,7 @@ fn walk(
             if name.starts_with('.') {
                 continue;
             }
-            let is_source = name.ends_with(".mesh");
+            let is_source = name.ends_with(SUFFIX);
             match fs::metadata(&path) {
                 Ok(metadata) if metadata.is_dir() => {
                     if name != "target" {
@@ -110,7 +164,7 @@ fn walk(
                 Ok(metadata) if metadata.is_file() && is_source => {
                     files.entry(canonical(&path)?).or_insert_with(|| shown(&path));
                 }
-                Err(error) if is_source => return Err(Failure::io("read", &path, &error)),
+                Err(error) if is_source => return Err(unreadable(&path, &error)),
                 // A socket, some other file, a link to nowhere: not ours.
                 Ok(_) | Err(_) => {}
             }
@@ -124,7 +178,7 @@ fn canonical(path: &Path) -> Result<PathBuf, Failure> {
 }
 
 /// Without the `./` that a search in the current directory puts in front.
-fn shown(path: &Path) -> PathBuf {
+pub(crate) fn shown(path: &Path) -> PathBuf {
     path.components().filter(|component| !matches!(component, Component::CurDir)).collect()
 }
 
@@ -186,7 +240,7 @@ fn read(path: &Path) -> Result<Content, Failure> {
     read_text(file).map_err(failure)
 }
 
-fn read_text(input: impl Read) -> std::io::Result<Content> {
+fn read_text(input: impl Read) -> io::Result<Content> {
     let mut bytes = Vec::new();
     input.take(MAX_FILE_BYTES as u64 + 1).read_to_end(&mut bytes)?;
     if bytes.len() > MAX_FILE_BYTES {
@@ -215,7 +269,7 @@ pub(crate) fn load_input(name: &str, input: impl Read) -> Result<Project, Failur
         .iter()
         .filter_map(|(file, source)| Some(flaw.as_ref()?.diagnostic(file, &source.path)))
         .collect();
-    Ok(Project { sources, diagnostics })
+    Ok(Project { sources, diagnostics, unread: Vec::new() })
 }
 
 impl Flaw {
@@ -319,7 +373,11 @@ mod tests {
         assert!(load(&[directory.path().to_owned()]).is_ok());
         symlink("nowhere", directory.path().join("b.mesh")).unwrap();
         let failure = load(&[directory.path().to_owned()]).err().unwrap();
-        assert!(failure.message.contains("b.mesh`: no such file or directory"), "{}", failure.message);
+        assert!(
+            failure.message.ends_with("b.mesh`: it is a broken link to `nowhere`"),
+            "{}",
+            failure.message
+        );
     }
 
     #[test]

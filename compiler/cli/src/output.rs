@@ -2,12 +2,15 @@
 
 use crate::args::{Color, Format, Global};
 use crate::failure::Failure;
-use crate::report::{Content, Finding, Line, Report, SCHEMA, Summary};
+use crate::report::{Content, Finding, Line, Report, SCHEMA, Summary, Trouble};
 use crate::terminal::Terminal;
 use mesh_lang::diagnostic::render::{self, Style};
 use mesh_lang::{Diagnostic, SourceSet};
 use serde::Serialize;
 use std::io::{self, Write};
+
+/// More pictures than this nobody reads, and the summary scrolls out of sight; a list is for that.
+const MAX_PICTURES: usize = 20;
 
 /// The streams of a command and how to print on them.
 pub(crate) struct Output<'a> {
@@ -55,6 +58,16 @@ impl<'a> Output<'a> {
         self.format == Format::Human && self.terminal.unicode()
     }
 
+    /// Whether commentary is not wanted.
+    pub(crate) fn is_quiet(&self) -> bool {
+        self.quiet
+    }
+
+    /// Whether results go to a person's terminal.
+    pub(crate) fn data_is_terminal(&self) -> bool {
+        self.terminal.output
+    }
+
     /// A line of results.
     pub(crate) fn data(&mut self, line: &str) {
         self.raw(format!("{line}\n").as_bytes());
@@ -83,7 +96,7 @@ impl<'a> Output<'a> {
         }
     }
 
-    /// Why the command cannot go on.
+    /// Why the command cannot go on: a line for a person, and for a program a document too.
     pub(crate) fn complain(&mut self, failure: &Failure) {
         let mark = if self.terminal.color(self.color, self.terminal.errors) {
             "\u{1b}[31merror\u{1b}[0m"
@@ -91,11 +104,21 @@ impl<'a> Output<'a> {
             "error"
         };
         self.err(&format!("{mark}: {}\n  help: {}", failure.message, failure.help));
+        if self.for_program() {
+            let trouble = Trouble { message: failure.message.clone(), help: failure.help.clone() };
+            self.document(&Line { schema: SCHEMA.to_owned(), content: Content::Error(trouble) });
+        }
     }
 
-    /// Diagnostics for a person, in the style of a stream.
+    /// Diagnostics for a person, in the style of a stream. Of very many only some are drawn, errors before warnings.
     pub(crate) fn diagnostics(&mut self, stream: Stream, diagnostics: &[Diagnostic], sources: &SourceSet) {
-        for diagnostic in diagnostics {
+        let limit = if self.format == Format::Short { usize::MAX } else { MAX_PICTURES };
+        let mut shown: Vec<&Diagnostic> = diagnostics.iter().collect();
+        if shown.len() > limit {
+            shown.sort_by_key(|diagnostic| diagnostic.severity);
+            shown.truncate(limit);
+        }
+        for diagnostic in &shown {
             let text = match self.format {
                 Format::Short => render::short(diagnostic, sources),
                 _ => render::human(diagnostic, sources, self.style(stream), self.terminal.columns()),
@@ -103,10 +126,19 @@ impl<'a> Output<'a> {
             let text = text.trim_end_matches('\n');
             // A picture needs a blank line after it; a line does not.
             let end = if self.format == Format::Short { "" } else { "\n" };
-            match stream {
-                Stream::Data => self.data(&format!("{text}{end}")),
-                Stream::Errors => self.err(&format!("{text}{end}")),
-            }
+            self.print(stream, &format!("{text}{end}"));
+        }
+        let rest = diagnostics.len() - shown.len();
+        if rest > 0 {
+            let dots = if self.draws() { "…" } else { "..." };
+            self.print(stream, &format!("{dots} and {} more; --format short lists all\n", grouped(rest)));
+        }
+    }
+
+    fn print(&mut self, stream: Stream, line: &str) {
+        match stream {
+            Stream::Data => self.data(line),
+            Stream::Errors => self.err(line),
         }
     }
 
@@ -166,9 +198,25 @@ pub(crate) fn count(number: usize, noun: &str) -> String {
     format!("{number} {noun}{plural}")
 }
 
+/// `3,299`
+fn grouped(number: usize) -> String {
+    let digits = number.to_string();
+    let groups: Vec<&str> =
+        digits.as_bytes().rchunks(3).rev().filter_map(|group| std::str::from_utf8(group).ok()).collect();
+    groups.join(",")
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn large_numbers_are_grouped() {
+        assert_eq!(
+            [0, 999, 1_000, 3_299, 1_000_000].map(grouped),
+            ["0", "999", "1,000", "3,299", "1,000,000"]
+        );
+    }
 
     struct Failing(io::ErrorKind);
 

@@ -9,13 +9,13 @@ use serde::Serialize;
 /// Names the shape of [`Report`] and [`Line`]; a change that breaks a reader gets another number.
 pub const SCHEMA: &str = "mesh.diagnostics/v1";
 
-/// What a reader of `check`, `build` and `test` may meet: one report (`json`), or a document a line (`jsonl`).
+/// What a reader of `check`, `build` and `test` may meet: one report (`json`), a document a line (`jsonl`), or an error.
 #[derive(Debug, Serialize, JsonSchema)]
 #[serde(untagged)]
 pub enum Document {
     /// `--format json`
     Report(Report),
-    /// `--format jsonl`
+    /// `--format jsonl`, and with both formats the error that ended the command.
     Line(Line),
 }
 
@@ -36,7 +36,7 @@ pub struct Report {
     pub plan: Option<WrittenPlan>,
 }
 
-/// One line of `jsonl`: a finding, a test's result, the plan, or, as the last line, the summary.
+/// One line of `jsonl`: a finding, a test's result, the plan, or, as the last line, the summary or an error.
 #[derive(Clone, Debug, Serialize, JsonSchema)]
 pub struct Line {
     /// `mesh.diagnostics/v1`
@@ -58,6 +58,17 @@ pub enum Content {
     Plan(WrittenPlan),
     /// How much was looked at and found.
     Summary(Summary),
+    /// Why the command could not go on: the only document then, with `json` too.
+    Error(Trouble),
+}
+
+/// What ended a command with exit code 2 or 101: a file, an argument, a bug.
+#[derive(Clone, Debug, Serialize, JsonSchema)]
+pub struct Trouble {
+    /// A clause that names the thing.
+    pub message: String,
+    /// What to do.
+    pub help: String,
 }
 
 /// A diagnostic.

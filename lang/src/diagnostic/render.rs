@@ -2,15 +2,15 @@
 //!
 //! Sources and messages hold text of strangers: what a terminal would obey or hide is replaced before it is shown.
 
+mod excerpt;
+
 use std::borrow::Cow;
 use std::collections::BTreeMap;
 use std::fmt;
 
-use miette::{
-    GraphicalReportHandler, GraphicalTheme, LabeledSpan, MietteError, MietteSpanContents,
-    NarratableReportHandler, SourceCode, SourceSpan, SpanContents,
-};
+use miette::{GraphicalReportHandler, GraphicalTheme, LabeledSpan, NarratableReportHandler, SourceCode};
 
+use self::excerpt::Excerpt;
 use super::{Diagnostic, Label, Severity};
 use crate::lexer::is_refused;
 use crate::source::{FileId, SourceSet};
@@ -229,7 +229,7 @@ impl Picture {
         self.labels = labels
             .iter()
             .map(|label| {
-                let start = (label.span.start as usize).saturating_sub(excerpt.start);
+                let start = label.span.start as usize;
                 let len = (label.span.end - label.span.start) as usize;
                 let text = (!label.text.is_empty()).then(|| shown(&label.text).into_owned());
                 match Some(label.span) == primary {
@@ -239,59 +239,6 @@ impl Picture {
             })
             .collect();
         self.excerpt = Some(excerpt);
-    }
-}
-
-/// The lines of a file that a picture needs.
-#[derive(Debug)]
-struct Excerpt {
-    path: String,
-    text: String,
-    /// Where it begins in the file.
-    start: usize,
-    /// Lines before it.
-    lines_before: usize,
-}
-
-impl Excerpt {
-    fn around(sources: &SourceSet, labels: &[&Label]) -> Option<Excerpt> {
-        let source = sources.get(labels.first()?.span.file)?;
-        let text = source.text.as_str();
-        let first = labels.iter().map(|label| label.span.start as usize).min()?;
-        let last = labels.iter().map(|label| label.span.end as usize).max()?;
-        let (before, after) = (text.get(..first)?, text.get(last..)?);
-        let start = before.rmatch_indices('\n').nth(CONTEXT_LINES).map_or(0, |(newline, _)| newline + 1);
-        let end = after.match_indices('\n').nth(CONTEXT_LINES).map_or(text.len(), |(at, _)| last + at + 1);
-        let mut shown_text = in_place(text.get(start..end)?);
-        if !shown_text.ends_with('\n') {
-            // miette points behind a line only where something follows.
-            shown_text.push('\n');
-        }
-        Some(Excerpt {
-            path: shown(&source.path).into_owned(),
-            text: shown_text,
-            start,
-            lines_before: text.get(..start)?.matches('\n').count(),
-        })
-    }
-}
-
-impl SourceCode for Excerpt {
-    fn read_span<'a>(
-        &'a self,
-        span: &SourceSpan,
-        before: usize,
-        after: usize,
-    ) -> Result<Box<dyn SpanContents<'a> + 'a>, MietteError> {
-        let inside = self.text.as_str().read_span(span, before, after)?;
-        Ok(Box::new(MietteSpanContents::new_named(
-            self.path.clone(),
-            inside.data(),
-            *inside.span(),
-            inside.line() + self.lines_before,
-            inside.column(),
-            inside.line_count(),
-        )))
     }
 }
 
@@ -331,21 +278,6 @@ fn shown(text: &str) -> Cow<'_, str> {
         return Cow::Borrowed(text);
     }
     Cow::Owned(text.chars().map(|c| if is_refused(c) { char::REPLACEMENT_CHARACTER } else { c }).collect())
-}
-
-/// The same for a source: every byte keeps its place, so that labels stay where they are.
-fn in_place(text: &str) -> String {
-    let mut out = String::with_capacity(text.len());
-    for (at, c) in text.char_indices() {
-        let newline = c == '\r' && text[at..].trim_start_matches('\r').starts_with('\n');
-        match c.len_utf8() {
-            _ if newline => out.push(' '),
-            _ if !is_refused(c) => out.push(c),
-            3 => out.push(char::REPLACEMENT_CHARACTER),
-            bytes => out.extend(std::iter::repeat_n('?', bytes)),
-        }
-    }
-    out
 }
 
 #[cfg(test)]
@@ -397,6 +329,40 @@ error[MESH2002]: duplicate-name
    ╰────
 
   note: a call to `cart` could mean either
+";
+        assert_eq!(strip_ends(&picture), expected, "{picture}");
+    }
+
+    #[test]
+    fn of_places_far_from_each_other_only_the_lines_around_them_are_shown() {
+        let text = "service cart {\r\n}\r\n".to_owned() + &"# é\n".repeat(1000) + "service cart {\n}\n";
+        let again = text.rfind("cart").unwrap() as u32;
+        let diagnostic = Diagnostic::new(Code::DuplicateName, "there are two services `cart`")
+            .at(Span::new(FileId(0), again, again + 4), "declared again here")
+            .at(Span::new(FileId(0), 8, 12), "first declared here")
+            .at(Span::new(FileId(0), 16, 17), "it ends here");
+        let picture =
+            human(&diagnostic, &SourceSet::single("a.mesh", &text), Style::Unicode { color: false }, 80);
+        let expected = "\
+error[MESH2002]: duplicate-name
+
+  × there are two services `cart`
+   ╭─[a.mesh:1:9]
+ 1 │ service cart {
+   ·         ──┬─
+   ·           ╰── first declared here
+ 2 │ }
+   · ┬
+   · ╰── it ends here
+ 3 │ # é
+   ╰────
+      ╭─[a.mesh:1003:9]
+ 1002 │ # é
+ 1003 │ service cart {
+      ·         ──┬─
+      ·           ╰── declared again here
+ 1004 │ }
+      ╰────
 ";
         assert_eq!(strip_ends(&picture), expected, "{picture}");
     }

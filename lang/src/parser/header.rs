@@ -45,6 +45,9 @@ fn condition(input: Tokens<'_>) -> Parsed<'_, Condition> {
     let (rest, _) = keyword("header")(rest)?;
     let (rest, header) = cut(header_name).parse(rest)?;
     let (rest, test) = cut(value_test).parse(rest)?;
+    if let Some(diagnostic) = never_holds(&header, &test) {
+        return refuse(diagnostic);
+    }
     let span = input.span_to(&rest);
     Ok((rest, Condition { span, negated: not.is_some(), header, test }))
 }
@@ -63,6 +66,89 @@ fn value_test(input: Tokens<'_>) -> Parsed<'_, ValueTest> {
         map(preceded(keyword("prefix"), cut(string)), ValueTest::Prefix),
     ))
     .parse(input)
+}
+
+/// A test whose value no request can have: it would never match, or always.
+fn never_holds(header: &Name, test: &ValueTest) -> Option<Diagnostic> {
+    match test {
+        ValueTest::Present | ValueTest::Absent => None,
+        ValueTest::Equals(value) | ValueTest::NotEquals(value) => never_a_value(header, value),
+        ValueTest::In(values) => values.iter().find_map(|value| never_a_value(header, value)),
+        ValueTest::Prefix(prefix) => never_a_beginning(header, prefix),
+    }
+}
+
+fn never_a_value(header: &Name, value: &Name) -> Option<Diagnostic> {
+    around(header, value).or_else(|| {
+        let message = format!("the header `{}` never has the value `{}`", header.value, shown(&value.value));
+        is_list(header, value).then(|| invalid(value.span, message, one_item(header)))
+    })
+}
+
+/// Spaces and tabs around a value: HTTP takes them away (RFC 9110 5.5).
+fn around(header: &Name, value: &Name) -> Option<Diagnostic> {
+    let text = value.value.as_str();
+    let trimmed = text.trim_matches(BLANKS);
+    let message = format!("the header `{}` never has the value `{}`", header.value, shown(text));
+    let help = format!("The spaces and tabs around a value are not part of it; write `{}`.", quoted(trimmed));
+    (trimmed != text).then(|| invalid(value.span, message, help))
+}
+
+fn never_a_beginning(header: &Name, prefix: &Name) -> Option<Diagnostic> {
+    let text = prefix.value.as_str();
+    let trimmed = text.trim_start_matches(BLANKS);
+    let message = format!("no value of the header `{}` begins with `{}`", header.value, shown(text));
+    if trimmed != text {
+        let help =
+            format!("The spaces and tabs before a value are not part of it; write `{}`.", quoted(trimmed));
+        return Some(invalid(prefix.span, message, help));
+    }
+    is_list(header, prefix).then(|| invalid(prefix.span, message, one_item(header)))
+}
+
+/// Spaces and tabs: what HTTP calls optional white space.
+const BLANKS: [char; 2] = [' ', '\t'];
+
+/// Fields whose values may hold commas that separate nothing (`spec/semantics.md` 1.3); `host` is no header of a rule.
+const NOT_LISTS: &[&str] = &[
+    "authorization",
+    "cookie",
+    "date",
+    "expires",
+    "if-modified-since",
+    "if-unmodified-since",
+    "last-modified",
+    "retry-after",
+    "set-cookie",
+    "user-agent",
+];
+
+/// Whether a comma of the text separates two items of the header: one outside double quotes, in which a backslash
+/// takes the next character along (RFC 9110 5.6.4).
+fn is_list(header: &Name, text: &Name) -> bool {
+    let (mut quoted, mut escaped) = (false, false);
+    let mut separates = |byte: u8| {
+        match byte {
+            _ if escaped => escaped = false,
+            b'\\' => escaped = quoted,
+            b'"' => quoted = !quoted,
+            _ => {}
+        }
+        byte == b',' && !quoted
+    };
+    !NOT_LISTS.contains(&header.value.as_str()) && text.value.bytes().any(&mut separates)
+}
+
+fn one_item(header: &Name) -> String {
+    let name = &header.value;
+    format!(
+        "A comma separates the values of `{name}`, and a repeated value matches no condition on it; name one of them."
+    )
+}
+
+/// As a string of the language.
+fn quoted(text: &str) -> String {
+    format!("\"{}\"", shown(&text.replace('\\', "\\\\").replace('"', "\\\"")))
 }
 
 /// A header's name as a string, in lower case.
@@ -89,7 +175,11 @@ pub(super) fn written(input: Tokens<'_>) -> Parsed<'_, (Name, Name)> {
         return refuse(diagnostic);
     }
     let (rest, value) = cut(preceded(one(TokenKind::Equals, "`=`"), string)).parse(rest)?;
-    Ok((rest, (name, value)))
+    // A comma may stand here: a request can carry a list, and a test may ask what becomes of it.
+    match around(&name, &value) {
+        None => Ok((rest, (name, value))),
+        Some(diagnostic) => refuse(diagnostic),
+    }
 }
 
 fn wrong_name(name: &Name) -> Option<Diagnostic> {

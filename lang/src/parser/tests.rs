@@ -1,5 +1,7 @@
 //! `.mesh` in, the lines a person sees out.
 
+mod headers;
+
 use crate::ast::*;
 use crate::diagnostic::render::short;
 use crate::source::{FileId, SourceSet};
@@ -326,48 +328,6 @@ fn path_patterns_are_split_at_their_slashes() {
     let any = Segment::Any("b".into());
     assert_eq!(pattern("/a/{b}/**"), PathPattern { segments: vec![literal("a"), any], subtree: true });
     assert_eq!(pattern("/%3B%23").to_string(), "/%3B%23");
-}
-
-#[test]
-fn headers_are_those_a_rule_may_look_at() {
-    let header = |name: &str, message: &str, help: &str| {
-        in_rule(&format!("match when header \"{name}\" present"), message, help);
-    };
-    header(
-        "X-User",
-        "the header `X-User` is not in lower case",
-        "Header names do not tell case apart; write `\"x-user\"`.",
-    );
-    header(
-        ":path",
-        "`:path` is not a header",
-        "Methods and paths stand in the `match` line itself, hosts in the `route`.",
-    );
-    header(
-        "host",
-        "a rule cannot look at the header `host`",
-        "The header `host` is decided before the rules are asked; write the host in the `route`.",
-    );
-    for name in
-        ["connection", "te", "trailer", "transfer-encoding", "upgrade", "keep-alive", "proxy-connection"]
-    {
-        let help = format!("The header `{name}` concerns one connection and is not part of the request.");
-        header(name, &format!("a rule cannot look at the header `{name}`"), &help);
-    }
-    header(
-        "x-mesh-peer",
-        "a rule cannot look at the header `x-mesh-peer`",
-        "The header `x-mesh-peer` belongs to the mesh itself.",
-    );
-    header("", "`` is not the name of a header", "A header's name is made of letters, digits and `-`.");
-}
-
-#[test]
-fn conditions_are_read_with_their_negation() {
-    let rule = rule("match when not header \"a\" in (\"b\", \"c\") and header \"d\" != \"\\u{e9}\"");
-    let [first, second] = &rule.matches[0].when[..] else { panic!() };
-    assert!(first.negated && matches!(&first.test, ValueTest::In(values) if values.len() == 2));
-    assert!(!second.negated && matches!(&second.test, ValueTest::NotEquals(value) if value.value == "é"));
 }
 
 #[test]

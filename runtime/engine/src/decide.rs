@@ -2,9 +2,10 @@
 
 use crate::decision::{Action, Decision, Distribution, Possible, Refusal};
 use crate::request::{Address, Entry, Moment, Peer, Request};
-use crate::walk::{Draw, Step, Walk};
-use mesh_plan::layout::WHOLE;
+use crate::walk::{Draw, Onward, Step, Walk};
+use mesh_plan::layout::{MAX_ENTER_DEPTH, WHOLE};
 use mesh_plan::{Backend, PlanView};
+use std::collections::BTreeMap;
 use std::net::{IpAddr, Ipv6Addr};
 
 /// Decides one request. Total and deterministic in its arguments.
@@ -59,6 +60,9 @@ fn drawn(draw: &Draw<'_>, roll: u32) -> Option<Backend> {
 }
 
 /// All that can happen to a request, with exact probabilities.
+///
+/// Draws are looked at one after the other for all ways at once, and ways that differ in nothing that still counts are
+/// one: what it costs grows with the routes that a request can come to, not with the ways that lead there.
 pub fn distribution<'p>(
     plan: &'p PlanView,
     entry: Entry,
@@ -66,35 +70,38 @@ pub fn distribution<'p>(
     request: &Request<'_>,
 ) -> Distribution<'p> {
     let mut walk = Walk::new(plan, peer, request);
-    let mut ends = Vec::new();
-    let first = walk.begin(entry);
-    explore(&mut walk, first, Odds { numerator: 1, draws: 0 }, &mut ends);
-    let draws = ends.iter().map(|(odds, _)| odds.draws).max().unwrap_or(0);
-    let whole = u128::from(WHOLE);
-    let possible = ends.into_iter().map(|(odds, decision)| Possible {
-        numerator: odds.numerator * whole.pow(draws - odds.draws),
-        decision,
-    });
-    Distribution { denominator: whole.pow(draws), possible: possible.collect() }
-}
-
-/// `numerator / 10_000^draws`. A plan enters at most eight routes after the first, so 128 bits are enough.
-#[derive(Clone, Copy)]
-struct Odds {
-    numerator: u128,
-    draws: u32,
-}
-
-fn explore<'p>(walk: &mut Walk<'p, '_>, step: Step<'p>, odds: Odds, ends: &mut Vec<(Odds, Decision<'p>)>) {
-    match step {
-        Step::End(decision) => ends.push((odds, decision)),
-        Step::Draw(draw) => {
-            for backend in draw.backends().iter().filter(|backend| backend.weight > 0) {
-                let next = walk.follow(&draw, backend);
-                let numerator = odds.numerator * u128::from(backend.weight);
-                explore(walk, next, Odds { numerator, draws: odds.draws + 1 }, ends);
+    let mut ends: BTreeMap<Decision<'p>, u128> = BTreeMap::new();
+    let mut steps = vec![(walk.begin(entry), CERTAIN)];
+    while !steps.is_empty() {
+        let mut ways: BTreeMap<Onward<'p>, Way<'p>> = BTreeMap::new();
+        for (step, odds) in steps {
+            match step {
+                Step::End(decision) => *ends.entry(decision).or_default() += odds,
+                Step::Draw(draw) => spread(&draw, odds, &mut ways),
             }
         }
+        steps = ways.into_values().map(|way| (walk.follow(&way.draw, way.backend), way.odds)).collect();
+    }
+    let possible = ends.into_iter().map(|(decision, numerator)| Possible { numerator, decision });
+    Distribution { denominator: CERTAIN, possible: possible.collect() }
+}
+
+/// A whole for each draw that a request can meet: its first route's and one of each route entered after it. So each
+/// draw divides without a remainder, and the sum of all odds, 10^36, is less than 2^128.
+const CERTAIN: u128 = (WHOLE as u128).pow(MAX_ENTER_DEPTH + 1);
+
+/// A backend drawn, by whichever draw, and the odds that it is.
+struct Way<'p> {
+    draw: Draw<'p>,
+    backend: Backend,
+    odds: u128,
+}
+
+/// Shares the odds of a draw out among its backends.
+fn spread<'p>(draw: &Draw<'p>, odds: u128, ways: &mut BTreeMap<Onward<'p>, Way<'p>>) {
+    for backend in draw.backends().iter().filter(|backend| backend.weight > 0) {
+        let way = ways.entry(draw.onward(backend)).or_insert(Way { draw: *draw, backend, odds: 0 });
+        way.odds += odds / u128::from(WHOLE) * u128::from(backend.weight);
     }
 }
 

@@ -1,7 +1,7 @@
 //! Forward, refuse, redirect or respond, and because of which rule.
 
 /// The decision about one request. Borrows from the plan.
-#[derive(Clone, Debug, PartialEq)]
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub struct Decision<'p> {
     /// What to do.
     pub action: Action<'p>,
@@ -13,7 +13,7 @@ pub struct Decision<'p> {
 }
 
 /// What to do.
-#[derive(Clone, Debug, PartialEq)]
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub enum Action<'p> {
     /// Send it to an endpoint of the destination.
     Forward(Forward<'p>),
@@ -36,7 +36,7 @@ pub enum Action<'p> {
 }
 
 /// A destination and how to reach it.
-#[derive(Clone, Debug, PartialEq)]
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub struct Forward<'p> {
     /// `name.namespace` of the service that owns the endpoints.
     pub service: &'p str,
@@ -55,7 +55,7 @@ pub struct Forward<'p> {
 }
 
 /// A retry policy in force.
-#[derive(Clone, Debug, PartialEq)]
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub struct Retry<'p> {
     /// Retries after the first try.
     pub count: u32,
@@ -94,7 +94,7 @@ impl Retry<'_> {
 }
 
 /// Why there is no answer from a service.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub enum Refusal<'p> {
     /// 403: an authorization said no; `by` is `name.namespace` of the service or gateway that did.
     Denied {
@@ -123,8 +123,7 @@ impl Refusal<'_> {
 /// One possible result of a request and how likely it is.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Possible<'p> {
-    /// The probability is `numerator / 10_000^draws`, where all results of one request are brought to the same
-    /// denominator [`Distribution::denominator`].
+    /// The probability is this divided by [`Distribution::denominator`], exactly.
     pub numerator: u128,
     /// The decision.
     pub decision: Decision<'p>,
@@ -133,8 +132,8 @@ pub struct Possible<'p> {
 /// All that can happen to a request, over all draws.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Distribution<'p> {
-    /// Sum of the numerators.
+    /// Sum of the numerators: one for all results of all requests.
     pub denominator: u128,
-    /// In order of the draws; equal decisions are not merged.
+    /// Sorted by decision. However many draws lead to a decision, it is here once.
     pub possible: Vec<Possible<'p>>,
 }

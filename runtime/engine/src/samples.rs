@@ -3,6 +3,7 @@
 //! Gateway `edge` has three host patterns; what it sends to `reviews` is split once more there. `web` calls `reviews`
 //! (`GET /reviews/{id}`) and the admin port of `ratings`.
 
+use mesh_plan::layout::{MAX_ENTER_DEPTH, WHOLE};
 use mesh_plan::{
     Action, Backend, Budget, Call, CallHost, Endpoint, Gateway, Grant, Header, Host, HostKind, Listener,
     NONE, Node, Outcome, Partition, Peers, Plan, PlanView, Port, Principal, REFUSED, Retry, Service,
@@ -19,6 +20,49 @@ const REFUSE: Target = Target::Leaf(REFUSED);
 /// The shop, verified.
 pub(crate) fn shop() -> PlanView {
     verify(encode(&plan()).unwrap()).unwrap()
+}
+
+/// Layers of services, each with a route that splits to all services of the layer below by `weights`; the last layer
+/// has the endpoints. In the first two layers entered, the route of service `n` writes the timeout `n + 1`.
+pub(crate) fn tower(weights: &[u32]) -> PlanView {
+    let width = weights.len() as u32;
+    let mut outcomes = Vec::new();
+    let mut services = Vec::new();
+    let mut partitions = Vec::new();
+    for (layer, number) in (0..=MAX_ENTER_DEPTH + 1).flat_map(|layer| (0..width).map(move |n| (layer, n))) {
+        let ends = layer > MAX_ENTER_DEPTH;
+        let below = weights.iter().zip((layer + 1) * width..).map(|(weight, service)| Backend {
+            service,
+            port: 0,
+            subset: NONE,
+            enter: layer < MAX_ENTER_DEPTH,
+            weight: *weight,
+        });
+        let itself =
+            Backend { service: layer * width + number, port: 0, subset: NONE, enter: false, weight: WHOLE };
+        outcomes.push(Outcome {
+            rule: format!("layer {layer}"),
+            settings: if matches!(layer, 1 | 2) { number } else { NONE },
+            action: Action::Forward(if ends { vec![itself] } else { below.collect() }),
+        });
+        partitions.push(partition(Target::Leaf(0), vec![Target::Leaf(layer * width + number)]));
+        services.push(Service {
+            name: format!("layer-{layer}-{number:02}.shop"),
+            owner: String::new(),
+            principal: 0,
+            settings: NONE,
+            ports: vec![port(80, "", layer * width + number)],
+            subsets: vec![],
+            calls: vec![],
+            hosts: vec![],
+        });
+    }
+    let settings =
+        (1..=width).map(|timeout| Settings { timeout: Some(Some(timeout)), retry: None }).collect();
+    let gateways = vec![Gateway { listeners: vec![], ..edge() }];
+    let tower =
+        Plan { services, gateways, partitions, nodes: vec![], outcomes, settings, grants: vec![], ..plan() };
+    verify(encode(&Plan { default_settings: NONE, ..tower }).unwrap()).unwrap()
 }
 
 pub(crate) fn plan() -> Plan {
@@ -50,14 +94,11 @@ pub(crate) fn plan() -> Plan {
     }
 }
 
+fn port(number: u16, name: &str, partition: u32) -> Port {
+    Port { number, name: name.to_owned(), partition, endpoints: vec![], subset_endpoints: vec![] }
+}
+
 fn services() -> Vec<Service> {
-    let port = |number, name: &str, partition| Port {
-        number,
-        name: name.to_owned(),
-        partition,
-        endpoints: vec![],
-        subset_endpoints: vec![],
-    };
     let host = |host: &str, call| CallHost { host: host.to_owned(), call };
     let endpoint = |last| Endpoint {
         ip: std::net::Ipv4Addr::new(10, 0, 0, last).to_ipv6_mapped().octets(),

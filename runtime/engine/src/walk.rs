@@ -37,6 +37,41 @@ impl<'p> Draw<'p> {
     pub(crate) fn backends(&self) -> Rows<'p, Backend> {
         self.backends
     }
+
+    /// What a backend's further way depends on.
+    pub(crate) fn onward(&self, backend: Backend) -> Onward<'p> {
+        let Backend { service, port, subset, enter, .. } = backend;
+        Onward {
+            service,
+            port,
+            subset,
+            rule: if enter { None } else { Some(self.outcome.rule()) },
+            timeout: decided(self.trail.timeout),
+            retry: decided(self.trail.retry).map(|retry| retry.map(in_force)),
+        }
+    }
+}
+
+/// Of draws that lie equally far along one walk, backends with the same of this have the same future.
+#[derive(PartialEq, Eq, PartialOrd, Ord)]
+pub(crate) struct Onward<'p> {
+    service: u32,
+    port: u32,
+    subset: u32,
+    /// The rule that would be reported; `None` where the service's own route decides further.
+    rule: Option<&'p str>,
+    /// `None` as long as no level wrote it.
+    timeout: Option<Option<u32>>,
+    /// The same.
+    retry: Option<Option<Retry<'p>>>,
+}
+
+fn decided<T>(written: Written<T>) -> Option<Option<T>> {
+    match written {
+        Written::No => None,
+        Written::Off => Some(None),
+        Written::Value(value) => Some(Some(value)),
+    }
 }
 
 /// What was decided on the way and counts at its end.

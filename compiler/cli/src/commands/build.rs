@@ -2,37 +2,98 @@
 
 use crate::args::Build;
 use crate::failure::Failure;
-use crate::load::load;
-use crate::output::{Output, count};
+use crate::load::{STANDARD_STREAM, load};
+use crate::output::{Output, Stream, count};
 use crate::report::WrittenPlan;
 use crate::{FINDINGS, OK, write};
 use mesh_compiler::StandIns;
 use mesh_plan::{Plan, PlanView};
+use std::fmt;
+use std::path::{Path, PathBuf};
 
 /// As many digits of a digest as a person compares.
 const SHORT_DIGEST: usize = 12;
 
 pub(crate) fn run(build: &Build, output: &mut Output<'_>) -> Result<u8, Failure> {
+    let target = Target::of(build, output)?;
+    misplaced_target(build)?;
     let project = load(&build.sources.paths)?;
     let compilation = super::compile(&project, &StandIns::new());
     let Some(plan) = &compilation.plan else {
-        super::print(output, &compilation.diagnostics, &project.sources, |_| {});
-        let target = build.output.display();
-        let kept = if build.output.exists() { " and stays as it was" } else { "" };
-        output.say(&format!("`{target}` is not written{kept}"));
+        super::print(output, target.findings(), &compilation.diagnostics, &project.sources, |_| {});
+        output.say(&target.not_written());
         return Ok(FINDINGS);
     };
     let (bytes, view) = seal(plan)?;
-    write::write(&build.output, &bytes)?;
-    let written = WrittenPlan {
-        path: build.output.display().to_string(),
-        bytes: bytes.len(),
-        digest: view.digest_hex(),
-    };
+    match target {
+        Target::File(path) => write::write(path, &bytes)?,
+        Target::StandardOutput => output.raw(&bytes),
+    }
+    let written = WrittenPlan { path: target.to_string(), bytes: bytes.len(), digest: view.digest_hex() };
     let line = describe(&written, plan, super::rules(&project.sources));
-    super::print(output, &compilation.diagnostics, &project.sources, |report| report.plan = Some(written));
+    super::print(output, target.findings(), &compilation.diagnostics, &project.sources, |report| {
+        report.plan = Some(written);
+    });
     output.say(&line);
     Ok(OK)
+}
+
+/// Where the plan goes.
+#[derive(Clone, Copy)]
+enum Target<'a> {
+    File(&'a Path),
+    StandardOutput,
+}
+
+impl<'a> Target<'a> {
+    fn of(build: &'a Build, output: &Output<'_>) -> Result<Target<'a>, Failure> {
+        if build.output != Path::new(STANDARD_STREAM) {
+            return Ok(Target::File(&build.output));
+        }
+        if output.data_is_terminal() {
+            let help = "Name a file, `-o plan.mplan`, or send standard output to a file or a program.";
+            return Err(Failure::new("a plan is not text: it is not written to a terminal", help));
+        }
+        if output.for_program() {
+            let help = "Write the plan to a file, or leave out --format (or MESH_FORMAT).";
+            return Err(Failure::new("standard output cannot hold both the plan and the report on it", help));
+        }
+        Ok(Target::StandardOutput)
+    }
+
+    /// Where findings go: not between the bytes of a plan.
+    fn findings(self) -> Stream {
+        match self {
+            Target::File(_) => Stream::Data,
+            Target::StandardOutput => Stream::Errors,
+        }
+    }
+
+    fn not_written(self) -> String {
+        let kept = matches!(self, Target::File(path) if path.exists());
+        format!("`{self}` is not written{}", if kept { " and stays as it was" } else { "" })
+    }
+}
+
+impl fmt::Display for Target<'_> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Target::File(path) => path.display().fmt(f),
+            Target::StandardOutput => f.write_str("standard output"),
+        }
+    }
+}
+
+/// `mesh build shop plan.mplan`: the plan among the sources, as with other compilers.
+fn misplaced_target(build: &Build) -> Result<(), Failure> {
+    let is_target = |path: &&PathBuf| path.extension().is_some_and(|end| end == "mplan") && !path.exists();
+    match build.sources.paths.iter().find(is_target) {
+        Some(path) => Err(Failure::new(
+            format!("cannot read `{}`: no such file or directory", path.display()),
+            format!("Write the plan with `-o {}`.", path.display()),
+        )),
+        None => Ok(()),
+    }
 }
 
 /// The bytes of a plan, and the proof that a proxy will accept them.

@@ -3,7 +3,7 @@
 use crate::args::{Check, FailOn};
 use crate::failure::Failure;
 use crate::load::load;
-use crate::output::Output;
+use crate::output::{Output, Stream};
 use crate::{FINDINGS, OK};
 use mesh_compiler::StandIns;
 use mesh_lang::Severity;
@@ -11,7 +11,7 @@ use mesh_lang::Severity;
 pub(crate) fn run(check: &Check, output: &mut Output<'_>) -> Result<u8, Failure> {
     let project = load(&check.sources.paths)?;
     let diagnostics = super::compile(&project, &StandIns::new()).diagnostics;
-    super::print(output, &diagnostics, &project.sources, |_| {});
+    super::print(output, Stream::Data, &diagnostics, &project.sources, |_| {});
     let fails = diagnostics.iter().any(|diagnostic| match check.fail_on {
         FailOn::Error => diagnostic.severity == Severity::Error,
         FailOn::Warning => true,

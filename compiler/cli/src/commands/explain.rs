@@ -59,9 +59,13 @@ fn find(asked: &str) -> Result<Code, Failure> {
     Code::ALL.iter().find(is_it).copied().ok_or_else(|| {
         let names = Code::ALL.iter().flat_map(|code| [code.as_str(), code.name()]);
         let nearest = suggest::nearest(&number, names.clone()).or_else(|| suggest::nearest(&name, names));
-        let help = match nearest {
-            Some(nearest) => format!("Did you mean `{nearest}`? All codes: mesh explain --list"),
-            None => "All codes: mesh explain --list".to_owned(),
+        // A part of a name, `ambiguous`, is too far from the whole for a slip of the pen.
+        let parts = || Code::ALL.iter().map(|code| code.name()).filter(|known| known.contains(&name));
+        let near: Vec<&str> = nearest.map_or_else(|| parts().collect(), |nearest| vec![nearest]);
+        let help = if near.is_empty() || asked.is_empty() {
+            "All codes: mesh explain --list".to_owned()
+        } else {
+            format!("Did you mean {}? All codes: mesh explain --list", super::quoted(&near))
         };
         Failure::new(format!("no such code: `{asked}`"), help)
     })

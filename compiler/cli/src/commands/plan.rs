@@ -1,6 +1,7 @@
 //! `mesh plan inspect`: verify a plan and print what it says.
 
 use crate::failure::Failure;
+use crate::load::STANDARD_STREAM;
 use crate::output::{Output, Stream, report};
 use crate::report::Summary;
 use crate::{OK, TROUBLE};
@@ -32,6 +33,10 @@ pub(crate) fn inspect(file: &Path, output: &mut Output<'_>) -> Result<u8, Failur
 }
 
 fn read(path: &Path) -> Result<Vec<u8>, Failure> {
+    if path == Path::new(STANDARD_STREAM) {
+        let message = "`-` is no plan: standard input is not read here";
+        return Err(Failure::new(message, "Name a file, as written by mesh build."));
+    }
     let failure = |error| Failure::io("read", path, &error);
     let file = File::open(path).map_err(failure)?;
     let metadata = file.metadata().map_err(failure)?;

@@ -10,7 +10,7 @@ use crate::report::TestResult;
 use crate::{FINDINGS, OK};
 use mesh_compiler::{StandIns, case};
 use mesh_engine::{Entry, Method, Peer};
-use mesh_lang::diagnostic::{Code, Diagnostic};
+use mesh_lang::diagnostic::{Code, Diagnostic, suggest};
 use mesh_lang::{Severity, SourceSet};
 use mesh_plan::PlanView;
 use seen::Seen;
@@ -20,14 +20,11 @@ pub(crate) fn run(test: &Test, output: &mut Output<'_>) -> Result<u8, Failure> {
     let compilation = super::compile(&project, &StandIns::new());
     let sources = &project.sources;
     let Some(plan) = &compilation.plan else {
-        super::print(output, &compilation.diagnostics, sources, |_| {});
+        super::print(output, Stream::Data, &compilation.diagnostics, sources, |_| {});
         return Ok(FINDINGS);
     };
     let (_, view) = super::build::seal(plan)?;
-    let chosen = compilation.tests.iter().filter(|case| match &test.filter {
-        Some(text) => case.name.contains(text.as_str()),
-        None => true,
-    });
+    let chosen = chosen(&compilation.tests, test.filter.as_deref())?;
     let mut results = Vec::new();
     let mut failures = Vec::new();
     for case in chosen {
@@ -42,9 +39,32 @@ pub(crate) fn run(test: &Test, output: &mut Output<'_>) -> Result<u8, Failure> {
     let failed = !failures.is_empty();
     print(output, sources, &compilation.diagnostics, failures, &results);
     if results.is_empty() {
-        say_none(test, output);
+        output.say("There are no tests: write `test \"name\" { request … expect … }`.");
     }
     Ok(if failed { FINDINGS } else { OK })
+}
+
+/// The tests that have the text in their names. Where none has, that is a slip: it must not look like tests that pass.
+fn chosen<'a>(tests: &'a [case::Test], filter: Option<&str>) -> Result<Vec<&'a case::Test>, Failure> {
+    let Some(text) = filter else { return Ok(tests.iter().collect()) };
+    let chosen: Vec<_> = tests.iter().filter(|case| case.name.contains(text)).collect();
+    if !chosen.is_empty() || tests.is_empty() {
+        return Ok(chosen);
+    }
+    let names: Vec<&str> = tests.iter().map(|case| case.name.as_str()).collect();
+    let near: Vec<&str> = names.iter().copied().filter(|name| is_near(name, text)).collect();
+    let help = if near.is_empty() {
+        format!("There are: {}.", super::quoted(&names))
+    } else {
+        format!("Did you mean {}?", super::quoted(&near))
+    };
+    Err(Failure::new(format!("no test has `{text}` in its name"), help))
+}
+
+/// Whether a name could have been meant by a text: but for case, or with a slip in a word or in the whole.
+fn is_near(name: &str, text: &str) -> bool {
+    let has_text = name.to_lowercase().contains(&text.to_lowercase());
+    has_text || suggest::nearest(text, name.split_whitespace().chain([name])).is_some()
 }
 
 /// What is wrong with the answer to a request; `None` if nothing is.
@@ -102,11 +122,4 @@ fn print(
     let requests = results.iter().map(|result| result.requests).sum();
     let failed = all.iter().filter(|diagnostic| diagnostic.severity == Severity::Error).count();
     output.say(&format!("{}, {}, {failed} failed", count(results.len(), "test"), count(requests, "request")));
-}
-
-fn say_none(test: &Test, output: &mut Output<'_>) {
-    match &test.filter {
-        Some(text) => output.say(&format!("No test has `{text}` in its name.")),
-        None => output.say("There are no tests: write `test \"name\" { request … expect … }`."),
-    }
 }

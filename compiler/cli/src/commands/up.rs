@@ -1,8 +1,10 @@
 //! `mesh up`: run a mesh on this machine, and re-plan on each save.
 //!
-//! Everything is commentary here and goes to standard error: standard output is for the access log alone.
+//! Everything is commentary here and goes to standard error: standard output is for the access log, or, with `--quiet`
+//! and without it, for the addresses of the gateways.
 
 mod announce;
+mod placement;
 mod proxies;
 mod signals;
 mod watch;
@@ -14,10 +16,13 @@ use crate::load::{Project, load};
 use crate::output::{Output, Stream};
 use crate::stand_in::StandInServers;
 use crate::{FINDINGS, OK};
-use mesh_compiler::{Compilation, StandIns};
+use announce::Scene;
+use mesh_compiler::{Compilation, StandIn, StandIns};
 use mesh_lang::Diagnostic;
 use mesh_plan::PlanView;
+use placement::{Moved, Placement};
 use proxies::Proxies;
+use std::collections::BTreeSet;
 use std::io;
 use std::path::Path;
 use std::sync::mpsc::RecvTimeoutError;
@@ -29,13 +34,19 @@ use watch::Watch;
 const DRAIN: Duration = Duration::from_secs(5);
 
 pub(crate) fn run(up: &Up, output: &mut Output<'_>) -> Result<u8, Failure> {
+    if output.for_program() {
+        return Err(Failure::new(
+            "mesh up does not print JSON: it speaks to a person until it is stopped",
+            "Use --format human, short or plain (or MESH_FORMAT); --access-log prints JSON for each request.",
+        ));
+    }
     let runtime = runtime().map_err(|error| trouble("start the stand-ins", &error))?;
     let interrupts = signals::listen(&runtime).map_err(|error| trouble("listen for signals", &error))?;
     let mut stand_ins = StandInServers::new(runtime.handle().clone());
     let mut watch = Watch::new(&up.path);
 
     let project = load(std::slice::from_ref(&up.path))?;
-    let planned = match plan(&project, &mut stand_ins)? {
+    let planned = match plan(&project, &mut stand_ins, &Moved::new(), &BTreeSet::new())? {
         Ok(planned) => planned,
         Err(diagnostics) => {
             show(output, &diagnostics, &project);
@@ -43,18 +54,20 @@ pub(crate) fn run(up: &Up, output: &mut Output<'_>) -> Result<u8, Failure> {
         }
     };
     show(output, &planned.compilation.diagnostics, &project);
-    let (mut proxies, notes) = Proxies::start(planned.view, up.access_log)?;
+    let proxies = Proxies::start(planned.view.clone(), planned.placement.moved.clone(), up.access_log)?;
     stand_ins.route_calls(&planned.compilation.calls, proxies.sidecars());
-    announce::started(output, &up.path, &project, &planned.compilation, &proxies, &notes);
+    announce::started(output, up, &project, &planned, &proxies);
 
+    let mut session =
+        Session { path: &up.path, stand_ins, proxies, needs: planned.compilation.needs, refused: false };
     while let Err(RecvTimeoutError::Timeout) = interrupts.recv_timeout(watch::INTERVAL) {
-        if let Some(changed) = watch.changed() {
-            let replanned = replan(&up.path, &mut stand_ins, &mut proxies, output);
-            announce::replanned(output, &replanned, &changed);
+        if let Some(changes) = watch.changed() {
+            let replanned = session.replan(output);
+            announce::replanned(output, &replanned, &changes);
         }
     }
     announce::stopping(output);
-    announce::stopped(output, proxies.drain(DRAIN));
+    announce::stopped(output, session.proxies.drain(DRAIN));
     Ok(OK)
 }
 
@@ -70,9 +83,13 @@ fn trouble(doing: &str, error: &io::Error) -> Failure {
     )
 }
 
-/// A plan that can be run: all its services have endpoints or stand-ins.
+/// A plan that can be run: all its services have endpoints or stand-ins, all its gateways ports that can be had.
 struct Planned {
     compilation: Compilation,
+    /// Of the plan as `mesh build` would write it: without what differs from one start to the next.
+    digest: String,
+    placement: Placement,
+    /// What runs.
     view: PlanView,
 }
 
@@ -81,68 +98,80 @@ struct Planned {
 fn plan(
     project: &Project,
     stand_ins: &mut StandInServers,
+    moved: &Moved,
+    ours: &BTreeSet<u16>,
 ) -> Result<Result<Planned, Vec<Diagnostic>>, Failure> {
     let draft = super::compile(project, &StandIns::new());
-    if draft.plan.is_none() {
-        return Ok(Err(draft.diagnostics));
-    }
+    let Some(plan) = &draft.plan else { return Ok(Err(draft.diagnostics)) };
+    let digest = seal(plan)?.1.digest_hex();
     let addresses = stand_ins.start(&draft.needs).map_err(|error| trouble("start the stand-ins", &error))?;
-    let compilation = super::compile(project, &addresses);
-    let Some(plan) = &compilation.plan else { return Ok(Err(compilation.diagnostics)) };
+    let mut compilation = super::compile(project, &addresses);
+    let Some(plan) = &mut compilation.plan else { return Ok(Err(compilation.diagnostics)) };
+    let placement =
+        placement::place(plan, moved, ours).map_err(|error| trouble("find a free port", &error))?;
     let (_, view) = seal(plan)?;
-    Ok(Ok(Planned { compilation, view }))
+    Ok(Ok(Planned { compilation, digest, placement, view }))
 }
 
 /// What a save led to.
 enum Replanned {
     /// The proxies serve a new plan.
-    Swapped { digest: String, took: Duration, opened: Vec<String>, notes: Vec<String> },
+    Swapped { digest: String, took: Duration, differences: Vec<String>, notes: Vec<String> },
     /// Only comments, layout or tests changed.
-    Same,
+    Same { after_refusal: bool, notes: Vec<String> },
     /// The sources are wrong, or the world is, which has been said. The old plan stays.
     Refused,
 }
 
-fn replan(
-    path: &Path,
-    stand_ins: &mut StandInServers,
-    proxies: &mut Proxies,
-    output: &mut Output<'_>,
-) -> Replanned {
-    match try_to_replan(path, stand_ins, proxies, output) {
-        Ok(replanned) => replanned,
-        Err(failure) => {
-            output.complain(&failure);
-            Replanned::Refused
-        }
-    }
+/// A mesh that runs.
+struct Session<'a> {
+    path: &'a Path,
+    stand_ins: StandInServers,
+    proxies: Proxies,
+    /// The stand-ins that the plan in service uses.
+    needs: Vec<StandIn>,
+    /// Whether the files on disk are not what runs.
+    refused: bool,
 }
 
-fn try_to_replan(
-    path: &Path,
-    stand_ins: &mut StandInServers,
-    proxies: &mut Proxies,
-    output: &mut Output<'_>,
-) -> Result<Replanned, Failure> {
-    let started = Instant::now();
-    let project = load(&[path.to_owned()])?;
-    let planned = match plan(&project, stand_ins)? {
-        Ok(planned) => planned,
-        Err(diagnostics) => {
-            show(output, &diagnostics, &project);
-            return Ok(Replanned::Refused);
-        }
-    };
-    show(output, &planned.compilation.diagnostics, &project);
-    let digest = planned.view.digest_hex();
-    if digest == proxies.digest() {
-        return Ok(Replanned::Same);
+impl Session<'_> {
+    fn replan(&mut self, output: &mut Output<'_>) -> Replanned {
+        let replanned = self.try_to_replan(output).unwrap_or_else(|failure| {
+            output.complain(&failure);
+            Replanned::Refused
+        });
+        self.refused = matches!(replanned, Replanned::Refused);
+        replanned
     }
-    let before = announce::doors(proxies);
-    let notes = proxies.swap(planned.view)?;
-    stand_ins.route_calls(&planned.compilation.calls, proxies.sidecars());
-    let opened = announce::doors(proxies).into_iter().filter(|door| !before.contains(door)).collect();
-    Ok(Replanned::Swapped { digest, took: started.elapsed(), opened, notes })
+
+    fn try_to_replan(&mut self, output: &mut Output<'_>) -> Result<Replanned, Failure> {
+        let started = Instant::now();
+        let project = load(&[self.path.to_owned()])?;
+        let (moved, ours) = (self.proxies.moved(), self.proxies.ports());
+        let planned = match plan(&project, &mut self.stand_ins, moved, &ours)? {
+            Ok(planned) => planned,
+            Err(diagnostics) => {
+                show(output, &diagnostics, &project);
+                return Ok(Replanned::Refused);
+            }
+        };
+        let Planned { compilation, digest, placement: Placement { moved, notes }, view } = planned;
+        show(output, &compilation.diagnostics, &project);
+        if view.digest_hex() == self.proxies.digest() {
+            self.proxies.remember(moved);
+            return Ok(Replanned::Same { after_refusal: self.refused, notes });
+        }
+        let before = self.scene();
+        self.proxies.swap(view, moved)?;
+        self.stand_ins.route_calls(&compilation.calls, self.proxies.sidecars());
+        self.needs = compilation.needs;
+        let differences = announce::differences(&before, &self.scene());
+        Ok(Replanned::Swapped { digest, took: started.elapsed(), differences, notes })
+    }
+
+    fn scene(&self) -> Scene {
+        Scene::of(&self.proxies, &self.needs)
+    }
 }
 
 fn show(output: &mut Output<'_>, diagnostics: &[Diagnostic], project: &Project) {

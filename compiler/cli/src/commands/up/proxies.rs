@@ -1,22 +1,20 @@
 //! The proxies of `mesh up`, in this process: every gateway, and the sidecar of every service that calls.
 
-use crate::failure::{Failure, reason};
+use super::placement::Moved;
+use crate::failure::Failure;
 use mesh_plan::PlanView;
-use mesh_plan::view::Gateway;
 use mesh_proxy::{AccessLog, Config, Door, Handle};
 use std::collections::{BTreeMap, BTreeSet};
-use std::io;
-use std::net::{IpAddr, Ipv4Addr, SocketAddr, TcpListener};
+use std::net::{IpAddr, Ipv4Addr, SocketAddr};
 use std::time::Duration;
 
 /// Nobody but this machine: a mesh that somebody tries out is not for the network.
-const LOOPBACK: IpAddr = IpAddr::V4(Ipv4Addr::LOCALHOST);
+pub(super) const LOOPBACK: IpAddr = IpAddr::V4(Ipv4Addr::LOCALHOST);
 
 /// The proxies that run.
 pub(super) struct Proxies {
     handle: Handle,
-    /// Gateways whose own port could not be had. They stay where they are, so that a person's command line stays right.
-    moved: BTreeSet<String>,
+    moved: Moved,
 }
 
 /// A listener of a gateway and where it really is.
@@ -28,27 +26,41 @@ pub(super) struct Listener {
 }
 
 impl Proxies {
-    /// Starts them. Beside them: what is otherwise than the plan says.
-    pub(super) fn start(plan: PlanView, access_log: bool) -> Result<(Proxies, Vec<String>), Failure> {
-        let mut moved = BTreeSet::new();
-        let (doors, notes) = doors(&plan, &mut moved, &BTreeSet::new());
+    /// Starts them with a plan whose ports can be had.
+    pub(super) fn start(plan: PlanView, moved: Moved, access_log: bool) -> Result<Proxies, Failure> {
         let access_log = if access_log { AccessLog::Stdout } else { AccessLog::None };
-        let config = Config { doors, workers: 0, admin: None, access_log, drain: super::DRAIN };
+        let config = Config { doors: doors(&plan), workers: 0, admin: None, access_log, drain: super::DRAIN };
         let handle = mesh_proxy::start(plan, config).map_err(|error| refused(&error.to_string()))?;
-        Ok((Proxies { handle, moved }, notes))
+        Ok(Proxies { handle, moved })
     }
 
-    /// Takes a plan over, with the doors that it needs; on failure the one before it stays in service.
-    pub(super) fn swap(&mut self, plan: PlanView) -> Result<Vec<String>, Failure> {
-        let ours = self.handle.addresses().values().map(SocketAddr::port).collect();
-        let (doors, notes) = doors(&plan, &mut self.moved, &ours);
+    /// Takes a plan over, with the doors that it needs; on failure the one before it stays in service, and its listeners
+    /// are where they were.
+    pub(super) fn swap(&mut self, plan: PlanView, moved: Moved) -> Result<(), Failure> {
+        let doors = doors(&plan);
         self.handle.swap_doors(plan, doors).map_err(|error| refused(&error.to_string()))?;
-        Ok(notes)
+        self.moved = moved;
+        Ok(())
+    }
+
+    /// The plan stays, but not every listener is still where it is against its wish.
+    pub(super) fn remember(&mut self, moved: Moved) {
+        self.moved = moved;
     }
 
     /// The digest of the plan in service.
     pub(super) fn digest(&self) -> String {
         self.handle.plan().digest_hex()
+    }
+
+    /// Listeners that are not on their own port.
+    pub(super) fn moved(&self) -> &Moved {
+        &self.moved
+    }
+
+    /// The ports that gateways listen on.
+    pub(super) fn ports(&self) -> BTreeSet<u16> {
+        self.listeners().into_iter().map(|listener| listener.address.port()).collect()
     }
 
     /// Where requests come in from outside.
@@ -80,48 +92,18 @@ fn refused(error: &str) -> Failure {
     )
 }
 
-/// A door for every gateway, on its own ports where they can be had (or are `ours` already), and for every service that
-/// calls.
-fn doors(plan: &PlanView, moved: &mut BTreeSet<String>, ours: &BTreeSet<u16>) -> (Vec<Door>, Vec<String>) {
-    let mut notes = Vec::new();
-    let mut given = BTreeSet::new();
-    let mut doors = Vec::new();
-    for gateway in plan.gateways().iter() {
-        let name = gateway.name().to_owned();
-        if !moved.contains(&name)
-            && let Some(why) = obstacle(gateway, &given, ours)
-        {
-            notes.push(format!("{why}, so `{name}` listens on a free port"));
-            moved.insert(name.clone());
-        }
-        let port_override = moved.contains(&name).then_some(0);
-        if port_override.is_none() {
-            given.extend(gateway.listeners().iter().map(|listener| listener.number()));
-        }
-        doors.push(Door::Gateway { name, bind: LOOPBACK, port_override });
-    }
+/// A door for every gateway, and one for every service that calls.
+fn doors(plan: &PlanView) -> Vec<Door> {
+    let gateways = plan.gateways().iter();
+    let gateways = gateways.map(|gateway| Door::Gateway {
+        name: gateway.name().to_owned(),
+        bind: LOOPBACK,
+        port_override: None,
+    });
     let callers = plan.services().iter().filter(|service| !service.calls().is_empty());
-    doors.extend(callers.map(|service| Door::Sidecar {
+    let sidecars = callers.map(|service| Door::Sidecar {
         service: service.name().to_owned(),
         listen: SocketAddr::new(LOOPBACK, 0),
-    }));
-    (doors, notes)
-}
-
-/// Why a gateway cannot have the ports that it asks for.
-fn obstacle(gateway: Gateway<'_>, given: &BTreeSet<u16>, ours: &BTreeSet<u16>) -> Option<String> {
-    gateway.listeners().iter().map(|listener| listener.number()).find_map(|port| {
-        if given.contains(&port) {
-            return Some(format!("port {port} is another gateway's"));
-        }
-        if ours.contains(&port) {
-            return None;
-        }
-        let error = TcpListener::bind((LOOPBACK, port)).err()?;
-        Some(match error.kind() {
-            io::ErrorKind::AddrInUse => format!("port {port} is taken"),
-            io::ErrorKind::PermissionDenied => format!("port {port} needs privileges"),
-            _ => format!("port {port} cannot be had: {}", reason(&error)),
-        })
-    })
+    });
+    gateways.chain(sidecars).collect()
 }
