@@ -79,31 +79,33 @@ fn never_holds(header: &Name, test: &ValueTest) -> Option<Diagnostic> {
 }
 
 fn never_a_value(header: &Name, value: &Name) -> Option<Diagnostic> {
-    around(header, value).or_else(|| {
-        let message = format!("the header `{}` never has the value `{}`", header.value, shown(&value.value));
-        is_list(header, value).then(|| invalid(value.span, message, one_item(header)))
-    })
+    let items = || invalid(value.span, never_has(header, value), one_item(header));
+    around(header, value).or_else(|| has_separator(header, value).then(items))
 }
 
 /// Spaces and tabs around a value: HTTP takes them away (RFC 9110 5.5).
 fn around(header: &Name, value: &Name) -> Option<Diagnostic> {
-    let text = value.value.as_str();
-    let trimmed = text.trim_matches(BLANKS);
-    let message = format!("the header `{}` never has the value `{}`", header.value, shown(text));
+    let trimmed = value.value.trim_matches(BLANKS);
     let help = format!("The spaces and tabs around a value are not part of it; write `{}`.", quoted(trimmed));
-    (trimmed != text).then(|| invalid(value.span, message, help))
+    (trimmed != value.value).then(|| invalid(value.span, never_has(header, value), help))
 }
 
+fn never_has(header: &Name, value: &Name) -> String {
+    format!("the header `{}` never has the value `{}`", header.value, shown(&value.value))
+}
+
+/// A blank at the end of a prefix may be one inside the value.
 fn never_a_beginning(header: &Name, prefix: &Name) -> Option<Diagnostic> {
-    let text = prefix.value.as_str();
-    let trimmed = text.trim_start_matches(BLANKS);
-    let message = format!("no value of the header `{}` begins with `{}`", header.value, shown(text));
-    if trimmed != text {
-        let help =
-            format!("The spaces and tabs before a value are not part of it; write `{}`.", quoted(trimmed));
-        return Some(invalid(prefix.span, message, help));
-    }
-    is_list(header, prefix).then(|| invalid(prefix.span, message, one_item(header)))
+    let trimmed = prefix.value.trim_start_matches(BLANKS);
+    let help = if trimmed != prefix.value {
+        format!("The spaces and tabs before a value are not part of it; write `{}`.", quoted(trimmed))
+    } else if has_separator(header, prefix) {
+        one_item(header)
+    } else {
+        return None;
+    };
+    let message = format!("no value of the header `{}` begins with `{}`", header.value, shown(&prefix.value));
+    Some(invalid(prefix.span, message, help))
 }
 
 /// Spaces and tabs: what HTTP calls optional white space.
@@ -125,7 +127,7 @@ const NOT_LISTS: &[&str] = &[
 
 /// Whether a comma of the text separates two items of the header: one outside double quotes, in which a backslash
 /// takes the next character along (RFC 9110 5.6.4).
-fn is_list(header: &Name, text: &Name) -> bool {
+fn has_separator(header: &Name, text: &Name) -> bool {
     let (mut quoted, mut escaped) = (false, false);
     let mut separates = |byte: u8| {
         match byte {
@@ -142,7 +144,7 @@ fn is_list(header: &Name, text: &Name) -> bool {
 fn one_item(header: &Name) -> String {
     let name = &header.value;
     format!(
-        "A comma separates the values of `{name}`, and a repeated value matches no condition on it; name one of them."
+        "A comma separates the values of `{name}`, and a repeated value passes no test but `present`; name one of them."
     )
 }
 
