@@ -109,6 +109,7 @@ fn without_misleading_tip(mut error: clap::Error) -> clap::Error {
     let is_port = |value: &ContextValue| matches!(value, ContextValue::String(flag) if flag == "--port");
     if error.get(ContextKind::InvalidArg).is_some_and(is_port) {
         error.remove(ContextKind::SuggestedArg);
+        error.remove(ContextKind::Usage);
         let tip = StyledStr::from("a port stands in the sources: `listener web port 8080 http` of a gateway");
         error.insert(ContextKind::Suggested, ContextValue::StyledStrs(vec![tip]));
     }

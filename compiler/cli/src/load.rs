@@ -70,10 +70,9 @@ pub(crate) fn load(paths: &[PathBuf]) -> Result<Project, Failure> {
 /// The `.mesh` files beside the only one that is named. That they cannot be listed is no reason to stop.
 fn unread(paths: &[PathBuf]) -> Vec<String> {
     let [path] = paths else { return Vec::new() };
-    let Some(directory) =
-        canonical(path).ok().filter(|path| path.is_file()).and_then(|path| Some(path.parent()?.to_owned()))
-    else {
-        return Vec::new();
+    let directory = match canonical(path) {
+        Ok(file) if file.is_file() => file.parent().unwrap_or(&file).to_owned(),
+        _ => return Vec::new(),
     };
     let entries = fs::read_dir(directory).into_iter().flatten().flatten();
     let names = entries.map(|entry| entry.file_name().to_string_lossy().into_owned());

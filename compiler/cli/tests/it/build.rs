@@ -1,6 +1,6 @@
 //! `mesh build`.
 
-use crate::harness::{Project, SHOP, bookinfo};
+use crate::harness::{Project, SHOP, bookinfo, mesh};
 use std::fs;
 
 #[test]
@@ -74,4 +74,46 @@ fn the_shipped_example_builds() {
     let ran = project.mesh(&["build", example.to_str().unwrap(), "-o", "{}/plan.mplan"]);
     assert_eq!(ran.code, 0, "{}", ran.out);
     assert!(fs::metadata(project.at("plan.mplan")).unwrap().len() > 0);
+}
+
+/// Runs `mesh build -o -` on the project as a shell would in a pipe, or at a terminal.
+fn build_to_output(project: &Project, is_terminal: bool) -> (u8, Vec<u8>, String) {
+    let (mut out, mut err) = (Vec::new(), Vec::new());
+    let streams = mesh_cli::Streams {
+        input: &mut std::io::empty(),
+        output: &mut out,
+        errors: &mut err,
+        terminal: mesh_cli::Terminal { output: is_terminal, ..mesh_cli::Terminal::default() },
+    };
+    let args = ["mesh".into(), "build".into(), project.at("").into(), "-o".into(), "-".into()];
+    let code = mesh_cli::run(args, streams);
+    (code, out, String::from_utf8(err).unwrap())
+}
+
+#[test]
+fn a_dash_is_standard_output_and_holds_the_plan_alone() {
+    let project = Project::new(&[("shop.mesh", SHOP), ("open.mesh", "service open {\n  port 80 http\n}\n")]);
+    project.mesh(&["build", "{}", "-o", "{}/plan.mplan"]);
+    let (code, out, err) = build_to_output(&project, false);
+    assert_eq!((code, &out), (0, &project.read("plan.mplan")));
+    assert!(err.contains("MESH4001") && err.contains("standard output  "), "{err}");
+
+    let (code, out, err) = build_to_output(&project, true);
+    assert_eq!((code, out), (2, vec![]));
+    assert!(err.contains("not written to a terminal\n  help: Name a file"), "{err}");
+
+    let ran = project.mesh(&["build", "{}", "-o", "-", "--format", "json"]);
+    assert!(ran.code == 2 && ran.err.contains("cannot hold both"), "{}", ran.err);
+
+    project.write("shop.mesh", "prot");
+    let (code, out, err) = build_to_output(&project, false);
+    assert_eq!((code, out), (1, vec![]));
+    assert!(err.ends_with("`standard output` is not written\n"), "{err}");
+}
+
+#[test]
+fn a_plan_among_the_sources_is_a_forgotten_flag() {
+    let ran = mesh(&["build", "orig", "out.mplan"], b"");
+    assert_eq!((ran.code, ran.out.as_str()), (2, ""));
+    assert!(ran.err.ends_with("help: Write the plan with `-o out.mplan`.\n"), "{}", ran.err);
 }

@@ -21,8 +21,7 @@ fn an_error_is_exit_code_1_with_the_place_and_where_to_read_on() {
     let ran = project.mesh(&["check", "{}", "--format", "short"]);
     assert_eq!(ran.code, 1);
     assert!(ran.out.starts_with("web.mesh:2:3: error[MESH1007]: "), "{}", ran.out);
-    assert!(ran.err.contains("1 error, "), "{}", ran.err);
-    assert!(ran.err.ends_with("mesh explain MESH1007\n"), "{}", ran.err);
+    assert_eq!(ran.err, "1 file, 0 rules, 1 error\nMore about the first one: mesh explain MESH1007\n");
 
     let human = project.mesh(&["check", "{}"]).out;
     for part in ["MESH1007", "web.mesh:2:3", "prot 80 http", "port"] {
@@ -137,4 +136,91 @@ fn the_shipped_example_has_no_finding() {
     let ran = mesh(&["check", bookinfo().to_str().unwrap(), "--fail-on", "warning"], b"");
     assert_eq!((ran.code, ran.out.as_str()), (0, ""));
     assert!(ran.err.starts_with("✓ 4 files, "), "{}", ran.err);
+}
+
+#[test]
+fn of_very_many_findings_the_first_are_drawn_and_errors_before_warnings() {
+    let services: String = (0..1_300).map(|n| format!("service s{n} {{\n  port 80 http\n}}\n")).collect();
+    let project = Project::new(&[("a.mesh", &services)]);
+    let ran = project.mesh(&["check", "{}"]);
+    assert_eq!(ran.out.matches("MESH4001").count(), 20, "{}", ran.out);
+    assert!(ran.out.ends_with("… and 1,280 more; --format short lists all\n\n"), "{}", ran.out);
+    assert!(project.mesh(&["check", "{}", "--format", "plain"]).out.contains("... and 1,280 more"));
+    assert_eq!(project.mesh(&["check", "{}", "--format", "short"]).out.lines().count(), 1_300);
+    project.write("b.mesh", "route s1 {\n  rule a {\n    match /a\n    to s1\n  }\n}\n");
+    assert!(
+        project.mesh(&["check", "{}"]).out.starts_with("error[MESH3007]"),
+        "the warnings come first by place"
+    );
+}
+
+#[test]
+fn a_file_that_is_no_source_is_named_with_what_to_name_instead() {
+    let project = Project::new(&[("notes.txt", ""), ("plan.mplan", "")]);
+    let ran = project.mesh(&["check", "{}/notes.txt"]);
+    assert_eq!((ran.code, ran.out.as_str()), (2, ""));
+    assert_eq!(
+        ran.err,
+        "error: `notes.txt` is not a `.mesh` file\n  help: Name a `.mesh` file or a directory.\n"
+    );
+    assert!(project.mesh(&["check", "{}/plan.mplan"]).err.contains("mesh plan inspect"));
+}
+
+#[test]
+fn standard_input_is_not_read_where_files_are_compiled() {
+    for command in ["check", "build", "test", "up"] {
+        let ran = mesh(&[command, "-"], b"");
+        assert_eq!((ran.code, ran.out.as_str()), (2, ""), "{command}");
+        assert!(ran.err.starts_with("error: `-` is no file or directory"), "{}", ran.err);
+    }
+}
+
+#[test]
+fn a_broken_link_is_called_one() {
+    let project = Project::new(&[("shop.mesh", SHOP)]);
+    std::os::unix::fs::symlink("nowhere.mesh", project.at("x.mesh")).unwrap();
+    for path in ["{}", "{}/x.mesh"] {
+        let ran = project.mesh(&["check", path]);
+        assert_eq!(ran.code, 2);
+        assert_eq!(
+            ran.err,
+            "error: cannot read `x.mesh`: it is a broken link to `nowhere.mesh`\n  help: Remove the link, or put a file where it leads.\n"
+        );
+    }
+}
+
+#[test]
+fn an_unknown_name_in_a_single_file_says_which_files_were_not_read() {
+    let caller = "service cart {\n  calls web, wbe\n}\n";
+    let project = Project::new(&[("cart.mesh", caller), ("shop.mesh", SHOP), ("notes.txt", "")]);
+    let note = "beside it was not read: name the directory";
+    let out = project.mesh(&["check", "{}/cart.mesh", "--format", "json"]).out;
+    let report: Value = serde_json::from_str(&out).unwrap();
+    assert_eq!(report["diagnostics"][0]["notes"], serde_json::json!([format!("`shop.mesh` {note}")]));
+    assert_eq!(out.matches(note).count(), 1, "once is enough: {out}");
+    assert!(!project.mesh(&["check", "{}"]).out.contains(note), "all were read");
+
+    for name in ["a", "b", "c"] {
+        project.write(&format!("{name}.mesh"), "");
+    }
+    let out = project.mesh(&["check", "{}/cart.mesh"]).out;
+    assert!(out.contains("`a.mesh`, `b.mesh`, `c.mesh` and 1 more beside it were not read"), "{out}");
+}
+
+#[test]
+fn a_program_learns_what_could_not_be_read() {
+    for format in ["json", "jsonl"] {
+        let ran = mesh(&["check", "/no/such/place", "--format", format], b"");
+        assert_eq!(ran.code, 2);
+        let document: Value = serde_json::from_str(&ran.out).unwrap();
+        let expected = serde_json::json!({
+            "schema": "mesh.diagnostics/v1",
+            "error": {
+                "message": "cannot read `/no/such/place`: no such file or directory",
+                "help": "Check the spelling of the path.",
+            },
+        });
+        assert_eq!(document, expected);
+        assert!(ran.err.starts_with("error: cannot read"), "a person learns it too: {}", ran.err);
+    }
 }

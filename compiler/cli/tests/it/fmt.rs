@@ -72,3 +72,46 @@ fn the_shipped_example_has_the_canonical_layout() {
     let ran = mesh(&["fmt", "--check", bookinfo().to_str().unwrap()], b"");
     assert_eq!((ran.code, ran.out.as_str()), (0, ""));
 }
+
+#[test]
+fn a_file_with_errors_is_not_touched_and_the_others_are() {
+    let broken = "service   web {\nprot 80   http\n}\n";
+    let project = Project::new(&[("untidy.mesh", UNTIDY), ("broken.mesh", broken)]);
+    let ran = project.mesh(&["fmt", "{}"]);
+    assert_eq!((ran.code, ran.out.as_str()), (1, "untidy.mesh\n"));
+    assert!(ran.err.contains("broken.mesh:2:1") && ran.err.contains("MESH1007"), "{}", ran.err);
+    assert!(ran.err.ends_with("2 files, 1 changed, 1 not touched: it has errors\n"), "{}", ran.err);
+    assert_eq!(project.read("broken.mesh"), broken.as_bytes());
+    assert_eq!(project.read("untidy.mesh"), TIDY.as_bytes());
+    assert_eq!(project.mesh(&["fmt", "--diff", "{}"]).out, "");
+
+    project.write("worse.mesh", "{");
+    let ran = project.mesh(&["fmt", "--check", "{}"]);
+    assert!(
+        ran.code == 1 && ran.err.ends_with("0 would change, 2 not touched: they have errors\n"),
+        "{}",
+        ran.err
+    );
+
+    let ran = project.mesh(&["fmt", "{}", "--format", "json"]);
+    assert_eq!((ran.code, ran.err.as_str()), (1, ""));
+    let document: serde_json::Value = serde_json::from_str(&ran.out).unwrap();
+    assert_eq!(document["not_touched"].as_array().unwrap().len(), 2);
+    assert_eq!(document["diagnostics"][0]["code"], "MESH1007");
+}
+
+#[test]
+fn input_with_errors_comes_back_as_it_is() {
+    let broken = "service   web {\nprot 80   http\n}\n";
+    let ran = mesh(&["fmt", "-"], broken.as_bytes());
+    assert_eq!((ran.code, ran.out.as_str()), (1, broken));
+    assert!(ran.err.contains("<stdin>:2:1") && ran.err.contains("MESH1007"), "{}", ran.err);
+    let ran = mesh(&["fmt", "--check", "-"], broken.as_bytes());
+    assert_eq!((ran.code, ran.out.as_str()), (1, ""));
+}
+
+#[test]
+fn a_sentence_that_is_wrong_but_can_be_read_is_laid_out() {
+    let ran = mesh(&["fmt", "-"], b"route   nobody {\nto nothing\n}\n");
+    assert_eq!((ran.code, ran.out.as_str()), (0, "route nobody {\n  to nothing\n}\n"));
+}

@@ -9,9 +9,13 @@ const COMMANDS: [&[&str]; 7] =
 fn help_documents_the_exit_codes_and_is_a_result() {
     let ran = mesh(&["--help"], b"");
     assert_eq!(ran.code, 0);
-    for line in
-        ["  0    all is well", "  1    findings", "  2    wrong usage", "  101  a bug", "  130  interrupted"]
-    {
+    for line in [
+        "  0    all is well",
+        "  1    findings",
+        "  2    wrong usage",
+        "  101  a bug",
+        "  130  interrupted (mesh up: 0 after a clean stop",
+    ] {
         assert!(ran.out.contains(line), "{}", ran.out);
     }
     assert_eq!(ran.err, "");
@@ -86,4 +90,13 @@ fn a_bug_of_ours_is_exit_code_101_and_asks_for_a_report() {
     let errors = String::from_utf8(errors).unwrap();
     assert!(errors.contains("internal error: the bug"), "{errors}");
     assert!(errors.contains("Please report it"), "{errors}");
+}
+
+#[test]
+fn a_port_is_looked_for_in_the_sources_and_not_among_the_flags() {
+    let ran = mesh(&["up", "--port", "8080"], b"");
+    assert_eq!(ran.code, 2);
+    assert!(ran.err.contains("`listener web port 8080 http` of a gateway"), "{}", ran.err);
+    assert!(!ran.err.contains("--format"), "{}", ran.err);
+    assert!(mesh(&["up", "--formt", "plain"], b"").err.contains("'--format'"));
 }

@@ -72,3 +72,10 @@ fn a_program_learns_why_too() {
     let report: serde_json::Value = serde_json::from_str(&ran.out).unwrap();
     assert_eq!(report["diagnostics"][0]["code"], "MESH8001");
 }
+
+#[test]
+fn standard_input_is_not_taken_for_a_plan() {
+    let ran = crate::harness::mesh(&["plan", "inspect", "-"], b"");
+    assert_eq!((ran.code, ran.out.as_str()), (2, ""));
+    assert!(ran.err.starts_with("error: `-` is no plan"), "{}", ran.err);
+}

@@ -106,9 +106,14 @@ fn a_filter_chooses_by_name() {
     let tests = "test \"one\" {\n  request to web GET / expect deny\n}\n\ntest \"two\" {\n  request to web GET / expect allow\n}\n";
     let ran = tested(tests, &["--filter", "one"]);
     assert_eq!((ran.code, ran.out.as_str()), (0, "ok   one (1 request)\n"));
-    let ran = tested(tests, &["--filter", "three"]);
-    assert_eq!((ran.code, ran.out.as_str()), (0, ""));
-    assert!(ran.err.contains("No test has `three` in its name."), "{}", ran.err);
+    let refused = |filter: &str, help: &str| {
+        let ran = tested(tests, &["--filter", filter]);
+        assert_eq!((ran.code, ran.out.as_str()), (2, ""));
+        assert_eq!(ran.err, format!("error: no test has `{filter}` in its name\n  help: {help}\n"));
+    };
+    refused("three", "There are: `one`, `two`.");
+    refused("TWO", "Did you mean `two`?");
+    refused("oen", "Did you mean `one`?");
 }
 
 #[test]
@@ -117,6 +122,7 @@ fn without_tests_there_is_nothing_to_fail() {
     let ran = project.mesh(&["test", "{}"]);
     assert_eq!((ran.code, ran.out.as_str()), (0, ""));
     assert!(ran.err.contains("There are no tests"), "{}", ran.err);
+    assert_eq!(project.mesh(&["test", "{}", "--filter", "one"]).code, 0);
 }
 
 #[test]

@@ -124,8 +124,8 @@ fn a_save_takes_effect_and_a_broken_one_does_not() {
     let mut up = Up::start(&project, &[]);
     let gateway = up.address("gateway   edge.default (http)");
     up.expect("stand-in  web.default");
-    let try_it = up.expect("curl -s -H 'end-user: jason'");
-    assert!(try_it.contains("rule testers"), "{try_it}");
+    up.expect("  # rule testers");
+    up.expect("  curl -s -H 'end-user: jason'");
     up.expect("save a file to re-plan");
     assert_eq!(subset(gateway, ""), "v1");
     assert_eq!(subset(gateway, "end-user: jason\r\n"), "v2");
@@ -162,9 +162,10 @@ fn a_save_can_add_services_gateways_and_subsets() {
         authorize cart {\n  allow from gateway side\n}\n\
         authorize web {\n  allow from cart\n}\n";
     project.write("more.mesh", more.replace("PORT", &free_port().to_string()));
-    up.expect("(changed: more.mesh)");
-    let side = up.address("gateway   side.default (http)");
-    up.expect("sidecar   cart.default");
+    up.expect("(new: more.mesh)");
+    let side = up.address("  + gateway   side.default (http)");
+    up.expect("  + sidecar   cart.default");
+    up.expect("  + stand-in  cart.default");
 
     let (status, body) = get(side, "/", "end-user: jason\r\n");
     assert_eq!(status, 200, "{body}");
@@ -179,7 +180,10 @@ fn a_save_can_add_services_gateways_and_subsets() {
     assert_eq!(call["body"]["subset"], "v2", "the header went along: {body}");
 
     std::fs::remove_file(project.at("more.mesh")).unwrap();
-    up.expect("re-planned in");
+    up.expect("(removed: more.mesh)");
+    up.expect("  - gateway   side.default (http)");
+    up.expect("  - sidecar   cart.default");
+    up.expect("  - stand-in  cart.default");
     assert!(is_closed(side));
     assert_eq!(subset(gateway, ""), "v1");
 }
@@ -201,7 +205,7 @@ fn a_taken_port_is_said_and_another_one_found() {
     let port = taken.local_addr().unwrap().port();
     let project = Project::new(&[("shop.mesh", &SHOP.replace("8080", &port.to_string()))]);
     let mut up = Up::start(&project, &["--access-log"]);
-    up.expect(&format!("note: port {port} is taken, so `edge.default` listens on a free port"));
+    up.expect(&format!("note: port {port} is taken, so `edge.default` (http) listens on port "));
     let gateway = up.address("gateway   edge.default (http)");
     assert_ne!(gateway.port(), port);
     assert_eq!(subset(gateway, ""), "v1");
@@ -250,4 +254,88 @@ fn a_place_that_is_not_there_does_not_start() {
     let ran = crate::harness::mesh(&["up", "/no/such/place"], b"");
     assert_eq!(ran.code, 2);
     assert!(ran.err.contains("cannot read `/no/such/place`"), "{}", ran.err);
+}
+
+#[test]
+fn a_port_written_later_is_taken_up_and_the_one_that_is_not_had_is_said_again() {
+    let taken = TcpListener::bind("127.0.0.1:0").unwrap();
+    let port = taken.local_addr().unwrap().port();
+    let (shop, other) = (SHOP.replace("8080", &port.to_string()), free_port());
+    let project = Project::new(&[("shop.mesh", &shop)]);
+    let mut up = Up::start(&project, &[]);
+    let elsewhere = up.address("gateway   edge.default (http)");
+    up.expect("save a file to re-plan");
+
+    project.write("shop.mesh", shop.replace("to web:v1", "to web:v2"));
+    up.expect("re-planned in");
+    let again =
+        format!("note: `edge.default` (http) still listens on port {}, not on {port}", elsewhere.port());
+    up.expect(&again);
+    assert_eq!(subset(elsewhere, ""), "v2");
+    project.write("more.mesh", "# Nothing.\n");
+    up.expect("no change to the plan");
+    up.expect(&again);
+
+    project.write("shop.mesh", SHOP.replace("8080", &other.to_string()));
+    up.expect("re-planned in");
+    up.expect(&format!("  - gateway   {:<28}  http://{elsewhere}", "edge.default (http)"));
+    assert_eq!(up.address("  + gateway   edge.default (http)").port(), other);
+
+    drop(taken);
+    project.write("shop.mesh", &shop);
+    up.expect("re-planned in");
+    assert_eq!(up.address("  + gateway   edge.default (http)").port(), port, "it is free now");
+}
+
+#[test]
+fn the_digest_is_that_of_the_plan_that_build_writes() {
+    let shop = shop();
+    let project = Project::new(&[("shop.mesh", &shop)]);
+    let built = project.mesh(&["build", "{}", "-o", "{}/plan.mplan", "--format", "json"]);
+    let report: Value = serde_json::from_str(&built.out).unwrap();
+    let digest = &report["plan"]["digest"].as_str().unwrap()[..12];
+    let mut up = Up::start(&project, &[]);
+    up.expect(&format!("digest {digest}…"));
+}
+
+#[test]
+fn a_repair_that_leads_back_to_the_plan_says_that_all_is_well() {
+    let shop = shop();
+    let project = Project::new(&[("shop.mesh", &shop)]);
+    let mut up = Up::start(&project, &[]);
+    up.expect("save a file to re-plan");
+    project.write("shop.mesh", shop.replace("to web:v1", "too web:v1"));
+    up.expect("the old plan keeps serving  (changed: shop.mesh)");
+    project.write("shop.mesh", &shop);
+    up.expect("all is well again; the plan is as it was  (changed: shop.mesh)");
+
+    std::os::unix::fs::symlink("nowhere.mesh", project.at("x.mesh")).unwrap();
+    up.expect("it is a broken link to `nowhere.mesh`");
+    let said = up.expect("the old plan keeps serving");
+    assert_eq!(said, "the old plan keeps serving", "no file changed");
+    std::fs::remove_file(project.at("x.mesh")).unwrap();
+    up.expect("all is well again");
+}
+
+#[test]
+fn quiet_prints_the_addresses_of_the_gateways_and_nothing_else() {
+    let project = Project::new(&[("shop.mesh", &shop())]);
+    let mut up = Up::start(&project, &["-q"]);
+    let mut line = String::new();
+    BufReader::new(up.process.stdout.take().unwrap()).read_line(&mut line).unwrap();
+    let gateway = line.trim_end().strip_prefix("http://").unwrap().parse().unwrap();
+    assert_eq!(subset(gateway, ""), "v1");
+    up.signal("-TERM");
+    assert!(up.lines.recv_timeout(PATIENCE).is_err(), "nothing is said");
+}
+
+#[test]
+fn a_program_is_not_spoken_to() {
+    let project = Project::new(&[("shop.mesh", SHOP)]);
+    for format in ["json", "jsonl"] {
+        let ran = project.mesh(&["up", "{}", "--format", format]);
+        assert_eq!(ran.code, 2);
+        assert!(ran.err.starts_with("error: mesh up does not print JSON"), "{}", ran.err);
+        assert!(ran.out.contains("\"error\""), "{}", ran.out);
+    }
 }
