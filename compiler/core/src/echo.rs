@@ -14,9 +14,14 @@ use std::collections::BTreeSet;
 pub(crate) struct Wounds {
     /// Names that they declare.
     names: BTreeSet<String>,
-    /// Heads of the blocks that lost a statement directly.
+    /// Heads of the statements that lost something directly, and of those that stand beside what was lost.
     heads: Vec<Span>,
+    /// Whether something that identities are made of was lost.
+    identities: bool,
 }
+
+/// The statements whose loss changes identities: they say the trust domain, the namespace and the account.
+const IDENTITIES: [&str; 3] = ["mesh", "module", "service-account"];
 
 impl Wounds {
     /// Adds those of a file.
@@ -38,18 +43,20 @@ impl Wounds {
             if inside == 0 {
                 continue;
             }
-            self.names.extend(words.name(statement));
-            let Some(block) = &statement.block else { continue };
-            let deeper: usize = block
-                .statements
+            self.names.extend(words.word(statement, 1).map(str::to_lowercase));
+            let children = statement.block.as_ref().map_or(&[][..], |block| &block.statements);
+            // A mistake in the head of a block loses the whole of it, so that it counts as one of the block around.
+            let deeper: usize = children
                 .iter()
-                .filter(|child| child.block.is_some())
-                .map(|child| words.errors_in(child.head().start, child.last()))
+                .filter_map(|child| child.block.as_ref())
+                .map(|block| words.errors_in(block.open as usize + 1, block.end as usize))
                 .sum();
             if inside > deeper {
-                self.heads.extend(words.head(statement));
+                self.identities |= words.word(statement, 0).is_some_and(|word| IDENTITIES.contains(&word));
+                let plain = children.iter().filter(|child| child.block.is_none());
+                self.heads.extend(plain.chain([statement]).filter_map(|lossy| words.head(lossy)));
             }
-            self.walk(&block.statements, words);
+            self.walk(children, words);
         }
     }
 
@@ -62,11 +69,21 @@ impl Wounds {
                 .iter()
                 .any(|head| head.file == place.file && head.start <= place.start && place.end <= head.end),
             Code::UnknownName | Code::UnknownSubset | Code::PortNeeded | Code::ListenerNeeded => {
-                let said = diagnostic.labels.iter().map(|label| sources.text(label.span));
-                said.flat_map(|text| text.split(['.', ':'])).any(|name| self.names.contains(name))
+                let said = diagnostic.labels.iter().filter_map(|label| reference(sources.text(label.span)));
+                said.flat_map(|name| name.split(['.', ':'])).any(|name| self.names.contains(name))
             }
+            Code::EmptyPrincipals => self.identities,
             _ => false,
         }
+    }
+}
+
+/// The name in the text of a label: `shop` in `namespace shop`, `cart:v2` in `cart:v2 port web 5%`.
+fn reference(text: &str) -> Option<&str> {
+    let mut words = text.split_whitespace();
+    match words.next()? {
+        "namespace" => words.next(),
+        name => Some(name),
     }
 }
 
@@ -95,12 +112,10 @@ impl Words<'_> {
         self.span(statement.head().start, statement.head().end)
     }
 
-    /// The first word after the keyword: what the statement declares.
-    fn name(&self, statement: &Statement) -> Option<String> {
+    /// A word of the head: the keyword is the first, what the statement declares the second.
+    fn word(&self, statement: &Statement, number: usize) -> Option<&str> {
         let head = self.parse.tokens.get(statement.head())?;
-        let mut words =
-            head.iter().filter(|token| token.kind.is_significant()).map(|token| token.text(self.text));
-        words.nth(1).map(|word| word.to_lowercase())
+        head.iter().filter(|token| token.kind.is_significant()).nth(number).map(|token| token.text(self.text))
     }
 }
 
@@ -124,6 +139,57 @@ mod tests {
         says(
             "service Web { port 80 http }\nservice a { calls web }\nauthorize web { allow from a }\n",
             &["1 MESH1014 `Web` cannot be a name"],
+        );
+    }
+
+    #[test]
+    fn a_block_that_is_lost_for_its_head_is_not_missed_in_the_block_around() {
+        says(
+            "gateway g { listener a prt 80 http { host \"*\" } }\n",
+            &["1 MESH1006 expected `port`, found `prt`"],
+        );
+        says(
+            "gateway g {\nlistener a port 80 http { hst \"*\" } }\ngateway h { }\n",
+            &["2 MESH1007 unknown statement `hst` in `listener`", "3 MESH1011 gateway `h` has no listener"],
+        );
+    }
+
+    #[test]
+    fn what_stands_beside_a_lost_statement_does_not_miss_it() {
+        says(
+            "service s {\nprot 80 http\ntimeout 1s\nendpoints static \"10.0.0.1\"\n}\n",
+            &["2 MESH1007 unknown statement `prot` in `service`"],
+        );
+    }
+
+    #[test]
+    fn a_lost_namespace_is_not_missed_again() {
+        let text = "module m { namespace NAME }\nservice s { port 80 http }\nauthorize s {\nallow from namespace shop\n}\n";
+        says(&text.replace("NAME", "Shop"), &["1 MESH1014 `Shop` cannot be a name"]);
+        says(
+            &text.replace("NAME", "Shp"),
+            &["1 MESH1014 `Shp` cannot be a name", "4 MESH2001 unknown namespace `shop`"],
+        );
+        says(
+            &text.replace("namespace NAME", "").replace("service s {", "service namespace { }\nservice s {"),
+            &[
+                "2 MESH1014 `namespace` is a word of the language and cannot be a name",
+                "5 MESH2001 unknown namespace `shop`",
+            ],
+        );
+    }
+
+    #[test]
+    fn who_is_in_a_trust_domain_that_is_lost_is_not_asked() {
+        let text = "mesh m { trust-domain DOMAIN }\nservice s { port 80 http }\nauthorize s {\nallow from authenticated except identity \"spiffe://a.b/ns/x/sa/y\"\n}\n";
+        says(&text.replace("DOMAIN", "a.b"), &[]);
+        says(
+            &text.replace("DOMAIN", "a.b..c-"),
+            &["1 MESH1006 expected the end of the statement, found `..`"],
+        );
+        says(
+            &text.replace("DOMAIN", "c.d"),
+            &["4 MESH4004 `except identity \"spiffe://a.b/ns/x/sa/y\"` takes nobody away"],
         );
     }
 

@@ -2,50 +2,67 @@
 
 use super::tables;
 use crate::diagram::TooManyNodes;
-use crate::model::{Model, Rule};
-use crate::partition::{Owner, Partition};
+use crate::model::{Model, Rule, Table};
+use crate::partition::{Judged, Owner, Partition};
+use crate::rank::Ranked;
 use crate::witness::Witness;
 use mesh_lang::{Code, Diagnostic, Span};
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
+
+/// So many pairs of one table are reported. Rules that test different things all overlap in pairs, so that their number is
+/// squared, while a rule or two set it right.
+const MAX_PAIRS: usize = 20;
 
 /// Lines whose maximal sets meet, one finding for each pair of rules.
 pub(super) fn check(model: &Model, partition: &mut Partition) -> Result<Vec<Diagnostic>, TooManyNodes> {
     let mut found = Vec::new();
     for table in 0..partition.tables.len() {
-        let mut reported = BTreeSet::new();
-        for (a, b) in candidates(model, partition, table) {
-            let judged = &partition.tables[table];
-            let pair = (judged.ranked.lines[a].rule, judged.ranked.lines[b].rule);
-            if reported.contains(&pair) {
+        found.extend(of_table(model, partition, table)?);
+    }
+    Ok(found)
+}
+
+fn of_table(model: &Model, partition: &mut Partition, table: usize) -> Result<Vec<Diagnostic>, TooManyNodes> {
+    let mut pairs = BTreeSet::new();
+    let mut found = Vec::new();
+    for second in 0..partition.tables[table].ranked.lines.len() {
+        for first in 0..second {
+            let Judged { ranked, maximal, .. } = &partition.tables[table];
+            let (a, b) = (&ranked.lines[first], &ranked.lines[second]);
+            let pair = (a.rule, b.rule);
+            let competing = pair.0 != pair.1
+                && a.product.meets(&b.product)
+                && !pairs.contains(&pair)
+                && !same_outcome(model, partition.owner, table, pair)
+                && !is_vain(ranked, pair);
+            if !competing {
                 continue;
             }
-            let both = partition.diagram.and(judged.maximal[a], judged.maximal[b])?;
-            if let Some(point) = partition.diagram.any_of(both) {
-                reported.insert(pair);
-                let witness = Witness::of_point(model, partition.diagram.space(), &point);
-                found.push(say(model, partition.owner, table, pair, &witness));
+            let both = partition.diagram.and(maximal[first], maximal[second])?;
+            let Some(point) = partition.diagram.any_of(both) else { continue };
+            if found.len() == MAX_PAIRS {
+                return Ok(with_more(found));
             }
+            pairs.insert(pair);
+            let witness = Witness::of_point(model, partition.diagram.space(), &point);
+            found.push(say(model, partition, table, pair, &witness)?);
         }
     }
     Ok(found)
 }
 
-/// Pairs of lines of different rules that meet and would do different things.
-fn candidates(model: &Model, partition: &Partition, table: usize) -> Vec<(usize, usize)> {
-    let lines = &partition.tables[table].ranked.lines;
-    let mut pairs = Vec::new();
-    for (b, second) in lines.iter().enumerate() {
-        for (a, first) in lines.iter().enumerate().take(b) {
-            let rules = (first.rule, second.rule);
-            if rules.0 != rules.1
-                && !same_outcome(model, partition.owner, table, rules)
-                && first.product.meets(&second.product)
-            {
-                pairs.push((a, b));
-            }
-        }
-    }
-    pairs
+/// Whether an `overrides` between the two is in vain: that is the mistake then.
+fn is_vain(ranked: &Ranked, (a, b): (u32, u32)) -> bool {
+    ranked.vain.iter().any(|(rule, other, _)| (*rule, *other) == (a, b) || (*rule, *other) == (b, a))
+}
+
+/// Says on the last one shown that these are not all.
+fn with_more(mut found: Vec<Diagnostic>) -> Vec<Diagnostic> {
+    found.sort_by(|a, b| (a.span(), &a.message).cmp(&(b.span(), &b.message)));
+    let last =
+        found.pop().map(|last| last.note(format!("more pairs overlap: these are {MAX_PAIRS} of them")));
+    found.extend(last);
+    found
 }
 
 fn same_outcome(model: &Model, owner: Owner, table: usize, (a, b): (u32, u32)) -> bool {
@@ -61,30 +78,107 @@ fn same_outcome(model: &Model, owner: Owner, table: usize, (a, b): (u32, u32)) -
     outcome(a) == outcome(b)
 }
 
-fn say(model: &Model, owner: Owner, table: usize, (a, b): (u32, u32), witness: &Witness) -> Diagnostic {
-    if let Owner::Call(service, call) = owner {
+fn say(
+    model: &Model,
+    partition: &mut Partition,
+    table: usize,
+    (a, b): (u32, u32),
+    witness: &Witness,
+) -> Result<Diagnostic, TooManyNodes> {
+    if let Owner::Call(service, call) = partition.owner {
         let lines = &model[service].calls[call as usize].lines;
         let places = in_order(lines[a as usize].span, lines[b as usize].span);
-        return Diagnostic::new(Code::AmbiguousRules, "two `calls` overlap and neither is more specific")
+        return Ok(Diagnostic::new(Code::AmbiguousRules, "two `calls` overlap and neither is more specific")
             .at(places.1, "covers it too")
             .at(places.0, "covers it")
             .note(format!("request both cover:  {witness}"))
-            .help("Make one of them narrower, or give both the same settings.");
+            .help("Make one of them narrower, or give both the same settings."));
     }
-    let rules = &tables(model, owner)[table].rules;
-    let (first, second) = (&rules[a as usize], &rules[b as usize]);
-    let (first, second) = if first.span <= second.span { (first, second) } else { (second, first) };
-    Diagnostic::new(
+    let rules = &tables(model, partition.owner)[table].rules;
+    let in_place = rules[a as usize].span <= rules[b as usize].span;
+    let (first, second) = if in_place { (a, b) } else { (b, a) };
+    let mut help = "Make them disjoint, so that no request matches both.".to_owned();
+    for (winner, loser) in [(second, first), (first, second)] {
+        if decides(model, partition, table, (winner, loser))? {
+            let head = head_with(&rules[winner as usize], &rules[loser as usize].name);
+            help = format!("Say which wins, `{head}`, or make them disjoint.");
+            break;
+        }
+    }
+    let (first, second) = (&rules[first as usize], &rules[second as usize]);
+    Ok(Diagnostic::new(
         Code::AmbiguousRules,
         format!("rules `{}` and `{}` overlap and neither is more specific", second.name, first.name),
     )
     .at(second.span, "matches it too")
     .at(first.span, "matches it")
     .note(format!("request both match:  {witness}"))
-    .help(format!(
-        "Say which wins, `rule {} overrides {} {{`, or make them disjoint.",
-        second.name, first.name
-    ))
+    .help(help))
+}
+
+/// The head of a rule that overrides one more.
+fn head_with(rule: &Rule, other: &str) -> String {
+    let overridden = rule.overrides.iter().map(|(name, _)| name.as_str()).chain([other]);
+    format!("rule {} overrides {} {{", rule.name, overridden.collect::<Vec<_>>().join(", "))
+}
+
+/// Whether `winner overrides loser` would decide between the two and raise nothing else: wherever the winner is written, the
+/// loser is, no line of the loser is narrower, the rules do not come to beat each other in a circle, and some request is
+/// left for the loser.
+fn decides(
+    model: &Model,
+    partition: &mut Partition,
+    table: usize,
+    (winner, loser): (u32, u32),
+) -> Result<bool, TooManyNodes> {
+    let judged = tables(model, partition.owner);
+    let span = |rule: u32| judged[table].rules[rule as usize].span;
+    let has = |table: &Table, rule: u32| table.rules.iter().any(|own| own.span == span(rule));
+    let beside = judged.iter().all(|table| !has(table, winner) || has(table, loser));
+    let Judged { ranked, maximal, .. } = &partition.tables[table];
+    let Some(beaten) = ranked.beaten_with(winner, loser).filter(|_| beside) else { return Ok(false) };
+    for line in (0..ranked.lines.len()).filter(|line| ranked.lines[*line].rule == loser) {
+        let mut left = maximal[line];
+        for beater in beaten.get(&line).into_iter().flatten() {
+            let taken = partition.diagram.product(&ranked.lines[*beater].product)?;
+            left = partition.diagram.minus(left, taken)?;
+        }
+        if partition.diagram.any_of(left).is_some() {
+            return Ok(true);
+        }
+    }
+    Ok(false)
+}
+
+impl Ranked {
+    /// The lines that an `overrides` would let lose, each with those it would lose to; `None` where it would be in vain.
+    fn beaten_with(&self, winner: u32, loser: u32) -> Option<BTreeMap<usize, Vec<usize>>> {
+        let of = |rule: u32| self.lines.iter().enumerate().filter(move |(_, line)| line.rule == rule);
+        let mut decided: BTreeMap<usize, Vec<usize>> = BTreeMap::new();
+        for (beater, winning) in of(winner) {
+            for (beaten, losing) in of(loser).filter(|(_, line)| line.product.meets(&winning.product)) {
+                let inside = losing.product.is_subset(&winning.product);
+                let around = winning.product.is_subset(&losing.product);
+                match (inside, around) {
+                    (true, false) => return None,
+                    (false, true) => {}
+                    _ => decided.entry(beaten).or_default().push(beater),
+                }
+            }
+        }
+        (!self.would_circle(&decided)).then_some(decided)
+    }
+
+    /// Whether one of the beaten lines beats one of the beaters already, at whatever remove.
+    fn would_circle(&self, decided: &BTreeMap<usize, Vec<usize>>) -> bool {
+        let mut seen: BTreeSet<usize> = decided.values().flatten().copied().collect();
+        let mut above: Vec<usize> = seen.iter().copied().collect();
+        while let Some(line) = above.pop() {
+            let more = self.beaten_by[line].iter().map(|beater| *beater as usize);
+            above.extend(more.filter(|beater| seen.insert(*beater)));
+        }
+        seen.iter().any(|line| decided.contains_key(line))
+    }
 }
 
 fn in_order(a: Span, b: Span) -> (Span, Span) {
@@ -93,7 +187,10 @@ fn in_order(a: Span, b: Span) -> (Span, Span) {
 
 #[cfg(test)]
 mod tests {
+    use super::MAX_PAIRS;
     use crate::testing::{route, says, shows};
+    use crate::{StandIns, compile};
+    use mesh_lang::SourceSet;
 
     #[test]
     fn two_rules_that_overlap_without_nesting_are_ambiguous() {
@@ -144,6 +241,48 @@ otherwise 404"#;
         says(&route(same), &[]);
         let other_settings = same.replace("to s:v1 }\notherwise", "to s:v1\ntimeout 1s }\notherwise");
         says(&route(&other_settings), &["6 MESH3001 rules `b` and `a` overlap and neither is more specific"]);
+    }
+
+    #[test]
+    fn only_an_overrides_that_helps_is_proposed() {
+        // `b overrides a` would take `/x/y` from the narrower `a`; the other way round it is right.
+        let text = route(
+            r#"rule a { match GET
+match /x/y
+to s:v1 }
+rule b { match /x/**
+to s:v2 }
+otherwise 404"#,
+        );
+        says(&text, &["7 MESH3001 rules `b` and `a` overlap and neither is more specific"]);
+        says(&text.replace("rule a {", "rule a overrides b {"), &[]);
+    }
+
+    #[test]
+    fn an_overrides_that_is_a_mistake_itself_is_the_only_complaint() {
+        let text = route(
+            r#"rule a { match GET
+match /x/y
+to s:v1 }
+rule b overrides a { match /x/**
+to s:v2 }
+otherwise 404"#,
+        );
+        says(&text, &["7 MESH3004 rule `b` overrides `a`, which is narrower and would never win"]);
+    }
+
+    #[test]
+    fn of_many_pairs_the_first_are_told() {
+        let rule = |number| {
+            format!(
+                "rule r{number} {{ match when header \"h{number}\" present\nrespond 200 \"{number}\" }}\n"
+            )
+        };
+        let rules: String = (1..=7).map(rule).collect();
+        let sources = SourceSet::single("test.mesh", &route(&format!("{rules}otherwise 404")));
+        let found = compile(&sources, &StandIns::new()).diagnostics;
+        let notes: Vec<usize> = found.iter().map(|diagnostic| diagnostic.notes.len()).collect();
+        assert_eq!(notes, [vec![1; MAX_PAIRS - 1], vec![2]].concat(), "21 pairs overlap");
     }
 
     #[test]

@@ -9,17 +9,25 @@ use crate::witness::Witness;
 use mesh_lang::ast::HostPattern;
 use mesh_lang::{Code, Diagnostic};
 use mesh_plan::REFUSED;
+use std::collections::BTreeSet;
 
 /// Tables that a request falls through, and listener hosts without any table.
 pub(super) fn check(model: &Model, partition: &mut Partition) -> Result<Vec<Diagnostic>, TooManyNodes> {
     let mut found = hosts_without_route(model, partition.owner);
+    let mut reported = BTreeSet::new();
     for (index, table) in tables(model, partition.owner).into_iter().enumerate() {
+        if falls_through(model, partition.owner, index) {
+            continue;
+        }
         let root = partition.tables[index].root;
         let unanswered = partition.diagram.map(root, &|leaf| if leaf == REFUSED { YES } else { NO })?;
         let star = star_alone(partition);
         let star = partition.diagram.product(&star)?;
         let unanswered = partition.diagram.minus(unanswered, star)?;
         if let (Some(point), Some(span)) = (partition.diagram.any_of(unanswered), table.spans.first()) {
+            if !reported.insert(*span) {
+                continue;
+            }
             let witness = Witness::of_point(model, partition.diagram.space(), &point);
             found.push(
                 Diagnostic::new(
@@ -35,6 +43,15 @@ pub(super) fn check(model: &Model, partition: &mut Partition) -> Result<Vec<Diag
     Ok(found)
 }
 
+/// Whether a wider host takes what this table leaves: what nothing answers is a hole of the widest, where an `otherwise`
+/// closes it for all.
+fn falls_through(model: &Model, owner: Owner, index: usize) -> bool {
+    let Owner::Listener(gateway, listener) = owner else { return false };
+    let tables = &model[gateway].listeners[listener as usize].tables;
+    let own = &tables[index].host;
+    tables.iter().any(|table| table.host != *own && covers(&table.host, own))
+}
+
 /// `OPTIONS *` asks about the server, not about a path: where nothing answers it, 404 does (`spec/semantics.md` 3.8).
 fn star_alone(partition: &Partition) -> Product {
     let space = partition.diagram.space();
@@ -46,6 +63,8 @@ fn hosts_without_route(model: &Model, owner: Owner) -> Vec<Diagnostic> {
     let Owner::Listener(gateway, listener) = owner else { return vec![] };
     let gateway = &model[gateway];
     let listener = &gateway.listeners[listener as usize];
+    let which =
+        if gateway.listeners.len() > 1 { format!(" listener {}", listener.name) } else { String::new() };
     let is_routed = |host: &HostPattern| listener.tables.iter().any(|table| covers(&table.host, host));
     let lost = listener.hosts.iter().filter(|(host, _)| !is_routed(host));
     lost.map(|(host, span)| {
@@ -55,7 +74,7 @@ fn hosts_without_route(model: &Model, owner: Owner) -> Vec<Diagnostic> {
         )
         .at(*span, "requests for it would all be answered 404")
         .help(format!(
-            "Write `route {} host \"{host}\" {{ … }}`, or accept fewer hosts.",
+            "Write `route {}{which} host \"{host}\" {{ … }}`, or accept fewer hosts.",
             gateway.workload.name
         ))
     })
@@ -94,6 +113,33 @@ authorize s { allow from gateway g }
 route g host "a.test" { to s }
 route g host "x.b.test" { to s }"#;
         says(text, &["2 MESH3007 listener `web` accepts host `**.b.test` and no route takes it"]);
+    }
+
+    const HOSTS: &str = r#"gateway g { listener web port 80 http { host "*" } }
+authorize g { allow from anyone }
+service s { port 80 http }
+authorize s { allow from gateway g }
+"#;
+
+    #[test]
+    fn a_hole_is_said_of_the_widest_host_where_an_otherwise_closes_it() {
+        let text = format!(
+            "{HOSTS}route g host \"a.test\" {{ rule x {{ match /x\nto s }} }}\nroute g host \"*\" {{ rule y {{ match /y\nto s }}\n}}\n"
+        );
+        says(&text, &["7 MESH3007 this route does not say what becomes of every request"]);
+        says(&text.replace("to s }\n}", "to s }\notherwise 404 }"), &[]);
+    }
+
+    #[test]
+    fn a_route_of_several_hosts_has_one_hole() {
+        let text = format!(
+            "{HOSTS}route g host \"a.test\", \"b.test\" {{ rule x {{ match /x\nto s }}\n}}\nroute g host \"a.test\" {{ rule y {{ match GET\nto s }} }}\nroute g host \"*\" {{ otherwise 404 }}\n"
+        );
+        says(&text, &[]);
+        let text = text.replace("host \"*\" } }", "host \"a.test\", \"b.test\" } }");
+        let text = text.replace("route g host \"*\" { otherwise 404 }\n", "");
+        says(&text, &["5 MESH3007 this route does not say what becomes of every request"]);
+        says(&text.replace("to s }\n}", "to s }\notherwise 404 }"), &[]);
     }
 
     #[test]

@@ -2,10 +2,10 @@
 
 use super::scope::{self, Place, Scope, Target, workload};
 use super::shape;
-use crate::model::{AccessLine, Model, PeerSet, Principal};
+use crate::model::{AccessLine, Model, PeerSet, Principal, Service};
 use crate::space::peer::{Candidate, candidates};
 use mesh_lang::ast::{self, Effect, PrincipalKind};
-use mesh_lang::{Code, Diagnostic, Diagnostics};
+use mesh_lang::{Code, Diagnostic, Diagnostics, Name, Span};
 
 /// Adds the lines of an `authorize` to its targets.
 pub(super) fn resolve(
@@ -89,10 +89,24 @@ fn add(
             }
             match scope::port(model, service, line.port.as_ref(), line.span) {
                 Ok(port) => model.services[service.0 as usize].ports[port.port as usize].access.push(found),
+                Err(_) if line.port.is_none() && model[service].ports.len() > 1 => {
+                    diagnostics.push(which_port(line, &model[service]));
+                }
                 Err(diagnostic) => diagnostics.push(diagnostic),
             }
         }
     }
+}
+
+/// A line has its own place for the port: behind `to`, not behind the service's name.
+fn which_port(line: &ast::AuthorizeLine, service: &Service) -> Diagnostic {
+    let end = Span::new(line.span.file, line.span.end, line.span.end);
+    let first = service.ports.first().map(|port| Name { value: port.name.clone(), span: end });
+    let whole = ast::AuthorizeLine { port: first, ..line.clone() };
+    let names = service.ports.iter().map(|port| port.name.as_str());
+    Diagnostic::new(Code::PortNeeded, format!("service `{}` has several ports", service.workload.name))
+        .at(end, "which one is not said")
+        .help(format!("Write `{whole}`, with one of its ports: {}.", scope::listed(names)))
 }
 
 fn peers(
@@ -194,13 +208,18 @@ fn spared_strangers(from: &ast::From, effect: Effect, set: &PeerSet) -> Option<D
     if effect == Effect::Allow || says(&set.of) || says(&set.except) {
         return None;
     }
-    let names: Vec<String> = from.principals.iter().map(ToString::to_string).collect();
-    let names = names.join(", ");
+    let strangers = ast::Principal { span: from.span, kind: PrincipalKind::Unauthenticated };
+    let (mut refused, mut spared) = (from.clone(), from.clone());
+    refused.principals.push(strangers.clone());
+    spared.except.push(strangers);
     Some(
-        Diagnostic::new(Code::DenySparesStrangers, "this `deny` does not say what becomes of peers without identity")
-            .at(from.span, "names identities only")
-            .note("a caller without a certificate would walk past it")
-            .help(format!("Write `deny from {names}, unauthenticated` to refuse them too, or `deny from {names} except unauthenticated`.")),
+        Diagnostic::new(
+            Code::DenySparesStrangers,
+            "this `deny` does not say what becomes of peers without identity",
+        )
+        .at(from.span, "names identities only")
+        .note("a caller without a certificate would walk past it")
+        .help(format!("Write `deny {refused}` to refuse them too, or `deny {spared}`.")),
     )
 }
 
@@ -226,6 +245,23 @@ mod tests {
         );
         says(&authorize("allow from anyone\ndeny from a, unauthenticated"), &[]);
         says(&authorize("allow from anyone\ndeny from a except unauthenticated"), &[]);
+    }
+
+    #[test]
+    fn what_is_said_of_strangers_stands_beside_other_exceptions() {
+        let text = authorize("allow from anyone\ndeny from namespace default except a");
+        says(&text, &["5 MESH4003 this `deny` does not say what becomes of peers without identity"]);
+        says(&text.replace("default except", "default, unauthenticated except"), &[]);
+        says(&text.replace("except a", "except a, unauthenticated"), &[]);
+    }
+
+    #[test]
+    fn an_allow_says_which_of_several_ports() {
+        let text = authorize("allow from anyone to GET /\ndeny to port y");
+        let text = text.replace("port 80 http", "port x 80 http; port y 81 http");
+        let text = text.replace("calls web", "calls web port x");
+        says(&text, &["4 MESH2004 service `web` has several ports"]);
+        says(&text.replace("to GET /", "to port x GET /"), &[]);
     }
 
     #[test]

@@ -5,7 +5,8 @@ use crate::model::{Gateway, GatewayId, Model, PortId, Service, ServiceId, Worklo
 use mesh_lang::ast::{self, ServiceRef};
 use mesh_lang::diagnostic::suggest::nearest;
 use mesh_lang::{Code, Diagnostic, Diagnostics, Name, Span};
-use std::collections::BTreeMap;
+use std::cell::Cell;
+use std::collections::{BTreeMap, BTreeSet};
 
 /// Where a statement stands: its module's directory.
 #[derive(Clone, Copy)]
@@ -25,6 +26,19 @@ pub(super) struct Scope<'a> {
     modules: BTreeMap<&'a str, ModuleInfo<'a>>,
     /// (namespace, name) → what it is and in which directory.
     targets: BTreeMap<(&'a str, &'a str), (Target, &'a str)>,
+    namespaces: BTreeSet<&'a str>,
+    /// For how many unknown names a near one was looked for.
+    searches: Cell<u32>,
+}
+
+/// What a reference is to name.
+#[derive(Clone, Copy)]
+enum Wanted {
+    Service,
+    Gateway,
+    Either,
+    /// Either, and of the module that the reference stands in.
+    Own,
 }
 
 #[derive(Default)]
@@ -36,12 +50,22 @@ struct ModuleInfo<'a> {
 const DEFAULT_NAMESPACE: &str = "default";
 /// The trust domain of a project without a `mesh`.
 const DEFAULT_TRUST_DOMAIN: &str = "local.test";
+/// A near name is looked for among all names of the project, for so many unknown names: who has more mistakes than that reads
+/// the first ones, and names times mistakes is a matter of seconds.
+const MAX_SEARCHES: u32 = 100;
 
 impl<'a> Scope<'a> {
     /// Collects the names, and the model with every service and gateway declared but empty.
     pub(super) fn new(modules: &'a [Module<'a>], diagnostics: &mut Diagnostics) -> (Model, Scope<'a>) {
-        let mut scope = Scope { modules: BTreeMap::new(), targets: BTreeMap::new() };
+        let mut scope = Scope {
+            modules: BTreeMap::new(),
+            targets: BTreeMap::new(),
+            namespaces: BTreeSet::new(),
+            searches: Cell::new(0),
+        };
         scope.collect_modules(modules, diagnostics);
+        scope.namespaces =
+            scope.modules.keys().map(|directory| scope.namespace(Place { directory })).collect();
         let trust_domain = trust_domain(modules, diagnostics);
         let mut model = Model { trust_domain, ..Model::default() };
         scope.collect_targets(modules, &mut model, diagnostics);
@@ -134,18 +158,15 @@ impl<'a> Scope<'a> {
 
     /// Whether some module is in this namespace.
     pub(super) fn has_namespace(&self, namespace: &str) -> bool {
-        self.namespaces().any(|own| own == namespace)
-    }
-
-    fn namespaces(&self) -> impl Iterator<Item = &'a str> + '_ {
-        self.modules.keys().map(|directory| self.namespace(Place { directory }))
+        self.namespaces.contains(namespace)
     }
 
     /// A namespace that is not there.
     pub(super) fn unknown_namespace(&self, name: &str, span: Span) -> Diagnostic {
         let diagnostic = Diagnostic::new(Code::UnknownName, format!("unknown namespace `{name}`"))
             .at(span, "no module is in this namespace");
-        match nearest(name, self.namespaces()) {
+        let near = if self.may_search() { nearest(name, self.namespaces.iter().copied()) } else { None };
+        match near {
             Some(near) => diagnostic.help(format!("Did you mean `{near}`?")),
             None => diagnostic.help(format!("Declare it in a module: `namespace {name}`.")),
         }
@@ -159,38 +180,36 @@ impl<'a> Scope<'a> {
 
     /// What a reference means.
     pub(super) fn target(&self, name: &ServiceRef, place: Place<'_>) -> Result<Target, Diagnostic> {
-        self.lookup(name, place, "service or gateway")
+        self.lookup(name, place, Wanted::Either).map(|(target, _)| target)
     }
 
-    fn lookup(&self, name: &ServiceRef, place: Place<'_>, kind: &str) -> Result<Target, Diagnostic> {
+    /// What a reference means, and the directory that declares it. It may be of another kind than is wanted.
+    fn lookup(
+        &self,
+        name: &ServiceRef,
+        place: Place<'_>,
+        wanted: Wanted,
+    ) -> Result<(Target, &'a str), Diagnostic> {
         let namespace = name.namespace.as_deref().unwrap_or(self.namespace(place));
-        match self.targets.get(&(namespace, name.name.as_str())) {
-            Some((target, _)) => Ok(*target),
-            None => Err(self.unknown(name, namespace, kind)),
-        }
+        let found = self.targets.get(&(namespace, name.name.as_str()));
+        found.copied().ok_or_else(|| self.unknown(name, namespace, wanted))
     }
 
     pub(super) fn service(&self, name: &ServiceRef, place: Place<'_>) -> Result<ServiceId, Diagnostic> {
-        match self.lookup(name, place, "service") {
-            Ok(Target::Service(service)) => Ok(service),
-            Ok(Target::Gateway(_)) => {
-                Err(Diagnostic::new(Code::UnknownName, format!("`{name}` is a gateway"))
-                    .at(name.span, "a service is needed here")
-                    .help(format!("Name a service; as a principal, write `gateway {name}`.")))
-            }
-            Err(diagnostic) => Err(diagnostic),
+        match self.lookup(name, place, Wanted::Service)?.0 {
+            Target::Service(service) => Ok(service),
+            Target::Gateway(_) => Err(Diagnostic::new(Code::UnknownName, format!("`{name}` is a gateway"))
+                .at(name.span, "a service is needed here")
+                .help(format!("Name a service; as a principal, write `gateway {name}`."))),
         }
     }
 
     pub(super) fn gateway(&self, name: &ServiceRef, place: Place<'_>) -> Result<GatewayId, Diagnostic> {
-        match self.lookup(name, place, "gateway") {
-            Ok(Target::Gateway(gateway)) => Ok(gateway),
-            Ok(Target::Service(_)) => {
-                Err(Diagnostic::new(Code::UnknownName, format!("`{name}` is a service"))
-                    .at(name.span, "a gateway is needed here")
-                    .help(format!("Write `{name}` without `gateway`.")))
-            }
-            Err(diagnostic) => Err(diagnostic),
+        match self.lookup(name, place, Wanted::Gateway)?.0 {
+            Target::Gateway(gateway) => Ok(gateway),
+            Target::Service(_) => Err(Diagnostic::new(Code::UnknownName, format!("`{name}` is a service"))
+                .at(name.span, "a gateway is needed here")
+                .help(format!("Write `{name}` without `gateway`."))),
         }
     }
 
@@ -202,14 +221,10 @@ impl<'a> Scope<'a> {
         what: &str,
         model: &Model,
     ) -> Result<Target, Diagnostic> {
-        let target = self.target(name, place)?;
-        let owner = self.targets.values().find(|(own, _)| *own == target).map(|(_, directory)| *directory);
-        if owner == Some(place.directory) {
+        let (target, owner) = self.lookup(name, place, Wanted::Own)?;
+        if owner == place.directory {
             return Ok(target);
         }
-        let home = owner
-            .filter(|directory| !directory.is_empty())
-            .map_or("the project's root".to_owned(), |directory| format!("the directory `{directory}`"));
         Err(Diagnostic::new(
             Code::ForeignStatement,
             format!("`{what} {name}` stands outside the module of `{name}`"),
@@ -217,29 +232,79 @@ impl<'a> Scope<'a> {
         .at(name.span, "declared in another module")
         .at(workload(model, target).span, "declared here")
         .help(format!(
-            "Move the statement to {home}: the owner alone says who may call and where requests go."
+            "Move the statement to {}: the owner alone says who may call and where requests go.",
+            home(owner)
         )))
     }
 
-    fn unknown(&self, name: &ServiceRef, namespace: &str, kind: &str) -> Diagnostic {
-        let here = self.targets.keys().filter(|(own, _)| *own == namespace).map(|(_, name)| *name);
-        let elsewhere: Vec<String> = self
-            .targets
-            .keys()
-            .filter(|(_, own)| *own == name.name)
-            .map(|(namespace, own)| format!("{own}.{namespace}"))
-            .collect();
-        let diagnostic = Diagnostic::new(Code::UnknownName, format!("unknown {kind} `{name}`"))
-            .at(name.span, format!("not declared in namespace `{namespace}`"));
-        match (nearest(&name.name, here), elsewhere.first()) {
-            (_, Some(full)) => {
-                diagnostic.help(format!("It is declared in another namespace: write `{full}`."))
-            }
-            (Some(near), None) => diagnostic.help(format!("Did you mean `{near}`?")),
-            (None, None) => {
-                diagnostic.help(format!("Declare it: `service {} {{ port 8080 http }}`.", name.name))
-            }
+    fn unknown(&self, name: &ServiceRef, namespace: &str, wanted: Wanted) -> Diagnostic {
+        Diagnostic::new(Code::UnknownName, format!("unknown {} `{name}`", wanted.word()))
+            .at(name.span, format!("not declared in namespace `{namespace}`"))
+            .help(self.meant(name, namespace, wanted).unwrap_or_else(|| {
+                let home = match &name.namespace {
+                    Some(namespace) => format!(" in namespace `{namespace}`"),
+                    None => String::new(),
+                };
+                format!("Declare it{home}: `{}`.", wanted.declaration(&name.name))
+            }))
+    }
+
+    /// What was probably meant by a name that nothing has.
+    fn meant(&self, name: &ServiceRef, namespace: &str, wanted: Wanted) -> Option<String> {
+        if !self.may_search() {
+            return None;
         }
+        let fitting = || self.targets.iter().filter(|(_, (target, _))| wanted.admits(*target));
+        if let Some(((other, own), (_, directory))) = fitting().find(|((_, own), _)| *own == name.name) {
+            return Some(match wanted {
+                Wanted::Own => {
+                    format!("`{own}.{other}` is declared in {}: move the statement there.", home(directory))
+                }
+                _ => format!("It is declared in another namespace: write `{own}.{other}`."),
+            });
+        }
+        let here = fitting().map(|(key, _)| *key).filter(|(own, _)| *own == namespace);
+        let near = nearest(&name.name, here.map(|(_, own)| own))?.to_owned();
+        let meant = ServiceRef { name: near, ..name.clone() };
+        Some(format!("Did you mean `{meant}`?"))
+    }
+
+    /// Whether to look for a near name once more.
+    fn may_search(&self) -> bool {
+        self.searches.replace(self.searches.get().saturating_add(1)) < MAX_SEARCHES
+    }
+}
+
+impl Wanted {
+    fn admits(self, target: Target) -> bool {
+        match self {
+            Wanted::Service => matches!(target, Target::Service(_)),
+            Wanted::Gateway => matches!(target, Target::Gateway(_)),
+            Wanted::Either | Wanted::Own => true,
+        }
+    }
+
+    fn word(self) -> &'static str {
+        match self {
+            Wanted::Service => "service",
+            Wanted::Gateway => "gateway",
+            Wanted::Either | Wanted::Own => "service or gateway",
+        }
+    }
+
+    fn declaration(self, name: &str) -> String {
+        match self {
+            Wanted::Gateway => format!("gateway {name} {{ listener web port 8080 http {{ host \"*\" }} }}"),
+            _ => format!("service {name} {{ port 8080 http }}"),
+        }
+    }
+}
+
+/// A module's directory, in a sentence.
+fn home(directory: &str) -> String {
+    match directory {
+        "" => "the project's root".to_owned(),
+        _ => format!("the directory `{directory}`"),
     }
 }
 
@@ -252,6 +317,8 @@ pub(super) fn workload(model: &Model, target: Target) -> &Workload {
 }
 
 /// The port that `port NAME` means: by name, or the only one.
+///
+/// Of several ports that are not all named, which is said where they are declared, any will do.
 pub(super) fn port(
     model: &Model,
     service: ServiceId,
@@ -260,37 +327,39 @@ pub(super) fn port(
 ) -> Result<PortId, Diagnostic> {
     let Service { workload, ports, .. } = &model[service];
     let names = || ports.iter().map(|port| port.name.as_str()).filter(|name| !name.is_empty());
-    match (name, ports.len()) {
-        (None, 1) => Ok(PortId { service, port: 0 }),
-        (None, 0) | (Some(_), 0) => {
+    let named = name.and_then(|wanted| ports.iter().position(|port| port.name == wanted.value));
+    match (name, named, ports.len()) {
+        (_, Some(port), _) => Ok(PortId { service, port: port as u32 }),
+        (None, None, 1) => Ok(PortId { service, port: 0 }),
+        (_, None, 0) => {
             Err(Diagnostic::new(Code::PortNeeded, format!("service `{}` has no port", workload.name))
                 .at(span, "nothing can be sent to it")
                 .at(workload.span, "declared here")
                 .help("Give it a port: `port 8080 http`."))
         }
-        (None, _) => {
+        (_, None, several) if several > 1 && names().count() < several => Ok(PortId { service, port: 0 }),
+        (None, None, _) => {
+            let forms: Vec<String> = names().map(|name| format!("port {name}")).collect();
+            let forms = listed(forms.iter().map(String::as_str));
             Err(Diagnostic::new(Code::PortNeeded, format!("service `{}` has several ports", workload.name))
                 .at(span, "which one is not said")
-                .help(format!("Add `port NAME`: {}.", listed(names()))))
+                .help(format!("Add one of its ports behind the name: {forms}.")))
         }
-        (Some(wanted), _) => match ports.iter().position(|port| port.name == wanted.value) {
-            Some(port) => Ok(PortId { service, port: port as u32 }),
-            None => {
-                let diagnostic = Diagnostic::new(
-                    Code::PortNeeded,
-                    format!("service `{}` has no port `{}`", workload.name, wanted.value),
-                )
-                .at(wanted.span, "not a port of this service")
-                .at(workload.span, "declared here");
-                Err(match nearest(&wanted.value, names()) {
-                    Some(near) => diagnostic.help(format!("Did you mean `{near}`?")),
-                    None if names().next().is_none() => {
-                        diagnostic.help("Its only port has no name: leave `port …` out.")
-                    }
-                    None => diagnostic.help(format!("Its ports are {}.", listed(names()))),
-                })
-            }
-        },
+        (Some(wanted), None, _) => {
+            let diagnostic = Diagnostic::new(
+                Code::PortNeeded,
+                format!("service `{}` has no port `{}`", workload.name, wanted.value),
+            )
+            .at(wanted.span, "not a port of this service")
+            .at(workload.span, "declared here");
+            Err(match nearest(&wanted.value, names()) {
+                Some(near) => diagnostic.help(format!("Did you mean `{near}`?")),
+                None if names().next().is_none() => {
+                    diagnostic.help("Its only port has no name: leave `port …` out.")
+                }
+                None => diagnostic.help(format!("Its ports are {}.", listed(names()))),
+            })
+        }
     }
 }
 
@@ -341,17 +410,30 @@ fn trust_domain(modules: &[Module<'_>], diagnostics: &mut Diagnostics) -> String
                 .help("Merge the two statements."),
         );
     }
-    let Some(name) = &first.trust_domain else { return DEFAULT_TRUST_DOMAIN.to_owned() };
-    let allowed = |byte: u8| byte.is_ascii_lowercase() || byte.is_ascii_digit() || b".-_".contains(&byte);
-    if !name.value.bytes().all(allowed) {
-        diagnostics.push(
-            Diagnostic::new(Code::InvalidValue, format!("`{}` is not a trust domain", name.value))
-                .at(name.span, "lower-case letters, digits, `.`, `-` and `_` only (SPIFFE ID 2.1)")
-                .help(format!(
-                    "Write `trust-domain {}`.",
-                    name.value.to_lowercase().replace(['/', ':'], "-")
-                )),
+    first.trust_domain.as_ref().map_or(DEFAULT_TRUST_DOMAIN, |name| &name.value).to_owned()
+}
+
+#[cfg(test)]
+mod tests {
+    use crate::testing::says;
+    use crate::{StandIns, compile};
+    use mesh_lang::SourceSet;
+
+    #[test]
+    fn after_many_unknown_names_near_ones_are_no_longer_looked_for() {
+        let calls: String = (0..200).map(|_| "calls crat\n").collect();
+        let text = format!("service cart {{ port 80 http }}\nservice web {{\n{calls}}}\n");
+        let found = compile(&SourceSet::single("test.mesh", &text), &StandIns::new()).diagnostics;
+        let near =
+            found.iter().filter(|diagnostic| diagnostic.help.as_deref() == Some("Did you mean `cart`?"));
+        assert_eq!((near.count(), found.len()), (100, 200));
+    }
+
+    #[test]
+    fn ports_without_names_are_complained_of_once() {
+        says(
+            "service s {\nport 80 http\nport 81 http\n}\nservice web { calls s, s port admin to GET }\nauthorize s { allow from web }\nroute s { to s }\n",
+            &["2 MESH2004 a service with several ports names each of them"],
         );
     }
-    name.value.clone()
 }
