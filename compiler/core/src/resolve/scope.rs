@@ -27,8 +27,8 @@ pub(super) struct Scope<'a> {
     /// (namespace, name) → what it is and in which directory.
     targets: BTreeMap<(&'a str, &'a str), (Target, &'a str)>,
     namespaces: BTreeSet<&'a str>,
-    /// For how many unknown names a near one was looked for.
-    searches: Cell<u32>,
+    /// How many names were compared with unknown ones.
+    compared: Cell<usize>,
 }
 
 /// What a reference is to name.
@@ -50,9 +50,9 @@ struct ModuleInfo<'a> {
 const DEFAULT_NAMESPACE: &str = "default";
 /// The trust domain of a project without a `mesh`.
 const DEFAULT_TRUST_DOMAIN: &str = "local.test";
-/// A near name is looked for among all names of the project, for so many unknown names: who has more mistakes than that reads
-/// the first ones, and names times mistakes is a matter of seconds.
-const MAX_SEARCHES: u32 = 100;
+/// After so many comparisons no near name is looked for: they take half a second, names times mistakes could take minutes, and
+/// who has so many mistakes reads the first ones.
+const MAX_COMPARED: usize = 200_000;
 
 impl<'a> Scope<'a> {
     /// Collects the names, and the model with every service and gateway declared but empty.
@@ -61,7 +61,7 @@ impl<'a> Scope<'a> {
             modules: BTreeMap::new(),
             targets: BTreeMap::new(),
             namespaces: BTreeSet::new(),
-            searches: Cell::new(0),
+            compared: Cell::new(0),
         };
         scope.collect_modules(modules, diagnostics);
         scope.namespaces =
@@ -165,7 +165,11 @@ impl<'a> Scope<'a> {
     pub(super) fn unknown_namespace(&self, name: &str, span: Span) -> Diagnostic {
         let diagnostic = Diagnostic::new(Code::UnknownName, format!("unknown namespace `{name}`"))
             .at(span, "no module is in this namespace");
-        let near = if self.may_search() { nearest(name, self.namespaces.iter().copied()) } else { None };
+        let near = if self.may_compare(self.namespaces.len()) {
+            nearest(name, self.namespaces.iter().copied())
+        } else {
+            None
+        };
         match near {
             Some(near) => diagnostic.help(format!("Did you mean `{near}`?")),
             None => diagnostic.help(format!("Declare it in a module: `namespace {name}`.")),
@@ -251,7 +255,7 @@ impl<'a> Scope<'a> {
 
     /// What was probably meant by a name that nothing has.
     fn meant(&self, name: &ServiceRef, namespace: &str, wanted: Wanted) -> Option<String> {
-        if !self.may_search() {
+        if !self.may_compare(self.targets.len()) {
             return None;
         }
         let fitting = || self.targets.iter().filter(|(_, (target, _))| wanted.admits(*target));
@@ -269,9 +273,11 @@ impl<'a> Scope<'a> {
         Some(format!("Did you mean `{meant}`?"))
     }
 
-    /// Whether to look for a near name once more.
-    fn may_search(&self) -> bool {
-        self.searches.replace(self.searches.get().saturating_add(1)) < MAX_SEARCHES
+    /// Whether to look for a near one among so many names.
+    fn may_compare(&self, names: usize) -> bool {
+        let before = self.compared.get();
+        self.compared.set(before.saturating_add(names));
+        before < MAX_COMPARED
     }
 }
 
@@ -415,18 +421,20 @@ fn trust_domain(modules: &[Module<'_>], diagnostics: &mut Diagnostics) -> String
 
 #[cfg(test)]
 mod tests {
+    use super::MAX_COMPARED;
     use crate::testing::says;
     use crate::{StandIns, compile};
     use mesh_lang::SourceSet;
 
     #[test]
     fn after_many_unknown_names_near_ones_are_no_longer_looked_for() {
-        let calls: String = (0..200).map(|_| "calls crat\n").collect();
-        let text = format!("service cart {{ port 80 http }}\nservice web {{\n{calls}}}\n");
+        let others: String = (0..1_998).map(|number| format!("service s{number} {{ }}\n")).collect();
+        let calls = "calls crat\n".repeat(200);
+        let text = format!("{others}service cart {{ port 80 http }}\nservice web {{\n{calls}}}\n");
         let found = compile(&SourceSet::single("test.mesh", &text), &StandIns::new()).diagnostics;
         let near =
             found.iter().filter(|diagnostic| diagnostic.help.as_deref() == Some("Did you mean `cart`?"));
-        assert_eq!((near.count(), found.len()), (100, 200));
+        assert_eq!((near.count(), found.len()), (MAX_COMPARED / 2_000, 200));
     }
 
     #[test]
