@@ -153,7 +153,8 @@ fn a_sidecar_lets_its_service_make_the_calls_it_declares() {
     let mut client = mesh.connect("web.default");
     assert_eq!(client.get("s", "/items/1", &[]).unwrap(), (200, "s".into()));
     assert_eq!(client.get("s.default:80", "/items/1", &[]).unwrap(), (200, "s".into()));
-    assert_eq!(client.get("s", "/other", &[]).unwrap(), (403, "this call is not declared".into()));
+    let refused = "web.default declares no call to `s` that covers this request";
+    assert_eq!(client.get("s", "/other", &[]).unwrap(), (403, refused.into()));
     assert_eq!(client.get("edge", "/items/1", &[]).unwrap().0, 403);
     assert_eq!(client.get("s:81", "/items/1", &[]).unwrap().0, 403);
 }

@@ -2,7 +2,7 @@
 
 use crate::handle::StartError;
 use crate::listen::BindError;
-use crate::log::rfc3339;
+use crate::log::{escape, rfc3339};
 use crate::serving::Shared;
 use hyper::body::{Body, Bytes, Frame, Incoming, SizeHint};
 use hyper::header::{self, HeaderValue};
@@ -108,7 +108,10 @@ fn answer(request: &Request<Incoming>, shared: &Shared) -> Response<Text> {
             let serving = shared.serving.load();
             let (digest, services) = (serving.view.digest_hex(), serving.view.services().len());
             let since = rfc3339(serving.since);
-            let body = format!("{{\"digest\":\"{digest}\",\"services\":{services},\"since\":\"{since}\"}}\n");
+            let rejected = rejected(shared);
+            let body = format!(
+                "{{\"digest\":\"{digest}\",\"services\":{services},\"since\":\"{since}\"{rejected}}}\n"
+            );
             let mut response = text(StatusCode::OK, body);
             let json = HeaderValue::from_static("application/json");
             response.headers_mut().insert(header::CONTENT_TYPE, json);
@@ -116,6 +119,15 @@ fn answer(request: &Request<Incoming>, shared: &Shared) -> Response<Text> {
         }
         _ => text(StatusCode::NOT_FOUND, "there are /live, /ready and /plan\n".to_owned()),
     }
+}
+
+/// What else `/plan` tells while the last plan was not taken over.
+fn rejected(shared: &Shared) -> String {
+    let Some(rejected) = shared.rejected.load_full() else { return String::new() };
+    let mut told = format!(",\"rejected\":{{\"since\":\"{}\",\"why\":\"", rfc3339(rejected.since));
+    escape(&mut told, &rejected.why);
+    told.push_str("\"}");
+    told
 }
 
 /// A body that is there from the start.

@@ -1,43 +1,33 @@
 //! Every flag of `mesh-proxy`, and its twin in the environment.
 
-use clap::{ArgGroup, Parser, ValueEnum};
+mod help;
+
+use clap::builder::{BoolishValueParser, Resettable};
+use clap::error::ErrorKind;
+use clap::{Command, CommandFactory as _, FromArgMatches as _, Parser, ValueEnum};
 use mesh_proxy::Door;
+use std::ffi::OsString;
 use std::net::{IpAddr, SocketAddr};
 use std::path::PathBuf;
 use std::time::Duration;
 
-const EXAMPLES: &str = "\
-Examples:
-  A gateway, on the ports that the plan says:
-    mesh-proxy --plan shop.mplan --gateway edge
-
-  The sidecar of a service, which sends its calls to port 15001:
-    mesh-proxy --plan shop.mplan --service web --outbound 127.0.0.1:15001
-
-  Everything from the environment:
-    MESH_PLAN=/etc/mesh/shop.mplan MESH_ALL_GATEWAYS=true MESH_ADMIN=127.0.0.1:9901 mesh-proxy
-
-A new plan at the same path is taken over while requests go on: write it beside, then rename it.
-SIGHUP makes the proxy look at once. SIGTERM and SIGINT end it when the requests in flight are
-answered; a second one ends it at once.
-
-Exit codes: 0 ended as told, 2 it could not start.";
+/// Workers for which there are no cores only wait for each other, and each has its own connections to every endpoint.
+const MAX_WORKERS: usize = 1_024;
 
 /// Routes, authorizes and forwards HTTP as a plan says.
 #[derive(Debug, Parser)]
-#[command(name = "mesh-proxy", version, after_help = EXAMPLES)]
-#[command(group(ArgGroup::new("doors").required(true).multiple(true).args(["gateway", "all_gateways", "service"])))]
+#[command(name = "mesh-proxy", version, after_help = help::EXAMPLES, after_long_help = help::long())]
 pub(crate) struct Args {
     /// The plan, as `mesh build` writes it
     #[arg(long, env = "MESH_PLAN", value_name = "FILE")]
     pub(crate) plan: PathBuf,
 
-    /// Serve this gateway; can be repeated
+    /// Serve this gateway; can be repeated, or a list separated by commas
     #[arg(long, env = "MESH_GATEWAY", value_name = "NAME", value_delimiter = ',')]
     pub(crate) gateway: Vec<String>,
 
     /// Serve every gateway of the plan
-    #[arg(long, env = "MESH_ALL_GATEWAYS", conflicts_with = "gateway")]
+    #[arg(long, env = "MESH_ALL_GATEWAYS", value_parser = BoolishValueParser::new())]
     pub(crate) all_gateways: bool,
 
     /// Be the sidecar of this service
@@ -45,26 +35,26 @@ pub(crate) struct Args {
     pub(crate) service: Option<String>,
 
     /// Where the service sends its calls
-    #[arg(long, env = "MESH_OUTBOUND", value_name = "ADDRESS", requires = "service")]
+    #[arg(long, env = "MESH_OUTBOUND", value_name = "ADDRESS", requires = "service", value_parser = address)]
     pub(crate) outbound: Option<SocketAddr>,
 
-    /// The interface of the gateways
-    #[arg(long, env = "MESH_BIND", value_name = "IP", default_value = "0.0.0.0")]
+    /// The interface of the gateways; without it, every one
+    #[arg(long, env = "MESH_BIND", value_name = "IP", default_value = "0.0.0.0", value_parser = interface)]
     pub(crate) bind: IpAddr,
 
     /// Worker threads; 0 is one for each core
-    #[arg(long, env = "MESH_WORKERS", value_name = "N", default_value_t = 0)]
+    #[arg(long, env = "MESH_WORKERS", value_name = "N", default_value_t = 0, value_parser = workers)]
     pub(crate) workers: usize,
 
     /// Answer /live, /ready and /plan here, on loopback
-    #[arg(long, env = "MESH_ADMIN", value_name = "ADDRESS")]
+    #[arg(long, env = "MESH_ADMIN", value_name = "ADDRESS", value_parser = address)]
     pub(crate) admin: Option<SocketAddr>,
 
     /// Where one JSON line for each request goes
     #[arg(long, env = "MESH_ACCESS_LOG", value_name = "WHERE", value_enum, default_value_t)]
     pub(crate) access_log: AccessLog,
 
-    /// How long requests in flight may take when the proxy ends, such as 30s or 1m30s
+    /// How long requests in flight may take when the proxy or one of its listeners ends, such as 30s or 1m30s
     #[arg(long, env = "MESH_DRAIN", value_name = "DURATION", default_value = "30s", value_parser = duration)]
     pub(crate) drain: Duration,
 }
@@ -78,6 +68,36 @@ pub(crate) enum AccessLog {
 }
 
 impl Args {
+    /// What this process was started with. Ends it where that is a mistake, or a question.
+    pub(crate) fn of_process() -> Args {
+        Args::read(Args::command_here(), std::env::args_os()).unwrap_or_else(|error| error.exit())
+    }
+
+    fn read(mut command: Command, words: impl IntoIterator<Item = OsString>) -> Result<Args, clap::Error> {
+        let args = Args::from_arg_matches(&command.try_get_matches_from_mut(words)?)
+            .map_err(|error| error.format(&mut command))?;
+        let mistake = |kind, what: &str| Err(command.clone().error(kind, what));
+        if args.all_gateways && !args.gateway.is_empty() {
+            let what =
+                "--all-gateways serves every gateway: leave it (or MESH_ALL_GATEWAYS) or --gateway away";
+            return mistake(ErrorKind::ArgumentConflict, what);
+        }
+        if args.doors().is_empty() {
+            let what = "there is nothing to serve: say --gateway NAME, --all-gateways, or --service NAME and \
+                        --outbound ADDRESS";
+            return mistake(ErrorKind::MissingRequiredArgument, what);
+        }
+        Ok(args)
+    }
+
+    /// The flags, each with its variable unless that is empty: whoever writes `MESH_ADMIN=` means none.
+    fn command_here() -> Command {
+        Args::command().mut_args(|arg| {
+            let empty = arg.get_env().and_then(std::env::var_os).is_some_and(|value| value.is_empty());
+            if empty { arg.env(Resettable::Reset) } else { arg }
+        })
+    }
+
     pub(crate) fn doors(&self) -> Vec<Door> {
         let gateway =
             |name: &String| Door::Gateway { name: name.clone(), bind: self.bind, port_override: None };
@@ -90,6 +110,23 @@ impl Args {
         }
         doors
     }
+}
+
+fn address(text: &str) -> Result<SocketAddr, String> {
+    text.parse().map_err(|_| "write an IP address and a port, such as 127.0.0.1:9901".to_owned())
+}
+
+fn interface(text: &str) -> Result<IpAddr, String> {
+    text.parse()
+        .map_err(|_| "write an IP address, such as 127.0.0.1, or 0.0.0.0 for every interface".to_owned())
+}
+
+fn workers(text: &str) -> Result<usize, String> {
+    let workers = text.parse().map_err(|_| "write a number, such as 4".to_owned())?;
+    if workers > MAX_WORKERS {
+        return Err("at most 1024: workers for which there are no cores only wait for each other".to_owned());
+    }
+    Ok(workers)
 }
 
 /// A duration as the language writes it: pairs of digits and `h`, `m`, `s` or `ms`.
@@ -126,17 +163,44 @@ mod tests {
         <Args as clap::CommandFactory>::command().debug_assert();
     }
 
+    /// The mistake in these flags, after the plan.
+    #[track_caller]
+    fn mistake(flags: &[&str]) -> String {
+        let words = ["mesh-proxy", "--plan", "shop.mplan"].iter().chain(flags).map(OsString::from);
+        Args::read(Args::command(), words).unwrap_err().to_string()
+    }
+
     #[test]
     fn a_proxy_without_doors_is_a_mistake() {
-        let error = Args::try_parse_from(["mesh-proxy", "--plan", "shop.mplan"]).unwrap_err().to_string();
+        let error = mistake(&[]);
         assert!(error.contains("--gateway") && error.contains("--service"), "{error}");
     }
 
     #[test]
     fn a_sidecar_says_where_its_service_calls() {
-        let flags = ["mesh-proxy", "--plan", "shop.mplan", "--service", "web"];
-        let error = Args::try_parse_from(flags).unwrap_err().to_string();
+        let error = mistake(&["--service", "web"]);
         assert!(error.contains("--outbound"), "{error}");
+    }
+
+    #[test]
+    fn all_gateways_and_one_are_a_contradiction() {
+        let error = mistake(&["--all-gateways", "--gateway", "edge"]);
+        assert!(error.contains("every gateway"), "{error}");
+    }
+
+    #[test]
+    fn a_wrong_value_is_answered_with_a_right_one() {
+        for (flag, value, example) in [
+            ("--admin", "9901", "such as 127.0.0.1:9901"),
+            ("--outbound", "localhost:15001", "such as 127.0.0.1:9901"),
+            ("--bind", "lo", "such as 127.0.0.1"),
+            ("--workers", "many", "such as 4"),
+            ("--workers", "1025", "at most 1024"),
+            ("--drain", "30", "30s"),
+        ] {
+            let error = mistake(&["--gateway", "edge", flag, value]);
+            assert!(error.contains(example), "{error}");
+        }
     }
 
     #[test]

@@ -101,7 +101,7 @@ impl fmt::Display for DoorError {
 
 impl std::error::Error for DoorError {}
 
-/// The listening addresses that the doors ask for, in their order.
+/// The listening addresses that the doors ask for, in their order; what is asked for twice is there once.
 pub(crate) fn wanted(view: &PlanView, doors: &[Door]) -> Result<Vec<Wanted>, DoorError> {
     let mut wanted = Vec::new();
     for door in doors {
@@ -128,8 +128,14 @@ pub(crate) fn wanted(view: &PlanView, doors: &[Door]) -> Result<Vec<Wanted>, Doo
             }
         }
     }
-    no_address_twice(&wanted)?;
-    Ok(wanted)
+    let mut once: Vec<Wanted> = Vec::with_capacity(wanted.len());
+    for wanted in wanted {
+        if !once.contains(&wanted) {
+            once.push(wanted);
+        }
+    }
+    no_address_twice(&once)?;
+    Ok(once)
 }
 
 /// The place among `names` of what was asked for: in full, or without the namespace where there is only one such.

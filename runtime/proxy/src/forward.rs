@@ -3,16 +3,17 @@
 use crate::body::{Outgoing, Passed, Reply};
 use crate::framing::{Defect, Watch};
 use crate::log::Record;
+use crate::refusal;
 use crate::request::{self, Headers, Refused, canonicalize};
 use crate::retry::{self, Failure, is_retryable};
-use crate::serving::{Serving, SocketId};
+use crate::serving::{Opened, Serving};
 use crate::upstream::Connection;
 use crate::worker::Worker;
 use hyper::body::{Bytes, Incoming};
 use hyper::header::{self, HeaderMap, HeaderValue};
 use hyper::http::request::Parts;
 use hyper::{Request, Response, StatusCode, Uri, Version};
-use mesh_engine::{Action, Address, Forward, Method, Moment, Peer, Refusal, decide};
+use mesh_engine::{Action, Address, Forward, Method, Moment, Peer, decide};
 use std::convert::Infallible;
 use std::net::SocketAddr;
 use std::rc::Rc;
@@ -22,7 +23,7 @@ use tokio::time::{Instant, sleep, timeout, timeout_at};
 
 /// Where and how a request came in.
 pub(crate) struct Arrival {
-    pub(crate) socket: SocketId,
+    pub(crate) opened: Arc<Opened>,
     pub(crate) peer: SocketAddr,
     /// What the scan of the bytes has against it.
     pub(crate) defect: Option<Defect>,
@@ -37,13 +38,10 @@ pub(crate) async fn answer(
 ) -> Result<Response<Reply>, Infallible> {
     let head_at = Instant::now();
     arrival.watch.cut_at(None);
-    let serving = worker.shared.serving.load_full();
-    let Some(opened) = serving.entries.get(&arrival.socket) else {
-        // The last plan swap closed this door; its connections end.
-        return Ok(closing(local(StatusCode::NOT_FOUND, "no route")));
-    };
+    let opened = &*arrival.opened;
+    let serving = &opened.serving;
     let (mut parts, body) = request.into_parts();
-    let mut record = Record::begin(worker.log.as_ref(), &serving, &opened.name, &parts.method);
+    let mut record = Record::begin(worker.log.as_ref(), serving, &opened.name, &parts.method);
 
     if let Some(why) = arrival.defect {
         return Ok(refused(&mut record, &Refused { status: StatusCode::BAD_REQUEST, why }));
@@ -53,7 +51,7 @@ pub(crate) async fn answer(
         Ok(target) => target,
         Err(why) => return Ok(refused(&mut record, &why)),
     };
-    record.asked(&target.host, &target.path, request::request_id(&parts.headers));
+    record.asked(&target, request::request_id(&parts.headers));
 
     let dice = worker.random.borrow_mut().u64(..);
     let method = Method::from_token(parts.method.as_str());
@@ -66,7 +64,7 @@ pub(crate) async fn answer(
     };
     // Until peers are verified by the transport, nobody is anybody: no header can change that.
     let decision = decide(&serving.view, opened.entry, Peer::Unauthenticated, &asked, Moment { dice });
-    record.decided_by(decision.rule);
+    record.decided_by(decision.rule, decision.owner);
 
     let response = match decision.action {
         Action::Forward(forward) => {
@@ -75,10 +73,13 @@ pub(crate) async fn answer(
             arrival.watch.cut_at(deadline);
             request::leave_hop(&mut parts.headers);
             let head = Head { method: parts.method, uri: parts.uri, headers: parts.headers };
-            let call = Call { worker: &worker, serving: &serving, forward: &forward, method, head };
+            let call = Call { worker: &worker, serving, forward: &forward, method, head };
             return Ok(call.answer(Outgoing::of(body), deadline, record).await);
         }
-        Action::Refuse(refusal) => refuse(&mut record, refusal),
+        Action::Refuse(refusal) => {
+            record.refused(refusal);
+            local(status_of(refusal.status()), refusal::told(refusal, decision.owner, opened, &target))
+        }
         Action::Redirect { status, location } => redirect(&parts, status, location),
         Action::Respond { status, body } => local(status_of(status), body.to_owned()),
     };
@@ -96,22 +97,6 @@ fn refused(record: &mut Record, refused: &Refused) -> Response<Reply> {
         response.headers_mut().insert(header::ALLOW, allowed);
     }
     response
-}
-
-/// The answer to a request that the plan refuses. It says who refused, and not by which rule: that is for the log.
-fn refuse(record: &mut Record, refusal: Refusal<'_>) -> Response<Reply> {
-    let why = match refusal {
-        Refusal::Denied { by } => format!("denied by {by}"),
-        Refusal::UndeclaredCall => "this call is not declared".to_owned(),
-        Refusal::NoRoute => "no route".to_owned(),
-        Refusal::Broken => "the plan cannot answer this".to_owned(),
-    };
-    match refusal {
-        Refusal::Denied { .. } | Refusal::UndeclaredCall => record.flag("UAEX"),
-        Refusal::NoRoute => record.flag("NR"),
-        Refusal::Broken => {}
-    }
-    local(status_of(refusal.status()), why)
 }
 
 /// The query of the request is appended to the location, before its fragment.
@@ -151,7 +136,8 @@ fn local(status: StatusCode, text: impl Into<Bytes>) -> Response<Reply> {
     response
 }
 
-fn closing(mut response: Response<Reply>) -> Response<Reply> {
+/// The last answer on a connection.
+pub(crate) fn closing(mut response: Response<Reply>) -> Response<Reply> {
     response.headers_mut().insert(header::CONNECTION, HeaderValue::from_static("close"));
     response
 }

@@ -5,9 +5,11 @@
 //! otherwise: that is request smuggling. [`Watched`] scans every byte on its way to hyper, finds where each message ends
 //! and notes for each head whether it may be served. It also ends what stalls: heads that do not arrive, responses that nobody reads.
 
+use socket2::SockRef;
 use std::cell::RefCell;
 use std::collections::VecDeque;
 use std::io;
+use std::mem::MaybeUninit;
 use std::pin::Pin;
 use std::rc::Rc;
 use std::task::{Context, Poll};
@@ -36,6 +38,17 @@ impl Watch {
     pub(crate) fn next_head(&self) -> Option<Defect> {
         // A head that hyper found and the scan did not: they disagree about where messages end.
         self.0.borrow_mut().heads.pop_front().unwrap_or(Some("where the message ends is unclear"))
+    }
+
+    /// From now on, a read that finds nothing asks the kernel too, which may have heard of bytes before the runtime does.
+    pub(crate) fn look_closely(&self) {
+        self.0.borrow_mut().closely = true;
+    }
+
+    /// Whether a part of a request is there that hyper has not taken up, as of the last read.
+    pub(crate) fn is_arriving(&self) -> bool {
+        let scan = self.0.borrow();
+        scan.waiting || scan.mid_head() || !scan.heads.is_empty()
     }
 
     /// When the response in progress must have been written; `None`: no limit.
@@ -69,6 +82,7 @@ impl AsyncRead for Watched {
             Poll::Ready(Ok(())) => {
                 this.reading = None;
                 let mut scan = this.watch.0.borrow_mut();
+                scan.waiting = false;
                 scan.read(buffer.filled().get(before..).unwrap_or_default());
                 if matches!(scan.at, At::BadBody) {
                     buffer.set_filled(before);
@@ -80,13 +94,20 @@ impl AsyncRead for Watched {
                 Poll::Ready(Ok(()))
             }
             Poll::Pending => {
-                let Some(since) = this.watch.0.borrow().head_since else { return Poll::Pending };
+                let mut scan = this.watch.0.borrow_mut();
+                scan.waiting = scan.closely && has_bytes(&this.stream);
+                let Some(since) = scan.head_since else { return Poll::Pending };
                 let end = this.reading.get_or_insert_with(|| Box::pin(sleep_until(since + HEAD_TIME)));
                 end.as_mut().poll(cx).map(|()| Err(io::ErrorKind::TimedOut.into()))
             }
             failed => failed,
         }
     }
+}
+
+/// Whether bytes wait in the kernel. Its end of the stream is none, and its error no request.
+fn has_bytes(stream: &TcpStream) -> bool {
+    SockRef::from(stream).peek(&mut [MaybeUninit::uninit()]).is_ok_and(|bytes| bytes > 0)
 }
 
 impl Watched {
@@ -151,6 +172,10 @@ struct Scan {
     /// When the incomplete head began.
     head_since: Option<Instant>,
     cut_at: Option<Instant>,
+    /// Whether a read that finds nothing asks the kernel.
+    closely: bool,
+    /// Whether the last one found that bytes wait there.
+    waiting: bool,
 }
 
 #[derive(Clone, Copy, Default)]

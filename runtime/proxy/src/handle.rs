@@ -1,18 +1,19 @@
 //! Starting the proxy, and holding it while it runs: swap its plan, ask for its addresses, end it.
 
+use crate::cause::cause;
 use crate::doors::{self, Door, DoorError, Wanted};
 use crate::listen::{self, BindError};
 use crate::log::{self, AccessLog};
-use crate::serving::{Opened, Serving, Shared, SocketId};
+use crate::serving::{Entrance, Opened, Rejected, Serving, Shared, SocketId};
 use crate::worker::{self, Command, Thread};
 use crate::{admin, admin::Admin};
-use arc_swap::ArcSwap;
+use arc_swap::{ArcSwap, ArcSwapOption};
 use mesh_plan::PlanView;
 use std::collections::BTreeMap;
 use std::net::{SocketAddr, TcpListener};
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
-use std::time::Duration;
+use std::time::{Duration, SystemTime};
 use std::{fmt, io};
 
 /// How to run.
@@ -26,7 +27,7 @@ pub struct Config {
     pub admin: Option<SocketAddr>,
     /// Where the access log goes.
     pub access_log: AccessLog,
-    /// How long [`Handle::shutdown`] waits for requests in flight.
+    /// How long [`Handle::shutdown`] waits for requests in flight, and how long a door that a plan no longer has does.
     pub drain: Duration,
 }
 
@@ -60,7 +61,7 @@ impl fmt::Display for StartError {
             StartError::AdminNotLoopback(address) => {
                 write!(f, "the admin address {address} is not a loopback address, such as 127.0.0.1:9901")
             }
-            StartError::Thread(error) => write!(f, "cannot start a thread: {error}"),
+            StartError::Thread(error) => write!(f, "cannot start a thread: {}", cause(error)),
         }
     }
 }
@@ -121,6 +122,7 @@ struct Socket {
     asked: SocketAddr,
     /// What it is.
     address: SocketAddr,
+    entrance: Entrance,
 }
 
 impl Socket {
@@ -142,7 +144,8 @@ pub fn start(plan: PlanView, config: Config) -> Result<Handle, StartError> {
         return Err(StartError::AdminNotLoopback(address));
     }
     let shared = Arc::new(Shared {
-        serving: ArcSwap::from_pointee(Serving::new(plan.clone(), BTreeMap::new())),
+        serving: ArcSwap::from_pointee(Serving::new(plan.clone())),
+        rejected: ArcSwapOption::empty(),
         draining: AtomicBool::new(false),
     });
     let (log, writer) = log::open(config.access_log).map_err(StartError::Thread)?.unzip();
@@ -167,7 +170,8 @@ pub fn start(plan: PlanView, config: Config) -> Result<Handle, StartError> {
 
 impl Handle {
     /// Takes a plan over. Requests in flight end under the plan that they began with; connections stay open. Doors that
-    /// the new plan adds are open before those that it drops are closed.
+    /// the new plan adds are open before those that it drops are closed; a door that closes answers what is already on its
+    /// connections under the last plan that had it.
     pub fn swap(&self, plan: PlanView) -> Result<(), SwapError> {
         let doors = self.doors().asked.clone();
         self.swap_doors(plan, doors)
@@ -176,24 +180,37 @@ impl Handle {
     /// Takes a plan over, and other doors with it.
     pub fn swap_doors(&self, plan: PlanView, asked: Vec<Door>) -> Result<(), SwapError> {
         let mut doors = self.doors();
+        let swapped = self.swap_open(&mut doors, plan, asked);
+        self.note_rejection(swapped.as_ref().err().map(ToString::to_string));
+        swapped
+    }
+
+    /// What the admin's `/plan` says of a plan that was not taken over: why not, or `None` where there is none to speak of.
+    /// A swap notes by itself how it went; this is for what never came to be a plan.
+    pub fn note_rejection(&self, why: Option<String>) {
+        let rejected = why.map(|why| Arc::new(Rejected { since: SystemTime::now(), why }));
+        self.shared.rejected.store(rejected);
+    }
+
+    fn swap_open(&self, doors: &mut Doors, plan: PlanView, asked: Vec<Door>) -> Result<(), SwapError> {
         let wanted = doors::wanted(&plan, &asked).map_err(SwapError::Door)?;
-        let bound = self.bind_new(&mut doors, &wanted).map_err(SwapError::Bind)?;
+        let serving = Arc::new(Serving::new(plan));
+        let bound = self.bind_new(doors, &wanted, &serving).map_err(SwapError::Bind)?;
 
         let open: Vec<Socket> = bound.iter().map(|(socket, _)| socket.clone()).collect();
-        let entries = open
-            .iter()
-            .zip(&wanted)
-            .map(|(socket, wanted)| (socket.id, Opened { entry: wanted.entry, name: wanted.name.clone() }));
-        self.shared.serving.store(Arc::new(Serving::new(plan, entries.collect())));
+        for (socket, wanted) in open.iter().zip(&wanted) {
+            socket.entrance.store(Arc::new(wanted.opened(&serving)));
+        }
+        self.shared.serving.store(serving);
 
         for (socket, listeners) in bound {
             for (worker, listener) in self.workers.iter().zip(listeners) {
-                tell(worker, Command::Open(socket.id, listener));
+                tell(worker, Command::Open(socket.id, socket.entrance.clone(), listener));
             }
         }
         let closed = doors.open.iter().filter(|old| open.iter().all(|new| new.id != old.id));
         for socket in closed {
-            self.workers.iter().for_each(|worker| tell(worker, Command::Close(socket.id)));
+            self.workers.iter().for_each(|worker| tell(worker, Command::Close(socket.id, self.drain)));
         }
         self.workers.iter().for_each(|worker| tell(worker, Command::Prune));
         doors.open = open;
@@ -206,6 +223,7 @@ impl Handle {
         &self,
         doors: &mut Doors,
         wanted: &[Wanted],
+        serving: &Arc<Serving>,
     ) -> Result<Vec<(Socket, Vec<TcpListener>)>, BindError> {
         let mut bound = Vec::new();
         for wanted in wanted {
@@ -221,7 +239,8 @@ impl Handle {
                 .map_err(|error| BindError { door: wanted.name.clone(), address: asked, error })?;
             let id = SocketId(doors.next);
             doors.next += 1;
-            bound.push((Socket { id, name: wanted.name.clone(), asked, address }, listeners));
+            let entrance = Arc::new(ArcSwap::from_pointee(wanted.opened(serving)));
+            bound.push((Socket { id, name: wanted.name.clone(), asked, address, entrance }, listeners));
         }
         Ok(bound)
     }
@@ -275,6 +294,12 @@ impl Drop for Handle {
         if let Some(log) = self.log.take() {
             log.finish();
         }
+    }
+}
+
+impl Wanted {
+    fn opened(&self, serving: &Arc<Serving>) -> Opened {
+        Opened { serving: serving.clone(), entry: self.entry, name: self.name.clone() }
     }
 }
 

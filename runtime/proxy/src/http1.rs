@@ -2,7 +2,7 @@
 
 use crate::forward::{self, Arrival};
 use crate::framing;
-use crate::serving::SocketId;
+use crate::serving::Entrance;
 use crate::worker::Worker;
 use hyper::server::conn::http1::Builder;
 use hyper::service::service_fn;
@@ -10,9 +10,11 @@ use hyper_util::rt::{TokioIo, TokioTimer};
 use std::net::SocketAddr;
 use std::pin::pin;
 use std::rc::Rc;
+use std::task::Poll;
 use std::time::Duration;
 use tokio::net::TcpStream;
 use tokio::sync::watch;
+use tokio::time::{Instant, timeout};
 
 /// How long a connection without a request stays open. Clients keep theirs for a minute or so at most.
 const KEEP_ALIVE_TIME: Duration = Duration::from_secs(75);
@@ -20,8 +22,20 @@ const KEEP_ALIVE_TIME: Duration = Duration::from_secs(75);
 const MAX_HEAD: usize = 64 * 1024;
 /// What is buffered of a connection in each direction.
 const MAX_BUFFER: usize = 64 * 1024;
-/// When a door closes, a request may already be in the socket: it is read and answered rather than reset.
-const LAST_CALL: Duration = Duration::from_millis(20);
+/// When one door of several closes, its clients have so long to learn of it from an answer, which says `connection:
+/// close`. There is no hurry, and a connection that is closed between two requests may lose the second.
+pub(crate) const LAST_CALL_OF_ONE: Duration = Duration::from_secs(1);
+/// The same when the proxy ends, and its operator waits: enough for a request that is already in the socket.
+pub(crate) const LAST_CALL_OF_ALL: Duration = Duration::from_millis(20);
+
+/// How the connections of a door end.
+#[derive(Clone, Copy)]
+pub(crate) struct Closing {
+    /// How long an idle connection may still bring a request.
+    pub(crate) last_call: Duration,
+    /// How long a request in progress may take; `None`: whoever ends the worker knows.
+    pub(crate) limit: Option<Duration>,
+}
 
 /// How connections are served; one for each worker. Half-closed connections are closed: a client that will not read the
 /// answer is not worth an upstream's work, and one that still would is not told apart.
@@ -35,31 +49,53 @@ pub(crate) fn builder() -> Builder {
     builder
 }
 
-/// Serves a connection until it ends, or until `closing` says so and the request in progress is answered.
+/// Serves a connection until it ends, or until there is a `closing` and what has begun to arrive by then is answered.
 pub(crate) async fn serve(
     worker: Rc<Worker>,
-    socket: SocketId,
+    entrance: Entrance,
     stream: TcpStream,
     peer: SocketAddr,
-    mut closing: watch::Receiver<bool>,
+    mut closing: watch::Receiver<Option<Closing>>,
 ) {
     // Without it a small response may wait for an acknowledgement; failing to set it costs only that.
     let _ = stream.set_nodelay(true);
     let (io, watch) = framing::watch(stream);
+    let (told, entrance) = (&closing.clone(), &entrance);
     let service = service_fn(|request| {
         // Taken here and not in the future: heads are taken up in the order in which they arrive.
-        let arrival = Arrival { socket, peer, defect: watch.next_head(), watch: watch.clone() };
-        forward::answer(worker.clone(), arrival, request)
+        let arrival =
+            Arrival { opened: entrance.load_full(), peer, defect: watch.next_head(), watch: watch.clone() };
+        let answer = forward::answer(worker.clone(), arrival, request);
+        async move {
+            let answer = answer.await;
+            if told.borrow().is_some() { answer.map(forward::closing) } else { answer }
+        }
     });
     let mut connection = pin!(worker.http1.serve_connection(TokioIo::new(io), service));
     // How a connection ended is of no interest here: its requests know.
-    tokio::select! {
+    let closing = tokio::select! {
         biased;
         _ = connection.as_mut() => return,
-        _ = closing.wait_for(|closing| *closing) => {}
-    }
-    if tokio::time::timeout(LAST_CALL, connection.as_mut()).await.is_err() {
-        connection.as_mut().graceful_shutdown();
-        let _ = connection.await;
+        closing = closing.wait_for(Option::is_some) => closing.ok().and_then(|closing| *closing),
+    };
+    // Where nobody is left to say how, the worker is about to end, and everything with it.
+    let Some(Closing { last_call, limit }) = closing else { return };
+    let end = limit.map(|limit| Instant::now() + limit);
+    let is_late = || end.is_some_and(|end| Instant::now() >= end);
+    let last_call = limit.map_or(last_call, |limit| last_call.min(limit));
+    while timeout(last_call, connection.as_mut()).await.is_err() {
+        // Only a connection on which no request has begun to arrive is closed under its client's eyes.
+        watch.look_closely();
+        if std::future::poll_fn(|cx| Poll::Ready(connection.as_mut().poll(cx).is_ready())).await {
+            return;
+        }
+        if is_late() || !watch.is_arriving() {
+            connection.as_mut().graceful_shutdown();
+            match end {
+                Some(end) => drop(tokio::time::timeout_at(end, connection).await),
+                None => drop(connection.await),
+            }
+            return;
+        }
     }
 }

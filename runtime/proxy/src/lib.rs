@@ -1,8 +1,11 @@
 //! Sockets around the engine: what is decided is what is forwarded.
 //!
 //! Read [`start`] (the workers and their doors), then `http1` (a connection), `forward` (a request, from top to bottom)
-//! and what it uses: `request` (canonical and cleaned), `retry`, `rotation` (which endpoint), `upstream` (connections to it),
-//! `body`, `log`.
+//! and what it uses: `request` (canonical and cleaned), `refusal`, `retry`, `rotation` (which endpoint), `upstream` (connections to it),
+//! `body`, `log`. What a line of the access log means is said by `mesh-proxy --help` (`args/help.rs`).
+//!
+//! Until there is mutual TLS, authorization is applied by the gateway and by the caller's sidecar. Whoever reaches an
+//! endpoint directly goes round it: keep endpoints on a network that only proxies reach.
 
 #![deny(
     clippy::unwrap_used,
@@ -16,6 +19,7 @@
 
 mod admin;
 mod body;
+mod cause;
 mod doors;
 mod forward;
 mod framing;
@@ -23,6 +27,7 @@ mod handle;
 mod http1;
 mod listen;
 mod log;
+mod refusal;
 mod request;
 mod retry;
 mod rotation;
@@ -30,6 +35,7 @@ mod serving;
 mod upstream;
 mod worker;
 
+pub use cause::cause;
 pub use doors::{Door, DoorError};
 pub use handle::{Config, Drained, Handle, StartError, SwapError, start};
 pub use listen::BindError;

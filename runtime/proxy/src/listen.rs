@@ -1,7 +1,8 @@
 //! Listening sockets: bound for all workers at once, accepted from by each.
 
-use crate::http1;
-use crate::serving::SocketId;
+use crate::cause::cause;
+use crate::http1::{self, Closing};
+use crate::serving::Entrance;
 use crate::worker::Worker;
 use socket2::{Domain, Protocol, Socket, Type};
 use std::net::{SocketAddr, TcpListener};
@@ -32,7 +33,7 @@ pub struct BindError {
 
 impl fmt::Display for BindError {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "cannot listen on {} for `{}`: {}", self.address, self.door, self.error)
+        write!(f, "cannot listen on {} for `{}`: {}", self.address, self.door, cause(&self.error))
     }
 }
 
@@ -79,12 +80,12 @@ fn socket(address: SocketAddr) -> io::Result<Socket> {
     Ok(socket)
 }
 
-/// Accepts connections until `closing` says so.
+/// Accepts connections until there is a `closing`.
 pub(crate) async fn accept(
     worker: Rc<Worker>,
-    socket: SocketId,
+    entrance: Entrance,
     listener: tokio::net::TcpListener,
-    mut closing: watch::Receiver<bool>,
+    mut closing: watch::Receiver<Option<Closing>>,
 ) {
     let places = Arc::new(Semaphore::new(MAX_CONNECTIONS.div_ceil(worker.workers)));
     loop {
@@ -94,12 +95,13 @@ pub(crate) async fn accept(
         };
         let (place, accepted) = tokio::select! {
             biased;
-            _ = closing.wait_for(|closing| *closing) => break,
+            _ = closing.wait_for(Option::is_some) => break,
             next = next => next,
         };
         match accepted {
             Ok((stream, peer)) => {
-                let connection = http1::serve(worker.clone(), socket, stream, peer, closing.clone());
+                let connection =
+                    http1::serve(worker.clone(), entrance.clone(), stream, peer, closing.clone());
                 spawn(&worker, place.ok(), connection);
             }
             // The client gave up while it waited.
@@ -113,7 +115,7 @@ pub(crate) async fn accept(
     while let Ok((stream, peer)) = listener.accept() {
         let stream = stream.set_nonblocking(true).and_then(|()| tokio::net::TcpStream::from_std(stream));
         let Ok(stream) = stream else { return };
-        let connection = http1::serve(worker.clone(), socket, stream, peer, closing.clone());
+        let connection = http1::serve(worker.clone(), entrance.clone(), stream, peer, closing.clone());
         spawn(&worker, None, connection);
     }
 }

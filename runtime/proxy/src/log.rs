@@ -1,8 +1,9 @@
 //! The access log: one JSON line for each request, written by one thread. Logging never slows a request.
 
+use crate::request::Target;
 use crate::serving::Serving;
 use hyper::Method;
-use mesh_engine::Address;
+use mesh_engine::{Address, Refusal};
 use std::fmt::{self, Write as _};
 use std::io::{self, BufWriter, Write};
 use std::sync::Arc;
@@ -109,6 +110,7 @@ struct Fields {
     status: u16,
     flags: Vec<&'static str>,
     rule: String,
+    owner: String,
     service: String,
     subset: String,
     upstream: Option<Address>,
@@ -132,6 +134,7 @@ impl Record {
                 status: 0,
                 flags: Vec::new(),
                 rule: String::new(),
+                owner: String::new(),
                 service: String::new(),
                 subset: String::new(),
                 upstream: None,
@@ -143,17 +146,27 @@ impl Record {
     }
 
     /// What was asked, once it is canonical.
-    pub(crate) fn asked(&mut self, host: &str, path: &str, request_id: &str) {
+    pub(crate) fn asked(&mut self, target: &Target, request_id: &str) {
         if let Some(fields) = &mut self.0 {
-            fields.host = host.to_owned();
-            fields.path = path.to_owned();
+            fields.host = target.authority();
+            fields.path = target.path.clone();
             fields.request_id = request_id.to_owned();
         }
     }
 
-    pub(crate) fn decided_by(&mut self, rule: &str) {
+    /// `owner` is that of what refused, or empty.
+    pub(crate) fn decided_by(&mut self, rule: &str, owner: &str) {
         if let Some(fields) = &mut self.0 {
             fields.rule = rule.to_owned();
+            fields.owner = owner.to_owned();
+        }
+    }
+
+    pub(crate) fn refused(&mut self, refusal: Refusal<'_>) {
+        match refusal {
+            Refusal::Denied { .. } | Refusal::UndeclaredCall => self.flag("UAEX"),
+            Refusal::NoRoute => self.flag("NR"),
+            Refusal::Broken => {}
         }
     }
 
@@ -209,6 +222,7 @@ impl Fields {
         number(&mut line, "status", self.status);
         text(&mut line, "flags", &self.flags.join(","));
         text(&mut line, "rule", &self.rule);
+        text(&mut line, "owner", &self.owner);
         text(&mut line, "service", &self.service);
         text(&mut line, "subset", &self.subset);
         let upstream = self.upstream.map(|address| std::net::SocketAddr::new(address.ip, address.port));

@@ -14,31 +14,33 @@ mod args;
 mod reload;
 
 use args::Args;
-use clap::Parser as _;
 use mesh_plan::PlanView;
-use mesh_proxy::{AccessLog, Config, Handle, start};
+use mesh_proxy::{AccessLog, Config, Drained, Handle, cause, start};
+use reload::Found;
+use std::collections::BTreeMap;
 use std::io::Write as _;
+use std::net::SocketAddr;
 use std::path::Path;
 use std::process::ExitCode;
 use tokio::signal::unix::{Signal, SignalKind, signal};
 
+/// It ended, but requests were cut off.
+const CUT_OFF: u8 = 1;
 /// Usage, configuration and files.
 const CANNOT_START: u8 = 2;
 
 fn main() -> ExitCode {
-    let args = Args::parse();
-    match run(&args) {
-        Ok(()) => ExitCode::SUCCESS,
-        Err(why) => {
-            say(&format!("error: {why}"));
-            ExitCode::from(CANNOT_START)
-        }
-    }
+    run(&Args::of_process()).unwrap_or_else(|why| {
+        say(&format!("error: {why}"));
+        ExitCode::from(CANNOT_START)
+    })
 }
 
-fn run(args: &Args) -> Result<(), String> {
+fn run(args: &Args) -> Result<ExitCode, String> {
     let mut watch = reload::Watch::new(&args.plan);
-    let plan = reload::load(&args.plan).map_err(|error| error.to_string())?;
+    let plan = reload::load(&args.plan).map_err(|why| {
+        format!("cannot read the plan {}: {why}; `mesh build` writes one", args.plan.display())
+    })?;
     let config = Config {
         doors: args.doors(),
         workers: args.workers,
@@ -52,55 +54,96 @@ fn run(args: &Args) -> Result<(), String> {
     let runtime = tokio::runtime::Builder::new_current_thread()
         .enable_all()
         .build()
-        .map_err(|error| format!("cannot start a runtime: {error}"))?;
+        .map_err(|error| format!("cannot start a runtime: {}", cause(&error)))?;
     runtime.block_on(async {
         // Before the doors open: a signal that comes early ends or reloads what it meets.
-        let mut signals = Signals::new().map_err(|error| format!("cannot wait for signals: {error}"))?;
+        let mut signals =
+            Signals::new().map_err(|error| format!("cannot wait for signals: {}", cause(&error)))?;
         let handle = start(plan, config).map_err(|error| error.to_string())?;
-        announce(&handle);
+        if let Some(address) = handle.admin_address() {
+            say(&format!("admin on {address}"));
+        }
+        announce(&handle, &BTreeMap::new());
         while let Event::Look { now } = signals.next().await {
-            if watch.changed() || now {
-                take_over(&handle, &args.plan);
-            }
+            look(&handle, &mut watch, &args.plan, now);
         }
-        say("draining");
-        let drained = tokio::task::spawn_blocking(move || handle.shutdown());
-        tokio::select! {
-            drained = drained => match drained {
-                Ok(drained) if drained.cut > 0 => say(&format!("ended; cut {} connections", drained.cut)),
-                _ => say("ended"),
-            },
-            () = signals.end() => {
-                say("ended at once");
-                // The drain holds a thread that nothing else would end.
-                std::process::exit(0);
-            }
-        }
-        Ok(())
+        Ok(end(handle, signals).await)
     })
 }
 
-fn announce(handle: &Handle) {
-    for (door, address) in handle.addresses() {
-        say(&format!("{door} on {address}"));
+/// Says where there is a door now that was not there before, and the other way round, and which plan is served.
+fn announce(handle: &Handle, before: &BTreeMap<String, SocketAddr>) {
+    let now = handle.addresses();
+    for (door, address) in before.iter().filter(|(door, address)| now.get(*door) != Some(address)) {
+        say(&format!("{door} no longer on {address}"));
     }
-    if let Some(address) = handle.admin_address() {
-        say(&format!("admin on {address}"));
+    for (door, address) in now.iter().filter(|(door, address)| before.get(*door) != Some(address)) {
+        say(&format!("{door} on {address}"));
     }
     say(&format!("serving plan {}", short(&handle.plan())));
 }
 
+/// Looks at the plan's file; `now`: takes it up even if it looks the same.
+fn look(handle: &Handle, watch: &mut reload::Watch, path: &Path, now: bool) {
+    let found = watch.look();
+    match found {
+        Found::Loss => {
+            say(&format!("{} is gone; plan {} keeps serving", path.display(), short(&handle.plan())));
+        }
+        Found::Return => say(&format!("{} is back", path.display())),
+        Found::Change | Found::Nothing => {}
+    }
+    if now || matches!(found, Found::Change | Found::Return) {
+        take_over(handle, path);
+    }
+}
+
 /// Takes over what is in the plan's file now, or says why not.
 fn take_over(handle: &Handle, path: &Path) {
-    let swapped = reload::load(path).map_err(|error| error.to_string()).and_then(|plan| {
-        let same = plan.digest() == handle.plan().digest();
-        if same { Ok(same) } else { handle.swap(plan).map(|()| same).map_err(|error| error.to_string()) }
-    });
-    let serving = short(&handle.plan());
+    let before = handle.addresses();
+    let swapped = match reload::load(path) {
+        Ok(plan) if plan.digest() == handle.plan().digest() => {
+            handle.note_rejection(None);
+            say(&format!("the plan is the same: {}", short(&plan)));
+            return;
+        }
+        Ok(plan) => handle.swap(plan).map_err(|error| error.to_string()),
+        Err(why) => {
+            handle.note_rejection(Some(why.to_string()));
+            Err(why.to_string())
+        }
+    };
     match swapped {
-        Ok(true) => say(&format!("the plan is the same: {serving}")),
-        Ok(false) => announce(handle),
-        Err(why) => say(&format!("error: {why}; plan {serving} keeps serving")),
+        Ok(()) => announce(handle, &before),
+        Err(why) => {
+            let serving = short(&handle.plan());
+            say(&format!("{} is not taken over: {why}; plan {serving} keeps serving", path.display()));
+        }
+    }
+}
+
+/// Ends when the requests in flight are answered, or at once when told so again.
+async fn end(handle: Handle, mut signals: Signals) -> ExitCode {
+    say("draining");
+    let drained = tokio::task::spawn_blocking(move || handle.shutdown());
+    tokio::select! {
+        drained = drained => match drained {
+            Ok(Drained { cut: 0 }) => {
+                say("ended");
+                ExitCode::SUCCESS
+            }
+            Ok(Drained { cut }) => {
+                say(&format!("ended; cut {cut} connection{}", if cut == 1 { "" } else { "s" }));
+                ExitCode::from(CUT_OFF)
+            }
+            // It panicked, and has said so.
+            Err(_) => ExitCode::from(CUT_OFF),
+        },
+        () = signals.end() => {
+            say("ended at once; requests in flight are cut off");
+            // The drain holds a thread that nothing else would end.
+            std::process::exit(CUT_OFF.into());
+        }
     }
 }
 

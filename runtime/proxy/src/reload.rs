@@ -1,6 +1,7 @@
 //! The plan's file: read and verified, and watched for another one.
 
 use mesh_plan::{PlanError, PlanView, verify};
+use mesh_proxy::cause;
 use std::os::unix::fs::MetadataExt as _;
 use std::path::{Path, PathBuf};
 use std::time::{Duration, SystemTime};
@@ -10,36 +11,51 @@ use std::{fmt, fs, io};
 /// notifications do not; it costs one system call.
 pub(crate) const INTERVAL: Duration = Duration::from_millis(100);
 
-/// Why a file gives no plan.
+/// Why a file gives no plan: a clause about the file.
 #[derive(Debug)]
 pub(crate) enum LoadError {
-    Read(PathBuf, io::Error),
-    Verify(PathBuf, PlanError),
+    Read(io::Error),
+    Empty,
+    Verify(PlanError),
 }
 
 impl fmt::Display for LoadError {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
-            LoadError::Read(path, error) => {
-                write!(f, "cannot read the plan {}: {error}; `mesh build` writes one", path.display())
-            }
-            LoadError::Verify(path, error) => {
-                write!(f, "{} is no plan to run: {error}; `mesh build` writes one", path.display())
-            }
+            LoadError::Read(error) => f.write_str(&cause(error)),
+            LoadError::Empty => f.write_str("the file is empty"),
+            LoadError::Verify(error) => error.fmt(f),
         }
     }
 }
 
 /// Reads a plan.
 pub(crate) fn load(path: &Path) -> Result<PlanView, LoadError> {
-    let bytes = fs::read(path).map_err(|error| LoadError::Read(path.to_owned(), error))?;
-    verify(bytes).map_err(|error| LoadError::Verify(path.to_owned(), error))
+    let bytes = fs::read(path).map_err(LoadError::Read)?;
+    if bytes.is_empty() {
+        return Err(LoadError::Empty);
+    }
+    verify(bytes).map_err(LoadError::Verify)
 }
 
 /// A file that is watched.
 pub(crate) struct Watch {
     path: PathBuf,
+    /// The last one that was there.
     seen: Option<Stamp>,
+    gone: bool,
+}
+
+/// What a look at the file finds, since the last one.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Found {
+    Nothing,
+    /// There is another file.
+    Change,
+    /// There is none any more.
+    Loss,
+    /// There is one again, the same or another.
+    Return,
 }
 
 /// What changes when another file takes the place or the file is written to.
@@ -53,21 +69,30 @@ struct Stamp {
 impl Watch {
     /// Watches a file from how it is now. Made before the file is first read, so that no change is missed.
     pub(crate) fn new(path: &Path) -> Watch {
-        Watch { seen: stamp(path), path: path.to_owned() }
+        Watch { seen: stamp(path).ok(), path: path.to_owned(), gone: false }
     }
 
-    /// Whether there is another file since the last look. A file that is gone is waited for.
-    pub(crate) fn changed(&mut self) -> bool {
-        let now = stamp(&self.path);
-        let changed = now.is_some() && now != self.seen;
-        if changed {
-            self.seen = now;
+    pub(crate) fn look(&mut self) -> Found {
+        match stamp(&self.path) {
+            Ok(now) => {
+                let changed = self.seen.replace(now) != Some(now);
+                match (std::mem::take(&mut self.gone), changed) {
+                    (true, _) => Found::Return,
+                    (false, true) => Found::Change,
+                    (false, false) => Found::Nothing,
+                }
+            }
+            Err(error) if error.kind() == io::ErrorKind::NotFound && !self.gone => {
+                self.gone = true;
+                Found::Loss
+            }
+            // Gone for a while already, or it cannot be told: it is looked at again soon.
+            Err(_) => Found::Nothing,
         }
-        changed
     }
 }
 
-fn stamp(path: &Path) -> Option<Stamp> {
-    let found = fs::metadata(path).ok()?;
-    Some(Stamp { inode: found.ino(), length: found.len(), modified: found.modified().ok() })
+fn stamp(path: &Path) -> io::Result<Stamp> {
+    let found = fs::metadata(path)?;
+    Ok(Stamp { inode: found.ino(), length: found.len(), modified: found.modified().ok() })
 }

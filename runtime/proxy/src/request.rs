@@ -17,6 +17,16 @@ pub(crate) struct Target {
     pub(crate) path: String,
 }
 
+impl Target {
+    /// The host, and the port if the client said one.
+    pub(crate) fn authority(&self) -> String {
+        match self.port {
+            Some(port) => format!("{}:{port}", self.host),
+            None => self.host.clone(),
+        }
+    }
+}
+
 /// A request that is refused before anything is decided.
 #[derive(Debug, PartialEq, Eq)]
 pub(crate) struct Refused {
@@ -157,11 +167,7 @@ fn write_own(
     peer: IpAddr,
     random: &mut fastrand::Rng,
 ) -> Result<(), Refused> {
-    let host = match target.port {
-        Some(port) => HeaderValue::try_from(format!("{}:{port}", target.host)),
-        None => HeaderValue::from_str(&target.host),
-    };
-    let host = host.map_err(|_| bad("the host is not text"))?;
+    let host = HeaderValue::try_from(target.authority()).map_err(|_| bad("the host is not text"))?;
     headers.insert(X_FORWARDED_HOST, host.clone());
     headers.insert(header::HOST, host);
     // An address is digits, dots and colons.

@@ -1,9 +1,9 @@
-//! What all workers serve: one plan, and which of its entries each open socket is.
+//! What is served: the plan in service, and for each open door the plan and the entry that answer what comes in there.
 
-use arc_swap::ArcSwap;
+use arc_swap::{ArcSwap, ArcSwapOption};
 use mesh_engine::Entry;
 use mesh_plan::PlanView;
-use std::collections::BTreeMap;
+use std::sync::Arc;
 use std::sync::atomic::AtomicBool;
 use std::time::SystemTime;
 
@@ -13,8 +13,9 @@ pub(crate) struct SocketId(pub(crate) u32);
 
 /// What is shared by all threads.
 pub(crate) struct Shared {
-    /// Swapped as a whole: a request that loads it sees a plan and the entries of that plan.
     pub(crate) serving: ArcSwap<Serving>,
+    /// The last plan that was not taken over, until one is.
+    pub(crate) rejected: ArcSwapOption<Rejected>,
     /// Whether new work is no longer wanted.
     pub(crate) draining: AtomicBool,
 }
@@ -22,16 +23,25 @@ pub(crate) struct Shared {
 /// A plan in service.
 pub(crate) struct Serving {
     pub(crate) view: PlanView,
-    /// Indices of an entry are those of this plan.
-    pub(crate) entries: BTreeMap<SocketId, Opened>,
     /// The beginning of the plan's digest, for logs.
     pub(crate) digest: String,
     pub(crate) since: SystemTime,
 }
 
-/// An open door, as one plan sees it.
-#[derive(Clone, Debug)]
+/// A plan that was not taken over.
+pub(crate) struct Rejected {
+    pub(crate) since: SystemTime,
+    pub(crate) why: String,
+}
+
+/// What a door's connections ask for each request. A swap replaces it as long as the plan has the door; when a plan no
+/// longer has it, what is already on its connections is answered under the last one that had.
+pub(crate) type Entrance = Arc<ArcSwap<Opened>>;
+
+/// An open door, as one plan sees it. Swapped as a whole: a request that loads it sees a plan and an entry of that plan.
 pub(crate) struct Opened {
+    pub(crate) serving: Arc<Serving>,
+    /// Its indices are those of this plan.
     pub(crate) entry: Entry,
     pub(crate) name: String,
 }
@@ -40,8 +50,8 @@ pub(crate) struct Opened {
 const DIGEST_DIGITS: usize = 12;
 
 impl Serving {
-    pub(crate) fn new(view: PlanView, entries: BTreeMap<SocketId, Opened>) -> Serving {
+    pub(crate) fn new(view: PlanView) -> Serving {
         let digest = view.digest_hex().chars().take(DIGEST_DIGITS).collect();
-        Serving { view, entries, digest, since: SystemTime::now() }
+        Serving { view, digest, since: SystemTime::now() }
     }
 }

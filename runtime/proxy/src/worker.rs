@@ -1,8 +1,9 @@
 //! A worker: one thread, one single-threaded runtime, and everything that its requests share. Nothing on the way of a
 //! request takes a lock that another worker could hold.
 
+use crate::http1::{Closing, LAST_CALL_OF_ALL, LAST_CALL_OF_ONE};
 use crate::log::Log;
-use crate::serving::{Shared, SocketId};
+use crate::serving::{Entrance, Shared, SocketId};
 use crate::upstream::Pool;
 use crate::{http1, listen, retry, rotation};
 use std::cell::{Cell, RefCell};
@@ -21,9 +22,9 @@ use tokio::task::LocalSet;
 /// What the owner of a worker tells it.
 pub(crate) enum Command {
     /// Accept from this socket.
-    Open(SocketId, TcpListener),
-    /// Accept no more from this one; its connections end after the request in progress.
-    Close(SocketId),
+    Open(SocketId, Entrance, TcpListener),
+    /// Accept no more from this one; its connections end after the request in progress, or are cut after so long.
+    Close(SocketId, Duration),
     /// There is another plan: forget what it does not have.
     Prune,
     /// Close all, wait for what is in flight for so long at most, and end.
@@ -120,27 +121,31 @@ impl Drop for Open {
 /// Follows commands until the end. Returns how many connections were cut.
 async fn obey(worker: Rc<Worker>, mut commands: UnboundedReceiver<Command>) -> usize {
     tokio::task::spawn_local(Pool::sweep(Rc::downgrade(&worker.pool)));
+    // Those that are closing stay until their last waiting connection is accepted: a drain waits for that.
     let mut doors = BTreeMap::new();
     while let Some(command) = commands.recv().await {
         match command {
-            Command::Open(socket, listener) => {
+            Command::Open(socket, entrance, listener) => {
                 // It listens and does not block: registering it fails only at a limit of the kernel's own, and then the
                 // other workers serve the door.
                 let Ok(listener) = tokio::net::TcpListener::from_std(listener) else { continue };
-                let (closing, closed) = watch::channel(false);
+                let (closing, closed) = watch::channel(None);
                 let accepting =
-                    tokio::task::spawn_local(listen::accept(worker.clone(), socket, listener, closed));
+                    tokio::task::spawn_local(listen::accept(worker.clone(), entrance, listener, closed));
                 doors.insert(socket, (closing, accepting));
             }
-            Command::Close(socket) => {
-                if let Some((closing, _)) = doors.remove(&socket) {
-                    closing.send_replace(true);
+            Command::Close(socket, limit) => {
+                if let Some((closing, _)) = doors.get(&socket) {
+                    closing.send_replace(Some(Closing { last_call: LAST_CALL_OF_ONE, limit: Some(limit) }));
                 }
             }
-            Command::Prune => prune(&worker),
+            Command::Prune => {
+                doors.retain(|_, (_, accepting)| !accepting.is_finished());
+                prune(&worker);
+            }
             Command::Drain(limit) => {
                 for (closing, _) in doors.values() {
-                    closing.send_replace(true);
+                    closing.send_replace(Some(Closing { last_call: LAST_CALL_OF_ALL, limit: None }));
                 }
                 let ended = async {
                     for (_, accepting) in std::mem::take(&mut doors).into_values() {

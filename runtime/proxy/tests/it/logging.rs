@@ -45,14 +45,14 @@ fn a_line_tells_what_was_asked_decided_and_done() {
     let shop = upstream(|_, _| ok("shop"));
     let plan = mesh().to("shop", shop.address).view();
     let digest = plan.digest_hex();
-    let request = "GET //shop/%7Ea?q=1 HTTP/1.1\r\nhost: SHOP.test\r\nx-request-id: my\"id\r\n\r\n";
+    let request = "GET //shop/%7Ea?q=1 HTTP/1.1\r\nhost: SHOP.test:80\r\nx-request-id: my\"id\r\n\r\n";
     let lines = log(plan, |edge| drop(raw(edge, request)));
     let [line] = lines.as_slice() else { panic!("{lines:?}") };
     let (time, duration) = (field(line, "time"), field(line, "duration_ms"));
     let expected = format!(
-        "{{\"time\":\"{time}\",\"entry\":\"edge.default/http\",\"method\":\"GET\",\"host\":\"shop.test\",\
+        "{{\"time\":\"{time}\",\"entry\":\"edge.default/http\",\"method\":\"GET\",\"host\":\"shop.test:80\",\
          \"path\":\"/shop/~a\",\"status\":200,\"flags\":\"\",\"rule\":\"route edge.default rule shop\",\
-         \"service\":\"shop.default\",\"subset\":\"\",\"upstream\":\"{}\",\"attempts\":1,\
+         \"owner\":\"\",\"service\":\"shop.default\",\"subset\":\"\",\"upstream\":\"{}\",\"attempts\":1,\
          \"duration_ms\":{duration},\"request_id\":\"my\\\"id\",\"plan\":\"{}\"}}",
         shop.address,
         &digest[..12],
@@ -128,4 +128,30 @@ fn a_refused_request_has_a_line() {
         assert_eq!(get(edge, "/%2F").status(), 400);
     });
     assert_eq!((lines.len(), field(&lines[0], "status").as_str()), (1, "400"));
+}
+
+#[test]
+fn a_refusal_names_the_owner_in_the_log_and_at_a_gateway_only_there() {
+    let plan = mesh().closed("shop", &[]).split("shop", &[("shop", 10_000)]).owner("books team").view();
+    let lines = log(plan, |edge| {
+        assert_eq!(get(edge, "/shop").text(), "denied by shop.default");
+    });
+    assert_eq!(field(&lines[0], "owner"), "books team");
+}
+
+#[test]
+fn a_closing_listener_logs_under_the_last_plan_that_had_it() {
+    let lines = Lines::default();
+    let access_log = AccessLog::Writer(Box::new(lines.clone()));
+    let mesh = mesh().respond("x", 200, "x");
+    let digest = mesh.view().digest_hex();
+    let handle = start(mesh.view(), crate::Config { access_log, ..config() }).unwrap();
+    let mut client = Client::new(handle.addresses()["edge.default/http"]);
+    assert_eq!(client.get("/x").unwrap().text(), "x");
+    handle.swap_doors(mesh.respond("y", 200, "y").view(), vec![]).unwrap();
+    assert_eq!(client.get("/x").unwrap().text(), "x");
+    handle.shutdown();
+    let text = String::from_utf8(lines.0.lock().unwrap().clone()).unwrap();
+    let last = text.lines().nth(1).unwrap();
+    assert_eq!((field(last, "status").as_str(), field(last, "plan").as_str()), ("200", &digest[..12]));
 }

@@ -27,6 +27,7 @@ pub(crate) struct Mesh {
     rules: BTreeMap<&'static str, (Does, Settings)>,
     last: &'static str,
     calls: Vec<(&'static str, &'static str)>,
+    owner: &'static str,
 }
 
 pub(crate) fn mesh() -> Mesh {
@@ -37,6 +38,7 @@ pub(crate) fn mesh() -> Mesh {
         rules: BTreeMap::new(),
         last: "",
         calls: vec![],
+        owner: "",
     }
 }
 
@@ -121,6 +123,12 @@ impl Mesh {
         self
     }
 
+    /// Of everything.
+    pub(crate) fn owner(mut self, owner: &'static str) -> Mesh {
+        self.owner = owner;
+        self
+    }
+
     /// The bytes of the plan.
     pub(crate) fn bytes(&self) -> Vec<u8> {
         encode(&self.plan()).unwrap()
@@ -165,7 +173,7 @@ impl Mesh {
             partitions.push(flat(Target::Leaf(*verdict), Target::Leaf(outcomes.len() as u32 - 1)));
             services.push(Service {
                 name: format!("{name}.default"),
-                owner: String::new(),
+                owner: self.owner.to_owned(),
                 principal: principal(name),
                 settings: NONE,
                 ports: vec![port(endpoints, partitions.len() as u32 - 1)],
@@ -202,7 +210,7 @@ impl Mesh {
             services,
             gateways: vec![Gateway {
                 name: format!("{}.default", self.gateway),
-                owner: String::new(),
+                owner: self.owner.to_owned(),
                 principal: principal(self.gateway),
                 listeners: vec![listener],
             }],

@@ -92,8 +92,20 @@ fn a_sidecar_lets_its_service_call_what_it_declares() {
     let ask = |host: &str| raw(web, &format!("GET / HTTP/1.1\r\nhost: {host}\r\n\r\n"));
     assert_eq!(ask("shop").text(), "shop");
     assert_eq!(ask("SHOP:80").text(), "shop");
-    assert_eq!((ask("other").status(), ask("other").text()), (403, "this call is not declared"));
-    assert_eq!(ask("shop:81").status(), 403);
+    let undeclared = "web.default declares no call to `other`, but to shop.default";
+    assert_eq!((ask("other").status(), ask("other").text()), (403, undeclared));
+    let uncovered = "web.default declares no call to `shop:81` that covers this request";
+    assert_eq!((ask("shop:81").status(), ask("shop:81").text()), (403, uncovered));
+}
+
+#[test]
+fn a_sidecar_says_who_owns_what_refused() {
+    let mesh = mesh().closed("shop", &[]).service("web", &[]).calls("web", "shop").owner("books\nteam");
+    let listen = SocketAddr::new(LOOPBACK, 0);
+    let doors = vec![Door::Sidecar { service: "web".to_owned(), listen }];
+    let proxy = start(mesh.view(), crate::Config { doors, ..config() }).unwrap();
+    let answer = raw(proxy.addresses()["web.default"], "GET / HTTP/1.1\r\nhost: shop\r\n\r\n");
+    assert_eq!((answer.status(), answer.text()), (403, "denied by shop.default (owner: books team)"));
 }
 
 #[test]

@@ -7,7 +7,7 @@ use mesh_proxy::{Door, Handle, SwapError, start};
 use std::net::{SocketAddr, TcpListener, TcpStream};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 #[test]
 fn the_next_request_on_the_same_connection_sees_the_new_plan() {
@@ -131,4 +131,86 @@ fn a_swap_can_add_doors() {
     assert_eq!(addresses["edge.default/http"], edge, "what was open stays where it is");
     let request = "GET / HTTP/1.1\r\nhost: shop\r\n\r\n";
     assert_eq!(crate::wire::raw(addresses["web.default"], request).text(), "shop");
+}
+
+#[test]
+fn a_listener_that_moves_loses_no_request() {
+    let (shop, mut port) = (upstream(|_, _| ok("shop")), free_port());
+    let mesh = mesh().to("shop", shop.address);
+    let proxy = on_its_port(&mesh.clone().listener_port(port));
+    let (over, current) = (Arc::new(AtomicBool::new(false)), Arc::new(AtomicUsize::new(port.into())));
+    let clients: Vec<_> = (0..8)
+        .map(|_| {
+            let (over, current) = (over.clone(), current.clone());
+            std::thread::spawn(move || {
+                let (mut asked, mut closed) = (0, 0);
+                while !over.load(Ordering::SeqCst) {
+                    let port = current.load(Ordering::SeqCst) as u16;
+                    // A client that was late is refused a connection: it lost no request.
+                    let Ok(stream) = TcpStream::connect((LOOPBACK, port)) else { continue };
+                    let mut client = Client::over(stream);
+                    while !over.load(Ordering::SeqCst) {
+                        let answer = client.get("/shop").expect("an answer");
+                        assert_eq!((answer.status(), answer.text()), (200, "shop"));
+                        asked += 1;
+                        if answer.header("connection") == "close" {
+                            closed += 1;
+                            break;
+                        }
+                    }
+                }
+                (asked, closed)
+            })
+        })
+        .collect();
+    for _ in 0..10 {
+        std::thread::sleep(Duration::from_millis(100));
+        port = free_port();
+        proxy.swap(mesh.clone().listener_port(port).view()).unwrap();
+        current.store(port.into(), Ordering::SeqCst);
+    }
+    std::thread::sleep(Duration::from_millis(100));
+    over.store(true, Ordering::SeqCst);
+    let told: Vec<(usize, usize)> = clients.into_iter().map(|client| client.join().unwrap()).collect();
+    let (asked, closed) = told.iter().fold((0, 0), |sum, one| (sum.0 + one.0, sum.1 + one.1));
+    assert!(asked > 1_000 && closed >= 40, "{told:?}");
+}
+
+#[test]
+fn a_closing_listener_answers_the_rest_of_a_head_that_had_begun() {
+    let (old, new) = (free_port(), free_port());
+    let mesh = mesh().respond("x", 200, "x");
+    let proxy = on_its_port(&mesh.clone().listener_port(old));
+    let mut client = Client::new(SocketAddr::new(LOOPBACK, old));
+    assert_eq!(client.get("/x").unwrap().text(), "x");
+    client.write(b"GET /x HTTP/1.1\r\n");
+    proxy.swap(mesh.listener_port(new).view()).unwrap();
+    std::thread::sleep(Duration::from_millis(1_300));
+    client.write(b"host: a\r\n\r\n");
+    let answer = client.read().unwrap();
+    assert_eq!((answer.text(), answer.header("connection")), ("x", "close"));
+}
+
+#[test]
+fn a_closing_listener_waits_no_longer_than_a_drain() {
+    let slow = upstream(|_, _| Does::Pauses(vec![], Duration::from_secs(30), vec![]));
+    let mesh = mesh().to("shop", slow.address);
+    let config = crate::Config { drain: Duration::from_millis(300), ..config() };
+    let proxy = start(mesh.view(), config).unwrap();
+    let mut client = Client::new(proxy.addresses()["edge.default/http"]);
+    client.write(b"GET /shop HTTP/1.1\r\nhost: a\r\n\r\n");
+    std::thread::sleep(Duration::from_millis(50));
+    let began = Instant::now();
+    proxy.swap_doors(mesh.view(), vec![]).unwrap();
+    assert!(client.read().is_none());
+    assert!(began.elapsed() < Duration::from_secs(3), "{:?}", began.elapsed());
+}
+
+#[test]
+fn a_gateway_that_is_asked_for_twice_is_there_once() {
+    let mut doors = config().doors;
+    doors.extend(doors.clone());
+    let proxy = start(mesh().respond("x", 200, "x").view(), crate::Config { doors, ..config() }).unwrap();
+    let edge = proxy.addresses()["edge.default/http"];
+    assert_eq!(get(edge, "/x").text(), "x");
 }

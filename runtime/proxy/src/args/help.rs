@@ -1,0 +1,82 @@
+//! What `--help` says beyond the flags: examples, how to be called, what a log line means, what is not protected.
+
+pub(super) const EXAMPLES: &str = "\
+Examples:
+  A gateway, on the ports that the plan says and on every interface of this machine:
+    mesh-proxy --plan shop.mplan --gateway edge
+
+  The same for this machine alone:
+    mesh-proxy --plan shop.mplan --gateway edge --bind 127.0.0.1
+
+  The sidecar of a service, which sends its calls to port 15001:
+    mesh-proxy --plan shop.mplan --service web --outbound 127.0.0.1:15001
+
+  Everything from the environment:
+    MESH_PLAN=/etc/mesh/shop.mplan MESH_GATEWAY=edge,internal MESH_ADMIN=127.0.0.1:9901 mesh-proxy
+
+--help says more: calls by way of a sidecar, the access log, signals and exit codes.";
+
+/// All of it.
+pub(super) fn long() -> String {
+    let examples = EXAMPLES.rsplit_once("\n\n").map_or(EXAMPLES, |(examples, _)| examples);
+    format!("{examples}\n\n{MORE}")
+}
+
+const MORE: &str = "\
+Environment:
+  Each flag has a variable; the flag wins. MESH_GATEWAY is a list separated by commas,
+  MESH_ALL_GATEWAYS is true, yes, 1, false, no or 0. An empty variable counts as unset.
+
+Calls by way of a sidecar:
+  A service connects to --outbound and says whom it calls in `Host`: `name` for a service of its
+  own namespace or `name.namespace` for any, with the port that the callee declares where it has
+  several: `Host: reviews`, `Host: reviews.shop:8080`. Or it uses --outbound as its HTTP proxy
+  (`http_proxy=http://127.0.0.1:15001`) and calls http://reviews.shop:8080/.
+
+What is not protected:
+  Until there is mutual TLS, authorization is applied by the gateway and by the caller's sidecar.
+  Whoever reaches an endpoint directly goes round it: keep endpoints on a network that only
+  proxies reach.
+
+Plans:
+  A new plan at the same path is taken over while requests go on: write it beside, then rename it.
+  SIGHUP makes the proxy look at once. A file that is no plan, or is gone, changes nothing; the
+  admin's /plan says why the last one was not taken over. A listener that a plan no longer has
+  answers what is already on its connections under the last plan that had it.
+
+The access log, one JSON object on a line for each request:
+  time         when its head had arrived, in UTC
+  entry        where it came in: `gateway.namespace/listener`, or the sidecar's `service.namespace`
+  method       as the client said it
+  host         in canonical form, with the port if the client said one
+  path         in canonical form, without the query
+  status       of the answer; 0 if none was sent
+  flags        why there was no other answer, separated by commas; see below
+  rule         the last one that decided: of the last route entered, or of the authorization that
+               refused; empty if there is none
+  owner        where it was refused: the owner that the plan names for who refused
+  service      which service it was sent to, `name.namespace`
+  subset       which of its subsets, if one was chosen
+  upstream     the endpoint of the last try
+  attempts     how many tries were made
+  duration_ms  until the last byte of the answer was passed on
+  request_id   `x-request-id`, of the client or made here
+  plan         the first digits of the digest of the plan that decided
+  Where the output cannot keep up, lines are dropped and {\"dropped_lines\":N} says how many.
+
+Flags of a request:
+  UAEX  refused with 403: an authorization, or the caller declares no such call
+  NR    404: no route
+  UH    503: the destination has no endpoint
+  UF    503: no connection to the endpoint could be made
+  UT    504, or the answer was cut: a timeout passed
+  UC    502, or the answer was cut: the endpoint broke off
+  URX   one more retry was called for, and none was left or the budget could not pay for it
+  DC    not all of the answer was passed on: the client left, or the proxy cut it off when it ended
+
+Signals and exit codes:
+  SIGTERM and SIGINT end the proxy when the requests in flight are answered, or after --drain. A
+  second one ends it at once.
+  0  it ended as told, and every request was answered
+  1  it ended, and requests were cut off: by a second signal, or because --drain passed
+  2  it could not start";
