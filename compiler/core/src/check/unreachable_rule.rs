@@ -84,6 +84,20 @@ rule late { to s:v2 }"#,
     }
 
     #[test]
+    fn no_request_goes_on_behind_an_empty_segment() {
+        let text = route(
+            r#"rule all { match /a/**
+to s:v1 }
+rule below { match /a/{x}/**
+to s:v2 }
+rule itself { match /a, /a/
+to s:v2 }
+otherwise 404"#,
+        );
+        says(&text, &["4 MESH3002 no request reaches rule `all`"]);
+    }
+
+    #[test]
     fn an_otherwise_that_nothing_is_left_for_is_said() {
         says(&route("to s:v1\notherwise 404"), &["5 MESH3002 no request reaches `otherwise`"]);
         says(&route("rule a { match GET\nto s:v1 }\notherwise 404"), &[]);
