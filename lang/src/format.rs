@@ -130,7 +130,8 @@ impl<'a> Printer<'a> {
         };
         if block.skipped {
             self.head(statement, " {");
-            self.verbatim(block.open as usize + 1..block.end as usize, None);
+            let open = block.open as usize;
+            self.verbatim(self.tokens[open].end(), open + 1..block.end as usize, None);
             return;
         }
         if self.inline(statement, block) {
@@ -179,7 +180,8 @@ impl<'a> Printer<'a> {
     /// Keyword and arguments on one line; they contain no comment and no newline.
     fn one_line(&self, head: Range<usize>, statement: &Statement) -> String {
         if statement.broken {
-            return self.tokens[head].iter().map(|token| self.raw(*token)).collect();
+            let whole = self.tokens[head].first().zip(self.tokens[..statement.end as usize].last());
+            return whole.map_or("", |(first, last)| &self.text[first.start()..last.end()]).into();
         }
         let mut line = String::new();
         let mut before = None;
@@ -199,7 +201,8 @@ impl<'a> Printer<'a> {
         let open = statement.block.as_ref().map_or(statement.end, |block| block.open) as usize;
         let head = statement.head();
         if statement.broken {
-            self.verbatim(head.clone(), Some(self.indentation() + CONTINUATION));
+            let start = self.tokens.get(head.start).map_or(self.text.len(), |token| token.start());
+            self.verbatim(start, head.clone(), Some(self.indentation() + CONTINUATION));
         } else {
             self.arguments(head.clone(), tail.len());
         }
@@ -214,13 +217,13 @@ impl<'a> Printer<'a> {
         self.out.push_str(if own_line || head.is_empty() { tail.trim_start() } else { tail });
     }
 
-    /// Whether keyword and arguments end in a string without end, to which whatever follows on the line would belong.
+    /// Whether keyword and arguments end in a string or regex without end, to which whatever follows on the line would belong.
     fn swallows(&self, statement: &Statement) -> bool {
         let head = statement.head();
         let ends_line = self.tokens.get(head.end).is_none_or(|token| token.kind == TokenKind::Newline);
         let last = self.tokens[head].last();
-        ends_line
-            && last.is_some_and(|token| token.kind == TokenKind::Error && self.raw(*token).starts_with('"'))
+        let quoted = |text: &str| text.strip_prefix("re").unwrap_or(text).starts_with('"');
+        ends_line && last.is_some_and(|token| token.kind == TokenKind::Error && quoted(self.raw(*token)))
     }
 
     /// Arguments with canonical spaces; `reserved` columns must stay free after them.
@@ -287,20 +290,19 @@ impl<'a> Printer<'a> {
         token.kind == TokenKind::Word && tree::continues(self.raw(token))
     }
 
-    /// Tokens as they are; after a newline with this indentation, if one is given.
-    fn verbatim(&mut self, range: Range<usize>, indentation: Option<usize>) {
+    /// Tokens as they are and the spaces between them, from this byte on; after a newline this indentation, if one is
+    /// given.
+    fn verbatim(&mut self, from: usize, range: Range<usize>, indentation: Option<usize>) {
+        let mut end = from;
         let mut line_start = false;
         for token in &self.tokens[range] {
-            match (token.kind, indentation) {
-                (TokenKind::Newline, _) => self.out.push('\n'),
-                (TokenKind::Space, Some(_)) if line_start => continue,
-                (_, Some(columns)) if line_start => {
-                    self.indent(columns);
-                    self.out.push_str(self.raw(*token));
-                }
-                _ => self.out.push_str(self.raw(*token)),
+            let newline = token.kind == TokenKind::Newline;
+            match indentation.filter(|_| line_start) {
+                Some(columns) => self.indent(if newline { 0 } else { columns }),
+                None => self.out.push_str(&self.text[end..token.start()]),
             }
-            line_start = token.kind == TokenKind::Newline;
+            self.out.push_str(if newline { "\n" } else { self.raw(*token) });
+            (end, line_start) = (token.end(), newline);
         }
     }
 

@@ -94,6 +94,7 @@ pub fn build(file: FileId, text: &str, tokens: &[Token]) -> (Tree, Diagnostics) 
         };
     }
     builder.close_unclosed();
+    builder.statements.shrink_to_fit();
     (Tree { statements: builder.statements }, builder.diagnostics)
 }
 
@@ -116,7 +117,7 @@ struct Builder<'a> {
     tokens: &'a [Token],
     balanced: bool,
     open: Vec<OpenBlock>,
-    /// Of the innermost open block.
+    /// Of all open blocks, the innermost last: a block's own list is made when it ends, as long as it has to be.
     statements: Vec<Statement>,
     diagnostics: Diagnostics,
 }
@@ -125,8 +126,8 @@ struct Builder<'a> {
 struct OpenBlock {
     statement: Statement,
     brace: usize,
-    /// What stood before it in the block around it.
-    outer: Vec<Statement>,
+    /// How many statements of the blocks around it stand before its own.
+    outer: usize,
     /// `None` below a statement that nobody knows.
     place: Option<Place>,
 }
@@ -183,7 +184,7 @@ impl<'a> Builder<'a> {
                 TokenKind::Doc if newlines == 1 => (start, newlines) = (at, 0),
                 // A `;` is no line of its own.
                 TokenKind::Semicolon => newlines = 0,
-                TokenKind::Space | TokenKind::Invisible => {}
+                TokenKind::Invisible => {}
                 _ => break,
             }
         }
@@ -274,13 +275,13 @@ impl<'a> Builder<'a> {
         let known =
             self.word(next).zip(self.place()).is_some_and(|(word, place)| place.statement(word).is_some());
         let line = |at: usize| self.text[..at].rfind('\n').map_or(0, |newline| newline + 1);
-        let next = self.tokens[next].start as usize;
+        let next = self.tokens[next].start();
         known && self.stands_at_column(first, next - line(next))
     }
 
     /// Looks back no further than the column, so that long lines do not cost more than their length.
     fn stands_at_column(&self, at: usize, column: usize) -> bool {
-        let start = self.tokens[at].start as usize;
+        let start = self.tokens[at].start();
         let before = &self.text.as_bytes()[..start];
         let (above, line) = before.split_at(start.saturating_sub(column));
         line.len() == column && !line.contains(&b'\n') && above.last().is_none_or(|&byte| byte == b'\n')
@@ -288,13 +289,21 @@ impl<'a> Builder<'a> {
 
     /// Where braces do not balance, the file level begins again at its keywords at the start of a line.
     fn restarts(&self, at: usize) -> bool {
-        let starts_line = at == 0
-            || self
-                .kind(at - 1)
-                .is_some_and(|kind| matches!(kind, TokenKind::Newline | TokenKind::ByteOrderMark));
         !self.balanced
-            && starts_line
+            && self.starts_line(at)
             && self.word(at).is_some_and(|word| Place::File.statement(word).is_some())
+    }
+
+    /// Whether nothing, not even a space, stands between the start of the line and a token.
+    fn starts_line(&self, at: usize) -> bool {
+        let start = self.tokens[at].start();
+        match at.checked_sub(1).and_then(|before| self.tokens.get(before)) {
+            None => start == 0,
+            Some(before) => {
+                let line = matches!(before.kind, TokenKind::Newline | TokenKind::ByteOrderMark);
+                line && before.end() == start
+            }
+        }
     }
 
     /// The parenthesis that closes the one at `open`. What only an unfinished statement has between them ends the
@@ -365,8 +374,7 @@ impl<'a> Builder<'a> {
         let place = self.word(statement.first as usize).zip(self.place());
         let place =
             place.and_then(|(word, place)| place.statement(word)).and_then(|known| known.body.place());
-        let outer = std::mem::take(&mut self.statements);
-        self.open.push(OpenBlock { statement, brace, outer, place });
+        self.open.push(OpenBlock { statement, brace, outer: self.statements.len(), place });
         brace + 1
     }
 
@@ -409,7 +417,7 @@ impl<'a> Builder<'a> {
     }
 
     fn finish(&mut self, open: OpenBlock, close: Option<usize>) {
-        let statements = std::mem::replace(&mut self.statements, open.outer);
+        let statements: Vec<Statement> = self.statements.drain(open.outer..).collect();
         // Comments after the last statement of a block without end belong to what follows.
         let unclosed_end = || statements.last().map_or(open.brace + 1, Statement::last);
         let end = close.map_or_else(unclosed_end, |close| close + 1);

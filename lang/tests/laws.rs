@@ -3,6 +3,7 @@
 use mesh_lang::ast::File;
 use mesh_lang::token::{Token, TokenKind};
 use mesh_lang::{FileId, SourceSet, lex, parse};
+use std::time::{Duration, Instant};
 
 const SAMPLE: &str = include_str!("bookinfo.mesh");
 
@@ -53,6 +54,9 @@ const PIECES: &[&str] = &[
     ".",
     "!",
     "5%",
+    "re\"",
+    "$a",
+    "{id}.json",
     "10s",
     "not ",
     "in (",
@@ -71,11 +75,12 @@ fn check_laws(text: &str) {
     let (tokens, _) = lex(FileId(0), text);
     let mut end = 0;
     for token in &tokens {
-        assert_eq!(token.start, end, "tokens follow each other: {text:?}");
-        end += token.len;
+        check_gap(text, end, token.start());
+        assert!(token.end() > token.start(), "a token is empty: {text:?}");
         assert!(text.get(token.range()).is_some(), "a token ends inside a character: {text:?}");
+        end = token.end();
     }
-    assert_eq!(end as usize, text.len(), "the tokens are the text: {text:?}");
+    check_gap(text, end, text.len());
 
     let parsed = parse(FileId(0), text);
     let sources = SourceSet::single("a.mesh", text);
@@ -97,6 +102,13 @@ fn check_laws(text: &str) {
     let (formatted, _) = lex(FileId(0), &once);
     assert_eq!(comments(text, &tokens), comments(&once, &formatted), "{text:?} -> {once:?}");
     assert_eq!(significant(text, &tokens), significant(&once, &formatted), "{text:?} -> {once:?}");
+}
+
+/// Between two tokens stand spaces and tabs and nothing else: the tokens in their places are the text.
+#[track_caller]
+fn check_gap(text: &str, from: usize, to: usize) {
+    let gap = text.get(from..to).unwrap_or_else(|| panic!("tokens follow each other: {text:?}"));
+    assert!(gap.bytes().all(|byte| matches!(byte, b' ' | b'\t')), "{gap:?} is in no token of {text:?}");
 }
 
 /// What a file says, wherever it stands.
@@ -189,9 +201,59 @@ fn mutate(text: &mut String, random: &mut fastrand::Rng) {
     }
 }
 
+/// What could make a lexer or a tree look at the same text again and again.
+const LONG: &[&str] = &[
+    "{",
+    "}",
+    "(",
+    ",\n",
+    "a {\n",
+    "\"",
+    "/{a",
+    "# ",
+    "to a,\nto ",
+    "; ",
+    "-",
+    "\r",
+    "## d\n",
+    "re\"a\\",
+    "$",
+    "/{a}.",
+    ";\0",
+    "(\na",
+    "(,\n",
+    "a {}\n",
+    "service {\n",
+    "\u{200b};",
+    "é",
+    "a,\n\n",
+    "when a\n",
+    "\n",
+    " ",
+    "a(b)\n(",
+];
+
 #[test]
 fn long_files_of_one_piece_keep_the_laws() {
-    for piece in ["{", "}", "(", ",\n", "a {\n", "\"", "/{a", "# ", "to a,\nto ", "; ", "-", "\r", "## d\n"] {
+    for piece in LONG {
         check_laws(&piece.repeat(20_000));
+    }
+}
+
+/// Sixteen times the text may take sixteen times as long, with room for a busy machine; a second look at everything
+/// before would make it two hundred and fifty-six times.
+#[test]
+fn reading_and_formatting_take_linear_time() {
+    let time = |text: &str| {
+        let start = Instant::now();
+        assert!(parse(FileId(0), text).tokens.len() <= text.len());
+        assert!(mesh_lang::format(text).len() <= 20 * text.len() + 1);
+        start.elapsed().max(Duration::from_millis(2))
+    };
+    for piece in LONG {
+        let text = piece.repeat((1 << 20) / piece.len());
+        let short = text.floor_char_boundary(text.len() / 16);
+        let (short, long) = (time(&text[..short]), time(&text));
+        assert!(long < 64 * short, "{piece:?}: {short:?} for a sixteenth, {long:?} for the whole");
     }
 }
