@@ -1,12 +1,18 @@
 //! What a file says, statement by statement: plain values with spans, in the order of `spec/language.md`.
 //!
-//! The parser builds these from the tree and leaves out what it could not read (it has complained already),
+//! [`crate::view`] builds these from statements and leaves out what could not be read (that has been complained of),
 //! so everything here is well-formed text; whether it *means* something is asked in the compiler. Values are in their
 //! natural unit: durations in milliseconds, percentages in basis points (1/100 of a percent), sizes in bytes.
 
+mod project;
+mod traffic;
+
+pub use project::*;
+pub use traffic::*;
+
 use crate::span::{Name, Span, Spanned};
 
-/// One parsed file.
+/// One file, in one environment: without `param` and `env`, which [`crate::expand`] has replaced by what they stand for.
 #[derive(Clone, Debug, Default, PartialEq)]
 pub struct File {
     /// The statements of the file level, in source order.
@@ -16,41 +22,21 @@ pub struct File {
 /// A statement of the file level.
 #[derive(Clone, Debug, PartialEq)]
 pub enum Item {
-    Mesh(Mesh),
+    Mesh(Box<Mesh>),
     Module(Module),
-    Service(Service),
+    Import(Import),
+    Group(Group),
+    Jwt(Jwt),
+    Profile(Profile),
+    Split(Split),
+    ExtAuthz(Authority),
+    RateLimiter(Authority),
+    Service(Box<Service>),
     Gateway(Gateway),
     Route(Route),
     Authorize(Authorize),
+    Guardrail(Guardrail),
     Test(Test),
-}
-
-/// `mesh NAME { trust-domain …; default { … } }`
-#[derive(Clone, Debug, PartialEq)]
-pub struct Mesh {
-    /// The statement's head (keyword and arguments).
-    pub span: Span,
-    pub name: Name,
-    pub trust_domain: Option<Name>,
-    /// What stands in `default { }`.
-    pub default: Settings,
-}
-
-/// `module NAME { edition …; owner …; namespace … }`. The name may contain `/`.
-#[derive(Clone, Debug, PartialEq)]
-pub struct Module {
-    pub span: Span,
-    pub name: Name,
-    pub edition: Option<Spanned<u32>>,
-    pub owner: Option<Name>,
-    pub namespace: Option<Name>,
-}
-
-/// `timeout …` and `retry …` of one block.
-#[derive(Clone, Debug, Default, PartialEq)]
-pub struct Settings {
-    pub timeout: Option<Spanned<Timeout>>,
-    pub retry: Option<Spanned<Retry>>,
 }
 
 /// `timeout 1s` or `timeout none`.
@@ -59,13 +45,6 @@ pub enum Timeout {
     None,
     /// Milliseconds, at least 1.
     After(u32),
-}
-
-/// `retry none` or `retry 2 on … { … }`.
-#[derive(Clone, Debug, PartialEq)]
-pub enum Retry {
-    None,
-    Policy(RetryPolicy),
 }
 
 #[derive(Clone, Debug, PartialEq)]
@@ -109,6 +88,18 @@ pub enum RetryOn {
     ServerError,
     /// One status, 400–599.
     Status(u16),
+    /// A gRPC status (`grpc-status` of the response's head or trailers).
+    Grpc(GrpcStatus),
+}
+
+/// The gRPC statuses after which another try may help.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub enum GrpcStatus {
+    Cancelled = 1,
+    DeadlineExceeded = 4,
+    ResourceExhausted = 8,
+    Internal = 13,
+    Unavailable = 14,
 }
 
 /// `service NAME { … }`
@@ -119,14 +110,36 @@ pub struct Service {
     pub doc: Option<String>,
     pub name: Name,
     pub service_account: Option<Name>,
+    /// `identity "spiffe://…"`: instead of the one made of namespace and service account.
+    pub identity: Option<Name>,
     pub ports: Vec<Port>,
     pub subsets: Vec<Subset>,
     pub endpoints: Vec<Endpoints>,
+    /// Further hosts by which callers say the service.
+    pub aliases: Vec<Spanned<HostPattern>>,
+    /// `external STRING, …`: names and networks outside of the mesh.
+    pub external: Vec<Name>,
+    pub tls: Option<Spanned<Tls>>,
+    pub mtls: Option<Spanned<Mtls>>,
+    pub jwts: Vec<JwtUse>,
     pub calls: Vec<Calls>,
     pub settings: Settings,
+    pub limits: Limits,
+    pub clusters: Vec<Name>,
+    /// `failover local -> us-east -> …`; `local` is a word, the others are clusters.
+    pub failover: Vec<Name>,
+    /// `locality zone`
+    pub locality: Option<Span>,
+    pub health_check: Option<HealthCheck>,
+    /// Basis points: with fewer healthy endpoints than this, all are used.
+    pub panic_threshold: Option<Spanned<u32>>,
+    pub probes: Vec<Probe>,
+    /// Headers that the service sends on with the calls it makes, lower-case.
+    pub propagates: Vec<Name>,
+    pub telemetry: Telemetry,
 }
 
-/// `port [NAME] NUMBER PROTOCOL [target NUMBER]`
+/// `port [NAME] NUMBER PROTOCOL [target NUMBER] [mtls MODE]`
 #[derive(Clone, Debug, PartialEq)]
 pub struct Port {
     pub span: Span,
@@ -135,22 +148,90 @@ pub struct Port {
     pub number: Spanned<u16>,
     pub protocol: Spanned<Protocol>,
     pub target: Option<Spanned<u16>>,
+    pub mtls: Option<Spanned<Mtls>>,
 }
 
-/// What a port speaks. Other protocols are refused by the parser with `MESH1010`.
+/// What a port or a listener speaks; it is declared, never guessed.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub enum Protocol {
     /// HTTP/1.1.
     Http,
+    /// HTTP/2 with prior knowledge.
+    Http2,
+    /// gRPC over HTTP/2.
+    Grpc,
+    /// Bytes.
+    Tcp,
+    /// TLS that is passed on unopened; known by its SNI.
+    Tls,
+    /// HTTP over TLS, opened here: listeners only.
+    Https,
 }
 
-/// `subset NAME label KEY = STRING, …`
+impl Protocol {
+    pub const ALL: [Protocol; 6] =
+        [Protocol::Http, Protocol::Http2, Protocol::Grpc, Protocol::Tcp, Protocol::Tls, Protocol::Https];
+
+    /// As written.
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Protocol::Http => "http",
+            Protocol::Http2 => "http2",
+            Protocol::Grpc => "grpc",
+            Protocol::Tcp => "tcp",
+            Protocol::Tls => "tls",
+            Protocol::Https => "https",
+        }
+    }
+
+    /// Whether requests are seen, not only connections.
+    pub fn is_http(self) -> bool {
+        matches!(self, Protocol::Http | Protocol::Http2 | Protocol::Grpc | Protocol::Https)
+    }
+}
+
+/// `tls [host STRING] ca system|STRING [certificate STRING]`, `tls insecure`, `tls none`: how a service outside is spoken to.
+#[derive(Clone, Debug, PartialEq)]
+pub enum Tls {
+    /// In the clear.
+    None,
+    /// Encrypted, whoever answers.
+    Insecure,
+    Verified {
+        /// The name that is sent as SNI and must be in the certificate; absent: the endpoint's own name.
+        host: Option<Name>,
+        /// Absent: the certificate authorities of the system.
+        ca: Option<Name>,
+        /// The certificate that is shown, by name.
+        certificate: Option<Name>,
+    },
+}
+
+/// `jwt NAME required|optional`
+#[derive(Clone, Debug, PartialEq)]
+pub struct JwtUse {
+    pub span: Span,
+    pub name: Name,
+    pub required: bool,
+}
+
+/// `probe GET PATH|grpc|tcp [port NAME]`: asked by the node, before authorization.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Probe {
+    pub span: Span,
+    pub kind: ProbeKind,
+    pub port: Option<Name>,
+}
+
+/// `subset NAME [label KEY = STRING, …] [cluster NAME] [{ endpoints … }]`
 #[derive(Clone, Debug, PartialEq)]
 pub struct Subset {
     pub span: Span,
     pub name: Name,
-    /// Never empty.
+    /// Empty only where `cluster` or endpoints of its own say what belongs to it.
     pub labels: Vec<Label>,
+    pub cluster: Option<Name>,
+    pub endpoints: Vec<Endpoints>,
 }
 
 /// `KEY = STRING`
@@ -160,15 +241,34 @@ pub struct Label {
     pub value: Name,
 }
 
-/// `endpoints static STRING, … [label …]`. Addresses are checked by the compiler (`MESH1012`).
+/// `endpoints SOURCE [label KEY = STRING, …] [cluster NAME] [mtls off]`
 #[derive(Clone, Debug, PartialEq)]
 pub struct Endpoints {
     pub span: Span,
-    pub addresses: Vec<Name>,
+    pub source: EndpointSource,
     pub labels: Vec<Label>,
+    pub cluster: Option<Name>,
+    pub mtls: Option<Spanned<Mtls>>,
 }
 
-/// `calls SERVICE, … [port NAME] [to OP, …] [{ timeout …; retry … }]`
+/// Where addresses come from. They are checked by the compiler (`MESH1012`).
+#[derive(Clone, Debug, PartialEq)]
+pub enum EndpointSource {
+    /// `address:port` or an address; never empty.
+    Static(Vec<Name>),
+    /// `name:port` or a name; never empty.
+    Dns(Vec<Name>),
+    /// `name` or `namespace/name` of a Kubernetes Service.
+    Kubernetes(Name),
+    /// The name of a container or a compose service.
+    Docker(Name),
+    /// The name of a Consul service.
+    Consul(Name),
+    /// The address the client connected to.
+    Passthrough,
+}
+
+/// `calls SERVICE, … [port NAME] [to OP, …] [{ … }]`
 #[derive(Clone, Debug, PartialEq)]
 pub struct Calls {
     pub span: Span,
@@ -177,6 +277,11 @@ pub struct Calls {
     /// Empty: everything.
     pub to: Vec<Op>,
     pub settings: Settings,
+    pub limits: Limits,
+    /// What the application itself does; a fact that checks use, nothing that is done: milliseconds.
+    pub client_timeout: Option<Spanned<u32>>,
+    /// How often the application itself tries again.
+    pub client_retry: Option<Spanned<u32>>,
 }
 
 /// `name` or `name.namespace`.
@@ -276,17 +381,48 @@ pub struct Gateway {
     pub name: Name,
     pub service_account: Option<Name>,
     pub listeners: Vec<Listener>,
+    pub jwts: Vec<JwtUse>,
+    pub limits: Limits,
+    /// How many proxies before the gateway are believed in `x-forwarded-for`.
+    pub trusted_hops: Option<Spanned<u32>>,
+    pub telemetry: Telemetry,
 }
 
-/// `listener NAME port NUMBER PROTOCOL { host STRING, … }`
+/// `listener NAME port NUMBER PROTOCOL [{ … }]`
 #[derive(Clone, Debug, PartialEq)]
 pub struct Listener {
     pub span: Span,
     pub name: Name,
     pub number: Spanned<u16>,
     pub protocol: Spanned<Protocol>,
-    /// May be empty where the file forgot it; the compiler complains (`MESH1011`).
+    /// May be empty where the file forgot it; the compiler complains (`MESH1011`). A `tcp` listener has none.
     pub hosts: Vec<Spanned<HostPattern>>,
+    pub tls: Option<Spanned<ListenerTls>>,
+    /// `redirect https STATUS`: everything is redirected to the same URL with `https`.
+    pub redirect_https: Option<Spanned<u16>>,
+    pub allow_routes: Vec<AllowRoutes>,
+    /// `proxy-protocol`: the client's address is said by a PROXY protocol header.
+    pub proxy_protocol: Option<Span>,
+    pub limits: Limits,
+}
+
+#[derive(Clone, Debug, PartialEq)]
+pub enum ListenerTls {
+    /// `tls certificate STRING, … [client-ca STRING]`
+    Terminate { certificates: Vec<Name>, client_ca: Option<Name> },
+    /// `tls passthrough`, or `tls passthrough mesh` for connections of other clusters.
+    Passthrough { mesh: bool },
+}
+
+/// `allow-routes MODULE [host STRING, …] [to PATH, …]`
+#[derive(Clone, Debug, PartialEq)]
+pub struct AllowRoutes {
+    pub span: Span,
+    pub module: Name,
+    /// Empty: every host of the listener.
+    pub hosts: Vec<Spanned<HostPattern>>,
+    /// Empty: every path.
+    pub paths: Vec<Spanned<PathPattern>>,
 }
 
 /// A host pattern; names are lower-case.
@@ -313,7 +449,7 @@ impl std::fmt::Display for HostPattern {
     }
 }
 
-/// `route TARGET [port NAME] [listener NAME] [host STRING, …] { … }`
+/// `route TARGET [port NAME] [listener NAME] [host STRING, …] [from PRINCIPAL, …] { … }`
 #[derive(Clone, Debug, PartialEq)]
 pub struct Route {
     pub span: Span,
@@ -322,6 +458,8 @@ pub struct Route {
     pub listener: Option<Name>,
     /// Empty: every host of the listener.
     pub hosts: Vec<Spanned<HostPattern>>,
+    /// A consumer's route: it holds for calls of these only. Empty: for all.
+    pub from: Vec<Principal>,
     /// A bare `to` is a rule `default` whose span is that statement.
     pub rules: Vec<Rule>,
     pub otherwise: Option<Spanned<u16>>,
@@ -338,6 +476,8 @@ pub struct Rule {
     /// `None` where the file forgot it; the compiler complains (`MESH1011`).
     pub action: Option<Spanned<Action>>,
     pub settings: Settings,
+    pub limits: Limits,
+    pub modifiers: Modifiers,
 }
 
 /// `match [OP, …] [when COND and …]`; not both are empty.
@@ -373,16 +513,31 @@ pub enum ValueTest {
 /// What a rule does.
 #[derive(Clone, Debug, PartialEq)]
 pub enum Action {
-    /// Never empty.
+    /// Never empty. A single bare name without a weight may also be a `split`.
     To(Vec<Backend>),
-    Redirect {
-        location: Name,
-        status: Spanned<u16>,
-    },
+    Redirect(Redirect),
     Respond {
         status: Spanned<u16>,
         body: Option<Name>,
     },
+}
+
+/// `redirect PATH-OR-URL STATUS`, `redirect prefix PATH STATUS`, `redirect [scheme WORD] [host STRING] STATUS`
+#[derive(Clone, Debug, PartialEq)]
+pub struct Redirect {
+    pub to: RedirectTo,
+    /// 301, 302, 303, 307 or 308.
+    pub status: Spanned<u16>,
+}
+
+#[derive(Clone, Debug, PartialEq)]
+pub enum RedirectTo {
+    /// An absolute path or URL.
+    Location(Name),
+    /// In place of the prefix of the line that matched.
+    Prefix(Name),
+    /// The same path elsewhere; not both are absent.
+    Parts { scheme: Option<Name>, host: Option<Name> },
 }
 
 /// `SERVICE[:SUBSET] [port NAME] [PERCENT|rest]`
@@ -400,6 +555,12 @@ pub enum Weight {
     /// Basis points, 0–10,000.
     Percent(u32),
     Rest,
+    /// A `param … range A..B` that is set while the mesh runs: the value it begins with and its bounds, in basis points.
+    Controlled {
+        value: u32,
+        low: u32,
+        high: u32,
+    },
 }
 
 /// `authorize TARGET, … { … }`
@@ -408,9 +569,59 @@ pub struct Authorize {
     pub span: Span,
     pub targets: Vec<ServiceRef>,
     pub lines: Vec<AuthorizeLine>,
+    pub checks: Vec<Check>,
+    pub mode: Option<Spanned<Mode>>,
 }
 
-/// `allow|deny [from …] [to [port NAME] [OP, …]]`
+/// `mode audit until STRING`: `deny` lines and guardrails hold, the want of an `allow` is only logged. The string is the last
+/// day, `YYYY-MM-DD`.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Mode {
+    pub until: Name,
+}
+
+/// `check ext-authz NAME [to [port NAME] [OP, …]]`: asked in addition, it can only refuse.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Check {
+    pub span: Span,
+    pub ext_authz: Name,
+    pub port: Option<Name>,
+    /// Empty: everything.
+    pub ops: Vec<Op>,
+}
+
+/// `guardrail NAME { … }`: refusals that no team can lift; modules with `role platform` only.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Guardrail {
+    pub span: Span,
+    pub doc: Option<String>,
+    pub name: Name,
+    pub lines: Vec<GuardrailLine>,
+    pub mode: Option<Spanned<Mode>>,
+}
+
+/// `deny [FROM] [to DESTINATION, … [OP, …]] [when COND and …]`
+#[derive(Clone, Debug, PartialEq)]
+pub struct GuardrailLine {
+    pub span: Span,
+    /// `None`: everyone.
+    pub from: Option<From>,
+    /// Empty: everything in the mesh.
+    pub to: Vec<Destination>,
+    /// Empty: everything.
+    pub ops: Vec<Op>,
+    pub when: Vec<Condition>,
+}
+
+/// Where a guardrail or a test looks.
+#[derive(Clone, Debug, PartialEq)]
+pub enum Destination {
+    Target(ServiceRef),
+    Gateway(ServiceRef),
+    Namespace(Name),
+}
+
+/// `allow|deny|audit [from …] [to [port NAME] [OP, …]] [when COND and …]`
 #[derive(Clone, Debug, PartialEq)]
 pub struct AuthorizeLine {
     pub span: Span,
@@ -420,12 +631,15 @@ pub struct AuthorizeLine {
     pub port: Option<Name>,
     /// Empty: everything.
     pub ops: Vec<Op>,
+    pub when: Vec<Condition>,
 }
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub enum Effect {
     Allow,
     Deny,
+    /// Logged and counted; it decides nothing.
+    Audit,
 }
 
 /// `from PRINCIPAL, … [except PRINCIPAL, …]`
@@ -446,40 +660,63 @@ pub struct Principal {
 
 #[derive(Clone, Debug, PartialEq)]
 pub enum PrincipalKind {
+    /// A service, or a `group`.
     Service(ServiceRef),
     Gateway(ServiceRef),
     Namespace(String),
-    /// The whole `spiffe://…` string, checked by the compiler (`MESH1012`).
+    /// The whole `spiffe://…` string, perhaps with `/*` as its end; checked by the compiler (`MESH1012`).
     Identity(String),
+    /// Every identity of this SPIFFE trust domain.
+    TrustDomain(String),
     Authenticated,
     Unauthenticated,
     Anyone,
 }
 
-/// `test STRING { request …; … }`
+/// `test STRING [in ENVIRONMENT, …] { … }`
 #[derive(Clone, Debug, PartialEq)]
 pub struct Test {
     pub span: Span,
     pub name: Name,
-    pub requests: Vec<TestRequest>,
+    /// Empty: in every environment.
+    pub environments: Vec<Name>,
+    pub lines: Vec<TestLine>,
 }
 
-/// `request [from …] to … METHOD PATH [when …] expect …`
+/// `request|every|some [FROM] to TARGET [port NAME] [listener NAME] [STRING] [OP] [when COND and …] expect …`
 #[derive(Clone, Debug, PartialEq)]
-pub struct TestRequest {
+pub struct TestLine {
     pub span: Span,
-    pub from: Option<Principal>,
-    pub to: ServiceRef,
+    pub quantifier: Quantifier,
+    pub from: Option<From>,
+    pub to: Destination,
     pub port: Option<Name>,
     pub listener: Option<Name>,
     /// Lower-case.
     pub host: Option<Name>,
-    pub method: Spanned<Method>,
-    /// A concrete, canonical path (or `*`).
-    pub path: Name,
-    /// Header name (lower-case) and value; a name may stand once.
-    pub headers: Vec<(Name, Name)>,
+    pub asked: Asked,
+    pub when: Vec<Condition>,
     pub expect: Expect,
+}
+
+/// What a test asks.
+#[derive(Clone, Debug, PartialEq)]
+pub enum Asked {
+    /// Of a `request`: a method and a concrete, canonical path (or `*`); `None` is a connection.
+    One(Option<(Spanned<Method>, Name)>),
+    /// Of `every` and `some`; `None` is everything.
+    All(Option<Op>),
+}
+
+/// For how many of the requests described the expectation is to hold.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub enum Quantifier {
+    /// One, and it is described whole.
+    Request,
+    /// All.
+    Every,
+    /// At least one.
+    Some,
 }
 
 #[derive(Clone, Debug, PartialEq)]
@@ -489,6 +726,10 @@ pub struct Expect {
     pub timeout: Option<Spanned<Timeout>>,
     /// `Some(0)` is `retry none`.
     pub retry: Option<Spanned<u32>>,
+    /// `Some(None)` is `mirror none`.
+    pub mirror: Option<Option<Mirror>>,
+    /// `Some(None)` is `fault none`.
+    pub fault: Option<Option<Fault>>,
 }
 
 #[derive(Clone, Debug, PartialEq)]
@@ -496,7 +737,7 @@ pub enum ExpectedOutcome {
     Allow,
     Deny,
     Status(u16),
-    Redirect { location: String, status: u16 },
+    Redirect(Redirect),
     Backends(Vec<Backend>),
 }
 
@@ -547,6 +788,7 @@ impl std::fmt::Display for Principal {
             PrincipalKind::Gateway(gateway) => write!(f, "gateway {gateway}"),
             PrincipalKind::Namespace(namespace) => write!(f, "namespace {namespace}"),
             PrincipalKind::Identity(identity) => write!(f, "identity \"{identity}\""),
+            PrincipalKind::TrustDomain(domain) => write!(f, "trust-domain {domain}"),
             PrincipalKind::Authenticated => f.write_str("authenticated"),
             PrincipalKind::Unauthenticated => f.write_str("unauthenticated"),
             PrincipalKind::Anyone => f.write_str("anyone"),
@@ -566,6 +808,7 @@ impl std::fmt::Display for AuthorizeLine {
         f.write_str(match self.effect {
             Effect::Allow => "allow",
             Effect::Deny => "deny",
+            Effect::Audit => "audit",
         })?;
         if let Some(from) = &self.from {
             write!(f, " {from}")?;

@@ -1,19 +1,18 @@
-//! Statements become plain values, keyword by keyword. A statement that cannot be read costs one diagnostic and
+//! Statements become values, each with the reader of its row. A statement that cannot be read costs one diagnostic and
 //! nothing but itself.
 
-mod authorize;
-mod gateway;
 mod header;
 mod host;
-mod input;
-mod module;
+pub(crate) mod input;
 mod name;
 mod path;
-mod recover;
-mod route;
-mod service;
-mod settings;
-mod test;
+pub(crate) mod policy;
+pub(crate) mod project;
+pub(crate) mod recover;
+pub(crate) mod route;
+pub(crate) mod service;
+pub(crate) mod test;
+pub(crate) mod traffic;
 mod unknown;
 mod value;
 
@@ -23,8 +22,10 @@ use crate::lexer;
 use crate::signature::Place;
 use crate::source::{FileId, MAX_FILE_BYTES};
 use crate::span::Span;
+use crate::statement::Statement;
 use crate::token::Token;
-use crate::tree::{self, Statement, Tree};
+use crate::tree::{self, Tree};
+use header::header_name;
 use recover::Reader;
 
 /// Everything that is known of one file.
@@ -35,9 +36,23 @@ pub struct Parse {
     /// Its statements as token indices.
     pub tree: Tree,
     /// What they say.
-    pub file: ast::File,
+    pub statements: Vec<Statement>,
     /// What is wrong with them.
     pub diagnostics: Diagnostics,
+}
+
+impl Parse {
+    /// What the file says by itself, where it uses neither environments nor parameters of other files.
+    pub fn file(&self) -> ast::File {
+        let alone = crate::expand::Source { module: "", statements: &self.statements };
+        let (mut files, _) = crate::expand::expand(&[alone], None);
+        files.pop().unwrap_or_default()
+    }
+}
+
+/// The basis points of a percentage.
+pub(crate) fn percent_points(input: input::Tokens<'_>) -> Option<u32> {
+    value::percent(input).ok().map(|(_, share)| share.value)
 }
 
 /// Reads a file. Any text gives a result.
@@ -49,9 +64,9 @@ pub fn parse(file: FileId, text: &str) -> Parse {
     let (tree, of_the_tree) = tree::build(file, text, &tokens);
     diagnostics.extend(of_the_tree);
     let mut reader = Reader::new(file, text, &tokens, diagnostics);
-    let items = items(&mut reader, &tree.statements);
+    let statements = reader.block(Place::File, &tree.statements);
     let diagnostics = reader.diagnostics;
-    Parse { tokens, tree, file: ast::File { items }, diagnostics }
+    Parse { tokens, tree, statements, diagnostics }
 }
 
 fn too_large(file: FileId) -> Parse {
@@ -61,23 +76,7 @@ fn too_large(file: FileId) -> Parse {
             .at(Span::new(file, 0, 0), "")
             .help("Split it; the files of a directory are one module."),
     );
-    Parse { tokens: Vec::new(), tree: Tree::default(), file: ast::File::default(), diagnostics }
-}
-
-fn items(reader: &mut Reader<'_>, statements: &[Statement]) -> Vec<ast::Item> {
-    let lines = reader.lines(Place::File, statements);
-    lines
-        .iter()
-        .filter_map(|line| match line.keyword() {
-            "mesh" => module::mesh(reader, line).map(ast::Item::Mesh),
-            "module" => module::module(reader, line).map(ast::Item::Module),
-            "service" => service::service(reader, line).map(ast::Item::Service),
-            "gateway" => gateway::gateway(reader, line).map(ast::Item::Gateway),
-            "route" => route::route(reader, line).map(ast::Item::Route),
-            "authorize" => authorize::authorize(reader, line).map(ast::Item::Authorize),
-            _ => test::test(reader, line).map(ast::Item::Test),
-        })
-        .collect()
+    Parse { tokens: Vec::new(), tree: Tree::default(), statements: Vec::new(), diagnostics }
 }
 
 #[cfg(test)]

@@ -98,7 +98,11 @@ fn check_laws(text: &str) {
     assert_eq!(once, twice, "formatting is done after one time: {text:?}");
     assert!(once.is_empty() || (once.ends_with('\n') && !once.ends_with("\n\n")), "{text:?} -> {once:?}");
     let again = parse(FileId(0), &once);
-    assert_eq!(meaning(&parsed.file), meaning(&again.file), "the meaning is the same: {text:?} -> {once:?}");
+    assert_eq!(
+        meaning(&parsed.file()),
+        meaning(&again.file()),
+        "the meaning is the same: {text:?} -> {once:?}"
+    );
     let (formatted, _) = lex(FileId(0), &once);
     assert_eq!(comments(text, &tokens), comments(&once, &formatted), "{text:?} -> {once:?}");
     assert_eq!(significant(text, &tokens), significant(&once, &formatted), "{text:?} -> {once:?}");
@@ -136,7 +140,7 @@ fn the_bookinfo_example_is_read_without_complaint() {
     let parsed = parse(FileId(0), SAMPLE);
     let complaints: Vec<_> = parsed.diagnostics.iter().collect();
     assert!(complaints.is_empty(), "{complaints:#?}");
-    assert_eq!(parsed.file.items.len(), 13);
+    assert_eq!(parsed.file().items.len(), 13);
     check_laws(SAMPLE);
 }
 

@@ -181,7 +181,7 @@ fn reference(files: &Files) -> Result<Reference, String> {
     let sources = sources(files);
     let parsed: Vec<_> = sources
         .iter()
-        .map(|(id, source)| (source.module.clone(), mesh_lang::parse(id, &source.text).file))
+        .map(|(id, source)| (source.module.clone(), mesh_lang::parse(id, &source.text).file()))
         .collect();
     Reference::new(&parsed)
 }

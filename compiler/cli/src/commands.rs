@@ -57,7 +57,7 @@ fn summary(diagnostics: &[Diagnostic], sources: &SourceSet) -> Summary {
 /// The rules of routes and the lines of authorizations, as they are written.
 fn rules(sources: &SourceSet) -> usize {
     use mesh_lang::ast::Item;
-    let items = sources.iter().flat_map(|(file, source)| mesh_lang::parse(file, &source.text).file.items);
+    let items = sources.iter().flat_map(|(file, source)| mesh_lang::parse(file, &source.text).file().items);
     items
         .map(|item| match item {
             Item::Route(route) => route.rules.len(),

@@ -199,7 +199,7 @@ mod tests {
             "service web { port 80 http }\nservice a { calls wbe }\nauthorize web {\nallow frm a\nallow from b\n}\n",
             &[
                 "2 MESH2001 unknown service `wbe`",
-                "4 MESH1006 expected `from` or `to`, found `frm`",
+                "4 MESH1006 expected `from`, `to` or `when`, found `frm`",
                 "5 MESH2001 unknown service `b`",
             ],
         );

@@ -22,7 +22,7 @@ mod testing;
 mod witness;
 
 use echo::Wounds;
-use mesh_lang::{Code, Diagnostic, Diagnostics, SourceSet, ast};
+use mesh_lang::{Code, Diagnostic, Diagnostics, Parse, SourceSet, ast, expand};
 use model::{Endpoint, GatewayId, Model, ServiceId};
 use partition::{OverBudget, Owner, Partition};
 use std::collections::BTreeMap;
@@ -64,10 +64,26 @@ pub type StandIns = BTreeMap<StandIn, SocketAddr>;
 ///
 /// Analysis begins where every name means something: a rule that could not be read would otherwise show up again as a
 /// hole in its route.
+///
+/// A project without environments is compiled as it stands; of one with environments, [`compile_in`] compiles each.
 pub fn compile(sources: &SourceSet, stand_ins: &StandIns) -> Compilation {
-    let (files, wounds, mut diagnostics) = parse(sources);
+    compile_in(sources, None, stand_ins)
+}
+
+/// The environments that a project names, in the order written.
+pub fn environments(sources: &SourceSet) -> Vec<String> {
+    let (parses, _, _) = parse(sources);
+    let statements = statements(sources, &parses);
+    mesh_lang::expand::environments(&statements).into_iter().map(|name| name.value).collect()
+}
+
+/// Compiles a project as it is in one environment.
+pub fn compile_in(sources: &SourceSet, environment: Option<&str>, stand_ins: &StandIns) -> Compilation {
+    let (parses, wounds, mut diagnostics) = parse(sources);
+    let (files, found) = mesh_lang::expand::expand(&statements(sources, &parses), environment);
+    diagnostics.extend(found);
     let modules: Vec<resolve::Module<'_>> = modules(sources, &files);
-    let (mut model, tests, found) = resolve::resolve(&modules);
+    let (mut model, tests, found) = resolve::resolve(&modules, environment);
     let heard = found.iter().filter(|diagnostic| !wounds.explain(diagnostic, sources));
     heard.for_each(|diagnostic| diagnostics.push(diagnostic.clone()));
     if diagnostics.has_errors() {
@@ -84,15 +100,22 @@ pub fn compile(sources: &SourceSet, stand_ins: &StandIns) -> Compilation {
     Compilation { plan, diagnostics: diagnostics.sorted(), tests, needs, calls, examples }
 }
 
-fn parse(sources: &SourceSet) -> (Vec<ast::File>, Wounds, Diagnostics) {
-    let (mut files, mut wounds, mut diagnostics) = (Vec::new(), Wounds::default(), Diagnostics::new());
+fn parse(sources: &SourceSet) -> (Vec<Parse>, Wounds, Diagnostics) {
+    let (mut parses, mut wounds, mut diagnostics) = (Vec::new(), Wounds::default(), Diagnostics::new());
     for (id, source) in sources.iter() {
-        let parsed = mesh_lang::parse(id, &source.text);
+        let mut parsed = mesh_lang::parse(id, &source.text);
         wounds.add(id, &source.text, &parsed);
-        diagnostics.extend(parsed.diagnostics);
-        files.push(parsed.file);
+        diagnostics.extend(std::mem::take(&mut parsed.diagnostics));
+        parses.push(parsed);
     }
-    (files, wounds, diagnostics)
+    (parses, wounds, diagnostics)
+}
+
+/// What the files say, each with its directory.
+fn statements<'a>(sources: &'a SourceSet, parses: &'a [Parse]) -> Vec<expand::Source<'a>> {
+    let both = sources.iter().zip(parses);
+    both.map(|((_, source), parse)| expand::Source { module: &source.module, statements: &parse.statements })
+        .collect()
 }
 
 fn modules<'a>(sources: &'a SourceSet, files: &'a [ast::File]) -> Vec<resolve::Module<'a>> {

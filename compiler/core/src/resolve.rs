@@ -2,6 +2,7 @@
 
 mod access;
 mod backend;
+mod reserved;
 mod route;
 mod scope;
 mod service;
@@ -23,8 +24,11 @@ pub(crate) struct Module<'a> {
 
 /// The model, the tests, and what is wrong. The model holds everything that could be resolved; it is complete iff there
 /// is no error.
-pub(crate) fn resolve(modules: &[Module<'_>]) -> (Model, Vec<case::Test>, Diagnostics) {
-    let mut diagnostics = Diagnostics::new();
+pub(crate) fn resolve(
+    modules: &[Module<'_>],
+    environment: Option<&str>,
+) -> (Model, Vec<case::Test>, Diagnostics) {
+    let mut diagnostics = reserved::forms(modules);
     let (mut model, scope) = Scope::new(modules, &mut diagnostics);
     model.default = default_settings(modules, &mut diagnostics);
     for (place, service) in declared(modules, service) {
@@ -44,7 +48,11 @@ pub(crate) fn resolve(modules: &[Module<'_>]) -> (Model, Vec<case::Test>, Diagno
     }
     in_canonical_order(&mut model);
     route::overrides_exist(&model, &mut diagnostics);
-    let tests = declared(modules, test_case);
+    let here = |test: &ast::Test| {
+        let named = |name: &mesh_lang::Name| Some(name.value.as_str()) == environment;
+        test.environments.is_empty() || test.environments.iter().any(named)
+    };
+    let tests = declared(modules, test_case).filter(|(_, test)| here(test));
     let tests =
         tests.map(|(place, test)| test::resolve(test, &place, &scope, &model, &mut diagnostics)).collect();
     (model, tests, diagnostics)

@@ -165,8 +165,8 @@ pub(super) fn header_name(input: Tokens<'_>) -> Parsed<'_, Name> {
     }
 }
 
-/// `header NAME = STRING` of a test: the name may also stand without quotes.
-pub(super) fn written(input: Tokens<'_>) -> Parsed<'_, (Name, Name)> {
+/// `header NAME = STRING` of a request in a test: the name may also stand without quotes.
+pub(super) fn fact(input: Tokens<'_>) -> Parsed<'_, Condition> {
     let (rest, _) = keyword("header")(input)?;
     let bare = map(one(TokenKind::Word, "the name of a header"), |lexeme| Spanned {
         value: lexeme.text.to_string(),
@@ -179,7 +179,10 @@ pub(super) fn written(input: Tokens<'_>) -> Parsed<'_, (Name, Name)> {
     let (rest, value) = cut(preceded(one(TokenKind::Equals, "`=`"), string)).parse(rest)?;
     // A comma may stand here: a request can carry a list, and a test may ask what becomes of it.
     match around(&name, &value) {
-        None => Ok((rest, (name, value))),
+        None => {
+            let span = input.span_to(&rest);
+            Ok((rest, Condition { span, negated: false, header: name, test: ValueTest::Equals(value) }))
+        }
         Some(diagnostic) => refuse(diagnostic),
     }
 }

@@ -5,7 +5,7 @@ use std::net::{Ipv4Addr, Ipv6Addr};
 use super::input::{Parsed, Tokens, list, refuse};
 use super::name::MAX_DOMAIN_BYTES;
 use super::recover::shown;
-use super::value::{invalid, string};
+use super::value::{host_string, invalid};
 use crate::ast::HostPattern;
 use crate::diagnostic::Diagnostic;
 use crate::span::{Name, Spanned};
@@ -19,7 +19,7 @@ pub(super) fn patterns(input: Tokens<'_>) -> Parsed<'_, Vec<Spanned<HostPattern>
 }
 
 fn pattern(input: Tokens<'_>) -> Parsed<'_, Spanned<HostPattern>> {
-    let (rest, written) = string(input)?;
+    let (rest, written) = host_string(input)?;
     let text = written.value.as_str();
     let (suffix, make): (&str, fn(String) -> HostPattern) = match text.strip_prefix('*') {
         Some("") => return Ok((rest, Spanned { value: HostPattern::Any, span: written.span })),
@@ -37,7 +37,7 @@ fn pattern(input: Tokens<'_>) -> Parsed<'_, Spanned<HostPattern>> {
 
 /// One host, without wildcards.
 pub(super) fn host(input: Tokens<'_>) -> Parsed<'_, Name> {
-    let (rest, written) = string(input)?;
+    let (rest, written) = host_string(input)?;
     if is_host(&written.value) { Ok((rest, written)) } else { refuse(wrong_host(&written, "a host")) }
 }
 

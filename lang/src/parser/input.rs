@@ -12,37 +12,34 @@ use crate::token::TokenKind;
 
 /// A significant token with its text.
 #[derive(Clone, Copy, Debug)]
-pub(super) struct Lexeme<'a> {
-    pub(super) kind: TokenKind,
-    pub(super) text: &'a str,
-    pub(super) span: Span,
+pub(crate) struct Lexeme<'a> {
+    pub(crate) kind: TokenKind,
+    pub(crate) text: &'a str,
+    pub(crate) span: Span,
+    /// It stands for a parameter that was written there.
+    pub(crate) substituted: bool,
 }
 
 /// What is left of a statement's arguments.
 #[derive(Clone, Copy, Debug)]
-pub(super) struct Tokens<'a> {
+pub(crate) struct Tokens<'a> {
     lexemes: &'a [Lexeme<'a>],
     /// The place after the last one.
     end: Span,
 }
 
 impl<'a> Tokens<'a> {
-    pub(super) fn new(lexemes: &'a [Lexeme<'a>], end: Span) -> Tokens<'a> {
+    pub(crate) fn new(lexemes: &'a [Lexeme<'a>], end: Span) -> Tokens<'a> {
         Tokens { lexemes, end }
     }
 
-    pub(super) fn first(&self) -> Option<&'a Lexeme<'a>> {
+    pub(crate) fn first(&self) -> Option<&'a Lexeme<'a>> {
         self.lexemes.first()
     }
 
     /// The next token if it is this word.
     pub(super) fn first_word(&self) -> Option<&'a str> {
         self.first().filter(|lexeme| lexeme.kind == TokenKind::Word).map(|lexeme| lexeme.text)
-    }
-
-    /// The second next token.
-    pub(super) fn second(&self) -> Option<&'a Lexeme<'a>> {
-        self.lexemes.get(1)
     }
 
     /// Where the next token stands, or the end.
@@ -104,7 +101,7 @@ impl<'a> nom::Input for Tokens<'a> {
 
 /// Why a statement cannot be read.
 #[derive(Clone, Debug)]
-pub(super) enum Problem {
+pub(crate) enum Problem {
     /// Something else was expected here.
     Expected { at: Span, wanted: Vec<String> },
     /// The right kind of token with a wrong value.
@@ -112,7 +109,7 @@ pub(super) enum Problem {
 }
 
 /// The result of reading a `T`.
-pub(super) type Parsed<'a, T> = nom::IResult<Tokens<'a>, T, Problem>;
+pub(crate) type Parsed<'a, T> = nom::IResult<Tokens<'a>, T, Problem>;
 
 impl<'a> ParseError<Tokens<'a>> for Problem {
     fn from_error_kind(input: Tokens<'a>, _: ErrorKind) -> Problem {

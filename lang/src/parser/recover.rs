@@ -1,14 +1,16 @@
 //! Walks over the statements of a block so that each of them gives at most one diagnostic.
 
-use super::input::{Lexeme, Parsed, Problem, Tokens};
+use super::input::{Lexeme, Parsed, Problem, Tokens, list};
+use super::name::name;
 use super::unknown;
 use crate::diagnostic::{Code, Diagnostic, Diagnostics};
 use crate::lexer::{MAX_DIAGNOSTICS, SHOWN_CHARS};
-use crate::signature::{Body, Place, Signature};
+use crate::signature::{Body, Place, Signature, Status, Times};
 use crate::source::FileId;
-use crate::span::{Span, Spanned};
+use crate::span::{Name, Span};
+use crate::statement::{Args, Statement, Waiting};
 use crate::token::{Token, TokenKind};
-use crate::tree::Statement;
+use crate::tree;
 
 /// The file that is being read.
 pub(super) struct Reader<'a> {
@@ -16,21 +18,17 @@ pub(super) struct Reader<'a> {
     text: &'a str,
     tokens: &'a [Token],
     pub(super) diagnostics: Diagnostics,
+    /// The arguments at hand: one buffer for all statements.
+    lexemes: Vec<Lexeme<'a>>,
 }
 
-/// A statement whose keyword stands in the table.
-pub(super) struct Line<'t> {
-    pub(super) signature: &'static Signature,
+/// A statement whose keyword stands in the table, on its way to become one.
+struct Line<'t> {
+    signature: &'static Signature,
     /// Keyword and arguments.
-    pub(super) span: Span,
+    span: Span,
     keyword: Span,
-    statement: &'t Statement,
-}
-
-impl Line<'_> {
-    pub(super) fn keyword(&self) -> &'static str {
-        self.signature.keyword
-    }
+    statement: &'t tree::Statement,
 }
 
 impl<'a> Reader<'a> {
@@ -40,21 +38,31 @@ impl<'a> Reader<'a> {
         tokens: &'a [Token],
         diagnostics: Diagnostics,
     ) -> Reader<'a> {
-        Reader { file, text, tokens, diagnostics }
+        Reader { file, text, tokens, diagnostics, lexemes: Vec::new() }
     }
 
-    pub(super) fn report(&mut self, diagnostic: Diagnostic) {
+    fn report(&mut self, diagnostic: Diagnostic) {
         if self.diagnostics.len() < MAX_DIAGNOSTICS {
             self.diagnostics.push(diagnostic);
         }
     }
 
-    /// The statements of a block that may stand there; the others are complained of.
-    pub(super) fn lines<'t>(&mut self, place: Place, statements: &'t [Statement]) -> Vec<Line<'t>> {
-        statements.iter().filter_map(|statement| self.line(place, statement)).collect()
+    /// The statements of a block that may stand there and could be read; the others are complained of.
+    pub(super) fn block(&mut self, place: Place, statements: &[tree::Statement]) -> Vec<Statement> {
+        let mut first = First::default();
+        let mut read = Vec::with_capacity(statements.len());
+        for statement in statements {
+            let Some(line) = self.line(place, statement) else { continue };
+            let Some(statement) = self.statement(&line) else { continue };
+            match first.of(&statement) {
+                None => read.push(statement),
+                Some(before) => self.report(again(&statement, before)),
+            }
+        }
+        read
     }
 
-    fn line<'t>(&mut self, place: Place, statement: &'t Statement) -> Option<Line<'t>> {
+    fn line<'t>(&mut self, place: Place, statement: &'t tree::Statement) -> Option<Line<'t>> {
         let keyword = self.tokens.get(statement.head()).and_then(<[Token]>::first).copied()?;
         let word = keyword.text(self.text);
         let span = keyword.span(self.file);
@@ -70,97 +78,115 @@ impl<'a> Reader<'a> {
         Some(Line { signature, span: span.to(last), keyword: span, statement })
     }
 
-    /// Reads the arguments of a statement that has a block.
-    pub(super) fn head<T>(
-        &mut self,
-        line: &Line<'_>,
-        parser: impl for<'p> Fn(Tokens<'p>) -> Parsed<'p, T>,
-    ) -> Option<T> {
+    fn statement(&mut self, line: &Line<'_>) -> Option<Statement> {
+        let args = self.arguments(line);
+        let read = args.is_some();
+        if let (Some(Args::Retry(None)), Some(block)) = (&args, &line.statement.block) {
+            let brace = self.tokens[block.open as usize].span(self.file);
+            self.report(no_block(line, brace));
+            return None;
+        }
+        let (block, names) = self.body(line, read);
+        let args = match (args?, names) {
+            (Args::Import(module, _), Some(names)) => Args::Import(module, names),
+            (args, _) => args,
+        };
+        if line.signature.status == Status::Reserved {
+            self.report(unknown::not_executed(line.signature.keyword, line.keyword));
+            return None;
+        }
+        let doc = self.doc(line);
+        Some(Statement { signature: line.signature, span: line.span, doc, args, block })
+    }
+
+    /// Reads the arguments of a statement. Those that name a parameter wait for its value.
+    fn arguments(&mut self, line: &Line<'_>) -> Option<Args> {
         if line.statement.broken {
             return None;
         }
-        let text = self.text;
-        let lexemes: Vec<Lexeme<'_>> = self.tokens[line.statement.head()]
-            .iter()
-            .skip(1)
-            .filter(|token| token.kind.is_significant())
-            .map(|token| Lexeme { kind: token.kind, text: token.text(text), span: token.span(self.file) })
-            .collect();
-        let end = Span::new(self.file, line.span.end, line.span.end);
-        let problem = match parser(Tokens::new(&lexemes, end)) {
-            Ok((rest, value)) => match rest.first() {
-                None => return Some(value),
-                Some(lexeme) => {
-                    Problem::Expected { at: lexeme.span, wanted: vec!["the end of the statement".into()] }
-                }
-            },
-            Err(nom::Err::Error(problem) | nom::Err::Failure(problem)) => problem,
-            Err(nom::Err::Incomplete(_)) => Problem::Expected { at: end, wanted: Vec::new() },
-        };
-        self.report(diagnosis(problem, line, &lexemes));
-        None
+        let (text, file) = (self.text, self.file);
+        self.lexemes.clear();
+        let arguments = self.tokens[line.statement.head()].iter().skip(1);
+        let significant = arguments.filter(|token| token.kind.is_significant());
+        self.lexemes.extend(significant.map(|token| Lexeme {
+            kind: token.kind,
+            text: token.text(text),
+            span: token.span(file),
+            substituted: false,
+        }));
+        if self.lexemes.iter().any(|lexeme| lexeme.kind == TokenKind::Param) {
+            let waiting = self.lexemes.iter().map(|lexeme| Waiting {
+                kind: lexeme.kind,
+                text: lexeme.text.into(),
+                span: lexeme.span,
+            });
+            return Some(Args::Waiting(waiting.collect()));
+        }
+        match read(line.signature, &self.lexemes, line.keyword, line.span) {
+            Ok(args) => Some(args),
+            Err(diagnostic) => {
+                self.report(*diagnostic);
+                None
+            }
+        }
     }
 
-    /// Reads the arguments of a statement that has no block.
-    pub(super) fn leaf<T>(
-        &mut self,
-        line: &Line<'_>,
-        parser: impl for<'p> Fn(Tokens<'p>) -> Parsed<'p, T>,
-    ) -> Option<T> {
-        let value = self.head(line, parser);
-        self.body(line, value.is_some());
-        value
-    }
-
-    /// The statements of a statement's block, whether or not its head could be read; a block that is missing or too
+    /// The statements or names of a statement's block, whether or not its head could be read; a block that is missing or too
     /// many is a mistake only if the head gave none.
-    pub(super) fn body<'t>(&mut self, line: &Line<'t>, head_read: bool) -> Vec<Line<'t>> {
+    fn body(&mut self, line: &Line<'_>, head_read: bool) -> (Vec<Statement>, Option<Vec<Name>>) {
         match (line.signature.body, &line.statement.block) {
             (Body::None, Some(block)) => {
                 if head_read {
                     let brace = self.tokens[block.open as usize].span(self.file);
                     self.report(no_block(line, brace));
                 }
-                Vec::new()
+                (Vec::new(), None)
             }
-            (Body::Required(_), None) => {
+            (Body::Required(_) | Body::Names, None) => {
                 if head_read {
                     let end = Span::new(self.file, line.span.end, line.span.end);
-                    self.report(misread(line, end, "expected `{`, found the end of the statement".into()));
+                    let message = "expected `{`, found the end of the statement".into();
+                    self.report(misread(line.signature, end, message));
                 }
-                Vec::new()
+                (Vec::new(), None)
             }
             (Body::Optional(place) | Body::Required(place), Some(block)) => {
-                self.lines(place, &block.statements)
+                (self.block(place, &block.statements), None)
             }
-            (Body::None | Body::Optional(_), None) => Vec::new(),
+            (Body::Names, Some(block)) => (Vec::new(), Some(self.names(line, &block.statements))),
+            (Body::None | Body::Optional(_), None) => (Vec::new(), None),
         }
     }
 
-    /// Refuses the block of a statement that may have one, but not with these arguments.
-    pub(super) fn no_body(&mut self, line: &Line<'_>) {
-        if let Some(block) = &line.statement.block {
-            let brace = self.tokens[block.open as usize].span(self.file);
-            self.report(no_block(line, brace));
+    /// A block that holds names with commas between.
+    fn names(&mut self, line: &Line<'_>, statements: &[tree::Statement]) -> Vec<Name> {
+        let mut names = Vec::new();
+        for statement in statements.iter().filter(|statement| !statement.broken) {
+            let significant =
+                self.tokens[statement.head()].iter().filter(|token| token.kind.is_significant());
+            let lexemes: Vec<Lexeme<'_>> = significant
+                .map(|token| Lexeme {
+                    kind: token.kind,
+                    text: token.text(self.text),
+                    span: token.span(self.file),
+                    substituted: false,
+                })
+                .collect();
+            let end =
+                lexemes.last().map_or(line.span, |last| Span::new(self.file, last.span.end, last.span.end));
+            match parsed(|input| list(name)(input), line.signature, &lexemes, end, end) {
+                Ok(read) => names.extend(read),
+                Err(diagnostic) => self.report(*diagnostic),
+            }
         }
-    }
-
-    /// Fills what a block may say once.
-    pub(super) fn once<T>(
-        &mut self,
-        slot: &mut Option<Spanned<T>>,
-        line: &Line<'_>,
-        value: Option<Spanned<T>>,
-    ) {
-        match (&slot, value) {
-            (Some(first), Some(_)) => self.report(written_twice(line, first.span)),
-            (None, value @ Some(_)) => *slot = value,
-            (_, None) => {}
-        }
+        names
     }
 
     /// The text of the `##` lines above a statement.
-    pub(super) fn doc(&self, line: &Line<'_>) -> Option<String> {
+    fn doc(&self, line: &Line<'_>) -> Option<Box<str>> {
+        if line.statement.doc == line.statement.first {
+            return None;
+        }
         let docs =
             self.tokens.get(line.statement.docs())?.iter().filter(|token| token.kind == TokenKind::Doc);
         let lines: Vec<&str> = docs
@@ -169,29 +195,99 @@ impl<'a> Reader<'a> {
                 text.strip_prefix(' ').unwrap_or(text).trim_end()
             })
             .collect();
-        (!lines.is_empty()).then(|| lines.join("\n"))
+        (!lines.is_empty()).then(|| lines.join("\n").into())
     }
 }
 
+/// Where the statements stand of which a block has one.
+#[derive(Default)]
+struct First {
+    seen: Vec<(&'static str, Span)>,
+}
+
+impl First {
+    /// Where the one before this stands, if there may be only one.
+    fn of(&mut self, statement: &Statement) -> Option<Span> {
+        let group = match statement.signature.times {
+            Times::Once => statement.keyword(),
+            Times::OneOf(group) => group,
+            Times::Many | Times::ManyReplaced => return None,
+        };
+        let before = self.seen.iter().find(|(known, _)| *known == group).map(|(_, span)| *span);
+        if before.is_none() {
+            self.seen.push((group, statement.span));
+        }
+        before
+    }
+}
+
+/// Reads the arguments of a row.
+pub(crate) fn read(
+    signature: &'static Signature,
+    lexemes: &[Lexeme<'_>],
+    keyword: Span,
+    span: Span,
+) -> Result<Args, Box<Diagnostic>> {
+    let end = Span::new(span.file, span.end, span.end);
+    parsed(signature.read, signature, lexemes, keyword, end)
+}
+
+fn parsed<T>(
+    parser: impl for<'p> Fn(Tokens<'p>) -> Parsed<'p, T>,
+    signature: &'static Signature,
+    lexemes: &[Lexeme<'_>],
+    keyword: Span,
+    end: Span,
+) -> Result<T, Box<Diagnostic>> {
+    let problem = match parser(Tokens::new(lexemes, end)) {
+        Ok((rest, value)) => match rest.first() {
+            None => return Ok(value),
+            Some(lexeme) => {
+                Problem::Expected { at: lexeme.span, wanted: vec!["the end of the statement".into()] }
+            }
+        },
+        Err(nom::Err::Error(problem) | nom::Err::Failure(problem)) => problem,
+        Err(nom::Err::Incomplete(_)) => Problem::Expected { at: end, wanted: Vec::new() },
+    };
+    Err(Box::new(diagnosis(problem, signature, keyword, lexemes)))
+}
+
 /// The second of two statements of which a block has one.
-pub(super) fn written_twice(line: &Line<'_>, first: Span) -> Diagnostic {
-    Diagnostic::new(Code::DuplicateStatement, format!("`{}` is written twice", line.keyword()))
-        .at(line.span, "written again here")
+pub(crate) fn again(statement: &Statement, first: Span) -> Diagnostic {
+    let (message, label, help) = match statement.signature.times {
+        Times::OneOf("action") => (
+            "a rule does one thing, and this one already has an action".into(),
+            "a second action",
+            "Keep one of the two; several backends stand in one `to`, with their shares.",
+        ),
+        _ => (
+            format!("`{}` is written twice", statement.keyword()),
+            "written again here",
+            "Keep one of the two.",
+        ),
+    };
+    Diagnostic::new(Code::DuplicateStatement, message)
+        .at(statement.span, label)
         .at(first, "first written here")
-        .help("Keep one of the two.")
+        .help(help)
 }
 
 fn no_block(line: &Line<'_>, brace: Span) -> Diagnostic {
-    misread(line, brace, "expected the end of the statement, found `{`".into())
+    misread(line.signature, brace, "expected the end of the statement, found `{`".into())
 }
 
-fn misread(line: &Line<'_>, at: Span, message: String) -> Diagnostic {
+fn misread(signature: &'static Signature, at: Span, message: String) -> Diagnostic {
     Diagnostic::new(Code::UnexpectedToken, message)
         .at(at, "")
-        .help(format!("The statement is written `{}`.", line.signature.form))
+        .help(format!("The statement is written `{}`.", signature.form))
 }
 
-fn diagnosis(problem: Problem, line: &Line<'_>, lexemes: &[Lexeme<'_>]) -> Diagnostic {
+fn diagnosis(
+    problem: Problem,
+    signature: &'static Signature,
+    keyword: Span,
+    lexemes: &[Lexeme<'_>],
+) -> Diagnostic {
     let (at, mut wanted) = match problem {
         Problem::Known(diagnostic) => return *diagnostic,
         Problem::Expected { at, wanted } => (at, wanted),
@@ -204,11 +300,6 @@ fn diagnosis(problem: Problem, line: &Line<'_>, lexemes: &[Lexeme<'_>]) -> Diagn
             .at(last.span, "nothing of this list follows")
             .help("Remove the comma, or write what comes after it.");
     }
-    if let Some(lexeme) = found.filter(|lexeme| lexeme.kind == TokenKind::Word)
-        && unknown::is_not_executed(lexeme.text)
-    {
-        return unknown::not_executed(lexeme.text, lexeme.span);
-    }
     let mut seen = Vec::new();
     wanted.retain(|what| {
         !seen.contains(what) && {
@@ -219,12 +310,12 @@ fn diagnosis(problem: Problem, line: &Line<'_>, lexemes: &[Lexeme<'_>]) -> Diagn
     let wanted = listed(&wanted, "or");
     let found = found.map_or("the end of the statement".into(), |lexeme| format!("`{}`", shown(lexeme.text)));
     // At the end of a statement there is nothing to point at but the keyword's line; the empty span stands after it.
-    let at = if lexemes.is_empty() { line.keyword } else { at };
-    misread(line, at, format!("expected {wanted}, found {found}"))
+    let at = if lexemes.is_empty() { keyword } else { at };
+    misread(signature, at, format!("expected {wanted}, found {found}"))
 }
 
 /// `a`, `a or b`, `a, b or c`.
-pub(super) fn listed(what: &[String], conjunction: &str) -> String {
+pub(crate) fn listed(what: &[String], conjunction: &str) -> String {
     match what {
         [] => "something else".into(),
         [only] => only.clone(),

@@ -6,49 +6,34 @@ use nom::combinator::{cut, map, opt, value};
 use nom::multi::many0;
 use nom::sequence::preceded;
 
-use super::input::{Parsed, Problem, Tokens, after, keyword, list, one, refuse};
+use super::input::{Parsed, Problem, Tokens, after, expected, keyword, list, one, refuse};
 use super::name::{name, port as port_name, service as service_name, service_and_subset};
-use super::recover::{Line, Reader};
-use super::settings::setting;
-use super::value::{invalid, method, percent, status, text};
+use super::policy::principal;
+use super::value::{invalid, method, percent, status, text, word_of};
 use super::{header, host, path};
-use crate::ast::{Action, Backend, Match, Method, Op, Route, Rule, Settings, Weight};
-use crate::diagnostic::{Code, Diagnostic};
-use crate::span::{Name, Span, Spanned};
+use crate::ast::{Action, Backend, Match, Method, Op, Redirect, RedirectTo, Route, Weight};
+use crate::span::{Name, Spanned};
+use crate::statement::Args;
 use crate::token::TokenKind;
 
-pub(super) fn route(reader: &mut Reader<'_>, line: &Line<'_>) -> Option<Route> {
-    let head = reader.head(line, route_head);
-    let mut rules = Vec::new();
-    let mut to: Option<Spanned<Action>> = None;
-    let mut otherwise_written = None;
-    for inner in reader.body(line, head.is_some()) {
-        match inner.keyword() {
-            "rule" => rules.extend(rule(reader, &inner)),
-            "to" => {
-                let value = action(reader, &inner);
-                reader.once(&mut to, &inner, value);
-            }
-            _ => {
-                let value = reader.leaf(&inner, otherwise);
-                let value = value.map(|status| Spanned { value: status.value, span: inner.span });
-                reader.once(&mut otherwise_written, &inner, value);
-            }
-        }
-    }
-    rules.extend(to.map(default_rule));
-    head.map(|route| Route { span: line.span, rules, otherwise: otherwise_written, ..route })
-}
-
-/// `TARGET [port NAME] [listener NAME] [host STRING, …]`
-fn route_head(input: Tokens<'_>) -> Parsed<'_, Route> {
+/// `TARGET [port NAME] [listener NAME] [host STRING, …] [from PRINCIPAL, …]`
+pub(crate) fn route(input: Tokens<'_>) -> Parsed<'_, Args> {
     let (rest, target) = service_name(input)?;
     let (rest, port) = opt(port_name).parse(rest)?;
     let (rest, listener) = opt(listener_name).parse(rest)?;
     let (rest, hosts) = opt(after("host", host::patterns)).parse(rest)?;
-    let span = input.span_to(&rest);
-    let hosts = hosts.unwrap_or_default();
-    Ok((rest, Route { span, target, port, listener, hosts, rules: Vec::new(), otherwise: None }))
+    let (rest, from) = opt(after("from", list(principal))).parse(rest)?;
+    let route = Route {
+        span: input.span_to(&rest),
+        target,
+        port,
+        listener,
+        hosts: hosts.unwrap_or_default(),
+        from: from.unwrap_or_default(),
+        rules: Vec::new(),
+        otherwise: None,
+    };
+    Ok((rest, Args::Route(Box::new(route))))
 }
 
 /// `listener NAME`
@@ -56,90 +41,57 @@ pub(super) fn listener_name(input: Tokens<'_>) -> Parsed<'_, Name> {
     after("listener", name)(input)
 }
 
-fn otherwise(input: Tokens<'_>) -> Parsed<'_, Spanned<u16>> {
-    status("a status for `otherwise`", 400..=599)(input)
-}
-
-/// What a `to` outside of any rule is short for.
-fn default_rule(action: Spanned<Action>) -> Rule {
-    Rule {
-        span: action.span,
-        name: Spanned { value: "default".into(), span: action.span },
-        overrides: Vec::new(),
-        matches: Vec::new(),
-        action: Some(action),
-        settings: Settings::default(),
-    }
-}
-
-fn rule(reader: &mut Reader<'_>, line: &Line<'_>) -> Option<Rule> {
-    let head = reader.head(line, rule_head);
-    let mut matches = Vec::new();
-    let mut act: Option<Spanned<Action>> = None;
-    let mut settings = Settings::default();
-    for inner in reader.body(line, head.is_some()) {
-        match inner.keyword() {
-            "match" => {
-                let read = reader.leaf(&inner, match_line);
-                matches.extend(read.map(|line| Match { span: inner.span, ..line }));
-            }
-            "to" | "redirect" | "respond" => {
-                let value = action(reader, &inner);
-                match (&act, value) {
-                    (Some(first), Some(_)) => reader.report(second_action(&inner, first.span)),
-                    (None, value) => act = value,
-                    (Some(_), None) => {}
-                }
-            }
-            _ => setting(reader, &inner, &mut settings),
-        }
-    }
-    let (name, overrides) = head?;
-    Some(Rule { span: line.span, name, overrides, matches, action: act, settings })
+/// `STATUS`
+pub(crate) fn otherwise(input: Tokens<'_>) -> Parsed<'_, Args> {
+    map(status("a status for `otherwise`", 400..=599), Args::Status).parse(input)
 }
 
 /// `NAME [overrides NAME, …]`
-fn rule_head(input: Tokens<'_>) -> Parsed<'_, (Name, Vec<Name>)> {
-    (name, map(opt(after("overrides", list(name))), Option::unwrap_or_default)).parse(input)
+pub(crate) fn rule(input: Tokens<'_>) -> Parsed<'_, Args> {
+    let (rest, (name, overrides)) = (name, opt(after("overrides", list(name)))).parse(input)?;
+    Ok((rest, Args::Rule(name, overrides.unwrap_or_default())))
 }
 
-fn second_action(line: &Line<'_>, first: Span) -> Diagnostic {
-    Diagnostic::new(Code::DuplicateStatement, "a rule does one thing, and this one already has an action")
-        .at(line.span, "a second action")
-        .at(first, "first written here")
-        .help("Keep one of the two; several backends stand in one `to`, with their shares.")
+/// `BACKEND, …`
+pub(crate) fn to(input: Tokens<'_>) -> Parsed<'_, Args> {
+    map(backends, |backends| Args::Action(Box::new(Action::To(backends)))).parse(input)
 }
 
-fn action(reader: &mut Reader<'_>, line: &Line<'_>) -> Option<Spanned<Action>> {
-    let action = match line.keyword() {
-        "to" => reader.leaf(line, |input| map(backends, Action::To).parse(input)),
-        "redirect" => reader.leaf(line, |input| {
-            map(redirect, |(location, status)| Action::Redirect { location, status }).parse(input)
-        }),
-        _ => reader.leaf(line, respond),
+pub(crate) fn redirect(input: Tokens<'_>) -> Parsed<'_, Args> {
+    map(redirect_to, |redirect| Args::Action(Box::new(Action::Redirect(redirect)))).parse(input)
+}
+
+/// `PATH-OR-URL STATUS`, `prefix PATH STATUS` or `[scheme WORD] [host STRING] STATUS`
+pub(super) fn redirect_to(input: Tokens<'_>) -> Parsed<'_, Redirect> {
+    let (rest, to) = match input.first_word() {
+        Some("prefix") => map(after("prefix", path::concrete), RedirectTo::Prefix).parse(input)?,
+        Some("scheme" | "host") => {
+            let scheme = opt(after("scheme", word_of("a scheme", &["https", "http"])));
+            let (rest, (scheme, host)) = (scheme, opt(after("host", host::host))).parse(input)?;
+            let scheme = scheme.map(|word| Spanned { value: word.value.to_owned(), span: word.span });
+            (rest, RedirectTo::Parts { scheme, host })
+        }
+        _ => match path::location(input) {
+            Err(nom::Err::Error(_)) => return expected(input, "a path, a URL, `prefix`, `scheme` or `host`"),
+            other => map(|_| other.clone(), RedirectTo::Location).parse(input)?,
+        },
     };
-    action.map(|value| Spanned { value, span: line.span })
-}
-
-/// `PATH-OR-STRING STATUS`
-pub(super) fn redirect(input: Tokens<'_>) -> Parsed<'_, (Name, Spanned<u16>)> {
-    let (rest, location) = path::location(input)?;
     let (after, code) = status("a redirect status", 100..=999)(rest)?;
     if matches!(code.value, 301 | 302 | 303 | 307 | 308) {
-        return Ok((after, (location, code)));
+        return Ok((after, Redirect { to, status: code }));
     }
     let message = format!("`{}` is not a redirect status", code.value);
     refuse(invalid(code.span, message, "Write 301, 302, 303, 307 or 308."))
 }
 
 /// `STATUS [STRING]`
-fn respond(input: Tokens<'_>) -> Parsed<'_, Action> {
+pub(crate) fn respond(input: Tokens<'_>) -> Parsed<'_, Args> {
     let parts = (status("a status to answer with", 200..=599), opt(text));
-    map(parts, |(status, body)| Action::Respond { status, body }).parse(input)
+    map(parts, |(status, body)| Args::Action(Box::new(Action::Respond { status, body }))).parse(input)
 }
 
 /// `[OP, …] [when COND and …]`
-fn match_line(input: Tokens<'_>) -> Parsed<'_, Match> {
+pub(crate) fn match_line(input: Tokens<'_>) -> Parsed<'_, Args> {
     let (rest, found) = match input.first_word() {
         Some("when") => (input, Vec::new()),
         _ => match ops(input) {
@@ -152,7 +104,7 @@ fn match_line(input: Tokens<'_>) -> Parsed<'_, Match> {
     };
     let (rest, when) = header::conditions(rest)?;
     let span = input.span_to(&rest);
-    Ok((rest, Match { span, ops: found, when }))
+    Ok((rest, Args::Match(Box::new(Match { span, ops: found, when }))))
 }
 
 /// `OP, …`
@@ -161,7 +113,7 @@ pub(super) fn ops(input: Tokens<'_>) -> Parsed<'_, Vec<Op>> {
 }
 
 /// `METHOD|METHOD PATH`, or one of both.
-fn op(input: Tokens<'_>) -> Parsed<'_, Op> {
+pub(super) fn op(input: Tokens<'_>) -> Parsed<'_, Op> {
     let (rest, methods) = match input.first() {
         Some(lexeme) if lexeme.kind == TokenKind::Word => methods(input)?,
         _ => (input, Vec::new()),
@@ -198,7 +150,7 @@ pub(super) fn backends(input: Tokens<'_>) -> Parsed<'_, Vec<Backend>> {
 }
 
 /// `SERVICE[:SUBSET] [port NAME] [PERCENT|rest]`
-fn backend(input: Tokens<'_>) -> Parsed<'_, Backend> {
+pub(super) fn backend(input: Tokens<'_>) -> Parsed<'_, Backend> {
     let rest_of_all = value(Weight::Rest, keyword("rest"));
     let share = map(percent, |share| Weight::Percent(share.value));
     let (rest, (service, subset)) = service_and_subset(input)?;

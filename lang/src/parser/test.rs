@@ -8,39 +8,136 @@ use nom::combinator::{cut, map, opt, value};
 use nom::multi::many0;
 use nom::sequence::preceded;
 
-use super::authorize::principal;
-use super::input::{Parsed, Tokens, after, expected, keyword, refuse, spanned};
-use super::name::{port as port_name, service as service_name};
-use super::recover::{Line, Reader, shown};
-use super::route::{backends, listener_name, redirect};
+use super::input::{Parsed, Tokens, after, expected, keyword, list, refuse, spanned};
+use super::name::{name, port as port_name};
+use super::policy::{destination, from};
+use super::recover::shown;
+use super::route::{backends, listener_name, ops, redirect_to};
+use super::traffic::{fault_of, mirror_to};
 use super::value::{invalid, method, retry_count, status, string, timeout};
 use super::{header, host, path};
-use crate::ast::{Expect, ExpectedOutcome, Method, Principal, PrincipalKind, Test, TestRequest};
+use crate::ast::{
+    Asked, Condition, Expect, ExpectedOutcome, Fault, From, Method, Mirror, Op, PrincipalKind, Quantifier,
+    Segment, TestLine,
+};
 use crate::diagnostic::{Code, Diagnostic};
 use crate::span::{Name, Span, Spanned};
+use crate::statement::Args;
 use crate::token::TokenKind;
 
-pub(super) fn test(reader: &mut Reader<'_>, line: &Line<'_>) -> Option<Test> {
-    let name = reader.head(line, string);
-    let mut requests = Vec::new();
-    for inner in reader.body(line, name.is_some()) {
-        let read = reader.leaf(&inner, request);
-        requests.extend(read.map(|request| TestRequest { span: inner.span, ..request }));
-    }
-    Some(Test { span: line.span, name: name?, requests })
+/// `STRING [in ENVIRONMENT, …]`
+pub(crate) fn test(input: Tokens<'_>) -> Parsed<'_, Args> {
+    let (rest, (title, environments)) = (string, opt(after("in", list(name)))).parse(input)?;
+    Ok((rest, Args::Test(title, environments.unwrap_or_default())))
 }
 
-/// `[from …] to … [port NAME] [listener NAME] [STRING] METHOD PATH [when …] expect …`
-fn request(input: Tokens<'_>) -> Parsed<'_, TestRequest> {
-    let (rest, from) = opt(after("from", client)).parse(input)?;
-    let (rest, to) = after("to", service_name)(rest)?;
+pub(crate) fn request(input: Tokens<'_>) -> Parsed<'_, Args> {
+    line(Quantifier::Request, input)
+}
+
+pub(crate) fn every(input: Tokens<'_>) -> Parsed<'_, Args> {
+    line(Quantifier::Every, input)
+}
+
+pub(crate) fn some(input: Tokens<'_>) -> Parsed<'_, Args> {
+    line(Quantifier::Some, input)
+}
+
+/// `[FROM] to TARGET [port NAME] [listener NAME] [STRING] [OP] [when COND and …] expect …`
+fn line(quantifier: Quantifier, input: Tokens<'_>) -> Parsed<'_, Args> {
+    let (rest, from) = opt(from).parse(input)?;
+    if let Some(many) = from.as_ref().filter(|_| quantifier == Quantifier::Request).and_then(many) {
+        return refuse(many);
+    }
+    let (rest, to) = after("to", destination)(rest)?;
     let (rest, port) = opt(port_name).parse(rest)?;
     let (rest, listener) = opt(listener_name).parse(rest)?;
     let (rest, host) = match rest.first() {
         Some(lexeme) if lexeme.kind == TokenKind::String => map(host::host, Some).parse(rest)?,
         _ => (rest, None),
     };
-    let (rest, method) = method(rest)?;
+    let (rest, asked) = match quantifier {
+        Quantifier::Request => map(one_request, Asked::One).parse(rest)?,
+        Quantifier::Every | Quantifier::Some => map(some_requests, Asked::All).parse(rest)?,
+    };
+    let (rest, when) = match quantifier {
+        Quantifier::Request => facts(rest)?,
+        Quantifier::Every | Quantifier::Some => header::conditions(rest)?,
+    };
+    let (rest, expect) = expect(rest)?;
+    let span = input.span_to(&rest);
+    let line = TestLine { span, quantifier, from, to, port, listener, host, asked, when, expect };
+    Ok((rest, Args::TestLine(Box::new(line))))
+}
+
+/// `when FIELD = VALUE and …`: what a request carries.
+fn facts(input: Tokens<'_>) -> Parsed<'_, Vec<Condition>> {
+    if input.first_word() != Some("when") {
+        return Ok((input, Vec::new()));
+    }
+    let all = (header::fact, many0(preceded(keyword("and"), cut(header::fact))));
+    let (rest, (first, more)) = preceded(keyword("when"), cut(all)).parse(input)?;
+    let facts: Vec<Condition> = std::iter::once(first).chain(more).collect();
+    let mut seen: BTreeMap<&str, Span> = BTreeMap::new();
+    for fact in &facts {
+        if let Some(first) = seen.insert(&fact.header.value, fact.header.span) {
+            let message = format!("the header `{}` is written twice", shown(&fact.header.value));
+            return refuse(
+                Diagnostic::new(Code::DuplicateStatement, message)
+                    .at(fact.header.span, "written again here")
+                    .at(first, "first written here")
+                    .help("A request of a test has one value for a header."),
+            );
+        }
+    }
+    Ok((rest, facts))
+}
+
+/// A request comes from one client.
+fn many(from: &From) -> Option<Diagnostic> {
+    let word = match (from.principals.as_slice(), from.except.as_slice()) {
+        ([one], []) => match one.kind {
+            PrincipalKind::Namespace(_) => "namespace",
+            PrincipalKind::TrustDomain(_) => "trust-domain",
+            PrincipalKind::Authenticated => "authenticated",
+            PrincipalKind::Anyone => "anyone",
+            _ => return None,
+        },
+        _ => "a list",
+    };
+    let word = if word == "a list" { word.to_owned() } else { format!("`{word}`") };
+    Some(
+        Diagnostic::new(Code::UnexpectedToken, format!("{word} is not one client"))
+            .at(from.span, "a request comes from one client")
+            .help("Write a service, `gateway …`, `identity \"…\"` or `unauthenticated`, or write `every` or `some`."),
+    )
+}
+
+/// Whether the test goes on without saying a method or path.
+fn says_no_op(input: Tokens<'_>) -> bool {
+    matches!(input.first_word(), Some("when" | "expect")) || input.first().is_none()
+}
+
+/// `METHOD PATH`, `grpc SERVICE/METHOD`, or nothing: a connection.
+fn one_request(input: Tokens<'_>) -> Parsed<'_, Option<(Spanned<Method>, Name)>> {
+    if says_no_op(input) {
+        return Ok((input, None));
+    }
+    if input.first_word() == Some("grpc") {
+        let (rest, op) = super::route::op(input)?;
+        return match op.path.as_ref().and_then(|path| concrete(&path.value.segments)) {
+            Some(path) if op.path.as_ref().is_some_and(|path| !path.value.subtree) => {
+                let method = Spanned { value: Method::Post, span: op.span };
+                Ok((rest, Some((method, Spanned { value: path, span: op.span }))))
+            }
+            _ => refuse(invalid(
+                op.span,
+                "a request calls one method".into(),
+                "Write `grpc package.Service/Method`.",
+            )),
+        };
+    }
+    let (rest, method) = method(input)?;
     let (rest, path) = path::concrete(rest)?;
     if path.value == "*" && method.value != Method::Options {
         return refuse(invalid(
@@ -49,52 +146,35 @@ fn request(input: Tokens<'_>) -> Parsed<'_, TestRequest> {
             "Write a path like `/`.",
         ));
     }
-    let (rest, headers) = headers(rest)?;
-    let (rest, expect) = expect(rest)?;
-    let span = input.span_to(&rest);
-    Ok((rest, TestRequest { span, from, to, port, listener, host, method, path, headers, expect }))
+    Ok((rest, Some((method, path))))
 }
 
-/// A principal that is one client.
-fn client(input: Tokens<'_>) -> Parsed<'_, Principal> {
-    let (rest, client) = principal(input)?;
-    let many = match client.kind {
-        PrincipalKind::Namespace(_) => "namespace",
-        PrincipalKind::Authenticated => "authenticated",
-        PrincipalKind::Anyone => "anyone",
-        _ => return Ok((rest, client)),
+/// The path of segments that are all written out.
+fn concrete(segments: &[Segment]) -> Option<String> {
+    let literal = |segment: &Segment| match segment {
+        Segment::Literal(text) => Some(format!("/{text}")),
+        _ => None,
     };
-    refuse(
-        Diagnostic::new(Code::UnexpectedToken, format!("`{many}` is not one client"))
-            .at(client.span, "a request comes from one client")
-            .help("Write a service, `gateway …`, `identity \"…\"` or `unauthenticated`."),
-    )
+    segments.iter().map(literal).collect()
 }
 
-/// `when header NAME = STRING and …`
-fn headers(input: Tokens<'_>) -> Parsed<'_, Vec<(Name, Name)>> {
-    if input.first_word() != Some("when") {
-        return Ok((input, Vec::new()));
+/// One OP, or nothing: everything.
+fn some_requests(input: Tokens<'_>) -> Parsed<'_, Option<Op>> {
+    if says_no_op(input) {
+        return Ok((input, None));
     }
-    let all = (header::written, many0(preceded(keyword("and"), cut(header::written))));
-    let (rest, (first, more)) = preceded(keyword("when"), cut(all)).parse(input)?;
-    let headers: Vec<(Name, Name)> = std::iter::once(first).chain(more).collect();
-    let mut seen: BTreeMap<&str, Span> = BTreeMap::new();
-    for (name, _) in &headers {
-        if let Some(first) = seen.insert(&name.value, name.span) {
-            let message = format!("the header `{}` is written twice", shown(&name.value));
-            return refuse(
-                Diagnostic::new(Code::DuplicateStatement, message)
-                    .at(name.span, "written again here")
-                    .at(first, "first written here")
-                    .help("A request of a test has one value for a header."),
-            );
+    let (rest, mut found) = ops(input)?;
+    match (found.pop(), found.is_empty()) {
+        (Some(op), true) => Ok((rest, Some(op))),
+        (last, _) => {
+            let span = last.map_or(input.here(), |op| op.span);
+            let help = "Write a line for each of them.";
+            refuse(invalid(span, "a line of a test asks about one operation".into(), help))
         }
     }
-    Ok((rest, headers))
 }
 
-/// `expect OUTCOME [timeout …] [retry …]`
+/// `expect OUTCOME [timeout …] [retry …] [mirror …] [fault …]`
 fn expect(input: Tokens<'_>) -> Parsed<'_, Expect> {
     let wanted = if input.first().is_none() { "`expect`" } else { "`when` or `expect`" };
     if input.first_word() != Some("expect") {
@@ -102,23 +182,38 @@ fn expect(input: Tokens<'_>) -> Parsed<'_, Expect> {
     }
     let (rest, outcome) = after("expect", outcome)(input)?;
     let sent_on = matches!(outcome, ExpectedOutcome::Allow | ExpectedOutcome::Backends(_));
-    let (rest, settings) = if sent_on { many0(setting).parse(rest)? } else { (rest, Vec::new()) };
-    let mut expect = Expect { span: input.span_to(&rest), outcome, timeout: None, retry: None };
-    for setting in settings {
-        let first = match setting {
-            Setting::Timeout(timeout) => {
-                expect.timeout.replace(timeout).map(|first| (first.span, timeout.span))
+    let (rest, details) = if sent_on { many0(detail).parse(rest)? } else { (rest, Vec::new()) };
+    let span = input.span_to(&rest);
+    let mut expect = Expect { span, outcome, timeout: None, retry: None, mirror: None, fault: None };
+    let mut seen: Vec<(u8, Span)> = Vec::new();
+    for (span, detail) in details {
+        let kind = match detail {
+            Detail::Timeout(timeout) => {
+                expect.timeout = Some(Spanned { value: timeout, span });
+                0
             }
-            Setting::Retry(retry) => expect.retry.replace(retry).map(|first| (first.span, retry.span)),
+            Detail::Retry(retry) => {
+                expect.retry = Some(Spanned { value: retry, span });
+                1
+            }
+            Detail::Mirror(mirror) => {
+                expect.mirror = Some(mirror);
+                2
+            }
+            Detail::Fault(fault) => {
+                expect.fault = Some(fault.map(|(kind, share)| Fault { span, kind, share }));
+                3
+            }
         };
-        if let Some((first, again)) = first {
+        if let Some((_, first)) = seen.iter().find(|(known, _)| *known == kind) {
             return refuse(
                 Diagnostic::new(Code::DuplicateStatement, "this expectation is written twice")
-                    .at(again, "written again here")
-                    .at(first, "first written here")
+                    .at(span, "written again here")
+                    .at(*first, "first written here")
                     .help("Keep one of the two."),
             );
         }
+        seen.push((kind, span));
     }
     Ok((rest, expect))
 }
@@ -128,10 +223,7 @@ fn outcome(input: Tokens<'_>) -> Parsed<'_, ExpectedOutcome> {
     match input.first_word() {
         Some("allow") => value(ExpectedOutcome::Allow, keyword("allow")).parse(input),
         Some("deny") => value(ExpectedOutcome::Deny, keyword("deny")).parse(input),
-        Some("redirect") => map(after("redirect", redirect), |(location, status)| {
-            ExpectedOutcome::Redirect { location: location.value, status: status.value }
-        })
-        .parse(input),
+        Some("redirect") => map(after("redirect", redirect_to), ExpectedOutcome::Redirect).parse(input),
         Some(_) => map(backends, ExpectedOutcome::Backends).parse(input),
         None if is_status => {
             let status = status("a status", 200..=599);
@@ -142,17 +234,23 @@ fn outcome(input: Tokens<'_>) -> Parsed<'_, ExpectedOutcome> {
 }
 
 /// What may be expected of a request that is sent on.
-#[derive(Clone, Copy)]
-enum Setting {
-    Timeout(Spanned<crate::ast::Timeout>),
-    Retry(Spanned<u32>),
+#[derive(Clone)]
+enum Detail {
+    Timeout(crate::ast::Timeout),
+    Retry(u32),
+    Mirror(Option<Mirror>),
+    Fault(Option<(crate::ast::FaultKind, Spanned<u32>)>),
 }
 
-fn setting(input: Tokens<'_>) -> Parsed<'_, Setting> {
+fn detail(input: Tokens<'_>) -> Parsed<'_, (Span, Detail)> {
     let count = alt((value(0, keyword("none")), map(retry_count, |count| count.value)));
-    alt((
-        spanned(after("timeout", timeout), |span, value| Setting::Timeout(Spanned { value, span })),
-        spanned(after("retry", count), |span, value| Setting::Retry(Spanned { value, span })),
-    ))
-    .parse(input)
+    let mirror = alt((value(None, keyword("none")), map(mirror_to, Some)));
+    let fault = alt((value(None, keyword("none")), map(fault_of, Some)));
+    let details = alt((
+        map(after("timeout", timeout), Detail::Timeout),
+        map(after("retry", count), Detail::Retry),
+        map(after("mirror", mirror), Detail::Mirror),
+        map(after("fault", fault), Detail::Fault),
+    ));
+    spanned(details, |span, detail| (span, detail))(input)
 }

@@ -7,52 +7,6 @@ use crate::signature::Place;
 use crate::span::Span;
 use crate::token::TokenKind;
 
-/// Words of the language that this version does not execute.
-const NOT_EXECUTED: &[&str] = &[
-    "access-log",
-    "alias",
-    "circuit-breaker",
-    "cluster",
-    "clusters",
-    "cors",
-    "delegate",
-    "egress",
-    "env",
-    "environments",
-    "every",
-    "ext-authz",
-    "external",
-    "failover",
-    "fault",
-    "group",
-    "guardrail",
-    "health-check",
-    "import",
-    "jwt",
-    "limit",
-    "load-balancer",
-    "locality",
-    "max-request-body",
-    "mirror",
-    "mtls",
-    "outlier-detection",
-    "param",
-    "probe",
-    "production",
-    "profile",
-    "propagate",
-    "rate-limit",
-    "request-header",
-    "response-header",
-    "rewrite",
-    "some",
-    "split",
-    "tls",
-    "tracing",
-    "upgrade",
-    "use",
-];
-
 /// What other meshes call it (in lower case, without dashes), and what it is here.
 const FOREIGN: &[(&str, &str)] = &[
     ("virtualservice", "`route`"),
@@ -106,11 +60,6 @@ const FOREIGN: &[(&str, &str)] = &[
     ("rules", "`rule` in `route`, `allow` and `deny` in `authorize`"),
 ];
 
-/// Whether the language has the word, but not yet.
-pub(super) fn is_not_executed(word: &str) -> bool {
-    NOT_EXECUTED.contains(&word)
-}
-
 /// A thing of the language that has no effect yet: it is refused, not ignored.
 pub(super) fn not_executed(what: &str, span: Span) -> Diagnostic {
     Diagnostic::new(Code::NotYetExecuted, format!("`{}` is not executed by this version", shown(what)))
@@ -123,9 +72,6 @@ pub(super) fn statement(place: Place, kind: TokenKind, word: &str, span: Span) -
     if kind != TokenKind::Word {
         return no_statement(word, span);
     }
-    if is_not_executed(word) {
-        return not_executed(word, span);
-    }
     let diagnostic = |message: String| Diagnostic::new(Code::UnknownStatement, message).at(span, "");
     let elsewhere: Vec<String> = Place::ALL
         .into_iter()
@@ -135,8 +81,11 @@ pub(super) fn statement(place: Place, kind: TokenKind, word: &str, span: Span) -
         .collect();
     if !elsewhere.is_empty() {
         let there = format!("in {}", listed(&elsewhere, "and"));
-        return diagnostic(format!("`{word}` stands {there}, not {}", where_it_is(place)))
-            .help(choices(place));
+        let message = format!("`{word}` stands {there}, not {}", where_it_is(place));
+        let few = place.statements().len() <= MAX_CHOICES;
+        let help =
+            if few { choices(place) } else { format!("Move it there; {}", lower_first(&choices(place))) };
+        return diagnostic(message).help(help);
     }
     if Place::File.statement(word).is_some() {
         let there = where_it_is(Place::File);
@@ -170,7 +119,18 @@ fn where_it_is(place: Place) -> String {
     place.keyword().map_or("at the top of a file".into(), |keyword| format!("in `{keyword}`"))
 }
 
+/// More statements than this are not listed in a message: nobody reads them there.
+const MAX_CHOICES: usize = 12;
+
+fn lower_first(text: &str) -> String {
+    let mut chars = text.chars();
+    chars.next().map_or(String::new(), |first| first.to_lowercase().chain(chars).collect())
+}
+
 fn choices(place: Place) -> String {
+    if let Some(keyword) = place.keyword().filter(|_| place.statements().len() > MAX_CHOICES) {
+        return format!("`mesh explain {keyword}` lists what stands in `{keyword}`.");
+    }
     let words: Vec<String> =
         place.statements().iter().map(|signature| format!("`{}`", signature.keyword)).collect();
     let all = listed(&words, "or");

@@ -7,8 +7,9 @@ use nom::branch::alt;
 use nom::combinator::map;
 
 use super::input::{Lexeme, Parsed, Tokens, expected, keyword, one, refuse};
-use super::recover::shown;
-use crate::ast::{Method, Timeout};
+use super::recover::{listed, shown};
+use crate::ast::{Method, Rate, Timeout};
+use crate::diagnostic::suggest::nearest;
 use crate::diagnostic::{Code, Diagnostic};
 use crate::lexer::unescape;
 use crate::span::{Name, Span, Spanned};
@@ -75,7 +76,50 @@ fn bounded_16<'a>(
     }
 }
 
+/// A whole number out of a range, called `wanted` in the message.
+pub(super) fn count<'a>(
+    wanted: &'static str,
+    range: RangeInclusive<u32>,
+) -> impl Fn(Tokens<'a>) -> Parsed<'a, Spanned<u32>> {
+    bounded(wanted, range)
+}
+
+/// One of these words.
+pub(super) fn word_of<'a>(
+    wanted: &'static str,
+    words: &'static [&'static str],
+) -> impl Fn(Tokens<'a>) -> Parsed<'a, Spanned<&'static str>> {
+    move |input| {
+        let Some(lexeme) = input.first().filter(|lexeme| lexeme.kind == TokenKind::Word) else {
+            return expected(input, wanted);
+        };
+        if let Some(value) = words.iter().find(|word| **word == lexeme.text) {
+            return Ok((nom::Input::take_from(&input, 1), Spanned { value, span: lexeme.span }));
+        }
+        match nearest(lexeme.text, words.iter().copied()) {
+            Some(near) => refuse(invalid(
+                lexeme.span,
+                format!("`{}` is not {wanted}", shown(lexeme.text)),
+                format!("Did you mean `{near}`?"),
+            )),
+            None => {
+                let quoted: Vec<String> = words.iter().map(|word| format!("`{word}`")).collect();
+                expected(input, listed(&quoted, "or"))
+            }
+        }
+    }
+}
+
+/// The number of a port. It is never a parameter: who listens where is the same in every environment.
 pub(super) fn port_number(input: Tokens<'_>) -> Parsed<'_, Spanned<u16>> {
+    if input.first().is_some_and(|lexeme| lexeme.substituted) {
+        let message = "a port cannot be a parameter".into();
+        return refuse(invalid(
+            input.here(),
+            message,
+            "Write the number, or write the port in `env` blocks.",
+        ));
+    }
     bounded_16("a port number", 1..=65535)(input)
 }
 
@@ -184,8 +228,36 @@ fn basis_points(number: &str) -> Option<u32> {
     whole.checked_mul(100)?.checked_add(hundredths).filter(|&points| points <= 10_000)
 }
 
+/// `100/m`: how many in a second, a minute or an hour.
+pub(super) fn rate(input: Tokens<'_>) -> Parsed<'_, Spanned<Rate>> {
+    quantity("a rate", |text| {
+        let parts = text.split_once('/').and_then(|(number, unit)| integer(number).zip(unit_ms(unit)));
+        match parts {
+            Some((count, per)) if count > 0 => Ok(Rate { count, per }),
+            _ => {
+                let help = match integer(text) {
+                    Some(number) => format!("Write `{number}/s`, `{number}/m` or `{number}/h`."),
+                    None => "A rate is a whole number from 1 on in a second, minute or hour, written like `10/s`, \
+                             `100/m` or `1000/h`."
+                        .into(),
+                };
+                Err((format!("`{}` is not a rate", shown(text)), help))
+            }
+        }
+    })(input)
+}
+
+fn unit_ms(unit: &str) -> Option<u32> {
+    match unit {
+        "s" => Some(1_000),
+        "m" => Some(60_000),
+        "h" => Some(3_600_000),
+        _ => None,
+    }
+}
+
 /// `10/s`
-pub(super) fn rate(input: Tokens<'_>) -> Parsed<'_, Spanned<u32>> {
+pub(super) fn rate_per_second(input: Tokens<'_>) -> Parsed<'_, Spanned<u32>> {
     quantity("a rate", |text| {
         text.strip_suffix("/s").and_then(integer).ok_or_else(|| {
             let help = match integer(text) {
@@ -198,6 +270,29 @@ pub(super) fn rate(input: Tokens<'_>) -> Parsed<'_, Spanned<u32>> {
 }
 
 /// `64KiB` in bytes.
+pub(super) fn size(input: Tokens<'_>) -> Parsed<'_, Spanned<u64>> {
+    quantity("a size", |text| {
+        let digits = text.bytes().take_while(u8::is_ascii_digit).count();
+        let (number, unit) = text.split_at(digits);
+        let unit = match unit {
+            "B" => Some(1u64),
+            "KiB" => Some(1 << 10),
+            "MiB" => Some(1 << 20),
+            "GiB" => Some(1 << 30),
+            _ => None,
+        };
+        let bytes = integer(number).zip(unit).and_then(|(number, unit)| u64::from(number).checked_mul(unit));
+        bytes.ok_or_else(|| {
+            let help = match integer(text) {
+                Some(number) => format!("Write `{number}B` or `{number}KiB`."),
+                None => "A size is a whole number with `B`, `KiB`, `MiB` or `GiB`.".into(),
+            };
+            (format!("`{}` is not a size", shown(text)), help)
+        })
+    })(input)
+}
+
+/// `64KiB` in bytes, at most [`MAX_BUFFER_BYTES`].
 pub(super) fn buffer_size(input: Tokens<'_>) -> Parsed<'_, Spanned<u32>> {
     quantity("a size", |text| {
         let digits = text.bytes().take_while(u8::is_ascii_digit).count();
@@ -229,6 +324,19 @@ pub(super) fn edition(input: Tokens<'_>) -> Parsed<'_, Spanned<u32>> {
 
 /// A string's value. Control characters cannot stand in anything a string names.
 pub(super) fn string(input: Tokens<'_>) -> Parsed<'_, Name> {
+    if input.first().is_some_and(|lexeme| lexeme.substituted && lexeme.kind == TokenKind::String) {
+        let message = "a parameter cannot stand for this string".into();
+        return refuse(invalid(
+            input.here(),
+            message,
+            "Only hosts of gateways and their routes can be parameters.",
+        ));
+    }
+    host_string(input)
+}
+
+/// A string's value where it is a host: a parameter may stand for it.
+pub(super) fn host_string(input: Tokens<'_>) -> Parsed<'_, Name> {
     let (rest, name) = text(input)?;
     match name.value.chars().find(|&c| c.is_control() && c != '\t') {
         None => Ok((rest, name)),

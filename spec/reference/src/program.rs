@@ -143,7 +143,8 @@ impl Program {
                 };
                 self.gateways.insert(format!("{}.{namespace}", gateway.name.value), declared);
             }
-            Item::Mesh(_) | Item::Module(_) | Item::Route(_) | Item::Authorize(_) | Item::Test(_) => {}
+            // Routes and authorizations are looked up later; the compiler refuses what has no meaning yet.
+            _ => {}
         }
     }
 
@@ -282,9 +283,12 @@ impl Program {
 
     fn action(&self, action: &ast::Action, namespace: &str, of: Option<&str>) -> Result<Action, String> {
         Ok(match action {
-            ast::Action::Redirect { location, status } => {
-                Action::Redirect { status: status.value, location: location.value.clone() }
-            }
+            ast::Action::Redirect(redirect) => match &redirect.to {
+                ast::RedirectTo::Location(location) => {
+                    Action::Redirect { status: redirect.status.value, location: location.value.clone() }
+                }
+                _ => return Err("this form of redirect is not covered".to_owned()),
+            },
             ast::Action::Respond { status, body } => Action::Respond {
                 status: status.value,
                 body: body.as_ref().map(|body| body.value.clone()).unwrap_or_default(),
@@ -376,6 +380,7 @@ impl Program {
             }
             PrincipalKind::Namespace(name) => Principal::Namespace(name.clone()),
             PrincipalKind::Identity(id) => Principal::Identity(id.clone()),
+            PrincipalKind::TrustDomain(_) => return Err("trust domains are not covered".to_owned()),
             PrincipalKind::Authenticated => Principal::Authenticated,
             PrincipalKind::Unauthenticated => Principal::Unauthenticated,
             PrincipalKind::Anyone => Principal::Anyone,
@@ -431,12 +436,12 @@ fn full_name(namespace: &str, name: &ServiceRef) -> String {
 /// 3.9: in basis points. One backend needs no weight; `rest` takes what is left.
 fn share(backend: &ast::Backend, all: &[ast::Backend]) -> Result<u32, String> {
     let percent = |backend: &ast::Backend| match backend.weight.map(|weight| weight.value) {
-        Some(Weight::Percent(share)) => share,
+        Some(Weight::Percent(share) | Weight::Controlled { value: share, .. }) => share,
         Some(Weight::Rest) | None => 0,
     };
     let written: u32 = all.iter().map(percent).sum();
     match backend.weight.map(|weight| weight.value) {
-        Some(Weight::Percent(share)) => Ok(share),
+        Some(Weight::Percent(share) | Weight::Controlled { value: share, .. }) => Ok(share),
         Some(Weight::Rest) => 10_000_u32.checked_sub(written).ok_or_else(|| "weights over 100%".to_owned()),
         None if all.len() == 1 => Ok(10_000),
         None => Err("a backend without a weight".to_owned()),

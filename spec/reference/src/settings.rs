@@ -53,7 +53,7 @@ impl Retry {
             RetryOn::ServerError => 500..=599,
             RetryOn::Status(status) => status..=status,
             #[expect(clippy::reversed_empty_ranges, reason = "these conditions name no status")]
-            RetryOn::ConnectFailure | RetryOn::Reset | RetryOn::Timeout => 1..=0,
+            RetryOn::ConnectFailure | RetryOn::Reset | RetryOn::Timeout | RetryOn::Grpc(_) => 1..=0,
         });
         let safe = [Method::Get, Method::Head, Method::Options];
         Retry {

@@ -37,7 +37,7 @@ fn parsed(text: &str) -> ast::File {
     let messages: Vec<&str> =
         parse.diagnostics.iter().map(|diagnostic| diagnostic.message.as_str()).collect();
     assert!(messages.is_empty(), "{messages:?}");
-    parse.file
+    parse.file()
 }
 
 #[track_caller]

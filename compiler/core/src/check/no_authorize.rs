@@ -28,6 +28,7 @@ pub(super) fn check(model: &Model) -> Vec<Diagnostic> {
 fn is_decided(lines: &[AccessLine]) -> bool {
     lines.iter().any(|line| match line.effect {
         Effect::Allow => true,
+        Effect::Audit => false,
         Effect::Deny => {
             let from_everybody = line.from.of.contains(&Principal::Anyone) && line.from.except.is_empty();
             from_everybody && line.shapes.contains(&Shape::default())

@@ -45,7 +45,7 @@ fn resolve_line(
 ) -> Result<AccessLine, Vec<Diagnostic>> {
     let from = match (&line.from, line.effect) {
         (Some(from), _) => peers(from, line.effect, place, scope, model)?,
-        (None, Effect::Deny) => PeerSet { of: vec![Principal::Anyone], except: vec![] },
+        (None, Effect::Deny | Effect::Audit) => PeerSet { of: vec![Principal::Anyone], except: vec![] },
         (None, Effect::Allow) => {
             return Err(vec![
                 Diagnostic::new(Code::AllowWithoutFrom, "`allow` does not say whom")
@@ -141,6 +141,8 @@ pub(super) fn principal(
         PrincipalKind::Anyone => Ok(Principal::Anyone),
         PrincipalKind::Authenticated => Ok(Principal::Authenticated),
         PrincipalKind::Unauthenticated => Ok(Principal::Unauthenticated),
+        // `reserved` has refused it.
+        PrincipalKind::TrustDomain(_) => Ok(Principal::Anyone),
         PrincipalKind::Namespace(name) if scope.has_namespace(name) => Ok(Principal::Namespace(name.clone())),
         PrincipalKind::Namespace(name) => Err(scope.unknown_namespace(name, principal.span)),
         PrincipalKind::Service(name) => {

@@ -114,7 +114,7 @@ fn weights(backends: &[ast::Backend], span: Span) -> Result<Vec<u32>, Diagnostic
     }
     let share = |backend: &ast::Backend| match &backend.weight {
         Some(weight) => match weight.value {
-            Weight::Percent(points) => points,
+            Weight::Percent(points) | Weight::Controlled { value: points, .. } => points,
             Weight::Rest => 0,
         },
         None => WHOLE,

@@ -301,8 +301,13 @@ fn resolve_rule(
                 return None;
             }
         },
-        ast::Action::Redirect { location, status } => {
-            Action::Redirect { status: status.value, location: location.value.clone() }
+        ast::Action::Redirect(redirect) => {
+            // `reserved` has refused the other forms.
+            let location = match &redirect.to {
+                ast::RedirectTo::Location(location) => location.value.clone(),
+                _ => return None,
+            };
+            Action::Redirect { status: redirect.status.value, location }
         }
         ast::Action::Respond { status, body } => {
             let body = body.as_ref().map(|body| body.value.clone()).unwrap_or_default();

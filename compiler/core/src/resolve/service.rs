@@ -138,7 +138,8 @@ fn endpoints(
             subset.labels.iter().all(|(key, value)| carried.get(key.as_str()) == Some(&value.as_str()))
         });
         let subsets: Vec<u32> = subsets.map(|(_, index)| index).collect();
-        for address in &statement.addresses {
+        let ast::EndpointSource::Static(addresses) = &statement.source else { continue };
+        for address in addresses {
             for (port, ip, number) in places(address, statement, own, diagnostics) {
                 if let Some(first) = seen.insert((port, ip, number), address.span) {
                     diagnostics.push(duplicate("endpoint", &address.value, address.span, first));

@@ -110,7 +110,7 @@ fn statuses(policy: &RetryPolicy) -> Vec<u16> {
             RetryOn::GatewayError => (502..=504).collect(),
             RetryOn::ServerError => (500..=599).collect(),
             RetryOn::Status(status) => vec![status],
-            RetryOn::ConnectFailure | RetryOn::Reset | RetryOn::Timeout => vec![],
+            RetryOn::ConnectFailure | RetryOn::Reset | RetryOn::Timeout | RetryOn::Grpc(_) => vec![],
         })
         .collect();
     statuses.sort_unstable();

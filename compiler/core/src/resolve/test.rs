@@ -4,8 +4,8 @@ use super::scope::{self, Place, Scope, Target};
 use super::{access, backend, route};
 use crate::case::{self, Entry, Expectation};
 use crate::model::Model;
-use mesh_lang::ast::{self, ExpectedOutcome, PrincipalKind, Timeout};
-use mesh_lang::{Code, Diagnostic, Diagnostics};
+use mesh_lang::ast::{self, Asked, Destination, ExpectedOutcome, PrincipalKind, Timeout};
+use mesh_lang::{Code, Diagnostic, Diagnostics, Name, Span};
 
 /// A test with the requests that could be resolved.
 pub(super) fn resolve(
@@ -16,7 +16,7 @@ pub(super) fn resolve(
     diagnostics: &mut Diagnostics,
 ) -> case::Test {
     let mut requests = Vec::new();
-    for request in &test.requests {
+    for request in &test.lines {
         match resolve_request(request, *place, scope, model) {
             Ok(resolved) => requests.push(resolved),
             Err(problems) => problems.into_iter().for_each(|problem| diagnostics.push(problem)),
@@ -34,22 +34,35 @@ struct Arrival {
 }
 
 fn resolve_request(
-    request: &ast::TestRequest,
+    request: &ast::TestLine,
     place: Place<'_>,
     scope: &Scope<'_>,
     model: &Model,
 ) -> Result<case::Request, Vec<Diagnostic>> {
-    let arrival = match scope.target(&request.to, place).map_err(|problem| vec![problem])? {
-        Target::Gateway(gateway) => at_gateway(request, gateway, place, scope, model),
-        Target::Service(service) => at_service(request, service, place, scope, model),
+    let (target, name) = match &request.to {
+        Destination::Target(name) => (scope.target(name, place), name),
+        Destination::Gateway(name) => (scope.gateway(name, place).map(Target::Gateway), name),
+        Destination::Namespace(name) => return Err(vec![many_targets(name)]),
+    };
+    let Asked::One(Some((method, path))) = &request.asked else {
+        return Err(vec![no_request(request, name)]);
+    };
+    let asked = Question { request, name, method: method.value, path: &path.value };
+    let arrival = match target.map_err(|problem| vec![problem])? {
+        Target::Gateway(gateway) => at_gateway(&asked, gateway, place, scope, model),
+        Target::Service(service) => at_service(&asked, service, place, scope, model),
     };
     let Arrival { entry, peer, host, host_port } = arrival.map_err(|problem| vec![problem])?;
     let expect = match &request.expect.outcome {
         ExpectedOutcome::Allow => Expectation::Allow,
         ExpectedOutcome::Deny => Expectation::Deny,
         ExpectedOutcome::Status(status) => Expectation::Status(*status),
-        ExpectedOutcome::Redirect { location, status } => {
-            Expectation::Redirect { location: location.clone(), status: *status }
+        ExpectedOutcome::Redirect(redirect) => {
+            let location = match &redirect.to {
+                ast::RedirectTo::Location(location) => location.value.clone(),
+                _ => String::new(),
+            };
+            Expectation::Redirect { location, status: redirect.status.value }
         }
         ExpectedOutcome::Backends(backends) => {
             let found = backend::resolve(backends, request.expect.span, place, scope, model)?;
@@ -68,15 +81,11 @@ fn resolve_request(
         expect_span: request.expect.span,
         entry,
         peer,
-        method: request.method.value.as_str().to_owned(),
+        method: method.value.as_str().to_owned(),
         host,
         host_port,
-        path: request.path.value.clone(),
-        headers: request
-            .headers
-            .iter()
-            .map(|(name, value)| (name.value.clone(), value.value.clone()))
-            .collect(),
+        path: path.value.clone(),
+        headers: request.when.iter().filter_map(header).collect(),
         expect,
         timeout: request.expect.timeout.map(|timeout| match timeout.value {
             Timeout::None => None,
@@ -86,28 +95,53 @@ fn resolve_request(
     })
 }
 
+/// A header that a request carries.
+fn header(fact: &ast::Condition) -> Option<(String, String)> {
+    match &fact.test {
+        ast::ValueTest::Equals(value) => Some((fact.header.value.clone(), value.value.clone())),
+        _ => None,
+    }
+}
+
+fn many_targets(namespace: &Name) -> Diagnostic {
+    Diagnostic::new(Code::UnexpectedToken, "a namespace is many targets; a `request` has one")
+        .at(namespace.span, "not one target")
+        .help("Name a service or a gateway, or write `every` or `some`.")
+}
+
+fn no_request(line: &ast::TestLine, name: &ast::ServiceRef) -> Diagnostic {
+    Diagnostic::new(Code::MissingStatement, "the request says neither method nor path")
+        .at(line.span, "what is asked is not said")
+        .help(format!("Write e.g. `to {name} GET / …`."))
+}
+
+/// A request and what it says, taken apart.
+struct Question<'a> {
+    request: &'a ast::TestLine,
+    name: &'a ast::ServiceRef,
+    method: ast::Method,
+    path: &'a str,
+}
+
 fn at_gateway(
-    request: &ast::TestRequest,
+    asked: &Question<'_>,
     gateway: crate::model::GatewayId,
     place: Place<'_>,
     scope: &Scope<'_>,
     model: &Model,
 ) -> Result<Arrival, Diagnostic> {
+    let request = asked.request;
     if let Some(port) = &request.port {
         return Err(Diagnostic::new(Code::UnexpectedToken, "a gateway has listeners, not ports")
             .at(port.span, "has no meaning here")
             .help("Write `listener NAME` where the gateway has several."));
     }
-    let listener = route::listener_of(model, gateway, request.listener.as_ref(), request.to.span)?;
+    let listener = route::listener_of(model, gateway, request.listener.as_ref(), asked.name.span)?;
     let Some(host) = &request.host else {
+        let (name, method, path) = (asked.name, asked.method.as_str(), asked.path);
         return Err(Diagnostic::new(Code::MissingStatement, "a request to a gateway says a host")
-            .at(request.to.span, "no host after it")
-            .help(format!(
-                "Write `to {} \"shop.example\" {} {} …`.",
-                request.to,
-                request.method.value.as_str(),
-                request.path.value
-            )));
+            .at(name.span, "no host after it")
+            .help(format!("Write `to {name} \"shop.example\" {method} {path} …`.")));
     };
     let entry = Entry::Gateway { gateway: gateway.0, listener: listener as u32 };
     let peer = peer(request, place, scope, model)?;
@@ -115,12 +149,13 @@ fn at_gateway(
 }
 
 fn at_service(
-    request: &ast::TestRequest,
+    asked: &Question<'_>,
     service: crate::model::ServiceId,
     place: Place<'_>,
     scope: &Scope<'_>,
     model: &Model,
 ) -> Result<Arrival, Diagnostic> {
+    let request = asked.request;
     let extra = request
         .host
         .as_ref()
@@ -134,10 +169,11 @@ fn at_service(
         .at(span, "has no meaning here")
         .help("Delete it: callers say the service's own name as host."));
     }
-    let to = scope::port(model, service, request.port.as_ref(), request.to.span)?;
+    let to = scope::port(model, service, request.port.as_ref(), asked.name.span)?;
     let (host, host_port) = (model[service].full_name(), Some(model.port(to).number));
     let arrival = |entry, peer| Ok(Arrival { entry, peer, host: host.clone(), host_port });
-    match request.from.as_ref().map(|from| &from.kind) {
+    let from = one_peer(request)?;
+    match from.map(|from| &from.kind) {
         Some(PrincipalKind::Service(caller)) => {
             let caller = scope.service(caller, place)?;
             arrival(Entry::Sidecar { service: caller.0 }, None)
@@ -154,19 +190,32 @@ fn at_service(
 
 /// The identity of the one who asks; `None` is somebody without.
 fn peer(
-    request: &ast::TestRequest,
+    request: &ast::TestLine,
     place: Place<'_>,
     scope: &Scope<'_>,
     model: &Model,
 ) -> Result<Option<String>, Diagnostic> {
-    let Some(from) = &request.from else { return Ok(None) };
+    let Some(from) = one_peer(request)? else { return Ok(None) };
     match (&from.kind, access::principal(from, place, scope, model)?) {
         (_, crate::model::Principal::Identity(identity)) => Ok(Some(identity)),
         (PrincipalKind::Unauthenticated, _) => Ok(None),
-        _ => {
-            Err(Diagnostic::new(Code::UnexpectedToken, format!("`{from}` is many peers; a `request` is one"))
-                .at(from.span, "not one peer")
-                .help("Name a service, a `gateway`, an `identity \"spiffe://…\"`, or `unauthenticated`."))
-        }
+        _ => Err(many_peers(&from.to_string(), from.span)),
     }
+}
+
+/// Who asks, if the request says it.
+fn one_peer(request: &ast::TestLine) -> Result<Option<&ast::Principal>, Diagnostic> {
+    match &request.from {
+        None => Ok(None),
+        Some(from) => match (from.principals.as_slice(), from.except.is_empty()) {
+            ([one], true) => Ok(Some(one)),
+            _ => Err(many_peers(&from.to_string(), from.span)),
+        },
+    }
+}
+
+fn many_peers(who: &str, span: Span) -> Diagnostic {
+    Diagnostic::new(Code::UnexpectedToken, format!("`{who}` is many peers; a `request` is one"))
+        .at(span, "not one peer")
+        .help("Name a service, a `gateway`, an `identity \"spiffe://…\"`, or `unauthenticated`.")
 }

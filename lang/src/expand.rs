@@ -1,0 +1,373 @@
+//! One environment of a project: `env` blocks and parameters are replaced by what they stand for, before anything else is
+//! asked (`spec/semantics.md` 7).
+//!
+//! Statements are moved about by what their row says of them, and arguments that name a parameter are read here, with its
+//! value in its place. Everything behind this sees a program without environments.
+
+use crate::ast::{self, Weight};
+use crate::diagnostic::suggest::nearest;
+use crate::diagnostic::{Code, Diagnostic, Diagnostics};
+use crate::parser::input::{Lexeme, Tokens};
+use crate::parser::project::literal;
+use crate::parser::recover;
+use crate::signature::Times;
+use crate::span::{Name, Span};
+use crate::statement::{Args, Controlled, Param, Statement, Waiting};
+use crate::token::TokenKind;
+use crate::view;
+use std::collections::BTreeMap;
+
+/// The statements of one file, and the directory that they hold for.
+#[derive(Clone, Copy, Debug)]
+pub struct Source<'a> {
+    pub module: &'a str,
+    pub statements: &'a [Statement],
+}
+
+/// The environments that a project names, in the order written.
+pub fn environments(sources: &[Source<'_>]) -> Vec<Name> {
+    let meshes = sources.iter().flat_map(|source| source.statements).filter(|one| one.keyword() == "mesh");
+    let lines = meshes.flat_map(|mesh| &mesh.block).filter(|line| line.keyword() == "environments");
+    let names = lines.filter_map(|line| match &line.args {
+        Args::Names(names) => Some(names.clone()),
+        _ => None,
+    });
+    names.flatten().collect()
+}
+
+/// The files as they are in an environment. Time and space: linear in the statements.
+pub fn expand(sources: &[Source<'_>], environment: Option<&str>) -> (Vec<ast::File>, Diagnostics) {
+    let mut expansion = Expansion {
+        environment,
+        known: environments(sources).into_iter().map(|name| name.value).collect(),
+        params: BTreeMap::new(),
+        diagnostics: Diagnostics::new(),
+    };
+    for source in sources {
+        expansion.declare(source);
+    }
+    for source in sources {
+        expansion.set(source);
+    }
+    let files = sources
+        .iter()
+        .map(|source| {
+            let statements = expansion.block(source.module, source.statements, false);
+            view::file(statements)
+        })
+        .collect();
+    (files, expansion.diagnostics)
+}
+
+struct Expansion<'a> {
+    environment: Option<&'a str>,
+    /// All environments of the project.
+    known: Vec<String>,
+    /// By directory and name.
+    params: BTreeMap<(&'a str, &'a str), Declared<'a>>,
+    diagnostics: Diagnostics,
+}
+
+/// A parameter and the value that it has here.
+struct Declared<'a> {
+    param: &'a Param,
+    value: &'a Waiting,
+    /// Where this environment sets it.
+    set: Option<Span>,
+}
+
+impl<'a> Expansion<'a> {
+    fn declare(&mut self, source: &Source<'a>) {
+        for statement in source.statements {
+            let Args::Param(param) = &statement.args else { continue };
+            let key = (source.module, param.name.value.as_str());
+            if let Some(first) = self.params.get(&key) {
+                self.diagnostics.push(
+                    Diagnostic::new(
+                        Code::DuplicateName,
+                        format!("the parameter `{}` is declared twice", param.name.value),
+                    )
+                    .at(param.name.span, "declared again here")
+                    .at(first.param.name.span, "first declared here")
+                    .help("Rename one of them, or delete it."),
+                );
+                continue;
+            }
+            self.within_range(param, &param.value);
+            self.params.insert(key, Declared { param, value: &param.value, set: None });
+        }
+    }
+
+    /// The file level's `env NAME { set … }`.
+    fn set(&mut self, source: &Source<'a>) {
+        for statement in source.statements.iter().filter(|statement| statement.keyword() == "env") {
+            let here = self.names(statement);
+            for line in &statement.block {
+                let Args::Set(set) = &line.args else { continue };
+                let (name, value) = &**set;
+                let key = (source.module, name.value.as_str());
+                let Some(declared) = self.params.get(&key) else {
+                    let unknown = self.unknown_param(source.module, &name.value, name.span);
+                    self.diagnostics.push(unknown);
+                    continue;
+                };
+                let param = declared.param;
+                if let Some(problem) = wrong_type(param, value) {
+                    self.diagnostics.push(problem);
+                    continue;
+                }
+                self.within_range(param, value);
+                if !here {
+                    continue;
+                }
+                match self.params.get(&key).and_then(|declared| declared.set) {
+                    Some(first) => self.diagnostics.push(
+                        Diagnostic::new(
+                            Code::DuplicateStatement,
+                            format!(
+                                "`{}` is set twice in environment `{}`",
+                                name.value,
+                                self.environment.unwrap_or("")
+                            ),
+                        )
+                        .at(name.span, "set again here")
+                        .at(first, "first set here")
+                        .help("Keep one of the two."),
+                    ),
+                    None => {
+                        self.params.insert(key, Declared { param, value, set: Some(name.span) });
+                    }
+                }
+            }
+        }
+    }
+
+    fn within_range(&mut self, param: &Param, value: &Waiting) {
+        let Some(controlled) = &param.controlled else { return };
+        let points = percent_of(value);
+        if points.is_some_and(|points| points < controlled.low.value || points > controlled.high.value) {
+            self.diagnostics.push(
+                Diagnostic::new(
+                    Code::InvalidValue,
+                    format!("`{}` is outside of the range of `{}`", value.text, param.name.value),
+                )
+                .at(value.span, "")
+                .at(controlled.low.span.to(controlled.high.span), "its range")
+                .help("Widen the range, or choose a value inside it."),
+            );
+        }
+    }
+
+    /// Whether an `env` statement is about this environment. Names that nobody declared are complained of.
+    fn names(&mut self, statement: &Statement) -> bool {
+        let Args::Names(names) = &statement.args else { return false };
+        for name in names.iter().filter(|name| !self.known.contains(&name.value)) {
+            let unknown = Diagnostic::new(Code::UnknownName, format!("unknown environment `{}`", name.value))
+                .at(name.span, "not among the `environments` of the mesh");
+            let near = nearest(&name.value, self.known.iter().map(String::as_str));
+            self.diagnostics.push(match near {
+                Some(near) => unknown.help(format!("Did you mean `{near}`?")),
+                None if self.known.is_empty() => {
+                    unknown.help(format!("Declare it: `mesh … {{ environments {} }}`.", name.value))
+                }
+                None => {
+                    let known: Vec<String> = self.known.iter().map(|known| format!("`{known}`")).collect();
+                    unknown.help(format!("The environments are {}.", recover::listed(&known, "and")))
+                }
+            });
+        }
+        names.iter().any(|name| Some(name.value.as_str()) == self.environment)
+    }
+
+    /// The statements of a block, those of its `env` blocks among them.
+    fn block(&mut self, module: &str, statements: &[Statement], inside_env: bool) -> Vec<Statement> {
+        let mut result = Vec::with_capacity(statements.len());
+        let mut named: Vec<&Name> = Vec::new();
+        let mut here = Vec::new();
+        for statement in statements {
+            match &statement.args {
+                Args::Param(_) => {}
+                Args::Names(names) if statement.keyword() == "env" => {
+                    self.once_each(&mut named, names);
+                    if self.is_values(statement) {
+                        continue;
+                    }
+                    if inside_env {
+                        self.diagnostics.push(nested(statement));
+                    } else if self.names(statement) {
+                        here.push(statement);
+                    }
+                }
+                _ => result.extend(self.statement(module, statement, inside_env)),
+            }
+        }
+        for env in here {
+            let added = self.block(module, &env.block, true);
+            merge(&mut result, added);
+        }
+        result
+    }
+
+    /// Whether it is the file level's `env`, which holds values of parameters.
+    fn is_values(&self, statement: &Statement) -> bool {
+        statement.signature.body == crate::signature::Body::Required(crate::signature::Place::Env)
+    }
+
+    /// One place names an environment once.
+    fn once_each<'n>(&mut self, named: &mut Vec<&'n Name>, names: &'n [Name]) {
+        for name in names {
+            match named.iter().find(|known| known.value == name.value) {
+                Some(first) => self.diagnostics.push(
+                    Diagnostic::new(
+                        Code::DuplicateStatement,
+                        format!("environment `{}` has two `env` blocks here", name.value),
+                    )
+                    .at(name.span, "named again here")
+                    .at(first.span, "first named here")
+                    .help("Merge the two blocks."),
+                ),
+                None => named.push(name),
+            }
+        }
+    }
+
+    fn statement(&mut self, module: &str, statement: &Statement, inside_env: bool) -> Option<Statement> {
+        let args = match &statement.args {
+            Args::Waiting(waiting) => self.read(module, statement, waiting),
+            args => Some(args.clone()),
+        };
+        let block = self.block(module, &statement.block, inside_env);
+        let Statement { signature, span, doc, .. } = statement;
+        Some(Statement { signature, span: *span, doc: doc.clone(), args: args?, block })
+    }
+
+    /// Reads arguments with the values of parameters in their places.
+    fn read(&mut self, module: &str, statement: &Statement, waiting: &[Waiting]) -> Option<Args> {
+        let mut lexemes = Vec::with_capacity(waiting.len());
+        let mut controlled: Vec<(Span, &Controlled)> = Vec::new();
+        let mut problems = Vec::new();
+        for piece in waiting {
+            let plain = Lexeme { kind: piece.kind, text: &piece.text, span: piece.span, substituted: false };
+            let Some(name) = piece.text.strip_prefix('$').filter(|_| piece.kind == TokenKind::Param) else {
+                lexemes.push(plain);
+                continue;
+            };
+            match self.params.get(&(module, name)) {
+                Some(Declared { param, value, .. }) => {
+                    controlled.extend(param.controlled.as_ref().map(|range| (piece.span, range)));
+                    lexemes.push(Lexeme {
+                        kind: value.kind,
+                        text: &value.text,
+                        span: piece.span,
+                        substituted: true,
+                    });
+                }
+                None => problems.push(self.unknown_param(module, name, piece.span)),
+            }
+        }
+        let keyword = Span { end: statement.span.start + statement.keyword().len() as u32, ..statement.span };
+        let read = match problems.is_empty() {
+            true => recover::read(statement.signature, &lexemes, keyword, statement.span),
+            false => {
+                problems.into_iter().for_each(|problem| self.diagnostics.push(problem));
+                return None;
+            }
+        };
+        match read {
+            Ok(mut args) => {
+                let left = control(&mut args, &controlled);
+                for (span, range) in left {
+                    self.diagnostics.push(not_a_weight(span, range));
+                }
+                Some(args)
+            }
+            Err(diagnostic) => {
+                let values = waiting.iter().filter(|piece| piece.kind == TokenKind::Param);
+                let values: Vec<String> = values
+                    .zip(lexemes.iter().filter(|lexeme| lexeme.substituted))
+                    .map(|(piece, value)| format!("`{}` is `{}`", piece.text, value.text))
+                    .collect();
+                let place =
+                    self.environment.map_or(String::new(), |name| format!(" in environment `{name}`"));
+                self.diagnostics.push(diagnostic.note(format!("{}{place}", recover::listed(&values, "and"))));
+                None
+            }
+        }
+    }
+
+    fn unknown_param(&self, module: &str, name: &str, span: Span) -> Diagnostic {
+        let unknown = Diagnostic::new(Code::UnknownName, format!("unknown parameter `{name}`"))
+            .at(span, "not declared in this module");
+        let own = self.params.keys().filter(|(owner, _)| *owner == module).map(|(_, name)| *name);
+        match nearest(name, own) {
+            Some(near) => unknown.help(format!("Did you mean `{near}`?")),
+            None => unknown.help(format!("Declare it at the top of a file: `param {name} percent = 0%`.")),
+        }
+    }
+}
+
+/// Adds what an `env` block says: what may stand once replaces, the rest is added.
+fn merge(statements: &mut Vec<Statement>, added: Vec<Statement>) {
+    let group = |statement: &Statement| match statement.signature.times {
+        Times::OneOf(group) => Some(group),
+        Times::Once | Times::ManyReplaced => Some(statement.keyword()),
+        Times::Many => None,
+    };
+    let replaced: Vec<&str> = added.iter().filter_map(group).collect();
+    statements.retain(|statement| group(statement).is_none_or(|own| !replaced.contains(&own)));
+    statements.extend(added);
+}
+
+fn nested(statement: &Statement) -> Diagnostic {
+    Diagnostic::new(Code::UnexpectedToken, "an `env` block stands inside another")
+        .at(statement.span, "environments are not nested")
+        .help("Write the outer environment's statements without it.")
+}
+
+/// A literal that is not of a parameter's type.
+fn wrong_type(param: &Param, value: &Waiting) -> Option<Diagnostic> {
+    let lexeme = Lexeme { kind: value.kind, text: &value.text, span: value.span, substituted: false };
+    let lexemes = [lexeme];
+    let read = literal(param.kind)(Tokens::new(&lexemes, value.span));
+    let fits = read.is_ok_and(|(rest, _)| rest.first().is_none());
+    (!fits).then(|| {
+        Diagnostic::new(Code::InvalidValue, format!("`{}` is not a {}", value.text, param.kind.as_str()))
+            .at(value.span, "")
+            .at(param.name.span, format!("declared as a {}", param.kind.as_str()))
+            .help(format!("Write a value like `{}`.", param.value.text))
+    })
+}
+
+/// A percentage in basis points.
+fn percent_of(value: &Waiting) -> Option<u32> {
+    let lexeme = Lexeme { kind: value.kind, text: &value.text, span: value.span, substituted: false };
+    crate::parser::percent_points(Tokens::new(&[lexeme], value.span))
+}
+
+/// Gives weights that are set while the mesh runs their bounds; what is left stands where no weight does.
+fn control<'c>(args: &mut Args, controlled: &[(Span, &'c Controlled)]) -> Vec<(Span, &'c Controlled)> {
+    let mut left = controlled.to_vec();
+    let backends = match args {
+        Args::Action(action) => match &mut **action {
+            ast::Action::To(backends) => backends,
+            _ => return left,
+        },
+        Args::Backends(_, backends) => backends,
+        _ => return left,
+    };
+    for weight in backends.iter_mut().filter_map(|backend| backend.weight.as_mut()) {
+        let Some(at) = left.iter().position(|(span, _)| *span == weight.span) else { continue };
+        let (_, range) = left.remove(at);
+        if let Weight::Percent(value) = weight.value {
+            weight.value = Weight::Controlled { value, low: range.low.value, high: range.high.value };
+        }
+    }
+    left
+}
+
+fn not_a_weight(span: Span, range: &Controlled) -> Diagnostic {
+    Diagnostic::new(Code::InvalidValue, "only a weight can be set while the mesh runs")
+        .at(span, "not the weight of a backend")
+        .at(range.low.span.to(range.high.span), "its range")
+        .help("Use a parameter without `range` here.")
+}
