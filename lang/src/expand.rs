@@ -10,7 +10,7 @@ use crate::diagnostic::{Code, Diagnostic, Diagnostics};
 use crate::parser::input::{Lexeme, Tokens};
 use crate::parser::project::literal;
 use crate::parser::recover;
-use crate::signature::Times;
+use crate::signature::{Status, Times};
 use crate::span::{Name, Span};
 use crate::statement::{Args, Controlled, Param, Statement, Waiting};
 use crate::token::TokenKind;
@@ -35,8 +35,18 @@ pub fn environments(sources: &[Source<'_>]) -> Vec<Name> {
     names.flatten().collect()
 }
 
+/// A project as it is in one environment.
+#[derive(Clone, Debug, Default)]
+pub struct Expanded {
+    /// One for each source, in order.
+    pub files: Vec<ast::File>,
+    /// Keyword and place of the statements that are checked and not executed ([`Status::Checked`]).
+    pub checked: Vec<(&'static str, Span)>,
+    pub diagnostics: Diagnostics,
+}
+
 /// The files as they are in an environment. Time and space: linear in the statements.
-pub fn expand(sources: &[Source<'_>], environment: Option<&str>) -> (Vec<ast::File>, Diagnostics) {
+pub fn expand(sources: &[Source<'_>], environment: Option<&str>) -> Expanded {
     let mut expansion = Expansion {
         environment,
         known: environments(sources).into_iter().map(|name| name.value).collect(),
@@ -49,14 +59,23 @@ pub fn expand(sources: &[Source<'_>], environment: Option<&str>) -> (Vec<ast::Fi
     for source in sources {
         expansion.set(source);
     }
-    let files = sources
-        .iter()
-        .map(|source| {
-            let statements = expansion.block(source.module, source.statements, false);
-            view::file(statements)
-        })
-        .collect();
-    (files, expansion.diagnostics)
+    let (mut files, mut checked) = (Vec::new(), Vec::new());
+    for source in sources {
+        let statements = expansion.block(source.module, source.statements, false);
+        only_checked(&statements, &mut checked);
+        files.push(view::file(statements));
+    }
+    Expanded { files, checked, diagnostics: expansion.diagnostics }
+}
+
+/// The outermost statements that are checked and not executed.
+fn only_checked(statements: &[Statement], found: &mut Vec<(&'static str, Span)>) {
+    for statement in statements {
+        match statement.signature.status {
+            Status::Checked => found.push((statement.keyword(), statement.span)),
+            Status::Executed | Status::Reserved => only_checked(&statement.block, found),
+        }
+    }
 }
 
 struct Expansion<'a> {

@@ -45,8 +45,7 @@ impl Parse {
     /// What the file says by itself, where it uses neither environments nor parameters of other files.
     pub fn file(&self) -> ast::File {
         let alone = crate::expand::Source { module: "", statements: &self.statements };
-        let (mut files, _) = crate::expand::expand(&[alone], None);
-        files.pop().unwrap_or_default()
+        crate::expand::expand(&[alone], None).files.pop().unwrap_or_default()
     }
 }
 

@@ -71,7 +71,11 @@ fn every_page_belongs_to_a_code() {
 fn every_example_raises_its_own_code_and_no_other() {
     for code in Code::ALL.iter().filter(|code| !is_shown_by_a_command(**code)) {
         let project = Project::parse(block(*code, "Example", "mesh"));
-        let codes = project.codes();
+        // What only a plan that is to run is refused for counts where the page is about that.
+        let codes = match code {
+            Code::NotYetExecuted => project.codes_to_run(),
+            _ => project.codes(),
+        };
         let alone = !codes.is_empty() && codes.iter().all(|found| found == code);
         assert!(alone, "the example of {} raises:\n{}", code.as_str(), project.diagnostics());
     }

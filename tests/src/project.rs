@@ -55,6 +55,13 @@ impl Project {
         self.compile().diagnostics.iter().map(|diagnostic| diagnostic.code).collect()
     }
 
+    /// The codes that `mesh build` raises.
+    pub fn codes_to_run(&self) -> Vec<Code> {
+        let compilation = self.compile();
+        let all = compilation.diagnostics.iter().chain(&compilation.unexecuted);
+        all.map(|diagnostic| diagnostic.code).collect()
+    }
+
     /// Its diagnostics as a person sees them, without colour.
     pub fn diagnostics(&self) -> String {
         let style = Style::Unicode { color: false };

@@ -36,6 +36,17 @@ fn compile(project: &Project, stand_ins: &StandIns) -> Compilation {
     compilation
 }
 
+/// Compiles what is to run: what the proxy would not do is an error here.
+fn compile_to_run(project: &Project, stand_ins: &StandIns) -> Compilation {
+    let mut compilation = compile(project, stand_ins);
+    if !compilation.unexecuted.is_empty() {
+        compilation.diagnostics.append(&mut compilation.unexecuted);
+        compilation.diagnostics.sort_by_key(Diagnostic::span);
+        compilation.plan = None;
+    }
+    compilation
+}
+
 /// `` `a`, `b`, `c` and 4 more ``
 fn quoted(names: &[impl AsRef<str>]) -> String {
     let first: Vec<_> = names.iter().take(MAX_NAMES).map(|name| format!("`{}`", name.as_ref())).collect();

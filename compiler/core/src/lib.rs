@@ -11,6 +11,7 @@ mod check;
 mod diagram;
 mod echo;
 mod example;
+mod executed;
 mod lower;
 mod model;
 mod partition;
@@ -35,6 +36,9 @@ pub struct Compilation {
     pub plan: Option<mesh_plan::Plan>,
     /// Everything to say, in order of place.
     pub diagnostics: Vec<Diagnostic>,
+    /// What the proxy of this version does not do (`MESH1010`). The plan answers what is asked of it when compiling; whoever
+    /// wants to run it refuses it while this is not empty.
+    pub unexecuted: Vec<Diagnostic>,
     /// The `test` statements, ready to be asked of the plan; indices are those of `plan`. Empty without a plan.
     pub tests: Vec<case::Test>,
     /// Service ports that need a stand-in to run: they have no endpoints of their own.
@@ -80,14 +84,16 @@ pub fn environments(sources: &SourceSet) -> Vec<String> {
 /// Compiles a project as it is in one environment.
 pub fn compile_in(sources: &SourceSet, environment: Option<&str>, stand_ins: &StandIns) -> Compilation {
     let (parses, wounds, mut diagnostics) = parse(sources);
-    let (files, found) = mesh_lang::expand::expand(&statements(sources, &parses), environment);
-    diagnostics.extend(found);
+    let expanded = expand::expand(&statements(sources, &parses), environment);
+    diagnostics.extend(expanded.diagnostics);
+    let files = expanded.files;
+    let unexecuted = executed::refused(&expanded.checked, &files);
     let modules: Vec<resolve::Module<'_>> = modules(sources, &files);
     let (mut model, tests, found) = resolve::resolve(&modules, environment);
     let heard = found.iter().filter(|diagnostic| !wounds.explain(diagnostic, sources));
     heard.for_each(|diagnostic| diagnostics.push(diagnostic.clone()));
     if diagnostics.has_errors() {
-        return Compilation { diagnostics: diagnostics.sorted(), ..Compilation::default() };
+        return Compilation { diagnostics: diagnostics.sorted(), unexecuted, ..Compilation::default() };
     }
     let needs = needs(&model);
     stand_in(&mut model, stand_ins);
@@ -97,7 +103,7 @@ pub fn compile_in(sources: &SourceSet, environment: Option<&str>, stand_ins: &St
     let (calls, examples) = (example::calls(&model), example::requests(&model));
     let plan = if diagnostics.has_errors() { None } else { lower(&model, partitions, &mut diagnostics) };
     let tests = if plan.is_some() { tests } else { vec![] };
-    Compilation { plan, diagnostics: diagnostics.sorted(), tests, needs, calls, examples }
+    Compilation { plan, diagnostics: diagnostics.sorted(), unexecuted, tests, needs, calls, examples }
 }
 
 fn parse(sources: &SourceSet) -> (Vec<Parse>, Wounds, Diagnostics) {

@@ -18,7 +18,7 @@ pub(crate) fn run(build: &Build, output: &mut Output<'_>) -> Result<u8, Failure>
     let target = Target::of(build, output)?;
     misplaced_target(build)?;
     let project = load(&build.sources.paths)?;
-    let compilation = super::compile(&project, &StandIns::new());
+    let compilation = super::compile_to_run(&project, &StandIns::new());
     let Some(plan) = &compilation.plan else {
         super::print(output, target.findings(), &compilation.diagnostics, &project.sources, |_| {});
         output.say(&target.not_written());

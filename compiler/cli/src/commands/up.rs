@@ -101,11 +101,11 @@ fn plan(
     moved: &Moved,
     ours: &BTreeSet<u16>,
 ) -> Result<Result<Planned, Vec<Diagnostic>>, Failure> {
-    let draft = super::compile(project, &StandIns::new());
+    let draft = super::compile_to_run(project, &StandIns::new());
     let Some(plan) = &draft.plan else { return Ok(Err(draft.diagnostics)) };
     let digest = seal(plan)?.1.digest_hex();
     let addresses = stand_ins.start(&draft.needs).map_err(|error| trouble("start the stand-ins", &error))?;
-    let mut compilation = super::compile(project, &addresses);
+    let mut compilation = super::compile_to_run(project, &addresses);
     let Some(plan) = &mut compilation.plan else { return Ok(Err(compilation.diagnostics)) };
     let placement =
         placement::place(plan, moved, ours).map_err(|error| trouble("find a free port", &error))?;
