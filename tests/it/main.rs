@@ -5,6 +5,7 @@ mod differential;
 mod documents;
 mod e2e;
 mod explain;
+mod language;
 mod main_job;
 mod order;
 mod plans;
