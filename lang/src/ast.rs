@@ -298,6 +298,8 @@ pub struct Op {
     pub span: Span,
     pub methods: Vec<Spanned<Method>>,
     pub path: Option<Spanned<PathPattern>>,
+    /// Whether it was written `grpc pkg.Service/Method`: the path says the same.
+    pub grpc: bool,
 }
 
 /// The methods a program can name.
@@ -359,6 +361,8 @@ pub enum Segment {
     Literal(String),
     /// `{name}`: exactly one segment that is not empty.
     Any(String),
+    /// `{name}.json`: exactly one segment that ends so and has something before it.
+    AnyWithSuffix { name: String, suffix: String },
 }
 
 impl std::fmt::Display for PathPattern {
@@ -367,6 +371,7 @@ impl std::fmt::Display for PathPattern {
             match segment {
                 Segment::Literal(text) => write!(f, "/{text}")?,
                 Segment::Any(name) => write!(f, "/{{{name}}}")?,
+                Segment::AnyWithSuffix { name, suffix } => write!(f, "/{{{name}}}{suffix}")?,
             }
         }
         if self.subtree { f.write_str("/**") } else { Ok(()) }
@@ -488,17 +493,39 @@ pub struct Match {
     pub when: Vec<Condition>,
 }
 
-/// `[not] header STRING test`
+/// `[not] FIELD TEST`
 #[derive(Clone, Debug, PartialEq)]
 pub struct Condition {
     pub span: Span,
     pub negated: bool,
-    /// Lower-case.
-    pub header: Name,
+    pub field: Field,
     pub test: ValueTest,
 }
 
-/// What is asked of a value.
+/// What of a request a condition looks at.
+#[derive(Clone, Debug, PartialEq)]
+pub enum Field {
+    /// `header "x"`, lower-case.
+    Header(Name),
+    /// `query "k"`
+    Query(Name),
+    /// `cookie "k"`
+    Cookie(Name),
+    /// `claim [JWT] "a" "b"`: the claim `b` inside the claim `a`. The path is never empty.
+    Claim { issuer: Option<Name>, path: Vec<Name> },
+    /// `jwt NAME`
+    Jwt(Name),
+    /// `source-ip`: the other end of the connection.
+    SourceIp,
+    /// `client-ip`: who asked the first trusted proxy.
+    ClientIp,
+    /// `path`
+    Path,
+    /// `host`
+    Host,
+}
+
+/// What is asked of a value. Addresses are checked by the compiler, and so is what a regex says (`MESH1012`).
 #[derive(Clone, Debug, PartialEq)]
 pub enum ValueTest {
     Present,
@@ -508,6 +535,12 @@ pub enum ValueTest {
     /// Never empty.
     In(Vec<Name>),
     Prefix(Name),
+    Suffix(Name),
+    Contains(Name),
+    /// One item of a list.
+    Has(Name),
+    /// The regex between the quotes of `re"…"`.
+    Matches(Name),
 }
 
 /// What a rule does.
@@ -631,6 +664,7 @@ pub struct AuthorizeLine {
     pub port: Option<Name>,
     /// Empty: everything.
     pub ops: Vec<Op>,
+    /// Each must hold.
     pub when: Vec<Condition>,
 }
 
@@ -769,6 +803,11 @@ impl std::fmt::Display for Backend {
 
 impl std::fmt::Display for Op {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        if let (true, Some(path)) = (self.grpc, &self.path) {
+            let service = path.value.to_string();
+            let service = service.strip_suffix("/**").unwrap_or(&service).trim_start_matches('/');
+            return write!(f, "grpc {service}");
+        }
         let mut methods: Vec<Method> = self.methods.iter().map(|method| method.value).collect();
         methods.sort_unstable();
         let methods: Vec<&str> = methods.into_iter().map(Method::as_str).collect();
@@ -819,8 +858,79 @@ impl std::fmt::Display for AuthorizeLine {
         if let Some(port) = &self.port {
             write!(f, " port {}", port.value)?;
         }
-        if self.ops.is_empty() { Ok(()) } else { write!(f, " {}", listed(&self.ops)) }
+        if !self.ops.is_empty() {
+            write!(f, " {}", listed(&self.ops))?;
+        }
+        let mut when: Vec<String> = self.when.iter().map(Condition::to_string).collect();
+        when.sort();
+        if when.is_empty() { Ok(()) } else { write!(f, " when {}", when.join(" and ")) }
     }
+}
+
+impl std::fmt::Display for Condition {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        if self.negated {
+            f.write_str("not ")?;
+        }
+        write!(f, "{} {}", self.field, self.test)
+    }
+}
+
+impl std::fmt::Display for Field {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        match self {
+            Field::Header(name) => write!(f, "header {}", quoted(&name.value)),
+            Field::Query(name) => write!(f, "query {}", quoted(&name.value)),
+            Field::Cookie(name) => write!(f, "cookie {}", quoted(&name.value)),
+            Field::Claim { issuer, path } => {
+                f.write_str("claim")?;
+                if let Some(issuer) = issuer {
+                    write!(f, " {}", issuer.value)?;
+                }
+                path.iter().try_for_each(|name| write!(f, " {}", quoted(&name.value)))
+            }
+            Field::Jwt(name) => write!(f, "jwt {}", name.value),
+            Field::SourceIp => f.write_str("source-ip"),
+            Field::ClientIp => f.write_str("client-ip"),
+            Field::Path => f.write_str("path"),
+            Field::Host => f.write_str("host"),
+        }
+    }
+}
+
+impl std::fmt::Display for ValueTest {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        match self {
+            ValueTest::Present => f.write_str("present"),
+            ValueTest::Absent => f.write_str("absent"),
+            ValueTest::Equals(value) => write!(f, "= {}", quoted(&value.value)),
+            ValueTest::NotEquals(value) => write!(f, "!= {}", quoted(&value.value)),
+            ValueTest::In(values) => {
+                let mut values: Vec<String> = values.iter().map(|value| quoted(&value.value)).collect();
+                values.sort();
+                write!(f, "in ({})", values.join(", "))
+            }
+            ValueTest::Prefix(value) => write!(f, "prefix {}", quoted(&value.value)),
+            ValueTest::Suffix(value) => write!(f, "suffix {}", quoted(&value.value)),
+            ValueTest::Contains(value) => write!(f, "contains {}", quoted(&value.value)),
+            ValueTest::Has(value) => write!(f, "has {}", quoted(&value.value)),
+            ValueTest::Matches(regex) => write!(f, "matches re\"{}\"", regex.value.replace('"', "\\\"")),
+        }
+    }
+}
+
+/// A string as it is written.
+fn quoted(text: &str) -> String {
+    let mut result = String::from("\"");
+    for c in text.chars() {
+        match c {
+            '"' | '\\' => result.extend(['\\', c]),
+            c if crate::lexer::is_refused(c) => result.push_str(&format!("\\u{{{:x}}}", c as u32)),
+            c => result.push(c),
+        }
+    }
+    result.push('"');
+    result
 }
 
 /// `a, b, c`, sorted: the order in which a list is written means nothing.

@@ -1,7 +1,7 @@
 //! Statements become values, each with the reader of its row. A statement that cannot be read costs one diagnostic and
 //! nothing but itself.
 
-mod header;
+mod condition;
 mod host;
 pub(crate) mod input;
 mod name;
@@ -25,7 +25,7 @@ use crate::span::Span;
 use crate::statement::Statement;
 use crate::token::Token;
 use crate::tree::{self, Tree};
-use header::header_name;
+use condition::header_name;
 use recover::Reader;
 
 /// Everything that is known of one file.

@@ -226,7 +226,11 @@ impl Subject {
             host: &question.host,
             host_port: question.host_port,
             path: &question.path,
+            query: "",
             headers: &headers.as_slice(),
+            source_ip: std::net::Ipv4Addr::LOCALHOST.into(),
+            client_ip: None,
+            tokens: &[],
         };
         let distribution = mesh_engine::distribution(&self.view, entry, peer, &request);
         let mut found: Endings = BTreeMap::new();

@@ -1,5 +1,6 @@
 //! Everything that must hold, in one binary: it links once and filters by name.
 
+mod conditions;
 mod diagnostics;
 mod differential;
 mod documents;

@@ -3,11 +3,10 @@
 //!
 //! The diagram that the checks ask is, after renumbering, the diagram in the plan: what was proved is what runs.
 
-use crate::space::header::{ABSENT, MANY, OTHER};
 use crate::space::{METHOD, PATH, PEER, Product, Space, method_atom};
 use mesh_lang::ast::Method;
 use mesh_plan::{METHOD_ATOMS, Node, REFUSED, Target};
-use std::collections::{BTreeMap, HashMap};
+use std::collections::{BTreeMap, HashMap, HashSet};
 use std::hash::{DefaultHasher, Hash, Hasher};
 use std::rc::Rc;
 
@@ -47,6 +46,15 @@ pub(crate) const NO: Target = Target::Leaf(0);
 
 /// One atom for each dimension that matters, from a walk through a diagram.
 pub(crate) type Point = Vec<(u32, u32)>;
+
+/// What a search knows already.
+struct Search {
+    /// Dimensions on which it depends what is possible further on: the path `*` is possible with `OPTIONS` only, a claim only
+    /// with its token.
+    leaders: Vec<u32>,
+    /// Nodes from which nothing wanted is possible, with the atoms of the leaders on the way there.
+    dead: HashSet<(u32, Point)>,
+}
 
 impl Diagram {
     pub(crate) fn new(space: Rc<Space>) -> Diagram {
@@ -295,44 +303,45 @@ impl Diagram {
     /// A possible request whose decision is a leaf that is `wanted`; the plainest one there is.
     pub(crate) fn find(&self, root: Target, wanted: &impl Fn(u32) -> bool) -> Option<Point> {
         let mut point = Point::new();
-        let mut dead = HashMap::new();
-        self.search(root, wanted, &mut point, &mut dead).then_some(point)
+        let mut search = Search { leaders: self.space.leaders(), dead: HashSet::new() };
+        self.search(root, wanted, &mut point, &mut search).then_some(point)
     }
 
-    /// Depth first in order of plainness; `dead` holds (node, method) pairs from which nothing wanted is possible. The
-    /// method is in it because the path `*` is possible with `OPTIONS` only.
+    /// Depth first in order of plainness.
     fn search(
         &self,
         at: Target,
         wanted: &impl Fn(u32) -> bool,
         point: &mut Point,
-        dead: &mut HashMap<(u32, Option<u32>), ()>,
+        search: &mut Search,
     ) -> bool {
         let node = match at {
             Target::Leaf(value) => return wanted(value),
             Target::Node(node) => node,
         };
-        let method = point.iter().find(|(dim, _)| *dim == METHOD).map(|(_, atom)| *atom);
-        if dead.contains_key(&(node, method)) {
+        let leading = point.iter().filter(|(dim, _)| search.leaders.binary_search(dim).is_ok());
+        let state = (node, leading.copied().collect::<Point>());
+        if search.dead.contains(&state) {
             return false;
         }
         let dim = self.nodes[node as usize].dim;
         for atom in self.plain_order(dim) {
-            if !self.is_possible(dim, atom, method) {
+            let known = |wanted: u32| point.iter().find(|(dim, _)| *dim == wanted).map(|(_, atom)| *atom);
+            if !self.space.is_possible(dim, atom, &known) {
                 continue;
             }
             point.push((dim, atom));
-            if self.search(self.child(at, dim, atom), wanted, point, dead) {
+            if self.search(self.child(at, dim, atom), wanted, point, search) {
                 return true;
             }
             point.pop();
         }
-        dead.insert((node, method), ());
+        search.dead.insert(state);
         false
     }
 
-    /// Atoms from the one a person would think of first: `GET`, a path that some pattern fits, an absent header, and a
-    /// header that is repeated last of all.
+    /// Atoms from the one a person would think of first: `GET`, a path that some pattern fits, an absent field, and a
+    /// field that is repeated last of all.
     fn plain_order(&self, dim: u32) -> Vec<u32> {
         let rest = |first: u32| first..self.space.arity(dim);
         match dim {
@@ -351,17 +360,7 @@ impl Diagram {
             .chain([METHOD_ATOMS - 1])
             .collect(),
             PATH => rest(1).chain([0]).collect(),
-            _ => [ABSENT].into_iter().chain(rest(OTHER + 1)).chain([OTHER, MANY]).collect(),
-        }
-    }
-
-    fn is_possible(&self, dim: u32, atom: u32, method: Option<u32>) -> bool {
-        match dim {
-            PATH if atom == self.space.paths.star() => {
-                method.is_none_or(|method| method == method_atom(Method::Options))
-            }
-            PATH => self.space.paths.witness(atom).is_some(),
-            _ => true,
+            field => self.space.dimension(field).kind.plain_order(),
         }
     }
 

@@ -1,7 +1,7 @@
 //! Requests to try: what `mesh up` shows a newcomer, and what its stand-ins do.
 
 use crate::case::{ExampleCall, ExampleRequest};
-use crate::model::{Action, Listener, Model, Rule, ValueSet};
+use crate::model::{Action, Field, FieldTest, Listener, Model, Rule, ValueSet};
 use crate::witness::Witness;
 use mesh_lang::ast::HostPattern;
 
@@ -11,7 +11,7 @@ pub(crate) fn calls(model: &Model) -> Vec<ExampleCall> {
     for service in &model.services {
         for call in &service.calls {
             let Some(line) = call.lines.first() else { continue };
-            let Witness { method, path, .. } = Witness::of_shape(&line.shape);
+            let Some(Witness { method, path, .. }) = Witness::of_shape(&line.shape) else { continue };
             examples.push(ExampleCall {
                 caller: service.full_name(),
                 host: model[call.to.service].full_name(),
@@ -24,7 +24,7 @@ pub(crate) fn calls(model: &Model) -> Vec<ExampleCall> {
     examples
 }
 
-/// A plain request for each listener, and one more for each rule that a header chooses, there or behind it.
+/// A plain request for each listener, and one more for each rule that a header or a cookie chooses, there or behind it.
 pub(crate) fn requests(model: &Model) -> Vec<ExampleRequest> {
     let mut examples = Vec::new();
     for gateway in &model.gateways {
@@ -48,16 +48,16 @@ fn plain_request(gateway: &str, listener: &Listener) -> Option<ExampleRequest> {
     listener.tables.iter().find_map(|table| {
         let forwards = table.table.rules.iter().filter(|rule| matches!(rule.action, Action::Forward(_)));
         let line = forwards.flat_map(|rule| rule.lines.iter().map(move |line| (rule, line)));
-        let (rule, line) = line.min_by_key(|(rule, line)| (line.shape.headers.len(), rule.span))?;
-        let Witness { method, path, headers, .. } = Witness::of_shape(&line.shape);
+        let asked = line.filter_map(|(rule, line)| Some((rule, line, Witness::of_shape(&line.shape)?)));
+        let (rule, _, witness) = asked.min_by_key(|(rule, line, _)| (line.shape.tests.len(), rule.span))?;
         Some(ExampleRequest {
             gateway: gateway.to_owned(),
             listener: listener.name.clone(),
             port: listener.number,
             host: a_host(&table.host),
-            method: method.to_owned(),
-            path,
-            headers,
+            method: witness.method.to_owned(),
+            path: witness.target(),
+            headers: lines(witness),
             shows: format!("rule {}", rule.name),
         })
     })
@@ -82,10 +82,21 @@ fn chosen_by_header(model: &Model) -> impl Iterator<Item = (Vec<(String, String)
     })
 }
 
+/// What a line asks of headers and cookies, where it asks of nothing else but the operation and some value has to be there.
 fn choosing_headers(rule: &Rule) -> Option<Vec<(String, String)>> {
-    let wants_value =
-        |set: &ValueSet| !matches!(set, ValueSet::Absent | ValueSet::NoneOf(_) | ValueSet::NotPrefix(_));
-    let line =
-        rule.lines.iter().find(|line| line.shape.headers.iter().any(|test| wants_value(&test.test)))?;
-    Some(Witness::of_shape(&line.shape).headers)
+    let wants_value = |test: &FieldTest| {
+        matches!(test.field, Field::Header(_) | Field::Cookie(_))
+            && !matches!(test.set, ValueSet::Absent | ValueSet::Passing { negated: true, .. })
+    };
+    let line = rule.lines.iter().find(|line| line.shape.tests.iter().any(wants_value))?;
+    let witness = Witness::of_shape(&line.shape)?;
+    if witness.query.is_empty() { Some(lines(witness)) } else { None }
+}
+
+/// Headers, with the cookies in theirs.
+fn lines(witness: Witness) -> Vec<(String, String)> {
+    let cookies: Vec<String> =
+        witness.cookies.iter().map(|(name, value)| format!("{name}={value}")).collect();
+    let cookie = (!cookies.is_empty()).then(|| ("cookie".to_owned(), cookies.join("; ")));
+    witness.headers.into_iter().chain(cookie).collect()
 }

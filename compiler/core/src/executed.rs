@@ -2,6 +2,7 @@
 //!
 //! Whole statements are known by the status of their row; here stand the forms of arguments.
 
+use mesh_lang::ast::{Condition, Field};
 use mesh_lang::{Code, Diagnostic, Span, ast};
 
 /// What would be without effect at run time, in order of place.
@@ -16,8 +17,28 @@ pub(crate) fn refused(checked: &[(&'static str, Span)], files: &[ast::File]) -> 
 }
 
 /// The forms of arguments that have a meaning and no effect at run time yet.
-fn forms(_: &ast::Item) -> Vec<Diagnostic> {
-    Vec::new()
+fn forms(item: &ast::Item) -> Vec<Diagnostic> {
+    let conditions: Vec<&Condition> = match item {
+        ast::Item::Route(route) => {
+            let lines = route.rules.iter().flat_map(|rule| &rule.matches);
+            lines.flat_map(|line| &line.when).collect()
+        }
+        ast::Item::Authorize(authorize) => authorize.lines.iter().flat_map(|line| &line.when).collect(),
+        ast::Item::Guardrail(guardrail) => guardrail.lines.iter().flat_map(|line| &line.when).collect(),
+        _ => vec![],
+    };
+    conditions.into_iter().filter_map(condition).collect()
+}
+
+/// The proxy verifies neither tokens nor forwarded addresses: a condition on them would never hold, or always.
+fn condition(condition: &Condition) -> Option<Diagnostic> {
+    let field = match condition.field {
+        Field::Claim { .. } => "`claim`",
+        Field::Jwt(_) => "`jwt`",
+        Field::ClientIp => "`client-ip`",
+        _ => return None,
+    };
+    Some(unexecuted(field, condition.span))
 }
 
 fn unexecuted(what: &str, span: Span) -> Diagnostic {

@@ -41,6 +41,7 @@ struct Lowering {
     principals: Vec<plan::Principal>,
     namespaces: Vec<String>,
     partitions: Vec<plan::Partition>,
+    automata: Intern<plan::Automaton>,
     nodes: Vec<plan::Node>,
     outcomes: Intern<plan::Outcome>,
     verdicts: Intern<plan::Verdict>,
@@ -61,6 +62,7 @@ impl Lowering {
             principals: principals.collect(),
             namespaces: namespaces.into_iter().map(str::to_owned).collect(),
             partitions: vec![],
+            automata: Intern::default(),
             nodes: vec![],
             outcomes: Intern::default(),
             verdicts: Intern::default(),
@@ -97,7 +99,8 @@ impl Lowering {
         }
         let (nodes, roots) = partition.diagram.compact(&roots, self.nodes.len() as u32);
         self.nodes.extend(nodes);
-        let mut lowered = space::lower(partition.diagram.space(), &self.principals, &self.namespaces);
+        let mut lowered =
+            space::lower(partition.diagram.space(), &self.principals, &self.namespaces, &mut self.automata);
         let mut roots = roots.into_iter();
         lowered.access = roots.next().unwrap_or_default();
         lowered.roots = roots.collect();
@@ -232,6 +235,7 @@ impl Lowering {
             services,
             gateways,
             partitions: self.partitions,
+            automata: self.automata.into_table(),
             nodes: self.nodes,
             outcomes: self.outcomes.into_table(),
             verdicts: self.verdicts.into_table(),

@@ -235,30 +235,105 @@ pub(crate) struct Line {
 pub(crate) struct Shape {
     pub(crate) method: Option<Method>,
     pub(crate) path: Option<PathPattern>,
-    /// Each must hold; two may ask the same header.
-    pub(crate) headers: Vec<HeaderTest>,
+    /// Each must hold; two may look at the same field.
+    pub(crate) tests: Vec<FieldTest>,
 }
 
-/// A condition on one header, as a grant.
+/// A condition on one field, as a set of its values.
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
-pub(crate) struct HeaderTest {
-    pub(crate) header: String,
-    pub(crate) test: ValueSet,
+pub(crate) struct FieldTest {
+    pub(crate) field: Field,
+    pub(crate) set: ValueSet,
 }
 
-/// A set of header values (`spec/semantics.md` 3.3).
+/// What of a request a condition looks at. Their order is that of the dimensions: a token comes before its claims, and a claim
+/// before those inside it.
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
+pub(crate) enum Field {
+    Path,
+    /// Lower-case.
+    Header(String),
+    Query(String),
+    Cookie(String),
+    Jwt(String),
+    Claim {
+        /// Empty where it is not said: then there is one token.
+        issuer: String,
+        path: Vec<String>,
+    },
+    SourceIp,
+    ClientIp,
+    Host,
+}
+
+impl std::fmt::Display for Field {
+    /// As a sentence names it.
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        match self {
+            Field::Path => f.write_str("the path"),
+            Field::Header(name) => write!(f, "the header `{name}`"),
+            Field::Query(name) => write!(f, "the query parameter `{name}`"),
+            Field::Cookie(name) => write!(f, "the cookie `{name}`"),
+            Field::Jwt(name) => write!(f, "the token `{name}`"),
+            Field::Claim { path, .. } => write!(f, "the claim `{}`", path.join(" ")),
+            Field::SourceIp => f.write_str("`source-ip`"),
+            Field::ClientIp => f.write_str("`client-ip`"),
+            Field::Host => f.write_str("the host"),
+        }
+    }
+}
+
+/// A set of values of a field (`spec/semantics.md` 3.3).
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
 pub(crate) enum ValueSet {
     Absent,
     Present,
-    /// A single value that is one of these.
+    /// The values that pass what is asked, or do not; what is doubtful is in a refusal and not in a grant.
+    Passing {
+        asked: Asked,
+        negated: bool,
+        polarity: Polarity,
+    },
+}
+
+/// What is asked of a value.
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
+pub(crate) enum Asked {
+    /// Sorted, each once.
     OneOf(Vec<String>),
-    /// A single value that is none of these.
-    NoneOf(Vec<String>),
-    /// A single value that begins so.
     Prefix(String),
-    /// A single value that does not.
-    NotPrefix(String),
+    Suffix(String),
+    Contains(String),
+    /// One item of a list, or of a claim one token between blanks.
+    Has(String),
+    Matches(String),
+    /// Sorted, each once.
+    Within(Vec<Block>),
+}
+
+/// Whether a line lets requests in or keeps them out: what is doubtful goes to neither's advantage (`spec/semantics.md`).
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+pub(crate) enum Polarity {
+    Grant,
+    Refusal,
+}
+
+/// A block of addresses: `10.0.0.0/8`. IPv4 is v4-mapped IPv6.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+pub(crate) struct Block {
+    pub(crate) first: u128,
+    /// How many bits at the end are free: 0 to 128.
+    pub(crate) free: u32,
+}
+
+impl Block {
+    pub(crate) fn last(self) -> u128 {
+        self.first | u128::MAX.checked_shr(128 - self.free).unwrap_or(0)
+    }
+
+    pub(crate) fn contains(self, address: u128) -> bool {
+        (self.first..=self.last()).contains(&address)
+    }
 }
 
 /// What a rule does. Two rules have the same outcome iff this and the written settings are equal.

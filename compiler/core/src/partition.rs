@@ -10,9 +10,8 @@ use crate::model::{
     Table,
 };
 use crate::rank::{Ranked, rank};
-use crate::space::Space;
-use crate::space::path::TooManyStates;
 use crate::space::peer::Peers;
+use crate::space::{Space, TooFine};
 use mesh_lang::ast::{Effect, HostPattern};
 use mesh_plan::{REFUSED, Target};
 use std::rc::Rc;
@@ -83,14 +82,14 @@ impl Leaf {
 #[derive(Debug)]
 pub(crate) enum OverBudget {
     Lines(usize),
-    Headers(usize),
-    States,
+    Fields(usize),
+    Fine(TooFine),
     Nodes,
 }
 
-impl From<TooManyStates> for OverBudget {
-    fn from(_: TooManyStates) -> Self {
-        OverBudget::States
+impl From<TooFine> for OverBudget {
+    fn from(fine: TooFine) -> Self {
+        OverBudget::Fine(fine)
     }
 }
 
@@ -103,9 +102,9 @@ impl From<TooManyNodes> for OverBudget {
 /// More lines in one partition, lists written out, are refused (`MESH3090`): pairs of lines are compared.
 pub(crate) const MAX_LINES: usize = 20_000;
 
-/// More headers tested in one partition are refused (`MESH3090`): a request has at most 100, and each is a dimension that
-/// diagrams are walked along.
-pub(crate) const MAX_HEADERS: usize = 256;
+/// More fields tested in one partition are refused (`MESH3090`): a request has at most 100 headers, and each field is a
+/// dimension that diagrams are walked along.
+pub(crate) const MAX_FIELDS: usize = 256;
 
 /// The partition of a service port.
 pub(crate) fn of_port(model: &Model, id: PortId) -> Result<Partition, OverBudget> {
@@ -201,8 +200,8 @@ fn build(
         return Err(OverBudget::Lines(count));
     }
     let space = Rc::new(Space::new(shapes, Peers::new(model, access))?);
-    if space.headers.len() > MAX_HEADERS {
-        return Err(OverBudget::Headers(space.headers.len()));
+    if space.fields.len() > MAX_FIELDS {
+        return Err(OverBudget::Fields(space.fields.len()));
     }
     let mut diagram = Diagram::new(space);
     let (access_sets, root) = judge_access(&mut diagram, access)?;

@@ -1,6 +1,7 @@
 //! What a name means: statements become the model, and what cannot be resolved is said once and left out.
 
 mod access;
+mod address;
 mod backend;
 mod reserved;
 mod route;

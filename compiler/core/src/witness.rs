@@ -1,18 +1,29 @@
 //! A point of a partition's space becomes a request that a person can send.
 
 use crate::diagram::Point;
-use crate::model::{Model, Shape, ValueSet};
+use crate::model::{Asked, Field, Model, Shape, ValueSet};
 use crate::space::peer::Candidate;
-use crate::space::{HEADERS, METHOD, PATH, PEER, Space};
+use crate::space::value::Sample;
+use crate::space::{FIELDS, Kind, METHOD, PATH, PEER, Space, TOKEN};
 use mesh_lang::ast::{Method, PathPattern, Segment};
+use std::net::IpAddr;
 
 /// A concrete request.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub(crate) struct Witness {
     pub(crate) method: &'static str,
     pub(crate) path: String,
+    /// Name and value, decoded.
+    pub(crate) query: Vec<(String, String)>,
     /// Name and line.
     pub(crate) headers: Vec<(String, String)>,
+    /// Name and value.
+    pub(crate) cookies: Vec<(String, String)>,
+    /// Tokens that have to be there, and what they say: `jwt corp-sso`, `claim tier=vip`.
+    pub(crate) tokens: Vec<String>,
+    pub(crate) host: Option<String>,
+    pub(crate) source_ip: Option<IpAddr>,
+    pub(crate) client_ip: Option<IpAddr>,
     /// Who asks, where it matters.
     pub(crate) peer: Option<String>,
 }
@@ -26,40 +37,119 @@ impl Witness {
         let method = atom(METHOD).map_or(plain.as_str(), |atom| {
             Method::ALL.get(atom as usize).map_or("PROPFIND", |method| method.as_str())
         });
-        let headers = space.headers.iter().zip(HEADERS..).flat_map(|(header, dim)| {
-            let lines = atom(dim).map_or(&[][..], |atom| header.witness(atom));
-            lines.iter().map(|line| (header.name.clone(), line.clone())).collect::<Vec<_>>()
-        });
         let peer = atom(PEER).and_then(|atom| space.peers.witness(atom)).map(|peer| spoken(model, peer));
-        Witness { method, path, headers: headers.collect(), peer }
+        let mut witness = Witness { method, path, peer, ..Witness::default() };
+        for (dimension, dim) in space.fields.iter().zip(FIELDS..) {
+            let Some(atom) = atom(dim) else { continue };
+            match &dimension.kind {
+                Kind::Values(values) => match values.sample(atom) {
+                    None | Some(Sample::Absent) => {}
+                    Some(Sample::One(value)) => witness.say(&dimension.field, value),
+                    Some(Sample::Several(values)) => witness.say_several(&dimension.field, values),
+                    Some(Sample::Odd) => witness.say(&dimension.field, "{}"),
+                },
+                Kind::Addresses(addresses) if dimension.field == Field::SourceIp => {
+                    witness.source_ip = addresses.sample(atom);
+                }
+                Kind::Addresses(addresses) => witness.client_ip = addresses.sample(atom),
+                Kind::Token if atom == TOKEN => witness.say(&dimension.field, ""),
+                Kind::Token => {}
+            }
+        }
+        witness
     }
 
-    /// A request that a shape matches, as plain as its author would think of it.
-    pub(crate) fn of_shape(shape: &Shape) -> Witness {
+    fn say(&mut self, field: &Field, value: &str) {
+        let value = value.to_owned();
+        match field {
+            Field::Header(name) => self.headers.push((name.clone(), value)),
+            Field::Query(name) => self.query.push((name.clone(), value)),
+            Field::Cookie(name) => self.cookies.push((name.clone(), value)),
+            Field::Jwt(issuer) => self.tokens.push(format!("jwt {issuer}")),
+            Field::Claim { issuer, path } => {
+                let of = if issuer.is_empty() { String::new() } else { format!(" {issuer}") };
+                self.tokens.push(format!("claim{of} {}={value}", path.join(".")));
+            }
+            Field::Host => self.host = Some(value),
+            Field::Path | Field::SourceIp | Field::ClientIp => {}
+        }
+    }
+
+    /// A claim is one list, everything else is repeated.
+    fn say_several(&mut self, field: &Field, values: &[String]) {
+        match field {
+            Field::Claim { .. } => self.say(field, &format!("[{}]", values.join(", "))),
+            _ => values.iter().for_each(|value| self.say(field, value)),
+        }
+    }
+
+    /// A request that a shape matches, as plain as its author would think of it; where a regex is asked there is none.
+    pub(crate) fn of_shape(shape: &Shape) -> Option<Witness> {
         let method = shape.method.unwrap_or(Method::Get).as_str();
         let path = shape.path.as_ref().map_or("/".to_owned(), instance);
-        let headers = shape.headers.iter().filter_map(|test| {
-            let value = match &test.test {
-                ValueSet::OneOf(values) => values.first()?.clone(),
-                ValueSet::Prefix(prefix) => format!("{prefix}1"),
-                ValueSet::Present | ValueSet::NoneOf(_) | ValueSet::NotPrefix(_) => "1".to_owned(),
-                ValueSet::Absent => return None,
+        let mut witness = Witness { method, path, ..Witness::default() };
+        for test in &shape.tests {
+            let value = match &test.set {
+                ValueSet::Absent => continue,
+                ValueSet::Present | ValueSet::Passing { negated: true, .. } => "1".to_owned(),
+                ValueSet::Passing { asked, .. } => match asked {
+                    Asked::OneOf(values) => values.first()?.clone(),
+                    Asked::Prefix(prefix) => format!("{prefix}1"),
+                    Asked::Suffix(suffix) => format!("1{suffix}"),
+                    Asked::Contains(text) | Asked::Has(text) => text.clone(),
+                    Asked::Matches(_) | Asked::Within(_) => return None,
+                },
             };
-            Some((test.header.clone(), value))
+            match test.field {
+                Field::Header(_) | Field::Query(_) | Field::Cookie(_) => witness.say(&test.field, &value),
+                _ => return None,
+            }
+        }
+        Some(witness)
+    }
+
+    /// The path with its query, encoded.
+    pub(crate) fn target(&self) -> String {
+        let pairs = self.query.iter().map(|(name, value)| {
+            if value.is_empty() { encoded(name) } else { format!("{}={}", encoded(name), encoded(value)) }
         });
-        Witness { method, path, headers: headers.collect(), peer: None }
+        let query = pairs.collect::<Vec<_>>().join("&");
+        if query.is_empty() { self.path.clone() } else { format!("{}?{query}", self.path) }
     }
 }
 
+/// As it stands in a query.
+fn encoded(text: &str) -> String {
+    let plain = |byte: u8| byte.is_ascii_alphanumeric() || b"-._~:/@!$'()*,".contains(&byte);
+    text.bytes()
+        .map(|byte| if plain(byte) { char::from(byte).to_string() } else { format!("%{byte:02X}") })
+        .collect()
+}
+
 impl std::fmt::Display for Witness {
-    /// `GET /reviews/1  end-user: jason  from productpage`
+    /// `GET /reviews/1?k=v  end-user: jason  cookie type=insider  from productpage  from 10.0.0.1`
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        write!(f, "{} {}", self.method, self.path)?;
+        write!(f, "{} {}", self.method, self.target())?;
         for (name, value) in &self.headers {
             write!(f, "  {name}: {value}")?;
         }
-        match &self.peer {
-            Some(peer) => write!(f, "  from {peer}"),
+        for (name, value) in &self.cookies {
+            write!(f, "  cookie {name}={value}")?;
+        }
+        for token in &self.tokens {
+            write!(f, "  {token}")?;
+        }
+        if let Some(host) = &self.host {
+            write!(f, "  host {host}")?;
+        }
+        if let Some(peer) = &self.peer {
+            write!(f, "  from {peer}")?;
+        }
+        if let Some(ip) = self.source_ip {
+            write!(f, "  from {ip}")?;
+        }
+        match self.client_ip {
+            Some(ip) => write!(f, "  client-ip {ip}"),
             None => Ok(()),
         }
     }
@@ -70,6 +160,7 @@ pub(crate) fn instance(pattern: &PathPattern) -> String {
     let segments = pattern.segments.iter().map(|segment| match segment {
         Segment::Literal(text) => format!("/{text}"),
         Segment::Any(_) => "/1".to_owned(),
+        Segment::AnyWithSuffix { suffix, .. } => format!("/1{suffix}"),
     });
     let path: String = segments.collect();
     if path.is_empty() { "/".to_owned() } else { path }

@@ -41,6 +41,22 @@ pub(super) fn host(input: Tokens<'_>) -> Parsed<'_, Name> {
     if is_host(&written.value) { Ok((rest, written)) } else { refuse(wrong_host(&written, "a host")) }
 }
 
+/// What is wrong with a host that a condition compares with.
+pub(super) fn not_a_host(host: &Name) -> Option<Diagnostic> {
+    (!is_host(&host.value)).then(|| wrong_host(host, "a host"))
+}
+
+/// What is wrong with the end of a host that a condition looks for.
+pub(super) fn not_a_suffix(suffix: &Name) -> Option<Diagnostic> {
+    let text = suffix.value.as_str();
+    let inside = |b: u8| b.is_ascii_lowercase() || b.is_ascii_digit() || b"-_.:[]".contains(&b);
+    if !text.is_empty() && text.bytes().all(inside) && !text.ends_with('.') && !text.contains("..") {
+        return None;
+    }
+    let message = format!("no host ends with `{}`", shown(text));
+    Some(invalid(suffix.span, message, "Write the end of a host in lower case, as in `\".shop.example\"`."))
+}
+
 fn is_host(text: &str) -> bool {
     if let Some(address) = text.strip_prefix('[').and_then(|text| text.strip_suffix(']')) {
         return address.parse::<Ipv6Addr>().is_ok() && !text.bytes().any(|b| b.is_ascii_uppercase());

@@ -45,6 +45,7 @@ const RESERVED: &[&str] = &[
     "has",
     "prefix",
     "suffix",
+    "contains",
     "matches",
     "grpc",
     "true",

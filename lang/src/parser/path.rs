@@ -73,11 +73,13 @@ fn is_placeholder(segment: &str) -> bool {
     placeholder(segment).is_some()
 }
 
-fn placeholder(segment: &str) -> Option<&str> {
-    let name = segment.strip_prefix('{')?.strip_suffix('}')?;
+/// The name and the suffix of `{name}` or `{name}.suffix`.
+fn placeholder(segment: &str) -> Option<(&str, &str)> {
+    let (name, suffix) = segment.strip_prefix('{')?.split_once('}')?;
     let inside = |b: u8| b.is_ascii_alphanumeric() || b == b'-' || b == b'_';
     let begins = name.bytes().next().is_some_and(|b| b.is_ascii_alphabetic());
-    (begins && name.bytes().all(inside)).then_some(name)
+    let suffixed = suffix.is_empty() || (suffix.starts_with('.') && !suffix.contains(['{', '}']));
+    (begins && name.bytes().all(inside) && suffixed).then_some((name, suffix))
 }
 
 fn to_pattern(text: &str, span: Span) -> Result<PathPattern, Diagnostic> {
@@ -93,11 +95,18 @@ fn to_pattern(text: &str, span: Span) -> Result<PathPattern, Diagnostic> {
     if subtree && segments.last().is_some_and(String::is_empty) {
         segments.pop();
     }
-    let segments = segments.into_iter().map(|segment| match placeholder(&segment) {
-        Some(name) => Segment::Any(name.into()),
-        None => Segment::Literal(segment),
-    });
-    let pattern = PathPattern { segments: segments.collect(), subtree };
+    let mut parts = Vec::with_capacity(segments.len());
+    for segment in segments {
+        parts.push(match placeholder(&segment) {
+            Some((name, "")) => Segment::Any(name.into()),
+            Some((name, suffix)) => {
+                let suffix = decode(suffix).map_err(|fault| fault.at(text, span))?;
+                Segment::AnyWithSuffix { name: name.into(), suffix }
+            }
+            None => Segment::Literal(segment),
+        });
+    }
+    let pattern = PathPattern { segments: parts, subtree };
     let canonical = pattern.to_string();
     if canonical == text { Ok(pattern) } else { Err(rewrite(text, &canonical, span)) }
 }
@@ -108,6 +117,32 @@ fn check_concrete(text: &str, span: Span) -> Option<Diagnostic> {
         Ok(segments) => {
             let canonical = format!("/{}", segments.join("/"));
             (canonical != text).then(|| rewrite(text, &canonical, span))
+        }
+    }
+}
+
+/// What is wrong with a whole path that a condition compares with.
+pub(super) fn not_concrete(path: &Name) -> Option<Diagnostic> {
+    check_concrete(&path.value, path.span)
+}
+
+/// What is wrong with a part of a path that a condition looks for; `begins` where it is the beginning.
+pub(super) fn not_a_part(part: &Name, begins: bool) -> Option<Diagnostic> {
+    let text = part.value.as_str();
+    if begins && !text.is_empty() && !text.starts_with('/') {
+        let message = format!("no path begins with `{}`", shown(text));
+        return Some(non_canonical(part.span, message).help("Begin the path with `/`."));
+    }
+    if text.contains("//") {
+        let message = format!("no path contains `{}`", shown(text));
+        return Some(non_canonical(part.span, message).help("Of several `/` in a row one is kept."));
+    }
+    let decoded: Result<Vec<String>, Fault> = text.split('/').map(decode).collect();
+    match decoded {
+        Err(fault) => Some(fault.at(text, part.span)),
+        Ok(segments) => {
+            let canonical = segments.join("/");
+            (canonical != text).then(|| rewrite(text, &canonical, part.span))
         }
     }
 }
@@ -172,7 +207,7 @@ fn decode(segment: &str) -> Result<String, Fault> {
         if !('!'..='~').contains(&c) || "\"<>\\^`{|}#;?".contains(c) {
             let help = match c {
                 '?' => "Paths are matched without their query.",
-                '{' | '}' => "Write `{name}` as a whole segment.",
+                '{' | '}' => "Write `{name}` as a whole segment, or `{name}.json` with a suffix behind it.",
                 _ => "Write the character percent-encoded, if a request can have it at all.",
             };
             return Err(Fault { reason: format!("it contains `{c}`"), help });

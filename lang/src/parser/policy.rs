@@ -3,7 +3,7 @@
 use nom::Parser;
 use nom::combinator::{cut, map, opt};
 
-use super::header;
+use super::condition::{Of, conditions};
 use super::input::{Parsed, Tokens, after, expected, keyword, list, spanned};
 use super::name::{name, port as port_name, service as service_name};
 use super::route::ops;
@@ -35,7 +35,7 @@ pub(crate) fn audit(input: Tokens<'_>) -> Parsed<'_, Args> {
 fn line(effect: Effect, input: Tokens<'_>) -> Parsed<'_, Args> {
     let (rest, from) = opt(from).parse(input)?;
     let (rest, to) = opt(after("to", to)).parse(rest)?;
-    let (after_when, when) = header::conditions(rest)?;
+    let (after_when, when) = conditions(Of::Access, rest)?;
     if from.is_none() && to.is_none() && when.is_empty() && rest.first().is_some() {
         return expected(rest, "`from`, `to` or `when`");
     }
@@ -68,7 +68,7 @@ pub(crate) fn guardrail(input: Tokens<'_>) -> Parsed<'_, Args> {
         (Some(_), word) if rest.first().is_some() && word != Some("when") => ops(rest)?,
         _ => (rest, Vec::new()),
     };
-    let (after_when, when) = header::conditions(rest)?;
+    let (after_when, when) = conditions(Of::Access, rest)?;
     if from.is_none() && to.is_none() && when.is_empty() {
         return expected(rest, "`from`, `to` or `when`");
     }

@@ -6,13 +6,17 @@ use nom::combinator::{cut, map, opt, value};
 use nom::multi::many0;
 use nom::sequence::preceded;
 
+use super::condition::{self, Of};
 use super::input::{Parsed, Problem, Tokens, after, expected, keyword, list, one, refuse};
 use super::name::{name, port as port_name, service as service_name, service_and_subset};
 use super::policy::principal;
+use super::recover::shown;
 use super::value::{invalid, method, percent, status, text, word_of};
-use super::{header, host, path};
-use crate::ast::{Action, Backend, Match, Method, Op, Redirect, RedirectTo, Route, Weight};
-use crate::span::{Name, Spanned};
+use super::{host, path};
+use crate::ast::{
+    Action, Backend, Match, Method, Op, PathPattern, Redirect, RedirectTo, Route, Segment, Weight,
+};
+use crate::span::{Name, Span, Spanned};
 use crate::statement::Args;
 use crate::token::TokenKind;
 
@@ -102,18 +106,21 @@ pub(crate) fn match_line(input: Tokens<'_>) -> Parsed<'_, Args> {
             other => other?,
         },
     };
-    let (rest, when) = header::conditions(rest)?;
+    let (rest, when) = condition::conditions(Of::Match, rest)?;
     let span = input.span_to(&rest);
     Ok((rest, Args::Match(Box::new(Match { span, ops: found, when }))))
 }
 
 /// `OP, …`
 pub(super) fn ops(input: Tokens<'_>) -> Parsed<'_, Vec<Op>> {
-    list(op)(input)
+    map(list(op), |ops| ops.into_iter().flatten().collect()).parse(input)
 }
 
-/// `METHOD|METHOD PATH`, or one of both.
-pub(super) fn op(input: Tokens<'_>) -> Parsed<'_, Op> {
+/// `METHOD|METHOD PATH`, or one of both; or `grpc SERVICE[/METHOD|METHOD]`, one for each of its methods.
+pub(super) fn op(input: Tokens<'_>) -> Parsed<'_, Vec<Op>> {
+    if input.first_word() == Some("grpc") {
+        return after("grpc", grpc)(input);
+    }
     let (rest, methods) = match input.first() {
         Some(lexeme) if lexeme.kind == TokenKind::Word => methods(input)?,
         _ => (input, Vec::new()),
@@ -126,7 +133,41 @@ pub(super) fn op(input: Tokens<'_>) -> Parsed<'_, Op> {
         (false, true) => return a_method_or_a_path(rest),
     };
     let span = input.span_to(&rest);
-    Ok((rest, Op { span, methods, path }))
+    Ok((rest, vec![Op { span, methods, path, grpc: false }]))
+}
+
+/// `pkg.Service`, `pkg.Service/Method|Method`: the paths that gRPC calls have.
+fn grpc(input: Tokens<'_>) -> Parsed<'_, Vec<Op>> {
+    let (rest, first) = one(TokenKind::Word, "a gRPC service like `shop.Cart`")(input)?;
+    let (service, method) =
+        first.text.split_once('/').map_or((first.text, None), |(service, method)| (service, Some(method)));
+    let more = preceded(one(TokenKind::Pipe, "`|`"), cut(one(TokenKind::Word, "a method of the service")));
+    let (rest, more) = if method.is_some() { many0(more).parse(rest)? } else { (rest, Vec::new()) };
+    let wrong = std::iter::once((service, first.span))
+        .chain(method.map(|method| (method, first.span)))
+        .chain(more.iter().map(|lexeme| (lexeme.text, lexeme.span)))
+        .find(|(text, _)| !text.split('.').all(is_proto_name));
+    let dotted =
+        method.into_iter().chain(more.iter().map(|lexeme| lexeme.text)).any(|name| name.contains('.'));
+    if let Some((text, span)) = wrong.or(dotted.then_some((first.text, first.span))) {
+        let message = format!("`{}` is not a name of gRPC", shown(text));
+        return refuse(invalid(span, message, "Write `grpc shop.Cart` or `grpc shop.Cart/Add|Remove`."));
+    }
+    let op = |method: Option<&str>, span: Span| {
+        let literal = |text: &str| Segment::Literal(text.to_owned());
+        let segments = std::iter::once(service).chain(method).map(literal).collect();
+        let pattern = PathPattern { segments, subtree: method.is_none() };
+        let path = Some(Spanned { value: pattern, span });
+        Op { span, methods: Vec::new(), path, grpc: true }
+    };
+    let ops = std::iter::once(op(method, first.span));
+    Ok((rest, ops.chain(more.iter().map(|lexeme| op(Some(lexeme.text), lexeme.span))).collect()))
+}
+
+/// An identifier of protobuf.
+fn is_proto_name(text: &str) -> bool {
+    let inside = |b: u8| b.is_ascii_alphanumeric() || b == b'_';
+    text.bytes().next().is_some_and(|b| !b.is_ascii_digit()) && text.bytes().all(inside)
 }
 
 fn a_method_or_a_path<T>(input: Tokens<'_>) -> Parsed<'_, T> {

@@ -8,6 +8,7 @@ use nom::combinator::{cut, map, opt, value};
 use nom::multi::many0;
 use nom::sequence::preceded;
 
+use super::condition::{self, Of};
 use super::input::{Parsed, Tokens, after, expected, keyword, list, refuse, spanned};
 use super::name::{name, port as port_name};
 use super::policy::{destination, from};
@@ -15,10 +16,10 @@ use super::recover::shown;
 use super::route::{backends, listener_name, ops, redirect_to};
 use super::traffic::{fault_of, mirror_to};
 use super::value::{invalid, method, retry_count, status, string, timeout};
-use super::{header, host, path};
+use super::{host, path};
 use crate::ast::{
-    Asked, Condition, Expect, ExpectedOutcome, Fault, From, Method, Mirror, Op, PrincipalKind, Quantifier,
-    Segment, TestLine,
+    Asked, Condition, Expect, ExpectedOutcome, Fault, Field, From, Method, Mirror, Op, PrincipalKind,
+    Quantifier, Segment, TestLine,
 };
 use crate::diagnostic::{Code, Diagnostic};
 use crate::span::{Name, Span, Spanned};
@@ -62,7 +63,7 @@ fn line(quantifier: Quantifier, input: Tokens<'_>) -> Parsed<'_, Args> {
     };
     let (rest, when) = match quantifier {
         Quantifier::Request => facts(rest)?,
-        Quantifier::Every | Quantifier::Some => header::conditions(rest)?,
+        Quantifier::Every | Quantifier::Some => condition::conditions(Of::Access, rest)?,
     };
     let (rest, expect) = expect(rest)?;
     let span = input.span_to(&rest);
@@ -75,16 +76,17 @@ fn facts(input: Tokens<'_>) -> Parsed<'_, Vec<Condition>> {
     if input.first_word() != Some("when") {
         return Ok((input, Vec::new()));
     }
-    let all = (header::fact, many0(preceded(keyword("and"), cut(header::fact))));
+    let all = (condition::fact, many0(preceded(keyword("and"), cut(condition::fact))));
     let (rest, (first, more)) = preceded(keyword("when"), cut(all)).parse(input)?;
     let facts: Vec<Condition> = std::iter::once(first).chain(more).collect();
     let mut seen: BTreeMap<&str, Span> = BTreeMap::new();
     for fact in &facts {
-        if let Some(first) = seen.insert(&fact.header.value, fact.header.span) {
-            let message = format!("the header `{}` is written twice", shown(&fact.header.value));
+        let Field::Header(header) = &fact.field else { continue };
+        if let Some(first) = seen.insert(&header.value, header.span) {
+            let message = format!("the header `{}` is written twice", shown(&header.value));
             return refuse(
                 Diagnostic::new(Code::DuplicateStatement, message)
-                    .at(fact.header.span, "written again here")
+                    .at(header.span, "written again here")
                     .at(first, "first written here")
                     .help("A request of a test has one value for a header."),
             );
@@ -124,7 +126,14 @@ fn one_request(input: Tokens<'_>) -> Parsed<'_, Option<(Spanned<Method>, Name)>>
         return Ok((input, None));
     }
     if input.first_word() == Some("grpc") {
-        let (rest, op) = super::route::op(input)?;
+        let (rest, found) = super::route::op(input)?;
+        let [op] = found.as_slice() else {
+            return refuse(invalid(
+                input.span_to(&rest),
+                "a request calls one method".into(),
+                "Write `grpc package.Service/Method`.",
+            ));
+        };
         return match op.path.as_ref().and_then(|path| concrete(&path.value.segments)) {
             Some(path) if op.path.as_ref().is_some_and(|path| !path.value.subtree) => {
                 let method = Spanned { value: Method::Post, span: op.span };

@@ -1,5 +1,6 @@
 //! `.mesh` in, the lines a person sees out.
 
+mod conditions;
 mod headers;
 
 use crate::ast::*;

@@ -1,8 +1,9 @@
 //! What a decision knows of a request: an atom for each dimension that a diagram asked.
 
+use crate::field;
 use crate::peer::{self, Caller};
-use crate::request::{HeaderValue, Request};
-use mesh_plan::view::{Header, Partition};
+use crate::request::Request;
+use mesh_plan::view::Partition;
 use mesh_plan::{PlanView, Target};
 
 /// Atoms of one partition, worked out when a node first asks and then kept.
@@ -14,7 +15,7 @@ pub(crate) struct Atoms<'p, 'r> {
     known: [u32; KEPT],
 }
 
-/// Dimensions whose atom is kept: peer, method, path and thirteen headers. One line of cache; a header beyond them is
+/// Dimensions whose atom is kept: peer, method, path and thirteen fields. One line of cache; a field beyond them is
 /// looked at again when it is asked again.
 const KEPT: usize = 16;
 
@@ -58,7 +59,7 @@ impl<'p, 'r> Atoms<'p, 'r> {
             0 => peer::atom(self.plan, partition, self.caller)?,
             1 => self.request.method as u32,
             2 => path_atom(partition, self.request.path)?,
-            header => header_atom(partition.headers().get(header - 3)?, self.request),
+            other => field::atom(partition.fields().get(other - 3)?, self.request),
         };
         if let Some(place) = self.known.get_mut(dim as usize) {
             *place = atom;
@@ -67,9 +68,12 @@ impl<'p, 'r> Atoms<'p, 'r> {
     }
 }
 
-/// Runs the path's segments through the automaton.
+/// Runs the path through the automaton, byte by byte or segment by segment.
 fn path_atom(partition: Partition<'_>, path: &str) -> Option<u32> {
     let Some(segments) = path.strip_prefix('/') else { return Some(partition.star()) };
+    if let Some(automaton) = partition.path_automaton() {
+        return Some(automaton.atom_of(path.bytes()));
+    }
     let states = partition.states();
     let mut state = states.get(0)?;
     for segment in segments.split('/') {
@@ -83,11 +87,3 @@ fn path_atom(partition: Partition<'_>, path: &str) -> Option<u32> {
 
 /// The path atom of a path that no pattern fits.
 const NO_PATTERN: u32 = 0;
-
-fn header_atom(header: Header<'_>, request: &Request<'_>) -> u32 {
-    match request.headers.value(header.name()) {
-        HeaderValue::Absent => header.absent(),
-        HeaderValue::Many => header.many(),
-        HeaderValue::Single(value) => header.atom_of(value),
-    }
-}

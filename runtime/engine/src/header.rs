@@ -4,20 +4,13 @@ use crate::request::HeaderValue;
 
 /// The value of a header, given its lines in order. `name` is lower-case.
 pub fn value_of_lines<'a>(name: &str, lines: impl Iterator<Item = &'a [u8]>) -> HeaderValue<'a> {
-    let is_list = !NOT_LISTS.contains(&name);
     let mut value = HeaderValue::Absent;
     let mut found = false;
     for line in lines {
         if matches!(value, HeaderValue::Absent) {
             value = HeaderValue::Single(b"");
         }
-        let mut rest = Some(line);
-        while let Some(text) = rest {
-            let item;
-            (item, rest) = if is_list { next_item(text) } else { (text, None) };
-            if is_list && item.is_empty() {
-                continue;
-            }
+        for item in items_of_line(name, line) {
             if found {
                 return HeaderValue::Many;
             }
@@ -26,6 +19,19 @@ pub fn value_of_lines<'a>(name: &str, lines: impl Iterator<Item = &'a [u8]>) -> 
         }
     }
     value
+}
+
+/// The items of one line of a header: in a list field those that are not empty, in another the line itself.
+pub(crate) fn items_of_line<'a>(name: &str, line: &'a [u8]) -> impl Iterator<Item = &'a [u8]> {
+    let is_list = !NOT_LISTS.contains(&name);
+    let mut rest = Some(line);
+    let items = std::iter::from_fn(move || {
+        let text = rest?;
+        let item;
+        (item, rest) = if is_list { next_item(text) } else { (text, None) };
+        Some(item)
+    });
+    items.filter(move |item| !is_list || !item.is_empty())
 }
 
 /// Fields whose values may hold commas that separate nothing: each line is one item.
@@ -62,7 +68,7 @@ fn next_item(text: &[u8]) -> (&[u8], Option<&[u8]>) {
 }
 
 /// Without spaces and tabs around it.
-fn trim(text: &[u8]) -> &[u8] {
+pub(crate) fn trim(text: &[u8]) -> &[u8] {
     let blank = |byte: &u8| *byte == b' ' || *byte == b'\t';
     let start = text.iter().position(|byte| !blank(byte)).unwrap_or(text.len());
     let end = text.iter().rposition(|byte| !blank(byte)).map_or(start, |last| last + 1);

@@ -18,6 +18,7 @@ pub mod budget;
 pub mod canonical;
 pub mod decide;
 pub mod decision;
+mod field;
 pub mod header;
 mod host;
 mod peer;
@@ -26,7 +27,9 @@ mod walk;
 
 pub use decide::{decide, distribution, endpoints};
 pub use decision::{Action, Decision, Distribution, Forward, Possible, Refusal, Retry};
-pub use request::{Address, Entry, HeaderValue, Headers, Method, Moment, Peer, Request};
+pub use request::{
+    Address, Claim, ClaimValue, Entry, HeaderValue, Headers, Method, Moment, Peer, Request, Token,
+};
 
 #[cfg(test)]
 mod samples;

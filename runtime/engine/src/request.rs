@@ -87,15 +87,14 @@ pub enum HeaderValue<'a> {
 
 /// Where header values come from: the proxy's header map, a test's list.
 pub trait Headers {
-    /// The value of a header; `name` is lower-case.
-    fn value<'a>(&'a self, name: &str) -> HeaderValue<'a>;
+    /// Shows every line of a header, in order; `name` is lower-case.
+    fn each_line(&self, name: &str, show: &mut dyn FnMut(&[u8]));
 }
 
 /// A list of (lower-case name, line) pairs, for tests and tools.
 impl Headers for &[(&str, &str)] {
-    fn value<'a>(&'a self, name: &str) -> HeaderValue<'a> {
-        let lines = self.iter().filter(|(key, _)| *key == name).map(|(_, line)| line.as_bytes());
-        crate::header::value_of_lines(name, lines)
+    fn each_line(&self, name: &str, show: &mut dyn FnMut(&[u8])) {
+        self.iter().filter(|(key, _)| *key == name).for_each(|(_, line)| show(line.as_bytes()));
     }
 }
 
@@ -110,8 +109,45 @@ pub struct Request<'a> {
     pub host_port: Option<u16>,
     /// Canonical, without query.
     pub path: &'a str,
-    /// The headers.
+    /// What stands behind the first `?`, as it was sent; empty where nothing does.
+    pub query: &'a str,
+    /// The headers; cookies are in them.
     pub headers: &'a dyn Headers,
+    /// The other end of the connection.
+    pub source_ip: IpAddr,
+    /// Who asked the first trusted proxy, where the door has one.
+    pub client_ip: Option<IpAddr>,
+    /// The verified tokens that came along, one for each issuer.
+    pub tokens: &'a [Token<'a>],
+}
+
+/// A verified token.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Token<'a> {
+    /// The name of the `jwt` that it was verified by.
+    pub issuer: &'a str,
+    /// What it claims.
+    pub claims: &'a [Claim<'a>],
+}
+
+/// What a token says at one place.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Claim<'a> {
+    /// The place, as a JSON pointer (RFC 6901): `/realm/roles`.
+    pub pointer: &'a str,
+    /// What stands there.
+    pub value: ClaimValue<'a>,
+}
+
+/// A claim as a decision sees it (`spec/semantics.md` 1.7).
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum ClaimValue<'a> {
+    /// A string.
+    Text(&'a str),
+    /// A list of strings.
+    List(&'a [&'a str]),
+    /// A number, an object, a list of something else.
+    Other,
 }
 
 /// What the world adds to a decision: nothing else is random and nothing reads a clock.

@@ -5,9 +5,9 @@
 
 use mesh_plan::layout::{MAX_ENTER_DEPTH, WHOLE};
 use mesh_plan::{
-    Action, Backend, Budget, Call, CallHost, Endpoint, Gateway, Grant, Header, Host, HostKind, Listener,
-    NONE, Node, Outcome, Partition, Peers, Plan, PlanView, Port, Principal, REFUSED, Retry, Service,
-    Settings, State, Target, Verdict, encode, verify,
+    Action, Backend, Budget, Call, CallHost, Endpoint, Field, Gateway, Grant, Host, HostKind, Listener, NONE,
+    Node, Outcome, Partition, Peers, Plan, PlanView, Port, Principal, REFUSED, Retry, Service, Settings,
+    State, Target, Verdict, encode, verify,
 };
 
 pub(crate) const EDGE: u32 = 0;
@@ -85,6 +85,7 @@ pub(crate) fn plan() -> Plan {
         services: services(),
         gateways: vec![edge()],
         partitions: partitions(&mut nodes),
+        automata: vec![],
         nodes,
         outcomes: outcomes(),
         verdicts: verdicts(),
@@ -166,7 +167,7 @@ fn partition(access: Target, roots: Vec<Target>) -> Partition {
         other,
         empty,
     };
-    let user = Header {
+    let user = Field {
         name: "end-user".to_owned(),
         atoms: 5,
         absent: 0,
@@ -174,6 +175,7 @@ fn partition(access: Target, roots: Vec<Target>) -> Partition {
         other: 2,
         exact: vec![(b"jason".to_vec(), 3)],
         prefixes: vec![(b"j".to_vec(), 4), (b"jo".to_vec(), 2), (b"joe".to_vec(), 4), (b"zz".to_vec(), 4)],
+        ..Field::default()
     };
     Partition {
         peers: Peers { atoms: 1, ..Peers::default() },
@@ -183,9 +185,10 @@ fn partition(access: Target, roots: Vec<Target>) -> Partition {
             state(1, &[], NONE, NONE),
             state(2, &[], 3, 3),
         ],
+        path_automaton: None,
         path_atoms: 4,
         star: 3,
-        headers: vec![user],
+        fields: vec![user],
         access,
         roots,
     }

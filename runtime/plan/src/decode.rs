@@ -1,8 +1,8 @@
 //! Back from the bytes to values, for tools and tests; nothing on the way of a request needs it.
 
 use crate::plan::{
-    Action, Call, CallHost, Gateway, Header, Listener, Node, Outcome, Partition, Peers, Plan, Port,
-    Principal, Retry, Service, Settings, State, Verdict,
+    Action, Automaton, Call, CallHost, Field, Gateway, Listener, NONE, Node, Outcome, Partition, Peers, Plan,
+    Port, Principal, Retry, Service, Settings, State, Verdict,
 };
 use crate::view::{self, PlanView, Written};
 
@@ -23,6 +23,7 @@ impl PlanView {
             services: self.services().iter().map(to_service).collect(),
             gateways: self.gateways().iter().map(to_gateway).collect(),
             partitions: self.partitions().iter().map(to_partition).collect(),
+            automata: self.automata().iter().map(to_automaton).collect(),
             nodes: self
                 .nodes()
                 .iter()
@@ -117,21 +118,43 @@ fn to_partition(partition: view::Partition<'_>) -> Partition {
             .collect(),
         path_atoms: partition.path_atoms(),
         star: partition.star(),
-        headers: partition.headers().iter().map(to_header).collect(),
+        path_automaton: some(partition.path_automaton_index()),
+        fields: partition.fields().iter().map(to_field).collect(),
         access: partition.access(),
         roots: partition.roots().iter().collect(),
     }
 }
 
-fn to_header(header: view::Header<'_>) -> Header {
-    Header {
-        name: header.name().to_owned(),
-        atoms: header.atoms(),
-        absent: header.absent(),
-        many: header.many(),
-        other: header.other(),
-        exact: header.exact().iter().map(|row| (row.value().to_owned(), row.atom())).collect(),
-        prefixes: header.prefixes().iter().map(|row| (row.prefix().to_owned(), row.atom())).collect(),
+/// An index that may be none.
+fn some(index: u32) -> Option<u32> {
+    (index != NONE).then_some(index)
+}
+
+fn to_field(field: view::Field<'_>) -> Field {
+    Field {
+        kind: field.kind(),
+        name: field.name().to_owned(),
+        issuer: field.issuer().to_owned(),
+        atoms: field.atoms(),
+        absent: field.absent(),
+        many: field.many(),
+        odd: field.odd(),
+        other: field.other(),
+        exact: field.exact().iter().map(|row| (row.value().to_owned(), row.atom())).collect(),
+        prefixes: field.prefixes().iter().map(|row| (row.prefix().to_owned(), row.atom())).collect(),
+        automaton: some(field.automaton_index()),
+        addresses: field.addresses().iter().map(|row| (row.first(), row.atom())).collect(),
+        masks: field.masks().iter().map(|mask| mask.0).collect(),
+        unions: field.unions().iter().map(|union| union.0).collect(),
+    }
+}
+
+fn to_automaton(automaton: view::Automaton<'_>) -> Automaton {
+    let (transitions, _) = automaton.transitions().as_chunks::<2>();
+    Automaton {
+        classes: automaton.classes().to_owned(),
+        transitions: transitions.iter().map(|next| u16::from_le_bytes(*next)).collect(),
+        accepts: automaton.accepts().iter().map(|accept| accept.0).collect(),
     }
 }
 

@@ -80,7 +80,7 @@ pub const NODE: u32 = 0x8000_0000;
 pub enum Section {
     /// Heap of UTF-8 strings, sorted, each once.
     Strings = 1,
-    /// Heap of header values, sorted, each once.
+    /// Heap of values that fields are compared with, sorted, each once.
     Values = 2,
     Mesh = 3,
     Principals = 4,
@@ -101,9 +101,9 @@ pub enum Section {
     PeerNamespaces = 19,
     States = 20,
     Edges = 21,
-    Headers = 22,
-    HeaderValues = 23,
-    HeaderPrefixes = 24,
+    Fields = 22,
+    FieldValues = 23,
+    FieldPrefixes = 24,
     Roots = 25,
     Nodes = 26,
     Children = 27,
@@ -114,11 +114,17 @@ pub enum Section {
     Settings = 32,
     Retries = 33,
     Statuses = 34,
+    Automata = 35,
+    Transitions = 36,
+    Accepts = 37,
+    FieldAddresses = 38,
+    FieldMasks = 39,
+    FieldUnions = 40,
 }
 
 impl Section {
     /// All of them.
-    pub const ALL: [Section; 34] = {
+    pub const ALL: [Section; 40] = {
         use Section::*;
         [
             Strings,
@@ -142,9 +148,9 @@ impl Section {
             PeerNamespaces,
             States,
             Edges,
-            Headers,
-            HeaderValues,
-            HeaderPrefixes,
+            Fields,
+            FieldValues,
+            FieldPrefixes,
             Roots,
             Nodes,
             Children,
@@ -155,6 +161,12 @@ impl Section {
             Settings,
             Retries,
             Statuses,
+            Automata,
+            Transitions,
+            Accepts,
+            FieldAddresses,
+            FieldMasks,
+            FieldUnions,
         ]
     };
 
@@ -177,7 +189,7 @@ impl Section {
     pub fn record_bytes(self) -> usize {
         match self {
             Section::Strings | Section::Values => 1,
-            Section::Statuses => 2,
+            Section::Statuses | Section::Transitions => 2,
             table => table.words() as usize * 4,
         }
     }
@@ -185,14 +197,16 @@ impl Section {
     /// Size of a record in words.
     fn words(self) -> u32 {
         match self {
-            Section::Strings | Section::Values | Section::Statuses => 0,
+            Section::Strings | Section::Values | Section::Statuses | Section::Transitions => 0,
             Section::Mesh => mesh::WORDS,
             Section::Principals => principal::WORDS,
             Section::Namespaces
             | Section::Subsets
             | Section::Members
             | Section::Roots
-            | Section::Children => 1,
+            | Section::Children
+            | Section::Accepts
+            | Section::FieldMasks => 1,
             Section::Services => service::WORDS,
             Section::Ports => port::WORDS,
             Section::Endpoints => endpoint::WORDS,
@@ -206,10 +220,13 @@ impl Section {
             Section::PeerPrincipals
             | Section::PeerNamespaces
             | Section::Edges
-            | Section::HeaderValues
-            | Section::HeaderPrefixes => pair::WORDS,
+            | Section::FieldValues
+            | Section::FieldPrefixes
+            | Section::FieldUnions => pair::WORDS,
             Section::States => state::WORDS,
-            Section::Headers => header::WORDS,
+            Section::Fields => field::WORDS,
+            Section::FieldAddresses => address::WORDS,
+            Section::Automata => automaton::WORDS,
             Section::Nodes => node::WORDS,
             Section::Outcomes => outcome::WORDS,
             Section::Backends => backend::WORDS,
@@ -244,9 +261,9 @@ impl Section {
             Section::PeerNamespaces => "peer namespaces",
             Section::States => "states",
             Section::Edges => "edges",
-            Section::Headers => "headers",
-            Section::HeaderValues => "header values",
-            Section::HeaderPrefixes => "header prefixes",
+            Section::Fields => "fields",
+            Section::FieldValues => "field values",
+            Section::FieldPrefixes => "field prefixes",
             Section::Roots => "roots",
             Section::Nodes => "nodes",
             Section::Children => "children",
@@ -257,6 +274,12 @@ impl Section {
             Section::Settings => "settings",
             Section::Retries => "retries",
             Section::Statuses => "statuses",
+            Section::Automata => "automata",
+            Section::Transitions => "transitions",
+            Section::Accepts => "accepts",
+            Section::FieldAddresses => "field addresses",
+            Section::FieldMasks => "field masks",
+            Section::FieldUnions => "field unions",
         }
     }
 }
@@ -364,13 +387,15 @@ pub mod partition {
     pub const STATES: u32 = 9;
     pub const PATH_ATOMS: u32 = 11;
     pub const STAR: u32 = 12;
-    pub const HEADERS: u32 = 13;
+    pub const FIELDS: u32 = 13;
     pub const ACCESS: u32 = 15;
     pub const ROOTS: u32 = 16;
-    pub const WORDS: u32 = 18;
+    pub const PATH_AUTOMATON: u32 = 18;
+    pub const WORDS: u32 = 19;
 }
 
-/// A key and what it maps to: principal or namespace to atom, segment to state, header value or prefix to atom.
+/// A key and what it maps to: principal or namespace to atom, segment to state, value, prefix or mask
+/// to atom.
 pub mod pair {
     pub const KEY: u32 = 0;
     pub const VALUE: u32 = 1;
@@ -386,16 +411,38 @@ pub mod state {
     pub const WORDS: u32 = 5;
 }
 
-/// A header that something tests.
-pub mod header {
-    pub const NAME: u32 = 0;
-    pub const ATOMS: u32 = 1;
-    pub const ABSENT: u32 = 2;
-    pub const MANY: u32 = 3;
-    pub const OTHER: u32 = 4;
-    pub const EXACT: u32 = 5;
-    pub const PREFIXES: u32 = 7;
-    pub const WORDS: u32 = 9;
+/// What of a request something asks.
+pub mod field {
+    pub const KIND: u32 = 0;
+    pub const NAME: u32 = 1;
+    pub const ISSUER: u32 = 2;
+    pub const ATOMS: u32 = 3;
+    pub const ABSENT: u32 = 4;
+    pub const MANY: u32 = 5;
+    pub const ODD: u32 = 6;
+    pub const OTHER: u32 = 7;
+    pub const EXACT: u32 = 8;
+    pub const PREFIXES: u32 = 10;
+    pub const AUTOMATON: u32 = 12;
+    pub const ADDRESSES: u32 = 13;
+    pub const MASKS: u32 = 15;
+    pub const UNIONS: u32 = 17;
+    pub const WORDS: u32 = 19;
+}
+
+/// The first address of a range: sixteen bytes in network order, then the atom.
+pub mod address {
+    pub const ATOM: u32 = 4;
+    pub const WORDS: u32 = 5;
+}
+
+/// A deterministic automaton over bytes: 256 bytes, the class of each byte, then how many classes there are.
+pub mod automaton {
+    pub const CLASS_BYTES: usize = 256;
+    pub const CLASSES: u32 = 64;
+    pub const TRANSITIONS: u32 = 65;
+    pub const ACCEPTS: u32 = 67;
+    pub const WORDS: u32 = 69;
 }
 
 /// A node of a decision diagram.

@@ -21,6 +21,8 @@ pub struct Plan {
     pub gateways: Vec<Gateway>,
     /// Decision structures; one for each service port, gateway listener and call.
     pub partitions: Vec<Partition>,
+    /// Tables that read a value byte by byte, referred to by partitions and fields; each once.
+    pub automata: Vec<Automaton>,
     /// Diagram nodes of all partitions. INVARIANT: a node's children that are nodes have a smaller index.
     pub nodes: Vec<Node>,
     /// What a route decides, referred to by leaves of route roots.
@@ -156,19 +158,21 @@ pub enum HostKind {
 
 /// The dimensions of one decision and how a value becomes a small number (an *atom*) in each.
 ///
-/// A node's `dim` is 0 for the peer, 1 for the method, 2 for the path, and 3 + i for `headers[i]`.
+/// A node's `dim` is 0 for the peer, 1 for the method, 2 for the path, and 3 + i for `fields[i]`.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Partition {
     /// The peer: see [`Peers`].
     pub peers: Peers,
-    /// The path: a deterministic automaton over segments. State 0 is the start. Never empty.
+    /// The path: a deterministic automaton over segments. State 0 is the start. Empty where `path_automaton` is there.
     pub states: Vec<State>,
+    /// The path read byte by byte instead: index into [`Plan::automata`].
+    pub path_automaton: Option<u32>,
     /// Number of path atoms. Atom 0 is "no pattern fits"; the path `*` is atom `star`.
     pub path_atoms: u32,
     /// The atom of the path `*`.
     pub star: u32,
-    /// The headers that something tests.
-    pub headers: Vec<Header>,
+    /// What else of a request something asks.
+    pub fields: Vec<Field>,
     /// Authorization: a leaf of [`Plan::verdicts`] or a node; [`NONE`] where the partition has none.
     pub access: Target,
     /// Routes or calls; see who refers to the partition.
@@ -210,23 +214,90 @@ pub struct State {
     pub empty: u32,
 }
 
-/// How a header's value becomes an atom.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Header {
-    /// Lower-case.
+/// What of a request a field is.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub enum FieldKind {
+    /// The header of this name; its items.
+    #[default]
+    Header = 0,
+    /// The query parameter of this name, decoded.
+    Query = 1,
+    /// The cookie of this name.
+    Cookie = 2,
+    /// The claim at this JSON pointer of the issuer's token.
+    Claim = 3,
+    /// Whether there is a token of this issuer.
+    Jwt = 4,
+    /// The address at the other end of the connection.
+    SourceIp = 5,
+    /// The address of who asked the first trusted proxy.
+    ClientIp = 6,
+    /// The host.
+    Host = 7,
+}
+
+impl FieldKind {
+    /// All of them, in the order of their numbers.
+    pub const ALL: [FieldKind; 8] = [
+        FieldKind::Header,
+        FieldKind::Query,
+        FieldKind::Cookie,
+        FieldKind::Claim,
+        FieldKind::Jwt,
+        FieldKind::SourceIp,
+        FieldKind::ClientIp,
+        FieldKind::Host,
+    ];
+
+    /// Whether its values are addresses.
+    pub fn is_address(self) -> bool {
+        matches!(self, FieldKind::SourceIp | FieldKind::ClientIp)
+    }
+}
+
+/// How the value of a field becomes an atom.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Field {
+    /// What it is.
+    pub kind: FieldKind,
+    /// Of a header (lower-case), a query parameter or a cookie the name; of a claim its JSON pointer (RFC 6901); of a token its
+    /// issuer; otherwise empty.
     pub name: String,
+    /// Of a claim the issuer of its token; otherwise empty.
+    pub issuer: String,
     /// Number of atoms.
     pub atoms: u32,
-    /// Of no line.
+    /// Of no value.
     pub absent: u32,
-    /// Of more than one value.
+    /// Of several values of which `unions` does not list what their items pass together.
     pub many: u32,
-    /// Of a single value that fits nothing below.
+    /// Of a claim that is neither text nor a list of texts.
+    pub odd: u32,
+    /// Of a single value that fits nothing below; of a token that is there.
     pub other: u32,
     /// Of exactly this value; sorted.
     pub exact: Vec<(Vec<u8>, u32)>,
     /// Of a value with this prefix and none longer; sorted.
     pub prefixes: Vec<(Vec<u8>, u32)>,
+    /// The value read byte by byte instead: index into [`Plan::automata`].
+    pub automaton: Option<u32>,
+    /// Of an address from this one up to the next one; sorted, the first is `::`. Only and always where the values are addresses.
+    pub addresses: Vec<([u8; 16], u32)>,
+    /// For each atom, which tests of single items a value of it passes, a bit each. Empty where no test asks items.
+    pub masks: Vec<u32>,
+    /// Of several values: the bits that their items have together, and the atom; sorted.
+    pub unions: Vec<(u32, u32)>,
+}
+
+/// A deterministic automaton over bytes. State 0 is the start.
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub struct Automaton {
+    /// For each byte the class that it is of: 256 of them.
+    pub classes: Vec<u8>,
+    /// For each state, for each class, the next state.
+    pub transitions: Vec<u16>,
+    /// For each state the atom of a value that ends there. Never empty.
+    pub accepts: Vec<u32>,
 }
 
 /// Where a step of a decision leads.

@@ -26,12 +26,20 @@ pub(crate) fn plan() -> Plan {
             // 1: reviews, told apart by peer, path and header.
             Partition { access: Target::Node(4), roots: vec![Target::Node(2)], ..partition() },
             // 2 and 3: ratings.
-            Partition { access: Target::Leaf(1), roots: vec![Target::Leaf(1)], ..partition() },
+            Partition {
+                states: vec![],
+                path_automaton: Some(0),
+                fields: vec![role(), source_ip()],
+                access: Target::Leaf(1),
+                roots: vec![Target::Leaf(1)],
+                ..partition()
+            },
             Partition { access: Target::Leaf(REFUSED), roots: vec![Target::Leaf(1)], ..partition() },
             // 4 and 5: the calls.
             Partition { access: Target::Leaf(NONE), roots: vec![Target::Leaf(0)], ..partition() },
             Partition { access: Target::Leaf(NONE), roots: vec![Target::Node(3)], ..partition() },
         ],
+        automata: vec![automaton()],
         nodes: vec![
             Node {
                 dim: 3,
@@ -163,9 +171,10 @@ fn partition() -> Partition {
             none: 2,
         },
         states: vec![state(0, &[("a", 1)], NONE), state(0, &[], 2), state(1, &[], NONE)],
+        path_automaton: None,
         path_atoms: 3,
         star: 2,
-        headers: vec![Header {
+        fields: vec![Field {
             name: "x-user".to_owned(),
             atoms: 5,
             absent: 0,
@@ -173,10 +182,44 @@ fn partition() -> Partition {
             other: 2,
             exact: vec![(b"jason".to_vec(), 3), (vec![0xff, 0x00], 3)],
             prefixes: vec![(b"j".to_vec(), 4), (b"test-".to_vec(), 4)],
+            ..Field::default()
         }],
         access: Target::Leaf(REFUSED),
         roots: vec![],
     }
+}
+
+/// A query parameter whose value ends in `x` or not, alone or among several.
+fn role() -> Field {
+    Field {
+        kind: FieldKind::Query,
+        name: "role".to_owned(),
+        atoms: 6,
+        absent: 2,
+        many: 3,
+        odd: 3,
+        automaton: Some(0),
+        masks: vec![1, 2, 0, 0, 0, 0],
+        unions: vec![(1, 3), (2, 4), (3, 5)],
+        ..Field::default()
+    }
+}
+
+/// Addresses of 10.0.0.0/8 and the others.
+fn source_ip() -> Field {
+    let at = |first| std::net::Ipv4Addr::new(first, 0, 0, 0).to_ipv6_mapped().octets();
+    Field {
+        kind: FieldKind::SourceIp,
+        atoms: 2,
+        addresses: vec![([0; 16], 0), (at(10), 1), (at(11), 0)],
+        ..Field::default()
+    }
+}
+
+/// Whether a value ends in `x`.
+fn automaton() -> Automaton {
+    let classes = (0..=255u8).map(|byte| u8::from(byte == b'x')).collect();
+    Automaton { classes, transitions: vec![0, 1, 0, 1], accepts: vec![0, 1] }
 }
 
 fn outcomes() -> Vec<Outcome> {

@@ -1,9 +1,9 @@
 //! A plan for human eyes: what `mesh plan inspect` shows. Meant to be read, not to be parsed.
 
 use crate::layout::Section;
-use crate::plan::{Endpoint, HostKind, NONE, Target};
+use crate::plan::{Endpoint, FieldKind, HostKind, NONE, Target};
 use crate::view::{
-    Action, Gateway, Outcome, Partition, PlanView, Port, Retry, Row, Rows, Service, Settings, Written,
+    Action, Field, Gateway, Outcome, Partition, PlanView, Port, Retry, Row, Rows, Service, Settings, Written,
 };
 use std::collections::BTreeMap;
 use std::fmt::{Display, Write};
@@ -24,6 +24,9 @@ pub fn text(plan: &PlanView) -> String {
     plan.nodes().iter().for_each(|node| *nodes.entry(node.partition()).or_default() += 1);
     out.list("partitions", plan.partitions(), |partition| {
         partition_text(partition, nodes.get(&partition.index()).copied().unwrap_or(0))
+    });
+    out.list("automata", plan.automata(), |automaton| {
+        format!("{} states, {} classes of bytes", automaton.accepts().len(), automaton.class_count())
     });
     out.list("outcomes", plan.outcomes(), |outcome| outcome_text(plan, outcome));
     out.list("verdicts", plan.verdicts(), |verdict| {
@@ -139,18 +142,36 @@ fn addresses(endpoints: impl Iterator<Item = Endpoint>) -> String {
 }
 
 fn partition_text(partition: Partition<'_>, nodes: u32) -> String {
-    let headers: Vec<String> =
-        partition.headers().iter().map(|header| format!(", {} {}", header.name(), header.atoms())).collect();
+    let fields: Vec<String> =
+        partition.fields().iter().map(|field| format!(", {} {}", field_name(field), field.atoms())).collect();
+    let states = match partition.path_automaton() {
+        Some(automaton) => format!("{} byte states", automaton.accepts().len()),
+        None => format!("{} states", partition.states().len()),
+    };
     let roots: Vec<String> = partition.roots().iter().map(target_text).collect();
     format!(
-        "atoms: peer {}, path {}{}; {} states, {nodes} nodes; access {}; roots {}",
+        "atoms: peer {}, path {}{}; {states}, {nodes} nodes; access {}; roots {}",
         partition.peer_atoms(),
         partition.path_atoms(),
-        headers.concat(),
-        partition.states().len(),
+        fields.concat(),
         target_text(partition.access()),
         roots.join(" "),
     )
+}
+
+/// A header by its name alone, everything else by what it is.
+fn field_name(field: Field<'_>) -> String {
+    match field.kind() {
+        FieldKind::Header => field.name().to_owned(),
+        FieldKind::Query => format!("query {}", field.name()),
+        FieldKind::Cookie => format!("cookie {}", field.name()),
+        FieldKind::Claim if field.issuer().is_empty() => format!("claim {}", field.name()),
+        FieldKind::Claim => format!("claim {} {}", field.issuer(), field.name()),
+        FieldKind::Jwt => format!("jwt {}", field.name()),
+        FieldKind::SourceIp => "source-ip".to_owned(),
+        FieldKind::ClientIp => "client-ip".to_owned(),
+        FieldKind::Host => "host".to_owned(),
+    }
 }
 
 fn target_text(target: Target) -> String {
@@ -280,6 +301,8 @@ mod tests {
             "    subset v2 none",
             "  calls ratings.shop port 9000 as ratings, ratings.shop, partition 5",
             "     0  atoms: peer 3, path 3, x-user 5; 3 states, 2 nodes; access leaf 0; roots node 1 refused leaf 2 leaf 3",
+            "     2  atoms: peer 3, path 3, query role 6, source-ip 2; 2 byte states, 0 nodes; access leaf 1; roots leaf 1",
+            "     0  2 states, 2 classes of bytes",
             "     0  route edge.shop rule split  to reviews.shop port 80 by its route 33.34%, reviews.shop port 80:v1 33.33%, \
              reviews.shop port 80:v2 33.33%; timeout 2500ms, retry none",
             "     2  route edge.shop rule moved  redirect \"/a/1\" 308",

@@ -6,7 +6,8 @@ mod rows;
 mod workloads;
 
 pub use diagrams::{
-    Child, Edge, ExactValue, Header, Node, Partition, PeerNamespace, PeerPrincipal, Prefix, State,
+    Accept, Address, Automaton, Child, Edge, ExactValue, Field, Mask, Node, Partition, PeerNamespace,
+    PeerPrincipal, Prefix, State, Union,
 };
 pub use outcomes::{Action, Outcome, Retry, Settings, Verdict, Written};
 pub use rows::{Record, Row, Rows};
@@ -142,6 +143,11 @@ impl PlanView {
     /// A partition by index.
     pub fn partition(&self, index: u32) -> Option<Partition<'_>> {
         self.partitions().get(index)
+    }
+
+    /// All automata.
+    pub fn automata(&self) -> Rows<'_, Automaton<'_>> {
+        Rows::all(self)
     }
 
     /// All nodes of all partitions.

@@ -60,7 +60,12 @@ pub(crate) async fn answer(
         host: &target.host,
         host_port: target.port,
         path: &target.path,
+        query: parts.uri.query().unwrap_or_default(),
         headers: &Headers(&parts.headers),
+        source_ip: arrival.peer.ip(),
+        // Neither forwarded addresses nor tokens are verified yet: plans that ask for them are refused.
+        client_ip: None,
+        tokens: &[],
     };
     // Until peers are verified by the transport, nobody is anybody: no header can change that.
     let decision = decide(&serving.view, opened.entry, Peer::Unauthenticated, &asked, Moment { dice });

@@ -4,7 +4,6 @@ use hyper::header::{self, Entry, HeaderMap, HeaderName, HeaderValue};
 use hyper::http::request::Parts;
 use hyper::{Method, StatusCode, Uri};
 use mesh_engine::canonical::{self, NotCanonical};
-use mesh_engine::header::value_of_lines;
 use std::net::IpAddr;
 
 /// A request's target in canonical form.
@@ -206,7 +205,7 @@ pub(crate) fn request_id(headers: &HeaderMap) -> &str {
 pub(crate) struct Headers<'h>(pub(crate) &'h HeaderMap);
 
 impl mesh_engine::Headers for Headers<'_> {
-    fn value<'a>(&'a self, name: &str) -> mesh_engine::HeaderValue<'a> {
-        value_of_lines(name, self.0.get_all(name).iter().map(HeaderValue::as_bytes))
+    fn each_line(&self, name: &str, show: &mut dyn FnMut(&[u8])) {
+        self.0.get_all(name).iter().for_each(|line| show(line.as_bytes()));
     }
 }

@@ -68,13 +68,15 @@ pub(crate) fn of_ops(rule: usize, ops: &[ast::Op]) -> Vec<Line> {
 /// Adds conditions to lines: a positive `in` is one line for each value, everything else is one condition.
 fn with_conditions(mut lines: Vec<Line>, when: &[ast::Condition]) -> Vec<Line> {
     for condition in when {
+        // `Program::new` lets nothing else through.
+        let ast::Field::Header(header) = &condition.field else { continue };
         let alternatives = alternatives(condition);
         lines = lines
             .iter()
             .flat_map(|line| {
                 alternatives.iter().map(|alternative| {
                     let mut line = line.clone();
-                    line.conditions.push((condition.header.value.clone(), alternative.clone()));
+                    line.conditions.push((header.value.clone(), alternative.clone()));
                     line
                 })
             })
@@ -100,6 +102,9 @@ fn alternatives(condition: &ast::Condition) -> Vec<Condition> {
         }
         (ValueTest::Prefix(x), false) => vec![Condition::Begins(x.value.clone())],
         (ValueTest::Prefix(x), true) => vec![Condition::BeginsNot(x.value.clone())],
+        (ValueTest::Suffix(_) | ValueTest::Contains(_) | ValueTest::Has(_) | ValueTest::Matches(_), _) => {
+            vec![]
+        }
     }
 }
 
@@ -138,6 +143,9 @@ fn fits(pattern: &PathPattern, path: &str) -> bool {
         && pattern.segments.iter().zip(&segments).all(|(wanted, segment)| match wanted {
             Segment::Literal(text) => text == segment,
             Segment::Any(_) => !segment.is_empty(),
+            Segment::AnyWithSuffix { suffix, .. } => {
+                segment.len() > suffix.len() && segment.ends_with(suffix.as_str())
+            }
         })
 }
 
@@ -241,7 +249,7 @@ fn path_samples(lines: &[Line]) -> Vec<String> {
 fn fresh_segment(patterns: &BTreeSet<&PathPattern>) -> String {
     let lengths = patterns.iter().flat_map(|pattern| &pattern.segments).map(|segment| match segment {
         Segment::Literal(text) => text.len(),
-        Segment::Any(_) => 0,
+        Segment::Any(_) | Segment::AnyWithSuffix { .. } => 0,
     });
     "z".repeat(lengths.max().unwrap_or(0) + 1)
 }

@@ -93,6 +93,7 @@ impl Program {
         for (namespace, item) in &statements {
             program.declare(namespace, item);
         }
+        statements.iter().try_for_each(|(_, item)| covered(item))?;
         program.look_up_calls(&statements)?;
         program.look_up_routes(&statements)?;
         program.look_up_access(&statements)?;
@@ -434,6 +435,37 @@ fn full_name(namespace: &str, name: &ServiceRef) -> String {
 }
 
 /// 3.9: in basis points. One backend needs no weight; `rest` takes what is left.
+/// What this interpreter does not know yet, it does not guess about.
+fn covered(item: &Item) -> Result<(), String> {
+    let known = |condition: &ast::Condition| {
+        matches!(condition.field, ast::Field::Header(_))
+            && !matches!(
+                condition.test,
+                ast::ValueTest::Suffix(_)
+                    | ast::ValueTest::Contains(_)
+                    | ast::ValueTest::Has(_)
+                    | ast::ValueTest::Matches(_)
+            )
+    };
+    let plain = |op: &ast::Op| {
+        let segments = op.path.iter().flat_map(|path| &path.value.segments);
+        !segments.into_iter().any(|segment| matches!(segment, ast::Segment::AnyWithSuffix { .. }))
+    };
+    let covered = match item {
+        Item::Route(route) => route
+            .rules
+            .iter()
+            .flat_map(|rule| &rule.matches)
+            .all(|line| line.when.iter().all(known) && line.ops.iter().all(plain)),
+        Item::Authorize(authorize) => {
+            authorize.lines.iter().all(|line| line.when.is_empty() && line.ops.iter().all(plain))
+        }
+        Item::Service(service) => service.calls.iter().flat_map(|calls| &calls.to).all(plain),
+        _ => true,
+    };
+    if covered { Ok(()) } else { Err("a condition that is not covered".to_owned()) }
+}
+
 fn share(backend: &ast::Backend, all: &[ast::Backend]) -> Result<u32, String> {
     let percent = |backend: &ast::Backend| match backend.weight.map(|weight| weight.value) {
         Some(Weight::Percent(share) | Weight::Controlled { value: share, .. }) => share,

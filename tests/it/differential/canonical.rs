@@ -147,7 +147,8 @@ fn lines_of_a_header_become_one_value_as_in_the_reference() {
 #[test]
 fn a_condition_may_name_exactly_the_values_that_the_engine_can_see() {
     let pieces = ["a", "b", "c", ",", " ", "\t", "\"", "\\", "=", "é"];
-    let names = ["x-kind", "accept", "cookie", "date", "user-agent", "if-modified-since", "last-modified"];
+    let names =
+        ["x-kind", "accept", "authorization", "date", "user-agent", "if-modified-since", "last-modified"];
     let mut rng = Rng::with_seed(4);
     let mut accepted = 0;
     for _ in 0..COMPARISONS / 10 {

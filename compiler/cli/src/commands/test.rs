@@ -77,7 +77,11 @@ fn judge(view: &PlanView, request: &case::Request) -> Option<Diagnostic> {
         host: &request.host,
         host_port: request.host_port,
         path: &request.path,
+        query: "",
         headers: &headers,
+        source_ip: std::net::Ipv4Addr::LOCALHOST.into(),
+        client_ip: None,
+        tokens: &[],
     };
     let peer = request.peer.as_deref().map_or(Peer::Unauthenticated, Peer::Identity);
     let distribution = mesh_engine::distribution(view, entry(request.entry), peer, &asked);

@@ -1,9 +1,12 @@
 //! `MESH3090`: a partition too large to be decided exactly. Refusing it is what keeps the promise of exactness.
 
+use super::tables;
 use crate::diagram::MAX_CELLS;
-use crate::model::Model;
-use crate::partition::{MAX_HEADERS, MAX_LINES, OverBudget, Owner};
-use crate::space::path::MAX_STATES;
+use crate::model::{Model, Shape};
+use crate::partition::{MAX_FIELDS, MAX_LINES, OverBudget, Owner};
+use crate::space::text::TextTest;
+use crate::space::value::{MAX_ITEM_TESTS, MAX_UNIONS, TooMuch};
+use crate::space::{TooFine, automaton, path};
 use mesh_lang::{Code, Diagnostic, Span};
 
 /// What was too much, and of what.
@@ -21,25 +24,63 @@ pub(crate) fn over_budget(model: &Model, owner: Owner, why: &OverBudget) -> Diag
             format!("its rules are {count} lines with lists written out, more than {MAX_LINES}"),
             "Use a prefix instead of long lists, or split the service.",
         ),
-        OverBudget::Headers(count) => (
-            format!("it tests {count} headers, more than {MAX_HEADERS}"),
+        OverBudget::Fields(count) => (
+            format!("it tests {count} headers and other fields, more than {MAX_FIELDS}"),
             "A request carries a hundred headers at most: test fewer of them.",
         ),
-        OverBudget::States => (
-            format!("its path patterns need more than {MAX_STATES} states"),
+        OverBudget::Fine(TooFine { why: TooMuch::Patterns, .. }) => (
+            format!("its path patterns need more than {} states", path::MAX_STATES),
             "Many patterns with `{name}` in the same places multiply: use fewer of them, or `/**`.",
+        ),
+        OverBudget::Fine(TooFine { field, why: TooMuch::States(_) }) => (
+            format!("what it asks of {field} needs more than {} states", automaton::MAX_STATES),
+            "Conditions that look into the middle of a value multiply: use fewer of them, `=`, or `prefix`.",
+        ),
+        OverBudget::Fine(TooFine { field, why: TooMuch::Unions }) => (
+            format!("what it asks of repeated values of {field} has more than {MAX_UNIONS} answers"),
+            "A `deny`, and `has`, ask each of several values: put the values of one line into one `in (…)`.",
+        ),
+        OverBudget::Fine(TooFine { field, why: TooMuch::Items }) => (
+            format!("it asks more than {MAX_ITEM_TESTS} things of each value of {field}"),
+            "A `deny`, and `has`, ask each of several values: put the values of one line into one `in (…)`.",
         ),
         OverBudget::Nodes => (
             format!("its decision needs more than {MAX_CELLS} cells"),
             "Conditions on many independent headers multiply: test fewer of them in one route.",
         ),
     };
-    Diagnostic::new(
+    let problem = Diagnostic::new(
         Code::AnalysisBudget,
         format!("the policy of `{name}` is too large to be decided exactly"),
     )
     .at(span, what)
-    .help(help)
+    .help(help);
+    match why {
+        OverBudget::Fine(fine) => match line_with(model, owner, fine) {
+            Some(place) => problem.at(place, "with what this line asks"),
+            None => problem,
+        },
+        _ => problem,
+    }
+}
+
+/// The first line that asks what was too much.
+fn line_with(model: &Model, owner: Owner, fine: &TooFine) -> Option<Span> {
+    let TooMuch::States(test) = &fine.why else { return None };
+    let asks = |shape: &&Shape| {
+        let own = shape.tests.iter().filter(|test| test.field == fine.field);
+        own.into_iter().any(|own| own.set.asks(test))
+            || matches!(test, TextTest::Path(pattern) if shape.path.as_ref().map(path::nameless).as_ref() == Some(pattern))
+    };
+    let rules = tables(model, owner).into_iter().flat_map(|table| &table.rules);
+    let lines = rules.flat_map(|rule| &rule.lines).map(|line| (&line.shape, line.span));
+    let access = match owner {
+        Owner::Port(id) => model.port(id).access.as_slice(),
+        Owner::Listener(gateway, listener) => &model[gateway].listeners[listener as usize].access,
+        Owner::Call(..) => &[],
+    };
+    let access = access.iter().flat_map(|line| line.shapes.iter().map(|shape| (shape, line.span)));
+    lines.chain(access).filter(|(shape, _)| asks(shape)).map(|(_, span)| span).min()
 }
 
 #[cfg(test)]

@@ -1,19 +1,28 @@
 //! The dimensions of a partition, as the plan's lookup tables.
 
-use crate::space::header::{ABSENT, Header, MANY, OTHER};
+use super::intern::Intern;
+use crate::model::Field;
+use crate::space::automaton::Automaton;
 use crate::space::path::Paths;
 use crate::space::peer::{Candidate, Peers};
-use crate::space::{PATH, Space};
-use mesh_plan::{self as plan, NONE};
+use crate::space::value::{ABSENT, MANY, OTHER, Reader};
+use crate::space::{Dimension, Kind, NO_TOKEN, PATH, Space, TOKEN};
+use mesh_plan::{self as plan, FieldKind, NONE};
 
 /// Everything but the roots. `principals` and `namespaces` are the plan's, sorted.
-pub(super) fn lower(space: &Space, principals: &[plan::Principal], namespaces: &[String]) -> plan::Partition {
+pub(super) fn lower(
+    space: &Space,
+    principals: &[plan::Principal],
+    namespaces: &[String],
+    automata: &mut Intern<plan::Automaton>,
+) -> plan::Partition {
     plan::Partition {
         peers: peers(&space.peers, principals, namespaces),
         states: states(&space.paths),
+        path_automaton: space.paths.automaton.as_ref().map(|read_by| automata.index(automaton(read_by, 0))),
         path_atoms: space.arity(PATH),
         star: space.paths.star(),
-        headers: space.headers.iter().map(header).collect(),
+        fields: space.fields.iter().map(|dimension| field(dimension, automata)).collect(),
         ..plan::Partition::default()
     }
 }
@@ -61,16 +70,69 @@ fn states(paths: &Paths) -> Vec<plan::State> {
     states.collect()
 }
 
-fn header(header: &Header) -> plan::Header {
-    let bytes =
-        |list: &[(String, u32)]| list.iter().map(|(text, atom)| (text.clone().into_bytes(), *atom)).collect();
-    plan::Header {
-        name: header.name.clone(),
-        atoms: header.atoms(),
-        absent: ABSENT,
-        many: MANY,
-        other: OTHER,
-        exact: bytes(&header.exact),
-        prefixes: bytes(&header.prefixes),
+fn field(dimension: &Dimension, automata: &mut Intern<plan::Automaton>) -> plan::Field {
+    let (kind, name, issuer) = named(&dimension.field);
+    let unread = plan::Field { kind, name, issuer, ..plan::Field::default() };
+    match &dimension.kind {
+        Kind::Token => plan::Field { atoms: 2, absent: NO_TOKEN, other: TOKEN, ..unread },
+        Kind::Addresses(addresses) => plan::Field {
+            atoms: addresses.atoms(),
+            absent: addresses.absent(),
+            addresses: addresses.ranges.iter().map(|(first, atom)| (first.to_be_bytes(), *atom)).collect(),
+            ..unread
+        },
+        Kind::Values(values) => {
+            let read = plan::Field {
+                atoms: values.atoms(),
+                absent: ABSENT,
+                many: MANY,
+                odd: values.odd(),
+                other: OTHER,
+                masks: values.masks().to_vec(),
+                unions: values.unions(),
+                ..unread
+            };
+            match &values.reader {
+                Reader::Laminar(laminar) => {
+                    plan::Field { exact: bytes(&laminar.exact), prefixes: bytes(&laminar.prefixes), ..read }
+                }
+                Reader::Bytes(_, read_by) => {
+                    plan::Field { automaton: Some(automata.index(automaton(read_by, OTHER))), ..read }
+                }
+            }
+        }
+    }
+}
+
+fn named(field: &Field) -> (FieldKind, String, String) {
+    let (kind, name) = match field {
+        Field::Header(name) => (FieldKind::Header, name.clone()),
+        Field::Query(name) => (FieldKind::Query, name.clone()),
+        Field::Cookie(name) => (FieldKind::Cookie, name.clone()),
+        Field::Jwt(issuer) => (FieldKind::Jwt, issuer.clone()),
+        Field::Claim { issuer, path } => return (FieldKind::Claim, pointer(path), issuer.clone()),
+        Field::SourceIp => (FieldKind::SourceIp, String::new()),
+        Field::ClientIp => (FieldKind::ClientIp, String::new()),
+        // The path has a dimension of its own.
+        Field::Path | Field::Host => (FieldKind::Host, String::new()),
+    };
+    (kind, name, String::new())
+}
+
+/// RFC 6901.
+fn pointer(path: &[String]) -> String {
+    path.iter().map(|name| format!("/{}", name.replace('~', "~0").replace('/', "~1"))).collect()
+}
+
+fn bytes(list: &[(String, u32)]) -> Vec<(Vec<u8>, u32)> {
+    list.iter().map(|(text, atom)| (text.clone().into_bytes(), *atom)).collect()
+}
+
+/// The table, its classes numbered from `first` on.
+fn automaton(automaton: &Automaton, first: u32) -> plan::Automaton {
+    plan::Automaton {
+        classes: automaton.bytes.clone(),
+        transitions: automaton.transitions.clone(),
+        accepts: automaton.accepts.iter().map(|class| first + class).collect(),
     }
 }

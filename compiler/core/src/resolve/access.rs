@@ -2,7 +2,7 @@
 
 use super::scope::{self, Place, Scope, Target, workload};
 use super::shape;
-use crate::model::{AccessLine, Model, PeerSet, Principal, Service};
+use crate::model::{AccessLine, Model, PeerSet, Polarity, Principal, Service};
 use crate::space::peer::{Candidate, candidates};
 use mesh_lang::ast::{self, Effect, PrincipalKind};
 use mesh_lang::{Code, Diagnostic, Diagnostics, Name, Span};
@@ -55,7 +55,23 @@ fn resolve_line(
         }
     };
     let text = format!("authorize {}: {line}", workload(model, target).full_name());
-    Ok(AccessLine { effect: line.effect, from, shapes: shape::of_ops(&line.ops), text, span: line.span })
+    let polarity = match line.effect {
+        Effect::Allow | Effect::Audit => Polarity::Grant,
+        Effect::Deny => Polarity::Refusal,
+    };
+    if let (Target::Service(_), Some(condition)) = (target, asks_host(&line.when)) {
+        return Err(vec![
+            Diagnostic::new(Code::UnexpectedToken, "a service is not asked for by host")
+                .at(condition.span, "a gateway is")
+                .help("Callers say the service's own name as host; delete the condition."),
+        ]);
+    }
+    let shapes = shape::of_access(&line.ops, &line.when, polarity)?;
+    Ok(AccessLine { effect: line.effect, from, shapes, text, span: line.span })
+}
+
+fn asks_host(when: &[ast::Condition]) -> Option<&ast::Condition> {
+    when.iter().find(|condition| condition.field == ast::Field::Host)
 }
 
 fn add(

@@ -39,9 +39,6 @@ pub(super) fn forms(modules: &[Module<'_>]) -> Diagnostics {
             }
             Item::Authorize(authorize) => {
                 for line in &authorize.lines {
-                    if let Some(condition) = line.when.first() {
-                        found.push(refused("`when`", condition.span));
-                    }
                     if let Some(from) = &line.from {
                         principals(&from.principals, &mut found);
                         principals(&from.except, &mut found);

@@ -280,7 +280,11 @@ fn resolve_rule(
     let settings = settings::resolve(&rule.settings, diagnostics);
     let lines = match shape::of_matches(&rule.matches, rule.span) {
         Ok(lines) => lines,
-        Err((span, count)) => {
+        Err(shape::Wrong::Values(problems)) => {
+            problems.into_iter().for_each(|problem| diagnostics.push(problem));
+            return None;
+        }
+        Err(shape::Wrong::TooMany(span, count)) => {
             diagnostics.push(
                 Diagnostic::new(
                     Code::AnalysisBudget,

@@ -1,9 +1,11 @@
-//! Lists written out: one shape for each operation, method and value (`spec/semantics.md` 3.1).
+//! Lists written out: one shape for each operation, method and value (`spec/semantics.md` 3.1); and conditions as sets (3.3).
 
-use crate::model::{HeaderTest, Line, Shape, ValueSet};
+use super::address;
+use crate::model::{Asked, Field, FieldTest, Line, Polarity, Shape, ValueSet};
 use crate::partition::MAX_LINES;
-use mesh_lang::ast::{Condition, Match, Op, ValueTest};
-use mesh_lang::{Name, Span};
+use crate::space::text::regex;
+use mesh_lang::ast::{self, Condition, Match, Op, ValueTest};
+use mesh_lang::{Code, Diagnostic, Name, Span};
 
 /// The shapes of a list of operations; an empty list is everything.
 pub(super) fn of_ops(ops: &[Op]) -> Vec<Shape> {
@@ -19,15 +21,24 @@ fn of_op(op: &Op) -> Vec<Shape> {
         return vec![Shape { path, ..Shape::default() }];
     }
     let methods = op.methods.iter().map(|method| method.value);
-    methods.map(|method| Shape { method: Some(method), path: path.clone(), headers: vec![] }).collect()
+    methods.map(|method| Shape { method: Some(method), path: path.clone(), tests: vec![] }).collect()
 }
 
-/// The lines of a rule; without a `match` it is every request. The error is a `match` of too many lines, and how many.
-pub(super) fn of_matches(matches: &[Match], head: Span) -> Result<Vec<Line>, (Span, usize)> {
+/// Why lines cannot be written out.
+pub(super) enum Wrong {
+    /// A `match` of too many lines, and how many.
+    TooMany(Span, usize),
+    /// Values that mean nothing.
+    Values(Vec<Diagnostic>),
+}
+
+/// The lines of a rule; without a `match` it is every request.
+pub(super) fn of_matches(matches: &[Match], head: Span) -> Result<Vec<Line>, Wrong> {
     if matches.is_empty() {
         return Ok(vec![Line { shape: Shape::default(), span: head }]);
     }
     let mut lines = Vec::new();
+    let mut wrong = Vec::new();
     for line in matches {
         // Counted before it is written out: three lists of 250 values are 15 million lines.
         let ops: usize = line.ops.iter().map(|op| op.methods.len().max(1)).sum();
@@ -37,55 +48,145 @@ pub(super) fn of_matches(matches: &[Match], head: Span) -> Result<Vec<Line>, (Sp
         });
         let count = values.fold(ops.max(1), usize::saturating_mul);
         if count > MAX_LINES {
-            return Err((line.span, count));
+            return Err(Wrong::TooMany(line.span, count));
         }
-        lines.extend(of_match(line));
+        match of_match(line) {
+            Ok(found) => lines.extend(found),
+            Err(problems) => wrong.extend(problems),
+        }
     }
-    Ok(lines)
+    if wrong.is_empty() { Ok(lines) } else { Err(Wrong::Values(wrong)) }
 }
 
-fn of_match(line: &Match) -> Vec<Line> {
+fn of_match(line: &Match) -> Result<Vec<Line>, Vec<Diagnostic>> {
     let mut shapes = of_ops(&line.ops);
+    let mut wrong = Vec::new();
     for condition in &line.when {
-        let alternatives = of_condition(condition);
-        if let [only] = alternatives.as_slice() {
-            shapes.iter_mut().for_each(|shape| shape.headers.push(only.clone()));
-            continue;
-        }
-        let with = |shape: &Shape, test: &HeaderTest| {
+        let test = match of_condition(condition, Polarity::Grant) {
+            Ok(test) => test,
+            Err(problems) => {
+                wrong.extend(problems);
+                continue;
+            }
+        };
+        let alternatives = each_value(test);
+        let with = |shape: &Shape, test: &FieldTest| {
             let mut narrowed = shape.clone();
-            narrowed.headers.push(test.clone());
+            narrowed.tests.push(test.clone());
             narrowed
         };
         let written_out =
             shapes.iter().flat_map(|shape| alternatives.iter().map(move |test| with(shape, test)));
         shapes = written_out.collect();
     }
-    for shape in &mut shapes {
-        shape.headers.sort();
+    if !wrong.is_empty() {
+        return Err(wrong);
     }
-    shapes.into_iter().map(|shape| Line { shape, span: line.span }).collect()
+    for shape in &mut shapes {
+        shape.tests.sort();
+    }
+    Ok(shapes.into_iter().map(|shape| Line { shape, span: line.span }).collect())
 }
 
-/// A positive list is one test for each value; a negated one is one test.
-fn of_condition(condition: &Condition) -> Vec<HeaderTest> {
-    let values = |names: &[Name]| names.iter().map(|name| name.value.clone()).collect::<Vec<_>>();
-    let sets = match (&condition.test, condition.negated) {
-        (ValueTest::Present, false) | (ValueTest::Absent, true) => vec![ValueSet::Present],
-        (ValueTest::Absent, false) | (ValueTest::Present, true) => vec![ValueSet::Absent],
-        (ValueTest::Equals(value), false) | (ValueTest::NotEquals(value), true) => {
-            vec![ValueSet::OneOf(vec![value.value.clone()])]
+/// The shapes of a line of `authorize`: each operation with all conditions. Lists stay lists: nothing is ranked there.
+pub(super) fn of_access(
+    ops: &[Op],
+    when: &[Condition],
+    polarity: Polarity,
+) -> Result<Vec<Shape>, Vec<Diagnostic>> {
+    let mut tests = Vec::with_capacity(when.len());
+    let mut wrong = Vec::new();
+    for condition in when {
+        match of_condition(condition, polarity) {
+            Ok(test) => tests.push(test),
+            Err(problems) => wrong.extend(problems),
         }
-        (ValueTest::Equals(value), true) | (ValueTest::NotEquals(value), false) => {
-            vec![ValueSet::NoneOf(vec![value.value.clone()])]
-        }
-        (ValueTest::In(list), false) => {
-            values(list).into_iter().map(|value| ValueSet::OneOf(vec![value])).collect()
-        }
-        (ValueTest::In(list), true) => vec![ValueSet::NoneOf(values(list))],
-        (ValueTest::Prefix(prefix), false) => vec![ValueSet::Prefix(prefix.value.clone())],
-        (ValueTest::Prefix(prefix), true) => vec![ValueSet::NotPrefix(prefix.value.clone())],
+    }
+    tests.sort();
+    if wrong.is_empty() {
+        Ok(of_ops(ops).into_iter().map(|shape| Shape { tests: tests.clone(), ..shape }).collect())
+    } else {
+        Err(wrong)
+    }
+}
+
+/// A positive list is one test for each value; everything else is one test.
+fn each_value(test: FieldTest) -> Vec<FieldTest> {
+    let FieldTest { field, set: ValueSet::Passing { asked, negated: false, polarity } } = &test else {
+        return vec![test];
     };
-    let header = &condition.header.value;
-    sets.into_iter().map(|test| HeaderTest { header: header.clone(), test }).collect()
+    let each: Vec<Asked> = match asked {
+        Asked::OneOf(values) => values.iter().map(|value| Asked::OneOf(vec![value.clone()])).collect(),
+        Asked::Within(blocks) => blocks.iter().map(|block| Asked::Within(vec![*block])).collect(),
+        _ => return vec![test],
+    };
+    let each = each.into_iter().map(|asked| FieldTest {
+        field: field.clone(),
+        set: ValueSet::Passing { asked, negated: false, polarity: *polarity },
+    });
+    each.collect()
+}
+
+/// What a condition means in a line of this polarity.
+fn of_condition(condition: &Condition, polarity: Polarity) -> Result<FieldTest, Vec<Diagnostic>> {
+    let field = of_field(&condition.field);
+    let (asked, inverted) = match &condition.test {
+        ValueTest::Present | ValueTest::Absent => {
+            let present = matches!(condition.test, ValueTest::Present) != condition.negated;
+            return Ok(FieldTest { field, set: if present { ValueSet::Present } else { ValueSet::Absent } });
+        }
+        ValueTest::Equals(value) => (one_of(&field, std::slice::from_ref(value))?, false),
+        ValueTest::NotEquals(value) => (one_of(&field, std::slice::from_ref(value))?, true),
+        ValueTest::In(values) => (one_of(&field, values)?, false),
+        ValueTest::Prefix(text) => (Asked::Prefix(text.value.clone()), false),
+        ValueTest::Suffix(text) => (Asked::Suffix(text.value.clone()), false),
+        ValueTest::Contains(text) => (Asked::Contains(text.value.clone()), false),
+        ValueTest::Has(text) => (Asked::Has(text.value.clone()), false),
+        ValueTest::Matches(text) => (Asked::Matches(checked_regex(text)?), false),
+    };
+    let negated = condition.negated != inverted;
+    Ok(FieldTest { field, set: ValueSet::Passing { asked, negated, polarity } })
+}
+
+fn of_field(field: &ast::Field) -> Field {
+    match field {
+        ast::Field::Header(name) => Field::Header(name.value.clone()),
+        ast::Field::Query(name) => Field::Query(name.value.clone()),
+        ast::Field::Cookie(name) => Field::Cookie(name.value.clone()),
+        ast::Field::Jwt(name) => Field::Jwt(name.value.clone()),
+        ast::Field::Claim { issuer, path } => Field::Claim {
+            issuer: issuer.as_ref().map(|name| name.value.clone()).unwrap_or_default(),
+            path: path.iter().map(|name| name.value.clone()).collect(),
+        },
+        ast::Field::SourceIp => Field::SourceIp,
+        ast::Field::ClientIp => Field::ClientIp,
+        ast::Field::Path => Field::Path,
+        ast::Field::Host => Field::Host,
+    }
+}
+
+fn one_of(field: &Field, values: &[Name]) -> Result<Asked, Vec<Diagnostic>> {
+    if !matches!(field, Field::SourceIp | Field::ClientIp) {
+        let mut texts: Vec<String> = values.iter().map(|value| value.value.clone()).collect();
+        texts.sort();
+        texts.dedup();
+        return Ok(Asked::OneOf(texts));
+    }
+    let mut wrong = Vec::new();
+    let blocks = values.iter().map(address::block);
+    let mut blocks: Vec<_> = blocks.filter_map(|block| block.map_err(|why| wrong.push(why)).ok()).collect();
+    blocks.sort();
+    blocks.dedup();
+    if wrong.is_empty() { Ok(Asked::Within(blocks)) } else { Err(wrong) }
+}
+
+fn checked_regex(text: &Name) -> Result<String, Vec<Diagnostic>> {
+    match regex(&text.value) {
+        Ok(_) => Ok(text.value.clone()),
+        Err(why) => Err(vec![
+            Diagnostic::new(Code::InvalidValue, format!("`{}` is not a regex of the language", text.value))
+                .at(text.span, why)
+                .help("A regex is ASCII and of the whole value, without flags, anchors, look-around and back-references: `re\"v[0-9]+\"`."),
+        ]),
+    }
 }

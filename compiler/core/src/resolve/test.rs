@@ -97,8 +97,10 @@ fn resolve_request(
 
 /// A header that a request carries.
 fn header(fact: &ast::Condition) -> Option<(String, String)> {
-    match &fact.test {
-        ast::ValueTest::Equals(value) => Some((fact.header.value.clone(), value.value.clone())),
+    match (&fact.field, &fact.test) {
+        (ast::Field::Header(name), ast::ValueTest::Equals(value)) => {
+            Some((name.value.clone(), value.value.clone()))
+        }
         _ => None,
     }
 }

@@ -1,9 +1,14 @@
 //! The path dimension: all patterns of a partition become one deterministic automaton over segments.
 //!
 //! States are sets of positions in patterns (the subset construction); a path's atom is the set of patterns that
-//! it fits. Wildcards can make the construction exponential, hence the budget.
+//! it fits. Wildcards can make the construction exponential, hence the budget. Where something looks into segments, a suffix or a
+//! condition on the path, one automaton over bytes decides all patterns and conditions together.
 
+use super::automaton::{Automaton, TooManyStates};
+use super::text::{TextTest, Universe};
+use super::value::{TooMuch, culprit, readable};
 use crate::bits::Bits;
+use crate::model::{Polarity, ValueSet};
 use mesh_lang::ast::{PathPattern, Segment};
 use std::collections::{BTreeMap, BTreeSet, VecDeque};
 
@@ -11,16 +16,16 @@ use std::collections::{BTreeMap, BTreeSet, VecDeque};
 /// thousand literal paths need about as many states.
 pub(crate) const MAX_STATES: usize = 65_536;
 
-/// The patterns need more than [`MAX_STATES`] states.
-#[derive(Debug)]
-pub(crate) struct TooManyStates;
-
 /// The automaton of a partition's patterns.
 #[derive(Debug)]
 pub(crate) struct Paths {
     /// Sorted, each once.
     patterns: Vec<PathPattern>,
+    /// Empty where there is an automaton over bytes.
     pub(crate) states: Vec<State>,
+    pub(crate) automaton: Option<Automaton>,
+    /// Of the automaton over bytes what the bits of its classes stand for; sorted.
+    tests: Vec<TextTest>,
     /// For each atom: which patterns a path of it fits, and a path.
     classes: Vec<(Bits, String)>,
 }
@@ -56,16 +61,45 @@ fn sorted(lists: &[&[(u32, u32)]]) -> Positions {
 }
 
 impl Paths {
-    pub(crate) fn new<'m>(patterns: impl Iterator<Item = &'m PathPattern>) -> Result<Paths, TooManyStates> {
+    /// The paths that these patterns and sets tell apart.
+    pub(crate) fn new<'m>(
+        patterns: impl Iterator<Item = &'m PathPattern>,
+        sets: &[&ValueSet],
+    ) -> Result<Paths, TooMuch> {
         let patterns: Vec<PathPattern> =
             patterns.map(nameless).collect::<BTreeSet<_>>().into_iter().collect();
+        let inside = |segment: &Segment| matches!(segment, Segment::AnyWithSuffix { .. });
+        if !sets.is_empty() || patterns.iter().any(|pattern| pattern.segments.iter().any(inside)) {
+            return Paths::by_bytes(patterns, sets);
+        }
         let mut paths = Paths {
             classes: vec![(Bits::none(patterns.len() as u32), String::new())],
             patterns,
             states: vec![],
+            automaton: None,
+            tests: vec![],
         };
-        paths.build()?;
-        Ok(paths)
+        match paths.build() {
+            Ok(()) => Ok(paths),
+            Err(TooManyStates) => Err(TooMuch::Patterns),
+        }
+    }
+
+    fn by_bytes(patterns: Vec<PathPattern>, sets: &[&ValueSet]) -> Result<Paths, TooMuch> {
+        let asked = sets.iter().filter_map(|set| match set {
+            ValueSet::Passing { asked, .. } => asked.of_one(false),
+            ValueSet::Absent | ValueSet::Present => None,
+        });
+        let own = patterns.iter().cloned().map(TextTest::Path);
+        let tests: Vec<TextTest> = own.chain(asked).collect::<BTreeSet<_>>().into_iter().collect();
+        let automaton = Automaton::new(&tests, Universe::Path)
+            .map_err(|TooManyStates| TooMuch::States(culprit(&tests, Universe::Path)))?;
+        let classes = automaton
+            .classes
+            .iter()
+            .map(|class| (class.fits.clone(), class.witness.as_deref().map(readable).unwrap_or_default()));
+        let classes = classes.collect();
+        Ok(Paths { patterns, states: vec![], automaton: Some(automaton), tests, classes })
     }
 
     /// Number of atoms: the classes of paths, and the path `*`.
@@ -81,10 +115,27 @@ impl Paths {
     /// The paths that fit a pattern of this partition.
     pub(crate) fn set(&self, pattern: &PathPattern) -> Bits {
         let pattern = nameless(pattern);
-        let index = self.patterns.binary_search(&pattern).map(|index| index as u32);
+        let index = match self.automaton {
+            Some(_) => self.tests.binary_search(&TextTest::Path(pattern)),
+            None => self.patterns.binary_search(&pattern),
+        };
+        let index = index.map(|index| index as u32);
         Bits::such_that(self.atoms(), |atom| match (index, self.classes.get(atom as usize)) {
             (Ok(index), Some((fits, _))) => fits.contains(index),
             _ => false,
+        })
+    }
+
+    /// The paths in a set. The path `*` is no path: what is asked of it is in doubt.
+    pub(crate) fn set_of(&self, set: &ValueSet) -> Bits {
+        let ValueSet::Passing { asked, negated, polarity } = set else { return Bits::none(self.atoms()) };
+        let index = asked.of_one(false).and_then(|test| self.tests.binary_search(&test).ok());
+        Bits::such_that(self.atoms(), |atom| match (index, self.classes.get(atom as usize)) {
+            (Some(index), Some((fits, _))) => {
+                self.witness(atom).is_some() && fits.contains(index as u32) != *negated
+            }
+            (None, Some(_)) => false,
+            (_, None) => *negated && *polarity == Polarity::Refusal,
         })
     }
 
@@ -169,7 +220,8 @@ impl Paths {
                 Some(Segment::Literal(text)) => {
                     ways.literals.entry(text).or_default().push((pattern, at + 1))
                 }
-                Some(Segment::Any(_)) => ways.any.push((pattern, at + 1)),
+                // With a suffix the automaton over bytes is asked.
+                Some(Segment::Any(_) | Segment::AnyWithSuffix { .. }) => ways.any.push((pattern, at + 1)),
                 None if whole.subtree => ways.below.push((pattern, at)),
                 None => {}
             }
@@ -241,10 +293,13 @@ fn fresh_segment(is_taken: impl Fn(&str) -> bool) -> String {
 }
 
 /// `{id}` and `{name}` are the same segment.
-fn nameless(pattern: &PathPattern) -> PathPattern {
+pub(crate) fn nameless(pattern: &PathPattern) -> PathPattern {
     let segments = pattern.segments.iter().map(|segment| match segment {
         Segment::Literal(text) => Segment::Literal(text.clone()),
         Segment::Any(_) => Segment::Any(String::new()),
+        Segment::AnyWithSuffix { suffix, .. } => {
+            Segment::AnyWithSuffix { name: String::new(), suffix: suffix.clone() }
+        }
     });
     PathPattern { segments: segments.collect(), subtree: pattern.subtree }
 }
@@ -265,7 +320,7 @@ mod tests {
     #[test]
     fn every_class_has_a_path_that_is_in_it() {
         let patterns = ["/", "/a", "/a/**", "/{x}/b", "/a/{x}/c", "/a/"].map(pattern);
-        let paths = Paths::new(patterns.iter()).expect("few states");
+        let paths = Paths::new(patterns.iter(), &[]).expect("few states");
         for atom in 0..paths.star() {
             let witness = paths.witness(atom).expect("a path");
             let own = pattern(witness);
@@ -292,7 +347,7 @@ mod tests {
     #[test]
     fn nothing_follows_an_empty_segment() {
         let patterns = ["/", "/{x}/**"].map(pattern);
-        let paths = Paths::new(patterns.iter()).expect("few states");
+        let paths = Paths::new(patterns.iter(), &[]).expect("few states");
         assert_eq!(paths.witness(0), None, "every path is `/` or begins with a segment");
         assert_eq!(paths.atoms(), 4, "none, `/`, the others, and `*`");
     }
@@ -300,7 +355,7 @@ mod tests {
     #[test]
     fn where_everything_fits_no_path_is_outside() {
         let all = pattern("/**");
-        let paths = Paths::new(std::iter::once(&all)).expect("few states");
+        let paths = Paths::new(std::iter::once(&all), &[]).expect("few states");
         assert_eq!(paths.witness(0), None);
         assert_eq!(paths.witness(paths.star()), Some("*"));
         assert!(!paths.set(&all).contains(paths.star()), "`*` is not a path");

@@ -14,7 +14,17 @@ const EDGE_TO_REVIEWS: Entry = Entry::FromGateway { gateway: EDGE, service: REVI
 
 /// `GET /reviews/1` at `api.shop.test`.
 fn request<'a>(headers: &'a dyn Headers) -> Request<'a> {
-    Request { method: Method::Get, host: "api.shop.test", host_port: None, path: "/reviews/1", headers }
+    Request {
+        method: Method::Get,
+        host: "api.shop.test",
+        host_port: None,
+        path: "/reviews/1",
+        query: "",
+        headers,
+        source_ip: std::net::Ipv4Addr::LOCALHOST.into(),
+        client_ip: None,
+        tokens: &[],
+    }
 }
 
 const NO_HEADERS: &[(&str, &str)] = &[];

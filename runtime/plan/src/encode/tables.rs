@@ -3,7 +3,8 @@
 use super::Draft;
 use crate::layout::{NODE, Section, outcome, retry, settings};
 use crate::plan::{
-    Action, Gateway, Header, NONE, Outcome, Partition, Plan, Port, Retry, Service, Settings, State, Target,
+    Action, Automaton, Field, Gateway, NONE, Outcome, Partition, Plan, Port, Retry, Service, Settings, State,
+    Target,
 };
 
 pub(super) fn write<'p>(plan: &'p Plan, draft: &mut Draft<'p>) {
@@ -20,6 +21,7 @@ pub(super) fn write<'p>(plan: &'p Plan, draft: &mut Draft<'p>) {
     plan.services.iter().for_each(|service| service_rows(service, draft));
     plan.gateways.iter().for_each(|gateway| gateway_rows(gateway, draft));
     plan.partitions.iter().for_each(|partition| partition_rows(partition, draft));
+    plan.automata.iter().for_each(|automaton| automaton_rows(automaton, draft));
     node_rows(plan, draft);
     plan.outcomes.iter().for_each(|outcome| outcome_rows(outcome, draft));
     for verdict in &plan.verdicts {
@@ -124,8 +126,8 @@ fn partition_rows<'p>(partition: &'p Partition, draft: &mut Draft<'p>) {
     peers.namespaces.iter().for_each(|(key, atom)| draft.row(Section::PeerNamespaces, &[*key, *atom]));
     let states = draft.count(Section::States);
     partition.states.iter().for_each(|state| state_rows(state, draft));
-    let headers = draft.count(Section::Headers);
-    partition.headers.iter().for_each(|header| header_rows(header, draft));
+    let fields = draft.count(Section::Fields);
+    partition.fields.iter().for_each(|field| field_rows(field, draft));
     let roots = draft.count(Section::Roots);
     partition.roots.iter().for_each(|root| draft.row(Section::Roots, &[target_word(*root)]));
     draft.row(
@@ -144,11 +146,12 @@ fn partition_rows<'p>(partition: &'p Partition, draft: &mut Draft<'p>) {
             partition.states.len() as u32,
             partition.path_atoms,
             partition.star,
-            headers,
-            partition.headers.len() as u32,
+            fields,
+            partition.fields.len() as u32,
             target_word(partition.access),
             roots,
             partition.roots.len() as u32,
+            partition.path_automaton.unwrap_or(NONE),
         ],
     );
 }
@@ -162,32 +165,65 @@ fn state_rows<'p>(state: &'p State, draft: &mut Draft<'p>) {
     draft.row(Section::States, &[state.atom, edges, state.edges.len() as u32, state.other, state.empty]);
 }
 
-fn header_rows<'p>(header: &'p Header, draft: &mut Draft<'p>) {
-    let exact = draft.count(Section::HeaderValues);
-    for (value, atom) in &header.exact {
+fn field_rows<'p>(field: &'p Field, draft: &mut Draft<'p>) {
+    let exact = draft.count(Section::FieldValues);
+    for (value, atom) in &field.exact {
         let value = draft.values.id(value);
-        draft.row(Section::HeaderValues, &[value, *atom]);
+        draft.row(Section::FieldValues, &[value, *atom]);
     }
-    let prefixes = draft.count(Section::HeaderPrefixes);
-    for (prefix, atom) in &header.prefixes {
+    let prefixes = draft.count(Section::FieldPrefixes);
+    for (prefix, atom) in &field.prefixes {
         let prefix = draft.values.id(prefix);
-        draft.row(Section::HeaderPrefixes, &[prefix, *atom]);
+        draft.row(Section::FieldPrefixes, &[prefix, *atom]);
     }
-    let name = draft.string(&header.name);
+    let addresses = draft.count(Section::FieldAddresses);
+    for (first, atom) in &field.addresses {
+        draft.raw(Section::FieldAddresses, first);
+        draft.raw(Section::FieldAddresses, &atom.to_le_bytes());
+    }
+    let masks = draft.count(Section::FieldMasks);
+    field.masks.iter().for_each(|mask| draft.row(Section::FieldMasks, &[*mask]));
+    let unions = draft.count(Section::FieldUnions);
+    field.unions.iter().for_each(|(mask, atom)| draft.row(Section::FieldUnions, &[*mask, *atom]));
+    let name = draft.string(&field.name);
+    let issuer = draft.string(&field.issuer);
     draft.row(
-        Section::Headers,
+        Section::Fields,
         &[
+            field.kind as u32,
             name,
-            header.atoms,
-            header.absent,
-            header.many,
-            header.other,
+            issuer,
+            field.atoms,
+            field.absent,
+            field.many,
+            field.odd,
+            field.other,
             exact,
-            header.exact.len() as u32,
+            field.exact.len() as u32,
             prefixes,
-            header.prefixes.len() as u32,
+            field.prefixes.len() as u32,
+            field.automaton.unwrap_or(NONE),
+            addresses,
+            field.addresses.len() as u32,
+            masks,
+            field.masks.len() as u32,
+            unions,
+            field.unions.len() as u32,
         ],
     );
+}
+
+fn automaton_rows(automaton: &Automaton, draft: &mut Draft<'_>) {
+    let transitions = draft.count(Section::Transitions);
+    for next in &automaton.transitions {
+        draft.raw(Section::Transitions, &next.to_le_bytes());
+    }
+    let accepts = draft.count(Section::Accepts);
+    automaton.accepts.iter().for_each(|atom| draft.row(Section::Accepts, &[*atom]));
+    let classes = automaton.transitions.len().checked_div(automaton.accepts.len()).unwrap_or_default();
+    draft.raw(Section::Automata, &automaton.classes);
+    let [states, steps] = [automaton.accepts.len() as u32, automaton.transitions.len() as u32];
+    draft.row(Section::Automata, &[classes as u32, transitions, steps, accepts, states]);
 }
 
 fn target_word(target: Target) -> u32 {

@@ -2,14 +2,15 @@
 //! a leaf of the right table.
 
 use super::{PlanError, Tiles, all, ascending, count, ensure, is_string, some};
-use crate::layout::{NODE, Section, call, header, listener, node, pair, partition, port, state};
-use crate::plan::{NONE, REFUSED};
-use crate::view::{Partition, PlanView, Record, Row};
+use crate::layout::{NODE, Section, automaton, call, field, listener, node, pair, partition, port, state};
+use crate::plan::{FieldKind, NONE, REFUSED};
+use crate::view::{Address, Automaton, Partition, PlanView, Record, Row};
 
 pub(super) fn check(plan: &PlanView) -> Result<(), PlanError> {
     peers(plan)?;
-    states(plan)?;
-    headers(plan)?;
+    let accepts = automata(plan)?;
+    states(plan, &accepts)?;
+    fields(plan, &accepts)?;
     nodes(plan)?;
     roots(plan)
 }
@@ -43,13 +44,16 @@ fn atom_pairs(
     ensure(pairs().all(|(key, atom)| key < keys && atom < atoms), "a value has no atom")
 }
 
-fn states(plan: &PlanView) -> Result<(), PlanError> {
+fn states(plan: &PlanView, accepts: &[u32]) -> Result<(), PlanError> {
     let mut states = Tiles::of(plan, Section::States);
     let mut edges = Tiles::of(plan, Section::Edges);
     for partition in all(plan, Section::Partitions) {
         let range = states.take(partition.range(partition::STATES))?;
         let (first, atoms) = (range.1, partition.word(partition::PATH_ATOMS));
-        ensure(first > 0 && partition.word(partition::STAR) < atoms, "a path has no atom")?;
+        ensure(partition.word(partition::STAR) < atoms, "a path has no atom")?;
+        let automaton = partition.word(partition::PATH_AUTOMATON);
+        ensure((first > 0) == (automaton == NONE), "a path is read in no way, or in two")?;
+        ensure(reads(accepts, automaton, atoms), "a path has no atom")?;
         for state in some(plan, Section::States, range) {
             ensure(state.word(state::ATOM) < atoms, "a path has no atom")?;
             let leads = |next: u32| next < range.1;
@@ -69,34 +73,94 @@ fn states(plan: &PlanView) -> Result<(), PlanError> {
     edges.end()
 }
 
-fn headers(plan: &PlanView) -> Result<(), PlanError> {
-    let mut headers = Tiles::of(plan, Section::Headers);
+/// What a field's values become is an atom of it, whatever the value.
+fn fields(plan: &PlanView, accepts: &[u32]) -> Result<(), PlanError> {
+    let mut fields = Tiles::of(plan, Section::Fields);
     for partition in all(plan, Section::Partitions) {
-        headers.take(partition.range(partition::HEADERS))?;
+        fields.take(partition.range(partition::FIELDS))?;
     }
-    headers.end()?;
-    let mut exact = Tiles::of(plan, Section::HeaderValues);
-    let mut prefixes = Tiles::of(plan, Section::HeaderPrefixes);
+    fields.end()?;
+    let mut exact = Tiles::of(plan, Section::FieldValues);
+    let mut prefixes = Tiles::of(plan, Section::FieldPrefixes);
+    let mut addresses = Tiles::of(plan, Section::FieldAddresses);
+    let mut masks = Tiles::of(plan, Section::FieldMasks);
+    let mut unions = Tiles::of(plan, Section::FieldUnions);
     let values = count(plan, Section::Values);
-    for header in all(plan, Section::Headers) {
-        let name = header.word(header::NAME);
+    for field in all(plan, Section::Fields) {
+        let kind = FieldKind::ALL.get(field.word(field::KIND) as usize).copied();
+        let Some(kind) = kind else {
+            return Err(PlanError::Corrupt { what: "a field is nothing that a request has" });
+        };
+        is_string(plan, field.word(field::ISSUER))?;
+        let name = field.word(field::NAME);
         is_string(plan, name)?;
         let name = plan.heap(Section::Strings, name).unwrap_or_default();
-        ensure(!name.iter().any(u8::is_ascii_uppercase), "a header's name is not lower-case")?;
-        let atoms = header.word(header::ATOMS);
-        let others = header::ABSENT..=header::OTHER;
-        ensure(others.into_iter().all(|kind| header.word(kind) < atoms), "a header has no atom")?;
-        atom_pairs(plan, Section::HeaderValues, exact.take(header.range(header::EXACT))?, values, atoms)?;
+        let lower = kind != FieldKind::Header || !name.iter().any(u8::is_ascii_uppercase);
+        ensure(lower, "a header's name is not lower-case")?;
+        let atoms = field.word(field::ATOMS);
+        let others = field::ABSENT..=field::OTHER;
+        ensure(others.into_iter().all(|other| field.word(other) < atoms), "a field has no atom")?;
+        let automaton = field.word(field::AUTOMATON);
+        ensure(reads(accepts, automaton, atoms), "a field has no atom")?;
+        atom_pairs(plan, Section::FieldValues, exact.take(field.range(field::EXACT))?, values, atoms)?;
         atom_pairs(
             plan,
-            Section::HeaderPrefixes,
-            prefixes.take(header.range(header::PREFIXES))?,
+            Section::FieldPrefixes,
+            prefixes.take(field.range(field::PREFIXES))?,
             values,
             atoms,
         )?;
+        let ranges = addresses.take(field.range(field::ADDRESSES))?;
+        ensure(kind.is_address() == (ranges.1 > 0), "only addresses are in ranges")?;
+        let ranges = || some(plan, Section::FieldAddresses, ranges).map(Address::of);
+        let first = ranges().next().is_none_or(|first| first.first() == [0; 16]);
+        ensure(first, "an address is before all ranges")?;
+        ascending(ranges().map(Address::first), "what atoms are looked up by is not sorted")?;
+        ensure(ranges().all(|range| range.atom() < atoms), "a value has no atom")?;
+        let own = masks.take(field.range(field::MASKS))?;
+        ensure(own.1 == 0 || own.1 == atoms, "an atom has no mask")?;
+        let own = unions.take(field.range(field::UNIONS))?;
+        let own = || {
+            some(plan, Section::FieldUnions, own).map(|pair| (pair.word(pair::KEY), pair.word(pair::VALUE)))
+        };
+        ascending(own().map(|(mask, _)| mask), "what atoms are looked up by is not sorted")?;
+        ensure(own().all(|(_, atom)| atom < atoms), "a value has no atom")?;
     }
     exact.end()?;
-    prefixes.end()
+    prefixes.end()?;
+    addresses.end()?;
+    masks.end()?;
+    unions.end()
+}
+
+/// Whether an automaton, if there is one, leads to one of so many atoms.
+fn reads(accepts: &[u32], automaton: u32, atoms: u32) -> bool {
+    automaton == NONE || accepts.get(automaton as usize).is_some_and(|most| *most < atoms)
+}
+
+/// Every byte leads from every state to a state. For each automaton the greatest atom.
+fn automata(plan: &PlanView) -> Result<Vec<u32>, PlanError> {
+    let mut transitions = Tiles::of(plan, Section::Transitions);
+    let mut accepts = Tiles::of(plan, Section::Accepts);
+    let mut greatest = Vec::with_capacity(count(plan, Section::Automata) as usize);
+    for automaton in all(plan, Section::Automata) {
+        let steps = transitions.take(automaton.range(automaton::TRANSITIONS))?;
+        let states = accepts.take(automaton.range(automaton::ACCEPTS))?;
+        let classes = automaton.word(automaton::CLASSES);
+        ensure(states.1 > 0, "an automaton has no state")?;
+        let whole = u64::from(states.1) * u64::from(classes) == u64::from(steps.1);
+        ensure(whole, "an automaton does not lead on with every byte")?;
+        let view = Automaton::of(automaton);
+        let of_classes = view.classes().iter().all(|class| u32::from(*class) < classes);
+        ensure(of_classes, "an automaton does not lead on with every byte")?;
+        let (next, _) = view.transitions().as_chunks::<2>();
+        let leads = next.iter().all(|next| u32::from(u16::from_le_bytes(*next)) < states.1);
+        ensure(leads, "an automaton leads nowhere")?;
+        greatest.push(view.accepts().iter().map(|accept| accept.0).max().unwrap_or_default());
+    }
+    transitions.end()?;
+    accepts.end()?;
+    Ok(greatest)
 }
 
 /// A node asks a dimension that its partition has, answers each atom, and leads only to nodes before it that are of the same

@@ -156,7 +156,9 @@ fn every_request_has_an_atom_and_every_walk_ends_in_the_right_table() {
         "what atoms are looked up by is not sorted",
     );
     refused(|plan| plan.partitions[1].star = 3, "a path has no atom");
-    refused(|plan| plan.partitions[1].states.clear(), "a path has no atom");
+    refused(|plan| plan.partitions[1].states.clear(), "a path is read in no way, or in two");
+    refused(|plan| plan.partitions[1].path_automaton = Some(0), "a path is read in no way, or in two");
+    refused(|plan| plan.partitions[2].path_automaton = Some(1), "a path has no atom");
     refused(|plan| plan.partitions[1].states[1].atom = 3, "a path has no atom");
     refused(|plan| plan.partitions[1].states[1].other = 3, "a segment leads nowhere");
     refused(|plan| plan.partitions[1].states[0].edges[0].1 = 3, "a segment leads nowhere");
@@ -164,16 +166,36 @@ fn every_request_has_an_atom_and_every_walk_ends_in_the_right_table() {
         |plan| plan.partitions[1].states[0].edges.insert(0, ("b".to_owned(), 1)),
         "segments are not sorted",
     );
-    refused(|plan| plan.partitions[1].headers[0].many = 5, "a header has no atom");
-    refused(|plan| plan.partitions[1].headers[0].exact[0].1 = 5, "a value has no atom");
+    refused(|plan| plan.partitions[1].fields[0].many = 5, "a field has no atom");
+    refused(|plan| plan.partitions[1].fields[0].exact[0].1 = 5, "a value has no atom");
     refused(
-        |plan| plan.partitions[1].headers[0].prefixes.swap(0, 1),
+        |plan| plan.partitions[1].fields[0].prefixes.swap(0, 1),
         "what atoms are looked up by is not sorted",
     );
     refused(
-        |plan| plan.partitions[1].headers[0].name = "X-User".to_owned(),
+        |plan| plan.partitions[1].fields[0].name = "X-User".to_owned(),
         "a header's name is not lower-case",
     );
+    refused(|plan| plan.partitions[2].fields[0].automaton = Some(1), "a field has no atom");
+    refused(|plan| plan.partitions[2].fields[0].masks.truncate(5), "an atom has no mask");
+    refused(
+        |plan| plan.partitions[2].fields[0].unions.swap(0, 1),
+        "what atoms are looked up by is not sorted",
+    );
+    refused(|plan| plan.partitions[2].fields[0].unions[0].1 = 6, "a value has no atom");
+    refused(|plan| plan.partitions[2].fields[1].addresses.clear(), "only addresses are in ranges");
+    refused(|plan| plan.partitions[2].fields[1].kind = FieldKind::Host, "only addresses are in ranges");
+    refused(|plan| plan.partitions[2].fields[1].addresses[0].0[15] = 1, "an address is before all ranges");
+    refused(
+        |plan| plan.partitions[2].fields[1].addresses.swap(1, 2),
+        "what atoms are looked up by is not sorted",
+    );
+    refused(|plan| plan.partitions[2].fields[1].addresses[1].1 = 2, "a value has no atom");
+    let every_byte = "an automaton does not lead on with every byte";
+    refused(|plan| plan.automata[0].classes[7] = 2, every_byte);
+    refused(|plan| plan.automata[0].transitions.push(0), every_byte);
+    refused(|plan| plan.automata[0].transitions[1] = 2, "an automaton leads nowhere");
+    refused(|plan| plan.automata[0].accepts[1] = 3, "a path has no atom");
     refused(|plan| plan.nodes[1].dim = 4, "a node does not answer each atom");
     refused(|plan| plan.nodes[1].children.truncate(2), "a node does not answer each atom");
     refused(|plan| plan.nodes[1].children[1] = Target::Node(1), "a node leads to one that is not before it");

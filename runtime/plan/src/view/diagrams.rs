@@ -1,8 +1,8 @@
 //! How a request becomes atoms and atoms become a leaf.
 
 use super::rows::{Record, Row, Rows};
-use crate::layout::{NODE, Section, header, node, pair, partition, state};
-use crate::plan::{METHOD_ATOMS, NONE, Target};
+use crate::layout::{NODE, Section, address, automaton, field, node, pair, partition, state};
+use crate::plan::{FieldKind, METHOD_ATOMS, NONE, Target};
 use std::cmp::Ordering;
 
 /// The dimensions of one decision.
@@ -83,9 +83,18 @@ impl<'p> Partition<'p> {
         self.0.word(partition::STAR)
     }
 
-    /// The headers that something tests.
-    pub fn headers(self) -> Rows<'p, Header<'p>> {
-        self.0.rows(partition::HEADERS)
+    /// The automaton that reads a path, where there is one.
+    pub fn path_automaton(self) -> Option<Automaton<'p>> {
+        Record::at(self.0.plan(), Section::Automata, self.path_automaton_index()).map(Automaton::of)
+    }
+
+    pub(crate) fn path_automaton_index(self) -> u32 {
+        self.0.word(partition::PATH_AUTOMATON)
+    }
+
+    /// What else of a request something asks.
+    pub fn fields(self) -> Rows<'p, Field<'p>> {
+        self.0.rows(partition::FIELDS)
     }
 
     /// Where the authorization begins.
@@ -109,7 +118,7 @@ impl<'p> Partition<'p> {
             0 => Some(self.peer_atoms()),
             1 => Some(METHOD_ATOMS),
             2 => Some(self.path_atoms()),
-            header => self.headers().get(header - 3).map(Header::atoms),
+            field => self.fields().get(field - 3).map(Field::atoms),
         }
     }
 }
@@ -222,56 +231,98 @@ impl<'p> Edge<'p> {
     }
 }
 
-/// How a header's value becomes an atom.
+/// How the value of a field becomes an atom.
 #[derive(Clone, Copy)]
-pub struct Header<'p>(Record<'p>);
+pub struct Field<'p>(Record<'p>);
 
-impl<'p> Row<'p> for Header<'p> {
-    const SECTION: Section = Section::Headers;
+impl<'p> Row<'p> for Field<'p> {
+    const SECTION: Section = Section::Fields;
 
     fn of(record: Record<'p>) -> Self {
-        Header(record)
+        Field(record)
     }
 }
 
-impl<'p> Header<'p> {
-    /// Lower-case.
+impl<'p> Field<'p> {
+    /// What it is.
+    pub fn kind(self) -> FieldKind {
+        FieldKind::ALL.get(self.0.word(field::KIND) as usize).copied().unwrap_or_default()
+    }
+
+    /// See [`plan::Field::name`](crate::plan::Field::name).
     pub fn name(self) -> &'p str {
-        self.0.text(header::NAME)
+        self.0.text(field::NAME)
+    }
+
+    /// Of a claim the issuer of its token.
+    pub fn issuer(self) -> &'p str {
+        self.0.text(field::ISSUER)
     }
 
     /// Number of atoms.
     pub fn atoms(self) -> u32 {
-        self.0.word(header::ATOMS)
+        self.0.word(field::ATOMS)
     }
 
-    /// Atom of no line.
+    /// Atom of no value.
     pub fn absent(self) -> u32 {
-        self.0.word(header::ABSENT)
+        self.0.word(field::ABSENT)
     }
 
-    /// Atom of more than one value.
+    /// Atom of several values that `unions` does not list.
     pub fn many(self) -> u32 {
-        self.0.word(header::MANY)
+        self.0.word(field::MANY)
+    }
+
+    /// Atom of a claim that is neither text nor a list of texts.
+    pub fn odd(self) -> u32 {
+        self.0.word(field::ODD)
     }
 
     /// Atom of a single value that fits nothing.
     pub fn other(self) -> u32 {
-        self.0.word(header::OTHER)
+        self.0.word(field::OTHER)
     }
 
     /// Values and their atoms, sorted.
     pub fn exact(self) -> Rows<'p, ExactValue<'p>> {
-        self.0.rows(header::EXACT)
+        self.0.rows(field::EXACT)
     }
 
     /// Prefixes and their atoms, sorted.
     pub fn prefixes(self) -> Rows<'p, Prefix<'p>> {
-        self.0.rows(header::PREFIXES)
+        self.0.rows(field::PREFIXES)
     }
 
-    /// Atom of a single value: exactly it, else its longest prefix, else other.
+    /// The automaton that reads a value, where there is one.
+    pub fn automaton(self) -> Option<Automaton<'p>> {
+        Record::at(self.0.plan(), Section::Automata, self.0.word(field::AUTOMATON)).map(Automaton::of)
+    }
+
+    pub(crate) fn automaton_index(self) -> u32 {
+        self.0.word(field::AUTOMATON)
+    }
+
+    /// First addresses of ranges and the atoms of these, sorted.
+    pub fn addresses(self) -> Rows<'p, Address<'p>> {
+        self.0.rows(field::ADDRESSES)
+    }
+
+    /// For each atom what an item of it passes.
+    pub fn masks(self) -> Rows<'p, Mask> {
+        self.0.rows(field::MASKS)
+    }
+
+    /// What items pass together, and the atom of it; sorted.
+    pub fn unions(self) -> Rows<'p, Union> {
+        self.0.rows(field::UNIONS)
+    }
+
+    /// Atom of a single value: exactly it, else its longest prefix, else other; or what the automaton says.
     pub fn atom_of(self, value: &[u8]) -> u32 {
+        if let Some(automaton) = self.automaton() {
+            return automaton.atom_of(value.iter().copied());
+        }
         let exact = self.exact().find(|row| row.value().cmp(value)).map(|(_, row)| row.atom());
         exact.or_else(|| self.longest_prefix(value)).unwrap_or_else(|| self.other())
     }
@@ -291,14 +342,139 @@ impl<'p> Header<'p> {
             bound = value.get(..shared)?;
         }
     }
+
+    /// What an item of an atom passes.
+    pub fn mask_of(self, atom: u32) -> u32 {
+        self.masks().get(atom).map_or(0, |mask| mask.0)
+    }
+
+    /// Atom of several values whose items pass this together.
+    pub fn atom_of_many(self, mask: u32) -> u32 {
+        self.unions().find(|union| union.0.0.cmp(&mask)).map_or_else(|| self.many(), |(_, union)| union.0.1)
+    }
+
+    /// Atom of an address; IPv4 as v4-mapped IPv6.
+    pub fn atom_of_address(self, ip: [u8; 16]) -> u32 {
+        let above = self.addresses().partition_point(|row| row.first() <= ip);
+        let range = above.checked_sub(1).and_then(|index| self.addresses().get(index));
+        range.map_or_else(|| self.other(), |range| range.atom())
+    }
 }
 
-/// A header value and its atom.
+/// A deterministic automaton over bytes.
+#[derive(Clone, Copy)]
+pub struct Automaton<'p>(Record<'p>);
+
+impl<'p> Row<'p> for Automaton<'p> {
+    const SECTION: Section = Section::Automata;
+
+    fn of(record: Record<'p>) -> Self {
+        Automaton(record)
+    }
+}
+
+impl<'p> Automaton<'p> {
+    /// For each byte its class.
+    pub fn classes(self) -> &'p [u8] {
+        self.0.bytes(automaton::CLASS_BYTES)
+    }
+
+    /// How many classes there are.
+    pub fn class_count(self) -> u32 {
+        self.0.word(automaton::CLASSES)
+    }
+
+    /// For each state, for each class, the next state, in two bytes.
+    pub fn transitions(self) -> &'p [u8] {
+        let (start, count) = self.0.range(automaton::TRANSITIONS);
+        self.0.plan().slice(Section::Transitions, start, count).unwrap_or_default()
+    }
+
+    /// For each state its atom.
+    pub fn accepts(self) -> Rows<'p, Accept> {
+        self.0.rows(automaton::ACCEPTS)
+    }
+
+    /// Atom of a value.
+    pub fn atom_of(self, value: impl Iterator<Item = u8>) -> u32 {
+        let classes = self.classes();
+        let (transitions, _) = self.transitions().as_chunks::<2>();
+        let count = self.class_count() as usize;
+        let mut state = 0usize;
+        for byte in value {
+            let class = classes.get(usize::from(byte)).copied().unwrap_or_default();
+            let next = transitions.get(state * count + usize::from(class));
+            state = next.map_or(0, |next| usize::from(u16::from_le_bytes(*next)));
+        }
+        self.accepts().get(state as u32).map_or(0, |accept| accept.0)
+    }
+}
+
+/// The atom of a state.
+#[derive(Clone, Copy)]
+pub struct Accept(pub u32);
+
+impl<'p> Row<'p> for Accept {
+    const SECTION: Section = Section::Accepts;
+
+    fn of(record: Record<'p>) -> Self {
+        Accept(record.word(0))
+    }
+}
+
+/// What an item of an atom passes.
+#[derive(Clone, Copy)]
+pub struct Mask(pub u32);
+
+impl<'p> Row<'p> for Mask {
+    const SECTION: Section = Section::FieldMasks;
+
+    fn of(record: Record<'p>) -> Self {
+        Mask(record.word(0))
+    }
+}
+
+/// What items pass together, and the atom of it.
+#[derive(Clone, Copy)]
+pub struct Union(pub (u32, u32));
+
+impl<'p> Row<'p> for Union {
+    const SECTION: Section = Section::FieldUnions;
+
+    fn of(record: Record<'p>) -> Self {
+        Union((record.word(pair::KEY), record.word(pair::VALUE)))
+    }
+}
+
+/// The first address of a range.
+#[derive(Clone, Copy)]
+pub struct Address<'p>(Record<'p>);
+
+impl<'p> Row<'p> for Address<'p> {
+    const SECTION: Section = Section::FieldAddresses;
+
+    fn of(record: Record<'p>) -> Self {
+        Address(record)
+    }
+}
+
+impl Address<'_> {
+    /// In network order.
+    pub fn first(self) -> [u8; 16] {
+        self.0.bytes(16).try_into().unwrap_or_default()
+    }
+
+    pub fn atom(self) -> u32 {
+        self.0.word(address::ATOM)
+    }
+}
+
+/// A value and its atom.
 #[derive(Clone, Copy)]
 pub struct ExactValue<'p>(Record<'p>);
 
 impl<'p> Row<'p> for ExactValue<'p> {
-    const SECTION: Section = Section::HeaderValues;
+    const SECTION: Section = Section::FieldValues;
 
     fn of(record: Record<'p>) -> Self {
         ExactValue(record)
@@ -315,12 +491,12 @@ impl<'p> ExactValue<'p> {
     }
 }
 
-/// The beginning of header values and its atom.
+/// The beginning of values and its atom.
 #[derive(Clone, Copy)]
 pub struct Prefix<'p>(Record<'p>);
 
 impl<'p> Row<'p> for Prefix<'p> {
-    const SECTION: Section = Section::HeaderPrefixes;
+    const SECTION: Section = Section::FieldPrefixes;
 
     fn of(record: Record<'p>) -> Self {
         Prefix(record)

@@ -35,6 +35,12 @@ impl<'p> Record<'p> {
         self.plan.word(self.at + field).unwrap_or(NONE)
     }
 
+    /// The record's first bytes.
+    pub(super) fn bytes(self, count: usize) -> &'p [u8] {
+        let start = self.at as usize * 4;
+        self.plan.bytes().get(start..start + count).unwrap_or_default()
+    }
+
     pub(super) fn string(self, field: u32) -> &'p [u8] {
         self.plan.heap(Section::Strings, self.word(field)).unwrap_or_default()
     }

@@ -215,6 +215,7 @@ impl Mesh {
                 listeners: vec![listener],
             }],
             partitions,
+            automata: vec![],
             nodes: vec![Node { dim: 2, children: leaves }],
             outcomes,
             verdicts: vec![
@@ -257,7 +258,8 @@ fn flat(access: Target, root: Target) -> Partition {
         states: vec![State { atom: 0, edges: vec![], other: 0, empty: 0 }],
         path_atoms: 1,
         star: 0,
-        headers: vec![],
+        path_automaton: None,
+        fields: vec![],
         access,
         roots: vec![root],
     }

@@ -1,0 +1,44 @@
+//! Addresses and blocks of them, as conditions write them (`spec/semantics.md` 1.8).
+
+use crate::model::Block;
+use crate::space::address::number;
+use mesh_lang::{Code, Diagnostic, Name};
+use std::net::{IpAddr, Ipv6Addr};
+
+/// `10.0.0.1`, `10.0.0.0/8`, `fd00::/8`. An IPv4 address in IPv6 is the IPv4 address.
+pub(super) fn block(text: &Name) -> Result<Block, Diagnostic> {
+    let wrong = |label: &str, help: String| {
+        let message = format!("`{}` is not an address or a block of addresses", text.value);
+        Diagnostic::new(Code::InvalidValue, message).at(text.span, label).help(help)
+    };
+    let (address, length) =
+        text.value.split_once('/').map_or((text.value.as_str(), None), |(a, b)| (a, Some(b)));
+    let Ok(ip) = address.parse::<IpAddr>() else {
+        return Err(wrong("", "Write it like `10.0.0.1`, `10.0.0.0/8` or `fd00::/8`.".to_owned()));
+    };
+    let bits = if ip.is_ipv4() { 32 } else { 128 };
+    let length = match length {
+        None => bits,
+        Some(digits) if digits.len() <= 3 && digits.bytes().all(|digit| digit.is_ascii_digit()) => {
+            digits.parse().unwrap_or(u32::MAX)
+        }
+        Some(_) => u32::MAX,
+    };
+    if length > bits {
+        return Err(wrong("the length of the prefix", format!("Write a length from 0 to {bits}.")));
+    }
+    let free = bits - length;
+    let first = number(ip);
+    let cut = first & !u128::MAX.checked_shr(128 - free).unwrap_or(0);
+    if cut != first {
+        let canonical = match ip {
+            IpAddr::V4(_) => Ipv6Addr::from(cut).to_canonical().to_string(),
+            IpAddr::V6(_) => Ipv6Addr::from(cut).to_string(),
+        };
+        let message = format!("`{}` says more than its block", text.value);
+        return Err(Diagnostic::new(Code::InvalidValue, message)
+            .at(text.span, format!("bits are set behind the first {length}"))
+            .help(format!("Write `{canonical}/{length}` for the block, or the address alone.")));
+    }
+    Ok(Block { first, free })
+}

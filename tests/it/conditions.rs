@@ -1,0 +1,434 @@
+//! Every condition, from its text to the decision: both polarities of every rule of `spec/semantics.md` 3.3.
+
+use mesh_compiler::{StandIns, compile};
+use mesh_engine::{Action, Claim, ClaimValue, Entry, Method, Moment, Peer, Request, Token, decide};
+use mesh_lang::SourceSet;
+use mesh_plan::PlanView;
+use std::net::IpAddr;
+
+/// A service with a route and an authorization, compiled.
+struct Subject(PlanView);
+
+/// What a request of a test has, beside `GET`.
+#[derive(Clone, Copy)]
+struct Asked<'a> {
+    path: &'a str,
+    query: &'a str,
+    headers: &'a [(&'a str, &'a str)],
+    source_ip: &'a str,
+    client_ip: Option<&'a str>,
+    tokens: &'a [Token<'a>],
+}
+
+const PLAIN: Asked<'static> =
+    Asked { path: "/", query: "", headers: &[], source_ip: "192.0.2.7", client_ip: None, tokens: &[] };
+
+impl Subject {
+    #[track_caller]
+    fn new(rules: &str, access: &str) -> Subject {
+        let text = format!(
+            "gateway g {{ listener web port 80 http {{ host \"*\" }} }}\nroute g {{\n{rules}\notherwise 404\n}}\n\
+             authorize g {{\n{access}\n}}\n"
+        );
+        let compilation = compile(&SourceSet::single("test.mesh", &text), &StandIns::new());
+        let messages: Vec<_> = compilation.diagnostics.iter().map(|found| found.message.clone()).collect();
+        let plan = compilation.plan.unwrap_or_else(|| panic!("{messages:?}\n{text}"));
+        let bytes = mesh_plan::encode(&plan).unwrap();
+        let view = mesh_plan::verify(bytes).unwrap();
+        assert_eq!(view.to_plan(), plan);
+        Subject(view)
+    }
+
+    /// A `match` with this condition answers 200.
+    #[track_caller]
+    fn route(condition: &str) -> Subject {
+        Subject::new(&format!("rule r {{ match when {condition}\nrespond 200 }}"), "allow from anyone")
+    }
+
+    /// Every GET is answered 200 that a `deny` with this condition does not refuse.
+    #[track_caller]
+    fn deny(condition: &str) -> Subject {
+        Subject::new(
+            "rule r { match GET\nrespond 200 }",
+            &format!("allow from anyone\ndeny when {condition}"),
+        )
+    }
+
+    fn status(&self, asked: Asked<'_>) -> u16 {
+        let request = Request {
+            method: Method::Get,
+            host: "shop.example",
+            host_port: None,
+            path: asked.path,
+            query: asked.query,
+            headers: &asked.headers,
+            source_ip: asked.source_ip.parse::<IpAddr>().unwrap(),
+            client_ip: asked.client_ip.map(|ip| ip.parse().unwrap()),
+            tokens: asked.tokens,
+        };
+        let entry = Entry::Gateway { gateway: 0, listener: 0 };
+        match decide(&self.0, entry, Peer::Unauthenticated, &request, Moment { dice: 1 }).action {
+            Action::Respond { status, .. } => status,
+            Action::Refuse(refusal) => refusal.status(),
+            other => panic!("{other:?}"),
+        }
+    }
+}
+
+/// Which requests are in the narrow set, that of a grant, and which in the wide one, that of a refusal.
+#[track_caller]
+fn sets(condition: &str, requests: &[(Asked<'_>, bool, bool)]) {
+    let (grant, refusal) = (Subject::route(condition), Subject::deny(condition));
+    for (index, (asked, narrow, wide)) in requests.iter().enumerate() {
+        let found = (grant.status(*asked) == 200, refusal.status(*asked) == 403);
+        assert_eq!(found, (*narrow, *wide), "{condition}: request {index}");
+    }
+}
+
+fn header<'a>(lines: &'a [(&'a str, &'a str)]) -> Asked<'a> {
+    Asked { headers: lines, ..PLAIN }
+}
+
+fn query(text: &str) -> Asked<'_> {
+    Asked { query: text, ..PLAIN }
+}
+
+#[test]
+fn a_repeated_value_and_a_negation_are_doubt() {
+    let none = PLAIN;
+    let user = header(&[("x-role", "user")]);
+    let admin = header(&[("x-role", "admin")]);
+    let both = header(&[("x-role", "user, admin")]);
+    let twice = header(&[("x-role", "admin"), ("x-role", "admin")]);
+    sets(
+        r#"header "x-role" = "admin""#,
+        &[
+            (none, false, false),
+            (user, false, false),
+            (admin, true, true),
+            (both, false, true),
+            (twice, false, true),
+        ],
+    );
+    let others = [
+        (none, false, true),
+        (user, true, true),
+        (admin, false, false),
+        (both, false, true),
+        (twice, false, false),
+    ];
+    sets(r#"header "x-role" != "admin""#, &others);
+    sets(r#"not header "x-role" = "admin""#, &others);
+    sets(r#"not header "x-role" in ("admin", "root")"#, &others);
+    sets(
+        r#"header "x-role" has "admin""#,
+        &[
+            (none, false, false),
+            (user, false, false),
+            (admin, true, true),
+            (both, true, true),
+            (twice, true, true),
+        ],
+    );
+    sets(
+        r#"not header "x-role" has "admin""#,
+        &[
+            (none, false, true),
+            (user, true, true),
+            (admin, false, false),
+            (both, false, false),
+            (twice, false, false),
+        ],
+    );
+    for (condition, absent) in [("present", false), ("absent", true)] {
+        for (not, flip) in [("", false), ("not ", true)] {
+            let all = [none, user, both].map(|asked| {
+                let is_absent = asked.headers.is_empty();
+                let inside = (is_absent == absent) != flip;
+                (asked, inside, inside)
+            });
+            sets(&format!("{not}header \"x-role\" {condition}"), &all);
+        }
+    }
+}
+
+#[test]
+fn every_test_of_text_is_of_the_whole_value() {
+    let value = |text: &'static str| match text {
+        "a.json" => header(&[("x-kind", "a.json")]),
+        "json" => header(&[("x-kind", "json")]),
+        "v12" => header(&[("x-kind", "v12")]),
+        "v1x" => header(&[("x-kind", "v1x")]),
+        _ => panic!(),
+    };
+    let of = |condition: &str, inside: [bool; 4]| {
+        let texts = ["a.json", "json", "v12", "v1x"];
+        let all: Vec<_> = texts.into_iter().zip(inside).map(|(text, is)| (value(text), is, is)).collect();
+        sets(&format!("header \"x-kind\" {condition}"), &all);
+        let not: Vec<_> = all.iter().map(|(asked, is, _)| (*asked, !is, !is)).collect();
+        sets(&format!("not header \"x-kind\" {condition}"), &not);
+    };
+    of(r#"suffix ".json""#, [true, false, false, false]);
+    of(r#"contains "json""#, [true, true, false, false]);
+    of(r#"prefix "v1""#, [false, false, true, true]);
+    of(r#"matches re"v[0-9]+""#, [false, false, true, false]);
+    of(r#"matches re"(a\.)?json|v1.""#, [true, true, true, true]);
+}
+
+#[test]
+fn a_query_parameter_is_decoded_once_and_split_at_ampersands_only() {
+    sets(
+        r#"query "role" = "a b""#,
+        &[
+            (query("role=a%20b"), true, true),
+            (query("ro%6ce=a%20b"), true, true),
+            (query("role=a+b"), false, false),
+            (query("role=a%2520b"), false, false),
+            (query("role=a%20b&role=c"), false, true),
+            (query("x=1;role=a%20b"), false, false),
+            (query("ROLE=a%20b"), false, false),
+        ],
+    );
+    sets(
+        r#"query "k" = """#,
+        &[
+            (query(""), false, false),
+            (query("k"), true, true),
+            (query("k="), true, true),
+            (query("&&k&"), true, true),
+            (query("k=&k=1"), false, true),
+            (query("k=a,b"), false, false),
+        ],
+    );
+    sets(
+        r#"query "k" has "a""#,
+        &[(query("k=a&k=b"), true, true), (query("k=a,b"), false, false), (query("k=b&k=b"), false, false)],
+    );
+    sets(
+        r#"query "k" suffix "é""#,
+        &[
+            (query("k=caf%C3%A9"), true, true),
+            (query("k=caf%C3"), false, false),
+            (query("k=%zz%C3%A9"), true, true),
+        ],
+    );
+}
+
+#[test]
+fn a_cookie_is_a_pair_of_its_header() {
+    let cookie = |line: &'static str| match line {
+        "" => header(&[]),
+        "type=insider" => header(&[("cookie", "type=insider")]),
+        "a=1; type=insider ;b=2" => header(&[("cookie", "a=1; type=insider ;b=2")]),
+        "type=x, type=insider" => header(&[("cookie", "type=x, type=insider")]),
+        "type=x; type=insider" => header(&[("cookie", "type=x; type=insider")]),
+        "xtype=insider" => header(&[("cookie", "xtype=insider")]),
+        "type=a=b" => header(&[("cookie", "type=a=b")]),
+        _ => header(&[("cookie", "type=insider"), ("cookie", "type=insider")]),
+    };
+    sets(
+        r#"cookie "type" = "insider""#,
+        &[
+            (cookie(""), false, false),
+            (cookie("type=insider"), true, true),
+            (cookie("a=1; type=insider ;b=2"), true, true),
+            (cookie("type=x, type=insider"), false, false),
+            (cookie("type=x; type=insider"), false, true),
+            (cookie("xtype=insider"), false, false),
+            (cookie("two lines"), false, true),
+        ],
+    );
+    sets(r#"cookie "type" = "a=b""#, &[(cookie("type=a=b"), true, true)]);
+}
+
+#[test]
+fn addresses_are_of_the_connection_or_of_the_client() {
+    let from = |ip: &'static str| Asked { source_ip: ip, ..PLAIN };
+    let inside = [
+        (from("10.0.0.0"), true, true),
+        (from("10.255.255.255"), true, true),
+        (from("11.0.0.0"), false, false),
+        (from("::ffff:10.1.2.3"), true, true),
+        (from("fd00::1"), true, true),
+        (from("fe00::1"), false, false),
+    ];
+    sets(r#"source-ip in ("10.0.0.0/8", "fd00::/8")"#, &inside);
+    let outside = inside.map(|(asked, narrow, wide)| (asked, !narrow, !wide));
+    sets(r#"not source-ip in ("10.0.0.0/8", "fd00::/8")"#, &outside);
+    sets(r#"source-ip = "10.0.0.1""#, &[(from("10.0.0.1"), true, true), (from("10.0.0.2"), false, false)]);
+    let client = |ip| Asked { client_ip: ip, ..PLAIN };
+    sets(
+        r#"client-ip != "192.0.2.1""#,
+        &[
+            (client(None), false, true),
+            (client(Some("192.0.2.1")), false, false),
+            (client(Some("192.0.2.2")), true, true),
+        ],
+    );
+    sets("client-ip present", &[(client(None), false, false), (client(Some("::1")), true, true)]);
+}
+
+#[test]
+fn claims_are_text_lists_or_something_else() {
+    fn token<'a>(claims: &'a [Claim<'a>]) -> [Token<'a>; 1] {
+        [Token { issuer: "sso", claims }]
+    }
+    let text = [Claim { pointer: "/roles", value: ClaimValue::Text("dev sre") }];
+    let exact = [Claim { pointer: "/roles", value: ClaimValue::Text("sre") }];
+    let list = [Claim { pointer: "/roles", value: ClaimValue::List(&["sre", "dev"]) }];
+    let alone = [Claim { pointer: "/roles", value: ClaimValue::List(&["sre"]) }];
+    let empty = [Claim { pointer: "/roles", value: ClaimValue::List(&[]) }];
+    let odd = [Claim { pointer: "/roles", value: ClaimValue::Other }];
+    let [text, exact, list, alone, empty, odd] =
+        [&text, &exact, &list, &alone, &empty, &odd].map(|claims| token(claims));
+    let with = |tokens| Asked { tokens, ..PLAIN };
+    let [none, silent] = [with(&[]), with(&[Token { issuer: "sso", claims: &[] }])];
+    let [text, exact, list, alone, empty, odd] =
+        [&text, &exact, &list, &alone, &empty, &odd].map(|tokens| with(tokens));
+    sets(
+        r#"claim sso "roles" has "sre""#,
+        &[
+            (none, false, false),
+            (silent, false, false),
+            (text, true, true),
+            (exact, true, true),
+            (list, true, true),
+            (alone, true, true),
+            (empty, false, false),
+            (odd, false, true),
+        ],
+    );
+    sets(
+        r#"claim sso "roles" = "sre""#,
+        &[
+            (none, false, false),
+            (text, false, false),
+            (exact, true, true),
+            (list, false, true),
+            (alone, false, true),
+            (empty, false, false),
+            (odd, false, true),
+        ],
+    );
+    sets(
+        r#"claim sso "roles" != "sre""#,
+        &[
+            (none, false, true),
+            (text, true, true),
+            (exact, false, false),
+            (list, false, true),
+            (alone, false, false),
+            (odd, false, true),
+        ],
+    );
+    sets("jwt sso present", &[(none, false, false), (silent, true, true)]);
+    sets("jwt other absent", &[(none, true, true), (silent, true, true)]);
+    let nested = [Claim { pointer: "/a~1b/c", value: ClaimValue::Text("x") }];
+    let nested = token(&nested);
+    sets(r#"claim sso "a/b" "c" = "x""#, &[(with(&nested), true, true), (exact, false, false)]);
+}
+
+#[test]
+fn a_path_is_looked_at_as_a_whole() {
+    let path = |text: &'static str| Asked { path: text, ..PLAIN };
+    let of = |condition: &str, inside: &[(&'static str, bool)]| {
+        let all: Vec<_> = inside.iter().map(|(text, is)| (path(text), *is, *is)).collect();
+        sets(condition, &all);
+    };
+    of(
+        r#"path suffix ".json""#,
+        &[("/a.json", true), ("/.json", true), ("/a.jsonx", false), ("/a.json/", false)],
+    );
+    of(r#"not path suffix ".json""#, &[("/a.json", false), ("/", true)]);
+    of(
+        r#"path matches re"/v[0-9]+(/.*)?""#,
+        &[("/v1", true), ("/v12/x", true), ("/v", false), ("/x/v1", false)],
+    );
+    of(r#"path in ("/a", "/b/")"#, &[("/a", true), ("/b/", true), ("/b", false), ("/a/", false)]);
+    of(r#"path prefix "/a/""#, &[("/a/b", true), ("/a/", true), ("/a", false)]);
+    of(r#"path contains "%3B""#, &[("/x%3By", true), ("/x3By", false)]);
+    let suffixed = Subject::new(
+        "rule r { match /books/{id}.json\nrespond 200 }\nrule s { match /books/{id}\nrespond 201 }\nrule t { match /books/**\nrespond 202 }",
+        "allow from anyone",
+    );
+    for (text, status) in [
+        ("/books/1.json", 200),
+        ("/books/.json", 201),
+        ("/books/1.jso", 201),
+        ("/books/1.json/x", 202),
+        ("/books/", 202),
+        ("/books", 202),
+        ("/book", 404),
+    ] {
+        assert_eq!(suffixed.status(path(text)), status, "{text}");
+    }
+}
+
+#[test]
+fn a_gateway_may_look_at_the_host() {
+    let only = Subject::new(
+        "rule r { match GET\nrespond 200 }",
+        "allow from anyone when host suffix \".example\"\ndeny when host = \"shop.example\" and query \"k\" present",
+    );
+    assert_eq!(only.status(PLAIN), 200);
+    assert_eq!(only.status(query("k")), 403);
+    let other = Subject::new("rule r { match GET\nrespond 200 }", "allow from anyone when host = \"a.test\"");
+    assert_eq!(other.status(PLAIN), 403);
+}
+
+#[test]
+fn conditions_are_independent_dimensions() {
+    let subject = Subject::new(
+        r#"rule both overrides cookie { match GET when query "v" = "2" and cookie "beta" present
+respond 202 }
+rule query { match GET when query "v" = "2"
+respond 201 }
+rule cookie overrides query { match GET when cookie "beta" matches re"[0-9]+"
+respond 203 }
+rule others { match GET
+respond 200 }"#,
+        "allow from anyone when source-ip in (\"192.0.2.0/24\")",
+    );
+    let beta = Asked { headers: &[("cookie", "beta=1")], ..PLAIN };
+    let words = Asked { headers: &[("cookie", "beta=x")], ..PLAIN };
+    assert_eq!(subject.status(PLAIN), 200);
+    assert_eq!(subject.status(query("v=2")), 201);
+    assert_eq!(subject.status(beta), 203);
+    assert_eq!(subject.status(words), 200);
+    assert_eq!(subject.status(Asked { query: "v=2", ..words }), 202);
+    assert_eq!(subject.status(Asked { source_ip: "192.0.3.1", ..beta }), 403);
+}
+
+#[test]
+fn what_the_proxy_cannot_verify_is_not_built() {
+    let refused = |condition: &str| {
+        let text = format!(
+            "service s {{ port 80 http }}\nauthorize s {{ allow from anyone\ndeny when {condition} }}\n"
+        );
+        let compilation = compile(&SourceSet::single("test.mesh", &text), &StandIns::new());
+        assert!(compilation.plan.is_some(), "{condition}");
+        compilation.unexecuted.into_iter().map(|found| found.message).collect::<Vec<String>>()
+    };
+    for (condition, field) in
+        [("claim \"a\" present", "claim"), ("jwt sso absent", "jwt"), ("client-ip present", "client-ip")]
+    {
+        assert_eq!(refused(condition), [format!("`{field}` is not executed by this version's proxy")]);
+    }
+    assert!(refused("query \"a\" present and source-ip = \"::1\" and cookie \"b\" present").is_empty());
+}
+
+#[test]
+fn grpc_methods_are_paths_of_any_method() {
+    let subject = Subject::new(
+        "rule r { match grpc shop.Cart/Add|Remove\nrespond 200 }\nrule s { match grpc shop.Cart\nrespond 201 }",
+        "allow from anyone",
+    );
+    for (path, status) in [
+        ("/shop.Cart/Add", 200),
+        ("/shop.Cart/Remove", 200),
+        ("/shop.Cart/Get", 201),
+        ("/shop.Cart/Add/", 201),
+    ] {
+        assert_eq!(subject.status(Asked { path, ..PLAIN }), status, "{path}");
+    }
+}
