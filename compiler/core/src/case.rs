@@ -3,6 +3,7 @@
 //! These are plain values with indices into the plan; the compiler does not run them, since it does not know the engine.
 
 use mesh_lang::Span;
+use std::net::IpAddr;
 
 /// A `test`.
 #[derive(Clone, Debug, PartialEq)]
@@ -34,14 +35,40 @@ pub struct Request {
     pub host_port: Option<u16>,
     /// Canonical.
     pub path: String,
+    /// What stands behind `?`; may be empty.
+    pub query: String,
     /// Lower-case names.
     pub headers: Vec<(String, String)>,
+    /// The other end of the connection, if the test says it.
+    pub source_ip: Option<IpAddr>,
+    /// Who asked the first trusted proxy, if the test says it.
+    pub client_ip: Option<IpAddr>,
+    /// The tokens that came along, verified.
+    pub tokens: Vec<Token>,
     /// What is to come of it.
     pub expect: Expectation,
     /// If written: milliseconds, or `None` for `timeout none`.
     pub timeout: Option<Option<u32>>,
     /// If written: how many retries; 0 for `retry none`.
     pub retry: Option<u32>,
+}
+
+/// A verified token.
+#[derive(Clone, Debug, Default, PartialEq)]
+pub struct Token {
+    /// The name of its `jwt`; empty where the test names none.
+    pub issuer: String,
+    /// What it claims: a JSON pointer (RFC 6901) and what stands there.
+    pub claims: Vec<(String, Claim)>,
+}
+
+/// What a token says at one place.
+#[derive(Clone, Debug, PartialEq)]
+pub enum Claim {
+    /// A string.
+    Text(String),
+    /// A list of strings.
+    List(Vec<String>),
 }
 
 /// Where a request comes in; the same as the engine's.

@@ -389,8 +389,30 @@ fn claim_name(input: Tokens<'_>) -> Parsed<'_, Name> {
     refuse(invalid(name.span, "a claim has a name".into(), "Write the name as it stands in the token."))
 }
 
-/// `header NAME = STRING` of a request in a test: the name may also stand without quotes.
+/// `FIELD = STRING` of a request in a test, `claim … has STRING` or `jwt NAME present`: what the request carries.
 pub(super) fn fact(input: Tokens<'_>) -> Parsed<'_, Condition> {
+    if input.first_word() == Some("header") {
+        return header_fact(input);
+    }
+    let (rest, condition) = condition(Of::Access, input)?;
+    let help = match (&condition.field, &condition.test, condition.negated) {
+        (Field::Path, _, _) => "The path stands behind the method.",
+        (Field::Host, _, _) => "The host stands behind the gateway, as a string.",
+        (Field::Jwt(_), ValueTest::Present, false) => return Ok((rest, condition)),
+        (Field::Jwt(_), _, _) => "Write `jwt NAME present`; what is not said is absent.",
+        (Field::Claim { .. }, ValueTest::Has(_), false) => return Ok((rest, condition)),
+        (_, ValueTest::Equals(_), false) => return Ok((rest, condition)),
+        _ => "Write a value, `= \"…\"`; what is not said is absent.",
+    };
+    refuse(
+        Diagnostic::new(Code::UnexpectedToken, "this does not say what the request carries")
+            .at(condition.span, "a request is one request")
+            .help(help),
+    )
+}
+
+/// `header NAME = STRING`: the name may also stand without quotes.
+fn header_fact(input: Tokens<'_>) -> Parsed<'_, Condition> {
     let (rest, _) = keyword("header")(input)?;
     let bare = map(one(TokenKind::Word, "the name of a header"), |lexeme| Spanned {
         value: lexeme.text.to_string(),

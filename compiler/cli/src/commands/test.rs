@@ -9,11 +9,13 @@ use crate::output::{Output, Stream, count, report};
 use crate::report::TestResult;
 use crate::{FINDINGS, OK};
 use mesh_compiler::{StandIns, case};
-use mesh_engine::{Entry, Method, Peer};
+use mesh_engine::{Claim, ClaimValue, Entry, Method, Peer, Token};
 use mesh_lang::diagnostic::{Code, Diagnostic, suggest};
 use mesh_lang::{Severity, SourceSet};
-use mesh_plan::PlanView;
+use mesh_plan::{FieldKind, Plan, PlanView};
 use seen::Seen;
+use std::collections::BTreeSet;
+use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
 
 pub(crate) fn run(test: &Test, output: &mut Output<'_>) -> Result<u8, Failure> {
     let project = load(&test.sources.paths)?;
@@ -25,10 +27,12 @@ pub(crate) fn run(test: &Test, output: &mut Output<'_>) -> Result<u8, Failure> {
     };
     let (_, view) = super::build::seal(plan)?;
     let chosen = chosen(&compilation.tests, test.filter.as_deref())?;
+    let addresses = addresses(plan);
     let mut results = Vec::new();
     let mut failures = Vec::new();
     for case in chosen {
-        let found: Vec<_> = case.requests.iter().filter_map(|request| judge(&view, request)).collect();
+        let found: Vec<_> =
+            case.requests.iter().filter_map(|request| judge(&view, &addresses, request)).collect();
         results.push(TestResult {
             name: case.name.clone(),
             requests: case.requests.len(),
@@ -67,24 +71,102 @@ fn is_near(name: &str, text: &str) -> bool {
     has_text || suggest::nearest(text, name.split_whitespace().chain([name])).is_some()
 }
 
+/// An address of each kind that something in the plan tells apart.
+fn addresses(plan: &Plan) -> Vec<IpAddr> {
+    let fields = plan.partitions.iter().flat_map(|partition| &partition.fields);
+    let sources = fields.filter(|field| field.kind == FieldKind::SourceIp);
+    let first = |address: &([u8; 16], u32)| Ipv6Addr::from(address.0).to_canonical();
+    let found: BTreeSet<IpAddr> = sources.flat_map(|field| field.addresses.iter().map(first)).collect();
+    found.into_iter().collect()
+}
+
 /// What is wrong with the answer to a request; `None` if nothing is.
-fn judge(view: &PlanView, request: &case::Request) -> Option<Diagnostic> {
-    let headers: Vec<_> =
-        request.headers.iter().map(|(name, value)| (name.as_str(), value.as_str())).collect();
-    let headers = headers.as_slice();
-    let asked = mesh_engine::Request {
-        method: Method::from_token(&request.method),
-        host: &request.host,
-        host_port: request.host_port,
-        path: &request.path,
-        query: "",
-        headers: &headers,
-        source_ip: std::net::Ipv4Addr::LOCALHOST.into(),
-        client_ip: None,
-        tokens: &[],
-    };
+fn judge(view: &PlanView, addresses: &[IpAddr], request: &case::Request) -> Option<Diagnostic> {
+    let asked = Asked::of(request);
+    let source = request.source_ip.unwrap_or(Ipv4Addr::LOCALHOST.into());
+    if let Some(diagnostic) = asked.with(source, |said| contradiction(view, request, said)) {
+        return Some(diagnostic);
+    }
+    // Where the test does not say the address, the outcome must not hang on it (`spec/semantics.md` 13).
+    let unsaid = if request.source_ip.is_none() { addresses } else { &[] };
+    let other = unsaid.iter().find_map(|address| {
+        let found = asked.with(*address, |said| contradiction(view, request, said));
+        found.map(|diagnostic| (address, diagnostic))
+    });
+    other.map(|(address, diagnostic)| {
+        diagnostic.note(format!(
+            "from {address}: the request does not say its `source-ip`, and the outcome hangs on it"
+        ))
+    })
+}
+
+/// What a request says, in the engine's shape.
+struct Asked<'a> {
+    request: &'a case::Request,
+    headers: Vec<(&'a str, &'a str)>,
+    lists: Vec<Vec<Vec<&'a str>>>,
+}
+
+impl<'a> Asked<'a> {
+    fn of(request: &'a case::Request) -> Asked<'a> {
+        let items = |claim: &'a case::Claim| match claim {
+            case::Claim::Text(_) => vec![],
+            case::Claim::List(list) => list.iter().map(String::as_str).collect(),
+        };
+        let of_token = |token: &'a case::Token| token.claims.iter().map(|(_, claim)| items(claim)).collect();
+        Asked {
+            request,
+            headers: request.headers.iter().map(|(name, value)| (name.as_str(), value.as_str())).collect(),
+            lists: request.tokens.iter().map(of_token).collect(),
+        }
+    }
+
+    fn with<T>(&self, source_ip: IpAddr, then: impl FnOnce(&mesh_engine::Request<'_>) -> T) -> T {
+        let request = self.request;
+        let claims: Vec<Vec<Claim<'_>>> = request
+            .tokens
+            .iter()
+            .zip(&self.lists)
+            .map(|(token, lists)| {
+                let both = token.claims.iter().zip(lists);
+                both.map(|((pointer, claim), list)| Claim {
+                    pointer,
+                    value: match claim {
+                        case::Claim::Text(text) => ClaimValue::Text(text),
+                        case::Claim::List(_) => ClaimValue::List(list),
+                    },
+                })
+                .collect()
+            })
+            .collect();
+        let tokens: Vec<Token<'_>> = request
+            .tokens
+            .iter()
+            .zip(&claims)
+            .map(|(token, claims)| Token { issuer: &token.issuer, claims })
+            .collect();
+        let headers = self.headers.as_slice();
+        then(&mesh_engine::Request {
+            method: Method::from_token(&request.method),
+            host: &request.host,
+            host_port: request.host_port,
+            path: &request.path,
+            query: &request.query,
+            headers: &headers,
+            source_ip,
+            client_ip: request.client_ip,
+            tokens: &tokens,
+        })
+    }
+}
+
+fn contradiction(
+    view: &PlanView,
+    request: &case::Request,
+    asked: &mesh_engine::Request<'_>,
+) -> Option<Diagnostic> {
     let peer = request.peer.as_deref().map_or(Peer::Unauthenticated, Peer::Identity);
-    let distribution = mesh_engine::distribution(view, entry(request.entry), peer, &asked);
+    let distribution = mesh_engine::distribution(view, entry(request.entry), peer, asked);
     let seen = Seen::of(view, &distribution);
     let (expected, got) = seen.contradiction(request)?;
     let mut diagnostic = Diagnostic::new(Code::FailedTest, format!("expected {expected}, got {got}"))

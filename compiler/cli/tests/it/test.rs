@@ -152,3 +152,37 @@ fn the_tests_of_the_shipped_example_pass() {
     assert_eq!(ran.code, 0, "{}{}", ran.out, ran.err);
     assert!(ran.out.lines().all(|line| line.starts_with("ok   ")), "{}", ran.out);
 }
+
+#[test]
+fn a_request_can_carry_a_query_cookies_and_an_address() {
+    let policy = r#"service web { port 80 http; subset v1 label version = "v1"; subset v2 label version = "v2" }
+route web {
+  rule beta { match GET when query "beta" = "1 2"; to web:v2 }
+  rule all { to web:v1 }
+}
+authorize web {
+  allow from anyone to GET when source-ip in ("10.0.0.0/8")
+  allow from anyone to POST when cookie "type" = "insider"
+}
+"#;
+    let tests = r#"test "facts" {
+  request to web GET / when query "beta" = "1 2" and source-ip = "10.1.1.1" expect allow
+  request to web GET / when source-ip = "192.0.2.1" expect deny
+  request to web POST / when cookie "type" = "insider" expect allow
+  request to web POST / when cookie "type" = "x" expect deny
+}
+"#;
+    let project = Project::new(&[("shop.mesh", policy), ("tests.mesh", tests)]);
+    let ran = project.mesh(&["test", "{}"]);
+    assert_eq!(ran.code, 0, "{}{}", ran.out, ran.err);
+}
+
+#[test]
+fn an_outcome_that_hangs_on_an_address_needs_the_address() {
+    let policy = "service web { port 80 http }\nauthorize web { allow from anyone when source-ip in (\"10.0.0.0/8\") }\n";
+    let tests = "test \"t\" { request to web GET / expect deny }\n";
+    let project = Project::new(&[("shop.mesh", policy), ("tests.mesh", tests)]);
+    let ran = project.mesh(&["test", "{}", "--format", "plain"]);
+    assert_eq!(ran.code, 1, "{}{}", ran.out, ran.err);
+    assert!(ran.out.contains("the request does not say its `source-ip`"), "{}", ran.out);
+}

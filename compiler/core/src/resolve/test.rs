@@ -4,8 +4,9 @@ use super::scope::{self, Place, Scope, Target};
 use super::{access, backend, route};
 use crate::case::{self, Entry, Expectation};
 use crate::model::Model;
-use mesh_lang::ast::{self, Asked, Destination, ExpectedOutcome, PrincipalKind, Timeout};
+use mesh_lang::ast::{self, Asked, Destination, ExpectedOutcome, Field, PrincipalKind, Timeout, ValueTest};
 use mesh_lang::{Code, Diagnostic, Diagnostics, Name, Span};
+use std::net::IpAddr;
 
 /// A test with the requests that could be resolved.
 pub(super) fn resolve(
@@ -76,6 +77,7 @@ fn resolve_request(
             Expectation::Backends(expected.collect())
         }
     };
+    let carried = Carried::of(&request.when);
     Ok(case::Request {
         span: request.span,
         expect_span: request.expect.span,
@@ -85,7 +87,11 @@ fn resolve_request(
         host,
         host_port,
         path: path.value.clone(),
-        headers: request.when.iter().filter_map(header).collect(),
+        query: carried.query.join("&"),
+        headers: carried.headers(),
+        source_ip: carried.source_ip,
+        client_ip: carried.client_ip,
+        tokens: carried.tokens,
         expect,
         timeout: request.expect.timeout.map(|timeout| match timeout.value {
             Timeout::None => None,
@@ -95,14 +101,81 @@ fn resolve_request(
     })
 }
 
-/// A header that a request carries.
-fn header(fact: &ast::Condition) -> Option<(String, String)> {
-    match (&fact.field, &fact.test) {
-        (ast::Field::Header(name), ast::ValueTest::Equals(value)) => {
-            Some((name.value.clone(), value.value.clone()))
+/// What a request carries besides method and path.
+#[derive(Default)]
+struct Carried {
+    query: Vec<String>,
+    headers: Vec<(String, String)>,
+    cookies: Vec<String>,
+    source_ip: Option<IpAddr>,
+    client_ip: Option<IpAddr>,
+    tokens: Vec<case::Token>,
+}
+
+impl Carried {
+    fn of(facts: &[ast::Condition]) -> Carried {
+        let mut carried = Carried::default();
+        for fact in facts {
+            carried.add(fact);
         }
-        _ => None,
+        carried
     }
+
+    fn add(&mut self, fact: &ast::Condition) {
+        let value = match &fact.test {
+            ValueTest::Equals(value) | ValueTest::Has(value) => value.value.as_str(),
+            _ => "",
+        };
+        match &fact.field {
+            Field::Header(name) => self.headers.push((name.value.clone(), value.to_owned())),
+            Field::Query(name) => self.query.push(format!("{}={}", encoded(&name.value), encoded(value))),
+            Field::Cookie(name) => self.cookies.push(format!("{}={value}", name.value)),
+            Field::SourceIp => self.source_ip = value.parse().ok(),
+            Field::ClientIp => self.client_ip = value.parse().ok(),
+            Field::Jwt(name) => {
+                self.token(&name.value);
+            }
+            Field::Claim { issuer, path } => {
+                let pointer: String =
+                    path.iter().map(|step| format!("/{}", pointer_step(&step.value))).collect();
+                let claims = &mut self.token(issuer.as_ref().map_or("", |name| &name.value)).claims;
+                let known = claims.iter_mut().find(|(known, _)| *known == pointer);
+                match (known, &fact.test) {
+                    (Some((_, case::Claim::List(list))), ValueTest::Has(_)) => list.push(value.to_owned()),
+                    (_, ValueTest::Has(_)) => {
+                        claims.push((pointer, case::Claim::List(vec![value.to_owned()])))
+                    }
+                    _ => claims.push((pointer, case::Claim::Text(value.to_owned()))),
+                }
+            }
+            Field::Path | Field::Host => {}
+        }
+    }
+
+    fn token(&mut self, issuer: &str) -> &mut case::Token {
+        let index = self.tokens.iter().position(|token| token.issuer == issuer).unwrap_or_else(|| {
+            self.tokens.push(case::Token { issuer: issuer.to_owned(), claims: vec![] });
+            self.tokens.len() - 1
+        });
+        &mut self.tokens[index]
+    }
+
+    fn headers(&self) -> Vec<(String, String)> {
+        let cookies = (!self.cookies.is_empty()).then(|| ("cookie".to_owned(), self.cookies.join("; ")));
+        self.headers.iter().cloned().chain(cookies).collect()
+    }
+}
+
+/// A step of a JSON pointer (RFC 6901 3).
+fn pointer_step(step: &str) -> String {
+    step.replace('~', "~0").replace('/', "~1")
+}
+
+/// As it stands in a query: everything that could be read as something else is percent-encoded (RFC 3986 2.1).
+fn encoded(text: &str) -> String {
+    let plain = |byte: u8| byte.is_ascii_alphanumeric() || b"-._~".contains(&byte);
+    let write = |byte: u8| if plain(byte) { char::from(byte).to_string() } else { format!("%{byte:02X}") };
+    text.bytes().map(write).collect()
 }
 
 fn many_targets(namespace: &Name) -> Diagnostic {
