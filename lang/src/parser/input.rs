@@ -103,9 +103,59 @@ impl<'a> nom::Input for Tokens<'a> {
 #[derive(Clone, Debug)]
 pub(crate) enum Problem {
     /// Something else was expected here.
-    Expected { at: Span, wanted: Vec<String> },
+    Expected { at: Span, wanted: Wanted },
     /// The right kind of token with a wrong value.
     Known(Box<Diagnostic>),
+}
+
+/// What would have fitted. An alternative that does not fit is no mistake and happens all the time, so it is put into words
+/// only when it is said.
+#[derive(Clone, Debug)]
+pub(crate) enum Wanted {
+    Nothing,
+    /// This very word.
+    Word(&'static str),
+    /// In words.
+    Text(&'static str),
+    Written(String),
+    AnyOf(Vec<Wanted>),
+}
+
+impl From<&'static str> for Wanted {
+    fn from(text: &'static str) -> Wanted {
+        Wanted::Text(text)
+    }
+}
+
+impl From<String> for Wanted {
+    fn from(text: String) -> Wanted {
+        Wanted::Written(text)
+    }
+}
+
+impl Wanted {
+    /// Either of the two.
+    pub(super) fn or(self, other: Wanted) -> Wanted {
+        match (self, other) {
+            (Wanted::Nothing, wanted) | (wanted, Wanted::Nothing) => wanted,
+            (Wanted::AnyOf(mut all), wanted) => {
+                all.push(wanted);
+                Wanted::AnyOf(all)
+            }
+            (first, second) => Wanted::AnyOf(vec![first, second]),
+        }
+    }
+
+    /// As a message says it, one entry for each possibility.
+    pub(super) fn in_words(self) -> Vec<String> {
+        match self {
+            Wanted::Nothing => Vec::new(),
+            Wanted::Word(word) => vec![format!("`{word}`")],
+            Wanted::Text(text) => vec![text.to_owned()],
+            Wanted::Written(text) => vec![text],
+            Wanted::AnyOf(all) => all.into_iter().flat_map(Wanted::in_words).collect(),
+        }
+    }
 }
 
 /// The result of reading a `T`.
@@ -113,7 +163,7 @@ pub(crate) type Parsed<'a, T> = nom::IResult<Tokens<'a>, T, Problem>;
 
 impl<'a> ParseError<Tokens<'a>> for Problem {
     fn from_error_kind(input: Tokens<'a>, _: ErrorKind) -> Problem {
-        Problem::Expected { at: input.here(), wanted: Vec::new() }
+        Problem::Expected { at: input.here(), wanted: Wanted::Nothing }
     }
 
     fn append(_: Tokens<'a>, _: ErrorKind, other: Problem) -> Problem {
@@ -123,14 +173,13 @@ impl<'a> ParseError<Tokens<'a>> for Problem {
     /// Of two alternatives the one that came further knows better; at one place both are named.
     fn or(self, other: Problem) -> Problem {
         match (self, other) {
-            (Problem::Expected { at, mut wanted }, Problem::Expected { at: there, wanted: more }) => {
+            (Problem::Expected { at, wanted }, Problem::Expected { at: there, wanted: more }) => {
                 if at.start != there.start {
                     let first = at.start > there.start;
                     let (at, wanted) = if first { (at, wanted) } else { (there, more) };
                     return Problem::Expected { at, wanted };
                 }
-                wanted.extend(more);
-                Problem::Expected { at, wanted }
+                Problem::Expected { at, wanted: wanted.or(more) }
             }
             (known @ Problem::Known(_), _) | (_, known) => known,
         }
@@ -138,8 +187,8 @@ impl<'a> ParseError<Tokens<'a>> for Problem {
 }
 
 /// Something else was expected here; another alternative may still fit.
-pub(super) fn expected<'a, T>(input: Tokens<'a>, wanted: impl Into<String>) -> Parsed<'a, T> {
-    Err(nom::Err::Error(Problem::Expected { at: input.here(), wanted: vec![wanted.into()] }))
+pub(super) fn expected<'a, T>(input: Tokens<'a>, wanted: impl Into<Wanted>) -> Parsed<'a, T> {
+    Err(nom::Err::Error(Problem::Expected { at: input.here(), wanted: wanted.into() }))
 }
 
 /// The statement cannot be read, for this reason and no other.
@@ -164,7 +213,7 @@ pub(super) fn keyword<'a>(word: &'static str) -> impl Fn(Tokens<'a>) -> Parsed<'
         Some(lexeme) if input.first_word() == Some(word) => {
             Ok((nom::Input::take_from(&input, 1), lexeme.span))
         }
-        _ => expected(input, format!("`{word}`")),
+        _ => expected(input, Wanted::Word(word)),
     }
 }
 

@@ -13,44 +13,50 @@ const MAX_LABEL_BYTES: usize = 63;
 /// What a whole DNS name, and so a SPIFFE trust domain, may have.
 pub(super) const MAX_DOMAIN_BYTES: usize = 253;
 
-const RESERVED: &[&str] = &[
-    "any",
-    "anyone",
-    "authenticated",
-    "unauthenticated",
-    "namespace",
-    "gateway",
-    "identity",
-    "from",
-    "to",
-    "except",
-    "when",
-    "and",
-    "or",
-    "not",
-    "in",
-    "on",
-    "per",
-    "port",
-    "host",
-    "listener",
-    "rest",
-    "none",
-    "self",
-    "expect",
-    "overrides",
-    "env",
-    "present",
-    "absent",
-    "has",
-    "prefix",
-    "suffix",
-    "contains",
-    "matches",
-    "grpc",
-    "true",
-    "false",
-];
+/// Words of argument position, and the methods in any case: a name that looks like one would be read as one.
+fn is_reserved(label: &str) -> bool {
+    // A `match` on text compares lengths first: this is asked of every name.
+    let word = matches!(
+        label,
+        "any"
+            | "anyone"
+            | "authenticated"
+            | "unauthenticated"
+            | "namespace"
+            | "gateway"
+            | "identity"
+            | "from"
+            | "to"
+            | "except"
+            | "when"
+            | "and"
+            | "or"
+            | "not"
+            | "in"
+            | "on"
+            | "per"
+            | "port"
+            | "host"
+            | "listener"
+            | "rest"
+            | "none"
+            | "self"
+            | "expect"
+            | "overrides"
+            | "env"
+            | "present"
+            | "absent"
+            | "has"
+            | "prefix"
+            | "suffix"
+            | "contains"
+            | "matches"
+            | "grpc"
+            | "true"
+            | "false"
+    );
+    word || (label.len() <= 7 && Method::ALL.iter().any(|method| method.as_str().eq_ignore_ascii_case(label)))
+}
 
 /// A name that the file gives to something, or by which it calls it.
 pub(super) fn name(input: Tokens<'_>) -> Parsed<'_, Name> {
@@ -149,11 +155,6 @@ fn no_label(whole: &str, span: Span) -> Diagnostic {
         ));
     }
     diagnostic
-}
-
-fn is_reserved(label: &str) -> bool {
-    let method = Method::ALL.iter().any(|method| method.as_str().eq_ignore_ascii_case(label));
-    method || RESERVED.contains(&label)
 }
 
 fn is_label(text: &str) -> bool {

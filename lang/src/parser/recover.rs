@@ -1,6 +1,6 @@
 //! Walks over the statements of a block so that each of them gives at most one diagnostic.
 
-use super::input::{Lexeme, Parsed, Problem, Tokens, list};
+use super::input::{Lexeme, Parsed, Problem, Tokens, Wanted, list};
 use super::name::name;
 use super::unknown;
 use crate::diagnostic::{Code, Diagnostic, Diagnostics};
@@ -243,11 +243,11 @@ fn parsed<T>(
         Ok((rest, value)) => match rest.first() {
             None => return Ok(value),
             Some(lexeme) => {
-                Problem::Expected { at: lexeme.span, wanted: vec!["the end of the statement".into()] }
+                Problem::Expected { at: lexeme.span, wanted: Wanted::Text("the end of the statement") }
             }
         },
         Err(nom::Err::Error(problem) | nom::Err::Failure(problem)) => problem,
-        Err(nom::Err::Incomplete(_)) => Problem::Expected { at: end, wanted: Vec::new() },
+        Err(nom::Err::Incomplete(_)) => Problem::Expected { at: end, wanted: Wanted::Nothing },
     };
     Err(Box::new(diagnosis(problem, signature, keyword, lexemes)))
 }
@@ -288,7 +288,7 @@ fn diagnosis(
     keyword: Span,
     lexemes: &[Lexeme<'_>],
 ) -> Diagnostic {
-    let (at, mut wanted) = match problem {
+    let (at, wanted) = match problem {
         Problem::Known(diagnostic) => return *diagnostic,
         Problem::Expected { at, wanted } => (at, wanted),
     };
@@ -301,6 +301,7 @@ fn diagnosis(
             .help("Remove the comma, or write what comes after it.");
     }
     let mut seen = Vec::new();
+    let mut wanted = wanted.in_words();
     wanted.retain(|what| {
         !seen.contains(what) && {
             seen.push(what.clone());

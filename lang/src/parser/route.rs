@@ -7,7 +7,7 @@ use nom::multi::many0;
 use nom::sequence::preceded;
 
 use super::condition::{self, Of};
-use super::input::{Parsed, Problem, Tokens, after, expected, keyword, list, one, refuse};
+use super::input::{Parsed, Problem, Tokens, Wanted, after, expected, keyword, list, one, refuse};
 use super::name::{name, port as port_name, service as service_name, service_and_subset};
 use super::policy::principal;
 use super::recover::shown;
@@ -99,8 +99,8 @@ pub(crate) fn match_line(input: Tokens<'_>) -> Parsed<'_, Args> {
     let (rest, found) = match input.first_word() {
         Some("when") => (input, Vec::new()),
         _ => match ops(input) {
-            Err(nom::Err::Error(Problem::Expected { at, mut wanted })) => {
-                wanted.push("`when`".into());
+            Err(nom::Err::Error(Problem::Expected { at, wanted })) => {
+                let wanted = wanted.or(Wanted::Word("when"));
                 return Err(nom::Err::Error(Problem::Expected { at, wanted }));
             }
             other => other?,
@@ -171,7 +171,7 @@ fn is_proto_name(text: &str) -> bool {
 }
 
 fn a_method_or_a_path<T>(input: Tokens<'_>) -> Parsed<'_, T> {
-    let wanted = vec!["a method".into(), "a path".into()];
+    let wanted = Wanted::Text("a method").or(Wanted::Text("a path"));
     Err(nom::Err::Error(Problem::Expected { at: input.here(), wanted }))
 }
 
