@@ -83,15 +83,7 @@ pub fn environments(sources: &SourceSet) -> Vec<String> {
 
 /// Compiles a project as it is in one environment.
 pub fn compile_in(sources: &SourceSet, environment: Option<&str>, stand_ins: &StandIns) -> Compilation {
-    let (parses, wounds, mut diagnostics) = parse(sources);
-    let expanded = expand::expand(&statements(sources, &parses), environment);
-    diagnostics.extend(expanded.diagnostics);
-    let files = expanded.files;
-    let unexecuted = executed::refused(&expanded.checked, &files);
-    let modules: Vec<resolve::Module<'_>> = modules(sources, &files);
-    let (mut model, tests, found) = resolve::resolve(&modules, environment);
-    let heard = found.iter().filter(|diagnostic| !wounds.explain(diagnostic, sources));
-    heard.for_each(|diagnostic| diagnostics.push(diagnostic.clone()));
+    let Read { mut model, tests, unexecuted, mut diagnostics } = read(sources, environment);
     if diagnostics.has_errors() {
         return Compilation { diagnostics: diagnostics.sorted(), unexecuted, ..Compilation::default() };
     }
@@ -104,6 +96,33 @@ pub fn compile_in(sources: &SourceSet, environment: Option<&str>, stand_ins: &St
     let plan = if diagnostics.has_errors() { None } else { lower(&model, partitions, &mut diagnostics) };
     let tests = if plan.is_some() { tests } else { vec![] };
     Compilation { plan, diagnostics: diagnostics.sorted(), unexecuted, tests, needs, calls, examples }
+}
+
+/// Parses and resolves a project and decides nothing: what is wrong with its text and with what its names mean, as soon
+/// as that is known.
+pub fn check_names(sources: &SourceSet, environment: Option<&str>) -> Vec<Diagnostic> {
+    read(sources, environment).diagnostics.sorted()
+}
+
+/// What the sources describe, before anything is decided.
+struct Read {
+    model: Model,
+    tests: Vec<case::Test>,
+    unexecuted: Vec<Diagnostic>,
+    diagnostics: Diagnostics,
+}
+
+fn read(sources: &SourceSet, environment: Option<&str>) -> Read {
+    let (parses, wounds, mut diagnostics) = parse(sources);
+    let expanded = expand::expand(&statements(sources, &parses), environment);
+    diagnostics.extend(expanded.diagnostics);
+    let files = expanded.files;
+    let unexecuted = executed::refused(&expanded.checked, &files);
+    let modules: Vec<resolve::Module<'_>> = modules(sources, &files);
+    let (model, tests, found) = resolve::resolve(&modules, environment);
+    let heard = found.iter().filter(|diagnostic| !wounds.explain(diagnostic, sources));
+    heard.for_each(|diagnostic| diagnostics.push(diagnostic.clone()));
+    Read { model, tests, unexecuted, diagnostics }
 }
 
 fn parse(sources: &SourceSet) -> (Vec<Parse>, Wounds, Diagnostics) {

@@ -1,0 +1,199 @@
+//! How fast text becomes a resolved mesh and how much memory that takes, beside two others in the same run.
+//!
+//! `cargo bench --manifest-path tests/bench/Cargo.toml`; every time is the best of some runs on one thread.
+
+use mesh_bench::{Service, cedar, istio, mesh, services};
+use mesh_compiler::check_names;
+use mesh_lang::{FileId, Source, SourceSet, lex, parse, tree};
+use std::alloc::{GlobalAlloc, Layout, System};
+use std::hint::black_box;
+use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering::Relaxed};
+use std::time::{Duration, Instant};
+
+/// What is asked of the front.
+const PARSE_MB_PER_SECOND: f64 = 150.0;
+const RESOLVE_SECONDS: f64 = 0.25;
+const MEMORY_PER_SOURCE: f64 = 6.0;
+const TIMES_YAML: f64 = 3.0;
+const TIMES_CEDAR: f64 = 20.0;
+
+/// Cedar is asked about fewer rules, or the run would take minutes; its time grows with their number.
+const CEDAR_SERVICES: usize = 500;
+const CEDAR_RULES: usize = 5_000;
+
+/// Of so many runs the best is told.
+const RUNS: usize = 7;
+const SLOW_RUNS: usize = 3;
+
+fn main() {
+    for (count, rules) in [(1_000, 10_000), (10_000, 100_000)] {
+        workspace(count, rules);
+    }
+}
+
+fn workspace(count: usize, rules: usize) {
+    let services = services(count, rules);
+    let sources = mesh::sources(&services);
+    let source = |(path, module, text): &(String, String, String)| Source {
+        path: path.clone(),
+        module: module.clone(),
+        text: text.clone(),
+    };
+    let set = SourceSet::new(sources.iter().map(source).collect());
+    let texts: Vec<(FileId, &str)> = set.iter().map(|(id, source)| (id, source.text.as_str())).collect();
+    let bytes: usize = texts.iter().map(|(_, text)| text.len()).sum();
+    let complaints = check_names(&set, None);
+    assert!(complaints.is_empty(), "{:?}", complaints.first());
+    println!(
+        "\n{count} services, {rules} allow rules, {} files, {:.1} MB of .mesh text\n",
+        texts.len(),
+        bytes as f64 / 1e6
+    );
+    front(&texts, bytes);
+    let resolve = resolve(&set, bytes);
+    baselines(&services, rules, resolve);
+}
+
+fn front(texts: &[(FileId, &str)], bytes: usize) {
+    let lexing = || texts.iter().map(|&(id, text)| lex(id, text).0).collect::<Vec<_>>();
+    throughput("tokens", bytes, best(RUNS, lexing), retained(lexing));
+    let trees = || texts.iter().map(|&(id, text)| with_tree(id, text)).collect::<Vec<_>>();
+    throughput("tokens and tree", bytes, best(RUNS, trees), retained(trees));
+    let parses = || texts.iter().map(|&(id, text)| parse(id, text)).collect::<Vec<_>>();
+    let (speed, memory) =
+        throughput("whole parse, all of it kept", bytes, best(RUNS, parses), retained(parses));
+    let fast = verdict(speed >= PARSE_MB_PER_SECOND, &format!(">= {PARSE_MB_PER_SECOND} MB/s"));
+    let small = verdict(memory <= MEMORY_PER_SOURCE, &format!("<= {MEMORY_PER_SOURCE} x"));
+    println!("  {:<32}{fast}, {small}", "");
+}
+
+fn with_tree(id: FileId, text: &str) -> (Vec<mesh_lang::token::Token>, tree::Tree) {
+    let (tokens, _) = lex(id, text);
+    let (tree, _) = tree::build(id, text, &tokens);
+    (tokens, tree)
+}
+
+fn throughput(what: &str, bytes: usize, time: Duration, memory: usize) -> (f64, f64) {
+    let speed = bytes as f64 / time.as_secs_f64() / 1e6;
+    let memory = memory as f64 / bytes as f64;
+    println!("  {what:<32}{speed:>8.0} MB/s {memory:>7.2} x the source kept");
+    (speed, memory)
+}
+
+fn resolve(set: &SourceSet, bytes: usize) -> Duration {
+    let check = || check_names(set, None);
+    let time = best(RUNS, check);
+    let wanted = format!("<= {RESOLVE_SECONDS} s for 100,000 rules");
+    println!(
+        "  {:<32}{:>8.3} s    {:>7.2} x the source at most  {}",
+        "parse and resolve",
+        time.as_secs_f64(),
+        peak(check) as f64 / bytes as f64,
+        verdict(time.as_secs_f64() <= RESOLVE_SECONDS, &wanted)
+    );
+    time
+}
+
+fn baselines(services: &[Service], rules: usize, ours: Duration) {
+    let own = rules as f64 / ours.as_secs_f64();
+    println!("\n  {:<32}{own:>10.0} rules/s", "mesh, parse and resolve");
+    let yaml = istio::sources(services);
+    let time = best(SLOW_RUNS, || yaml.iter().map(|text| istio::read(text)).sum::<usize>());
+    assert_eq!(yaml.iter().map(|text| istio::read(text)).sum::<usize>(), rules);
+    let size = yaml.iter().map(String::len).sum::<usize>() as f64 / 1e6;
+    let what = format!("serde_yaml, {size:.1} MB");
+    compare(&what, rules as f64 / time.as_secs_f64(), own, TIMES_YAML);
+    let fewer = mesh_bench::services(CEDAR_SERVICES, CEDAR_RULES);
+    let text = cedar::source(&fewer);
+    let time = best(SLOW_RUNS, || cedar::check(&text));
+    assert_eq!(cedar::check(&text), CEDAR_RULES);
+    let what = format!("cedar-policy, {CEDAR_RULES} rules");
+    compare(&what, CEDAR_RULES as f64 / time.as_secs_f64(), own, TIMES_CEDAR);
+}
+
+fn compare(what: &str, theirs: f64, ours: f64, wanted: f64) {
+    let ratio = ours / theirs;
+    println!(
+        "  {what:<32}{theirs:>10.0} rules/s  mesh is {ratio:>5.1} x as fast  {}",
+        verdict(ratio >= wanted, &format!(">= {wanted} x"))
+    );
+}
+
+fn verdict(holds: bool, wanted: &str) -> String {
+    format!("{} ({wanted})", if holds { "holds" } else { "MISSED" })
+}
+
+/// The shortest of some runs, without giving back what they made.
+fn best<T>(runs: usize, work: impl Fn() -> T) -> Duration {
+    let times = (0..runs).map(|_| {
+        let start = Instant::now();
+        let made = black_box(work());
+        let time = start.elapsed();
+        drop(made);
+        time
+    });
+    times.min().unwrap_or_default()
+}
+
+/// The bytes that are still there when the work is done.
+fn retained<T>(work: impl Fn() -> T) -> usize {
+    let (made, (live, _)) = counted(work);
+    drop(made);
+    live
+}
+
+/// The most bytes there were at once while the work was done.
+fn peak<T>(work: impl Fn() -> T) -> usize {
+    let (made, (_, most)) = counted(work);
+    drop(made);
+    most
+}
+
+/// Bytes that live when the work is done, and the most that lived meanwhile.
+fn counted<T>(work: impl Fn() -> T) -> (T, (usize, usize)) {
+    LIVE.store(0, Relaxed);
+    MOST.store(0, Relaxed);
+    COUNTING.store(true, Relaxed);
+    let made = black_box(work());
+    COUNTING.store(false, Relaxed);
+    (made, (LIVE.load(Relaxed), MOST.load(Relaxed)))
+}
+
+/// Counts what the system's allocator hands out, where it is asked to: counting takes time.
+struct Counting;
+
+static COUNTING: AtomicBool = AtomicBool::new(false);
+static LIVE: AtomicUsize = AtomicUsize::new(0);
+static MOST: AtomicUsize = AtomicUsize::new(0);
+
+fn count(more: usize, less: usize) {
+    if COUNTING.load(Relaxed) {
+        let live = LIVE.load(Relaxed).wrapping_add(more).wrapping_sub(less);
+        LIVE.store(live, Relaxed);
+        MOST.fetch_max(live, Relaxed);
+    }
+}
+
+#[global_allocator]
+static ALLOCATOR: Counting = Counting;
+
+#[expect(
+    unsafe_code,
+    reason = "an allocator cannot be written without; each call goes to the system's as it came"
+)]
+unsafe impl GlobalAlloc for Counting {
+    unsafe fn alloc(&self, layout: Layout) -> *mut u8 {
+        count(layout.size(), 0);
+        unsafe { System.alloc(layout) }
+    }
+
+    unsafe fn dealloc(&self, pointer: *mut u8, layout: Layout) {
+        count(0, layout.size());
+        unsafe { System.dealloc(pointer, layout) }
+    }
+
+    unsafe fn realloc(&self, pointer: *mut u8, layout: Layout, size: usize) -> *mut u8 {
+        count(size, layout.size());
+        unsafe { System.realloc(pointer, layout, size) }
+    }
+}

@@ -1,0 +1,112 @@
+//! One generated workspace in three languages: ours, Istio's AuthorizationPolicy and Cedar.
+
+pub mod cedar;
+pub mod istio;
+pub mod mesh;
+
+use fastrand::Rng;
+
+/// A service and who may call it.
+pub struct Service {
+    pub name: String,
+    pub namespace: String,
+    pub rules: Vec<Rule>,
+    /// The services it calls.
+    pub calls: Vec<usize>,
+}
+
+/// What some callers may do.
+pub struct Rule {
+    /// Indices of services.
+    pub from: Vec<usize>,
+    pub operations: Vec<Operation>,
+    pub header: Option<(&'static str, String)>,
+}
+
+/// Methods on a path.
+pub struct Operation {
+    pub methods: &'static [&'static str],
+    /// The segments of the path; `None` is any one segment.
+    pub path: Vec<Option<String>>,
+    /// Everything below the path as well.
+    pub below: bool,
+}
+
+/// Services of one namespace, and of one directory.
+const SERVICES_PER_NAMESPACE: usize = 100;
+
+/// Services that share a file.
+const SERVICES_PER_FILE: usize = 10;
+
+const WORDS: &[&str] = &[
+    "orders", "items", "users", "carts", "payments", "refunds", "invoices", "reviews", "sessions", "reports",
+    "prices", "stock", "search", "events", "coupons", "labels",
+];
+const METHODS: &[&[&str]] = &[&["GET"], &["GET", "HEAD"], &["POST"], &["PUT", "DELETE"], &["GET", "POST"]];
+const HEADERS: &[&str] = &["x-tenant", "x-region", "x-user-group"];
+
+/// The same services every time, with `rules` rules in all.
+pub fn services(count: usize, rules: usize) -> Vec<Service> {
+    let mut random = Rng::with_seed(2026);
+    (0..count)
+        .map(|index| {
+            let word = WORDS[random.usize(..WORDS.len())];
+            let own = rules * (index + 1) / count - rules * index / count;
+            Service {
+                name: format!("{word}-{index:05}"),
+                namespace: namespace(index),
+                rules: (0..own).map(|number| rule(count, number, &mut random)).collect(),
+                calls: others(count, index, &mut random),
+            }
+        })
+        .collect()
+}
+
+/// Services in groups that a directory and a file hold.
+pub fn files(services: &[Service]) -> impl Iterator<Item = (usize, &[Service])> {
+    services.chunks(SERVICES_PER_FILE).enumerate()
+}
+
+/// The directory a file stands in.
+pub fn namespace_of_file(file: usize) -> String {
+    namespace(file * SERVICES_PER_FILE)
+}
+
+/// Whether a file is the first of its directory.
+pub fn opens_namespace(file: usize) -> bool {
+    (file * SERVICES_PER_FILE).is_multiple_of(SERVICES_PER_NAMESPACE)
+}
+
+fn namespace(service: usize) -> String {
+    format!("team-{:03}", service / SERVICES_PER_NAMESPACE)
+}
+
+/// Some services, each once.
+fn others(count: usize, but: usize, random: &mut Rng) -> Vec<usize> {
+    let mut chosen: Vec<usize> = (0..random.usize(1..4)).map(|_| random.usize(..count)).collect();
+    chosen.retain(|&index| index != but);
+    chosen.sort();
+    chosen.dedup();
+    chosen
+}
+
+fn rule(count: usize, number: usize, random: &mut Rng) -> Rule {
+    let from = others(count, count, random);
+    let operations = (0..random.usize(1..3)).map(|part| operation(number * 2 + part, random)).collect();
+    let header = (random.u8(..4) == 0)
+        .then(|| (HEADERS[random.usize(..HEADERS.len())], format!("value-{}", random.u8(..20))));
+    Rule { from, operations, header }
+}
+
+/// No two operations of a service have the same path: `number` is in it.
+fn operation(number: usize, random: &mut Rng) -> Operation {
+    let word = |random: &mut Rng| Some(WORDS[random.usize(..WORDS.len())].to_string());
+    let mut path = vec![
+        Some(format!("v{}", random.u8(1..4))),
+        Some(format!("{}-{number}", WORDS[random.usize(..WORDS.len())])),
+    ];
+    for _ in 0..random.usize(..3) {
+        path.push(if random.bool() { None } else { word(random) });
+    }
+    Operation { methods: METHODS[random.usize(..METHODS.len())], path, below: random.u8(..3) == 0 }
+}
