@@ -9,6 +9,7 @@ mod scope;
 mod service;
 mod settings;
 mod shape;
+mod shared;
 mod test;
 
 use crate::case;
@@ -41,6 +42,9 @@ pub(crate) fn resolve(
     for (place, gateway) in declared(modules, gateway) {
         route::listeners(gateway, &place, &scope, &mut model, &mut diagnostics);
     }
+    for (place, group) in declared(modules, group) {
+        access::group(group, &place, &scope, &model, &mut diagnostics);
+    }
     for (place, route) in declared(modules, route) {
         route::resolve(route, &place, &scope, &mut model, &mut diagnostics);
     }
@@ -53,6 +57,7 @@ pub(crate) fn resolve(
         let named = |name: &mesh_lang::Name| Some(name.value.as_str()) == environment;
         test.environments.is_empty() || test.environments.iter().any(named)
     };
+    scope.shared.unused().into_iter().for_each(|unused| diagnostics.push(unused));
     let tests = declared(modules, test_case).filter(|(_, test)| here(test));
     let tests =
         tests.map(|(place, test)| test::resolve(test, &place, &scope, &model, &mut diagnostics)).collect();
@@ -116,6 +121,13 @@ fn duplicate(kind: &str, name: &str, second: mesh_lang::Span, first: mesh_lang::
 fn service(item: &ast::Item) -> Option<&ast::Service> {
     match item {
         ast::Item::Service(service) => Some(service),
+        _ => None,
+    }
+}
+
+fn group(item: &ast::Item) -> Option<&ast::Group> {
+    match item {
+        ast::Item::Group(group) => Some(group),
         _ => None,
     }
 }

@@ -64,6 +64,8 @@ codes! {
     PortNeeded           "MESH2004" Error   "port-needed",
     ListenerNeeded       "MESH2005" Error   "listener-needed",
     ForeignStatement     "MESH2010" Error   "foreign-statement",
+    NotExported          "MESH2020" Error   "not-exported",
+    UnusedName           "MESH2021" Warning "unused-name",
     AmbiguousRules       "MESH3001" Error   "ambiguous-rules",
     UnreachableRule      "MESH3002" Error   "unreachable-rule",
     OverridesNothing     "MESH3003" Error   "overrides-nothing",

@@ -128,7 +128,7 @@ const USE: Signature = row(
     "use PROFILE, …",
     "Takes over what profiles say, below what the block itself says.",
     Once,
-    Reserved,
+    Executed,
     project::names,
 );
 const CIRCUIT_BREAKER_LIMIT: Signature = block(
@@ -250,7 +250,7 @@ const FILE: &[Signature] = &[
             "import MODULE { NAME, … }",
             "Names of another module that the directory uses; the other module exports them.",
             Many,
-            Reserved,
+            Executed,
             project::import,
         ),
     ),
@@ -273,7 +273,7 @@ const FILE: &[Signature] = &[
             project::names,
         ),
     ),
-    row("group", "group NAME = PRINCIPAL, …", "A name for several callers.", Many, Reserved, project::group),
+    row("group", "group NAME = PRINCIPAL, …", "A name for several callers.", Many, Executed, project::group),
     block(
         Body::Required(Place::Jwt),
         row(
@@ -292,7 +292,7 @@ const FILE: &[Signature] = &[
             "profile NAME { … }",
             "Settings under one name, taken over with `use`.",
             Many,
-            Reserved,
+            Executed,
             project::a_name,
         ),
     ),
@@ -301,7 +301,7 @@ const FILE: &[Signature] = &[
         "split NAME = SERVICE[:SUBSET] [port NAME] [PERCENT|rest], …",
         "A weighted split under one name, for several rules.",
         Many,
-        Reserved,
+        Executed,
         project::split,
     ),
     block(
@@ -509,13 +509,13 @@ const MODULE: &[Signature] = &[
         Executed,
         project::a_name,
     ),
-    row("role", "role platform", "The module may write guardrails.", Once, Reserved, project::role),
+    row("role", "role platform", "The module may write guardrails.", Once, Executed, project::role),
     row(
         "export",
         "export profile|group|jwt|split|ext-authz|rate-limiter NAME, …",
         "Names that other modules may import.",
         Many,
-        Reserved,
+        Executed,
         project::export,
     ),
 ];

@@ -2,6 +2,7 @@
 
 use super::scope::{self, Place, Scope, Target, workload};
 use super::shape;
+use super::shared::Named;
 use crate::model::{AccessLine, Model, PeerSet, Polarity, Principal, Service};
 use crate::space::peer::{Candidate, candidates};
 use mesh_lang::ast::{self, Effect, PrincipalKind};
@@ -134,8 +135,8 @@ fn peers(
 ) -> Result<PeerSet, Vec<Diagnostic>> {
     let mut problems = Vec::new();
     let mut resolve = |list: &[ast::Principal]| -> Vec<Principal> {
-        let found = list.iter().map(|one| principal(one, place, scope, model));
-        found.filter_map(|one| one.map_err(|problem| problems.push(problem)).ok()).collect()
+        let found = list.iter().map(|one| principals(one, place, scope, model));
+        found.filter_map(|one| one.map_err(|problem| problems.push(problem)).ok()).flatten().collect()
     };
     let set = PeerSet { of: resolve(&from.principals), except: resolve(&from.except) };
     if !problems.is_empty() {
@@ -144,6 +145,52 @@ fn peers(
     problems.extend(vain_exceptions(from, effect, &set, model));
     problems.extend(spared_strangers(from, effect, &set));
     if problems.is_empty() { Ok(set) } else { Err(problems) }
+}
+
+/// What a principal means; a group is its members.
+pub(super) fn principals(
+    written: &ast::Principal,
+    place: Place<'_>,
+    scope: &Scope<'_>,
+    model: &Model,
+) -> Result<Vec<Principal>, Diagnostic> {
+    let bare = match &written.kind {
+        PrincipalKind::Service(name) if name.namespace.is_none() => Some(name.name.as_str()),
+        _ => None,
+    };
+    let Some((Named::Group(group), home)) = bare.and_then(|name| scope.shared.get(name, place)) else {
+        return Ok(vec![principal(written, place, scope, model)?]);
+    };
+    group.principals.iter().map(|member| principal(member, home, scope, model)).collect()
+}
+
+/// The members of a group are services, gateways, namespaces and identities.
+pub(super) fn group(
+    group: &ast::Group,
+    place: &Place<'_>,
+    scope: &Scope<'_>,
+    model: &Model,
+    diagnostics: &mut Diagnostics,
+) {
+    for member in &group.principals {
+        let kind = match &member.kind {
+            PrincipalKind::Anyone | PrincipalKind::Authenticated | PrincipalKind::Unauthenticated => true,
+            PrincipalKind::Service(name) => {
+                name.namespace.is_none()
+                    && matches!(scope.shared.get(&name.name, *place), Some((Named::Group(_), _)))
+            }
+            _ => false,
+        };
+        if kind {
+            diagnostics.push(
+                Diagnostic::new(Code::UnexpectedToken, format!("`{member}` cannot be in a group"))
+                    .at(member.span, "not one caller or namespace")
+                    .help("A group has services, gateways, namespaces and identities; write the others beside it."),
+            );
+        } else if let Err(problem) = principal(member, *place, scope, model) {
+            diagnostics.push(problem);
+        }
+    }
 }
 
 /// What a principal means. Also asked by tests.

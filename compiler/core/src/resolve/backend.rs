@@ -1,6 +1,7 @@
 //! Where a rule sends requests: services, subsets, and weights that sum to 100 %.
 
 use super::scope::{self, Place, Scope};
+use super::shared::Named;
 use crate::model::{Model, PortId};
 use mesh_lang::ast::{self, Weight};
 use mesh_lang::diagnostic::suggest::nearest;
@@ -21,6 +22,26 @@ const WHOLE: u32 = 10_000;
 
 /// The destinations of a `to` or an `expect`, in the order written.
 pub(super) fn resolve(
+    backends: &[ast::Backend],
+    span: Span,
+    place: Place<'_>,
+    scope: &Scope<'_>,
+    model: &Model,
+) -> Result<Vec<Destination>, Vec<Diagnostic>> {
+    if let [only] = backends
+        && only.subset.is_none()
+        && only.port.is_none()
+        && only.weight.is_none()
+        && only.service.namespace.is_none()
+        && let Some((Named::Split(split), home)) = scope.shared.get(&only.service.name, place)
+    {
+        return resolve_written(&split.backends, split.span, home, scope, model);
+    }
+    resolve_written(backends, span, place, scope, model)
+}
+
+/// The destinations of a list as it stands.
+fn resolve_written(
     backends: &[ast::Backend],
     span: Span,
     place: Place<'_>,

@@ -277,7 +277,7 @@ fn resolve_rule(
             .help("Delete it."),
         );
     }
-    let settings = settings::resolve(&rule.settings, diagnostics);
+    let settings = settings::with_profiles(&rule.settings, place, scope, diagnostics);
     let lines = match shape::of_matches(&rule.matches, rule.span) {
         Ok(lines) => lines,
         Err(shape::Wrong::Values(problems)) => {

@@ -1,5 +1,6 @@
 //! Which names there are: modules, namespaces, services, gateways.
 
+use super::shared::Names;
 use super::{Module, declared, duplicate};
 use crate::model::{Gateway, GatewayId, Model, PortId, Service, ServiceId, Workload};
 use mesh_lang::ast::{self, ServiceRef};
@@ -27,6 +28,8 @@ pub(super) struct Scope<'a> {
     /// (namespace, name) → what it is and in which directory.
     targets: BTreeMap<(&'a str, &'a str), (Target, &'a str)>,
     namespaces: BTreeSet<&'a str>,
+    /// Profiles, groups and the like.
+    pub(super) shared: Names<'a>,
     /// How many names were compared with unknown ones.
     compared: Cell<usize>,
 }
@@ -61,6 +64,7 @@ impl<'a> Scope<'a> {
             modules: BTreeMap::new(),
             targets: BTreeMap::new(),
             namespaces: BTreeSet::new(),
+            shared: Names::new(modules, diagnostics),
             compared: Cell::new(0),
         };
         scope.collect_modules(modules, diagnostics);
@@ -138,6 +142,17 @@ impl<'a> Scope<'a> {
                     Target::Gateway(GatewayId(model.gateways.len() as u32 - 1))
                 }
             };
+            if let Some(span) = self.shared.span(&item.name().value, Place { directory }) {
+                diagnostics.push(
+                    Diagnostic::new(
+                        Code::DuplicateName,
+                        format!("`{}` is two things in this module", item.name().value),
+                    )
+                    .at(span, "a name for something else here")
+                    .at(item.name().span, "a service or gateway here")
+                    .help("Rename one of them."),
+                );
+            }
             self.targets.insert((namespace, &item.name().value), (target, directory));
         }
     }

@@ -22,7 +22,7 @@ pub(super) fn resolve(
         without_port(service, diagnostics);
     }
     let own = &mut model.services[id.0 as usize];
-    own.settings = settings::resolve(&service.settings, diagnostics);
+    own.settings = settings::with_profiles(&service.settings, *place, scope, diagnostics);
     own.ports = ports(service, diagnostics);
     own.subsets = subsets(service, diagnostics);
     let found = endpoints(service, own, diagnostics);
@@ -251,7 +251,7 @@ pub(super) fn calls(
 ) {
     let Some(Target::Service(id)) = scope.own(&service.name, *place, model) else { return };
     for statement in &service.calls {
-        let settings = settings::resolve(&statement.settings, diagnostics);
+        let settings = settings::with_profiles(&statement.settings, *place, scope, diagnostics);
         for name in &statement.services {
             let callee = scope.service(name, *place);
             let to = callee.and_then(|callee| scope::port(model, callee, statement.port.as_ref(), name.span));

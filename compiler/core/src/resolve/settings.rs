@@ -1,8 +1,56 @@
 //! `timeout` and `retry`: written out in full, in the plan's units.
 
-use mesh_lang::ast::{self, Method, RetryOn, RetryPolicy, Timeout};
-use mesh_lang::{Code, Diagnostic, Diagnostics};
+use super::scope::{Place, Scope};
+use super::shared::Named;
+use mesh_lang::ast::{self, Method, RetryOn, RetryPolicy, Shared, Timeout};
+use mesh_lang::{Code, Diagnostic, Diagnostics, Name};
 use mesh_plan::{Budget, Retry, Settings};
+
+/// The settings of one block, with those of the profiles it uses below its own.
+pub(super) fn with_profiles(
+    settings: &ast::Settings,
+    place: Place<'_>,
+    scope: &Scope<'_>,
+    diagnostics: &mut Diagnostics,
+) -> Settings {
+    let mut whole = settings.clone();
+    let (mut timeout, mut retry): (Option<&Name>, Option<&Name>) = (None, None);
+    for name in &settings.uses {
+        let Some((Named::Profile(profile), _)) = scope.shared.get(&name.value, place) else {
+            diagnostics.push(scope.shared.unknown(Shared::Profile, name, place));
+            continue;
+        };
+        let mut set_by = |first: &mut Option<&'_ Name>, word: &str, is_set: bool| {
+            if !is_set {
+                return;
+            }
+            if let Some(first) = first.filter(|first| first.value != name.value) {
+                diagnostics.push(both_set(first, name, word));
+            }
+        };
+        set_by(&mut timeout, "timeout", profile.settings.timeout.is_some());
+        set_by(&mut retry, "retry", profile.settings.retry.is_some());
+        if profile.settings.timeout.is_some() {
+            timeout = timeout.or(Some(name));
+            whole.timeout = whole.timeout.or(profile.settings.timeout);
+        }
+        if profile.settings.retry.is_some() {
+            retry = retry.or(Some(name));
+            whole.retry = whole.retry.or_else(|| profile.settings.retry.clone());
+        }
+    }
+    resolve(&whole, diagnostics)
+}
+
+fn both_set(first: &Name, second: &Name, word: &str) -> Diagnostic {
+    Diagnostic::new(
+        Code::DuplicateStatement,
+        format!("the profiles `{}` and `{}` both set `{word}`", first.value, second.value),
+    )
+    .at(second.span, "sets it, too")
+    .at(first.span, "sets it")
+    .help(format!("Use one of them, or write the `{word}` in this block."))
+}
 
 /// The settings of one block.
 pub(super) fn resolve(settings: &ast::Settings, diagnostics: &mut Diagnostics) -> Settings {

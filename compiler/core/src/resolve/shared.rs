@@ -1,0 +1,355 @@
+//! Names that a module gives to things for others to use: profiles, groups, splits, issuers of tokens and authorities; its
+//! own and those it imports (`spec/semantics.md` 7).
+
+use super::scope::Place;
+use super::{Module, declared};
+use mesh_lang::ast::{self, Item, Shared};
+use mesh_lang::diagnostic::suggest::nearest;
+use mesh_lang::{Code, Diagnostic, Diagnostics, Name, Severity, Span};
+use std::cell::Cell;
+use std::collections::{BTreeMap, BTreeSet};
+
+/// What a shared name is.
+#[derive(Clone, Copy)]
+pub(super) enum Named<'a> {
+    Group(&'a ast::Group),
+    Profile(&'a ast::Profile),
+    Split(&'a ast::Split),
+    Jwt(&'a ast::Jwt),
+    ExtAuthz(&'a ast::Authority),
+    RateLimiter(&'a ast::Authority),
+}
+
+impl<'a> Named<'a> {
+    fn of(item: &'a Item) -> Option<Named<'a>> {
+        Some(match item {
+            Item::Group(group) => Named::Group(group),
+            Item::Profile(profile) => Named::Profile(profile),
+            Item::Split(split) => Named::Split(split),
+            Item::Jwt(jwt) => Named::Jwt(jwt),
+            Item::ExtAuthz(authority) => Named::ExtAuthz(authority),
+            Item::RateLimiter(authority) => Named::RateLimiter(authority),
+            _ => return None,
+        })
+    }
+
+    fn name(self) -> &'a Name {
+        match self {
+            Named::Group(group) => &group.name,
+            Named::Profile(profile) => &profile.name,
+            Named::Split(split) => &split.name,
+            Named::Jwt(jwt) => &jwt.name,
+            Named::ExtAuthz(authority) | Named::RateLimiter(authority) => &authority.name,
+        }
+    }
+
+    fn kind(self) -> Shared {
+        match self {
+            Named::Group(_) => Shared::Group,
+            Named::Profile(_) => Shared::Profile,
+            Named::Split(_) => Shared::Split,
+            Named::Jwt(_) => Shared::Jwt,
+            Named::ExtAuthz(_) => Shared::ExtAuthz,
+            Named::RateLimiter(_) => Shared::RateLimiter,
+        }
+    }
+}
+
+/// A name of a module.
+struct Entry<'a> {
+    named: Named<'a>,
+    /// The directory that declares it.
+    home: &'a str,
+    /// Where this module declares or imports it.
+    span: Span,
+    used: Cell<bool>,
+}
+
+/// All shared names: (directory, name) → what it is there.
+#[derive(Default)]
+pub(super) struct Names<'a> {
+    entries: BTreeMap<(&'a str, &'a str), Entry<'a>>,
+    /// What modules open to others: (directory, name).
+    exported: BTreeSet<(&'a str, &'a str)>,
+    /// Module names and their directories.
+    modules: BTreeMap<&'a str, &'a str>,
+}
+
+impl<'a> Names<'a> {
+    pub(super) fn new(modules: &'a [Module<'a>], diagnostics: &mut Diagnostics) -> Names<'a> {
+        let mut names = Names::default();
+        for (place, module) in declared(modules, as_module) {
+            names.modules.insert(&module.name.value, place.directory);
+        }
+        for (place, named) in declared(modules, Named::of) {
+            names.declare(place, named, diagnostics);
+        }
+        for (place, module) in declared(modules, as_module) {
+            for export in &module.exports {
+                names.export(place, export, diagnostics);
+            }
+        }
+        for (place, import) in declared(modules, as_import) {
+            names.import(place, import, diagnostics);
+        }
+        names
+    }
+
+    fn declare(&mut self, place: Place<'a>, named: Named<'a>, diagnostics: &mut Diagnostics) {
+        let name = named.name();
+        let entry = Entry { named, home: place.directory, span: name.span, used: Cell::new(false) };
+        self.add(place, &name.value, entry, diagnostics);
+    }
+
+    /// One name means one thing in a module, whatever its kind.
+    fn add(&mut self, place: Place<'a>, name: &'a str, entry: Entry<'a>, diagnostics: &mut Diagnostics) {
+        match self.entries.get(&(place.directory, name)) {
+            Some(first) => diagnostics.push(
+                Diagnostic::new(Code::DuplicateName, format!("`{name}` is two things in this module"))
+                    .at(entry.span, format!("a {} here", entry.named.kind().keyword()))
+                    .at(first.span, format!("a {} here", first.named.kind().keyword()))
+                    .help("Rename one of them."),
+            ),
+            None => {
+                self.entries.insert((place.directory, name), entry);
+            }
+        }
+    }
+
+    fn export(&mut self, place: Place<'a>, export: &'a ast::Export, diagnostics: &mut Diagnostics) {
+        for name in &export.names {
+            let kind = export.kind.keyword();
+            let key = (place.directory, name.value.as_str());
+            match self.entries.get(&key).filter(|entry| entry.named.kind() == export.kind) {
+                Some(entry) => {
+                    entry.used.set(true);
+                    self.exported.insert(key);
+                }
+                None => {
+                    let unknown =
+                        Diagnostic::new(Code::UnknownName, format!("unknown {kind} `{}`", name.value))
+                            .at(name.span, "this module declares none of this name");
+                    let near = nearest(&name.value, self.of_kind(place, export.kind));
+                    diagnostics.push(match near {
+                        Some(near) => unknown.help(format!("Did you mean `{near}`?")),
+                        None => unknown.help("Declare it in this directory, or delete it from the `export`."),
+                    });
+                }
+            }
+        }
+    }
+
+    fn import(&mut self, place: Place<'a>, import: &'a ast::Import, diagnostics: &mut Diagnostics) {
+        let module = import.module.value.as_str();
+        let Some(home) = self.modules.get(module).copied() else {
+            let unknown = Diagnostic::new(Code::UnknownName, format!("unknown module `{module}`"))
+                .at(import.module.span, "no directory declares it");
+            diagnostics.push(match nearest(module, self.modules.keys().copied()) {
+                Some(near) => unknown.help(format!("Did you mean `{near}`?")),
+                None => unknown.help(format!("Declare it in its directory: `module {module} {{ … }}`.")),
+            });
+            return;
+        };
+        for name in &import.names {
+            let key = (home, name.value.as_str());
+            match self.entries.get(&key).filter(|entry| entry.home == home) {
+                Some(entry) if self.exported.contains(&key) => {
+                    let entry = Entry { named: entry.named, home, span: name.span, used: Cell::new(false) };
+                    self.add(place, &name.value, entry, diagnostics);
+                }
+                Some(entry) => {
+                    let kind = entry.named.kind().keyword();
+                    diagnostics.push(
+                        Diagnostic::new(
+                            Code::NotExported,
+                            format!("module `{module}` does not export `{}`", name.value),
+                        )
+                        .at(name.span, "private to that module")
+                        .at(entry.span, "declared here")
+                        .help(format!(
+                            "Ask its owner to add `export {kind} {}` to `module {module}`.",
+                            name.value
+                        )),
+                    );
+                }
+                None => {
+                    let unknown = Diagnostic::new(
+                        Code::UnknownName,
+                        format!("module `{module}` has no `{}`", name.value),
+                    )
+                    .at(name.span, "not declared there");
+                    let there =
+                        self.exported.iter().filter(|(owner, _)| *owner == home).map(|(_, name)| *name);
+                    let all: Vec<&str> = there.collect();
+                    diagnostics.push(match nearest(&name.value, all.iter().copied()) {
+                        Some(near) => unknown.help(format!("Did you mean `{near}`?")),
+                        None if all.is_empty() => unknown.help("It exports nothing."),
+                        None => {
+                            unknown.help(format!("It exports {}.", super::scope::listed(all.iter().copied())))
+                        }
+                    });
+                }
+            }
+        }
+    }
+
+    fn of_kind(&self, place: Place<'_>, kind: Shared) -> impl Iterator<Item = &'a str> {
+        let own = self.entries.iter().filter(move |((directory, _), _)| *directory == place.directory);
+        own.filter(move |(_, entry)| entry.named.kind() == kind).map(|((_, name), _)| *name)
+    }
+
+    /// What a name means in a module, and where it was declared; it counts as used.
+    pub(super) fn get(&self, name: &str, place: Place<'_>) -> Option<(Named<'a>, Place<'a>)> {
+        let entry = self.entries.get(&(place.directory, name))?;
+        entry.used.set(true);
+        Some((entry.named, Place { directory: entry.home }))
+    }
+
+    /// Where a module declares or imports a name.
+    pub(super) fn span(&self, name: &str, place: Place<'_>) -> Option<Span> {
+        self.entries.get(&(place.directory, name)).map(|entry| entry.span)
+    }
+
+    /// A name that should be of this kind and is not.
+    pub(super) fn unknown(&self, kind: Shared, name: &Name, place: Place<'_>) -> Diagnostic {
+        let word = kind.keyword();
+        if let Some(entry) = self.entries.get(&(place.directory, name.value.as_str())) {
+            let is = entry.named.kind().keyword();
+            return Diagnostic::new(Code::UnknownName, format!("`{}` is a {is}", name.value))
+                .at(name.span, format!("a {word} is needed here"))
+                .at(entry.span, "declared here")
+                .help(format!("Name a {word}."));
+        }
+        let unknown = Diagnostic::new(Code::UnknownName, format!("unknown {word} `{}`", name.value))
+            .at(name.span, "neither declared in this module nor imported");
+        if let Some(near) = nearest(&name.value, self.of_kind(place, kind)) {
+            return unknown.help(format!("Did you mean `{near}`?"));
+        }
+        let elsewhere = self.exported.iter().find(|(_, exported)| *exported == name.value);
+        let module = elsewhere.and_then(|(home, _)| {
+            self.modules.iter().find(|(_, directory)| *directory == home).map(|(module, _)| *module)
+        });
+        match module {
+            Some(module) => unknown.help(format!("Import it: `import {module} {{ {} }}`.", name.value)),
+            None => unknown.help(format!("Declare it: `{word} {} …`.", name.value)),
+        }
+    }
+
+    /// Names that nobody uses.
+    pub(super) fn unused(&self) -> Vec<Diagnostic> {
+        let unused = self.entries.iter().filter(|(_, entry)| !entry.used.get());
+        unused
+            .map(|((directory, name), entry)| {
+                let kind = entry.named.kind().keyword();
+                let (what, help) = if entry.home == *directory {
+                    ("declared", format!("Delete it, use it, or open it to others: `export {kind} {name}`."))
+                } else {
+                    ("imported", "Delete it from the `import`.".to_owned())
+                };
+                Diagnostic::new(Code::UnusedName, format!("nobody uses the {kind} `{name}`"))
+                    .severity(Severity::Warning)
+                    .at(entry.span, format!("{what} here"))
+                    .help(help)
+            })
+            .collect()
+    }
+}
+
+fn as_module(item: &Item) -> Option<&ast::Module> {
+    match item {
+        Item::Module(module) => Some(module),
+        _ => None,
+    }
+}
+
+fn as_import(item: &Item) -> Option<&ast::Import> {
+    match item {
+        Item::Import(import) => Some(import),
+        _ => None,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use crate::testing::says;
+    use crate::{StandIns, compile};
+    use mesh_lang::{Source, SourceSet};
+
+    /// What is said of several files, each with its directory as its module.
+    #[track_caller]
+    fn project(files: &[(&str, &str)], expected: &[&str]) {
+        let file = |(directory, text): &(&str, &str)| Source {
+            path: format!("{directory}/a.mesh"),
+            module: (*directory).to_owned(),
+            text: (*text).to_owned(),
+        };
+        let sources = SourceSet::new(files.iter().map(file).collect());
+        let found = compile(&sources, &StandIns::new()).diagnostics;
+        let found: Vec<String> =
+            found.iter().map(|one| format!("{} {}", one.code.as_str(), one.message)).collect();
+        assert_eq!(found, expected);
+    }
+
+    const USER: &str = "service web { port 80 http; use fast }\nauthorize web { allow from anyone }\n";
+
+    #[test]
+    fn what_is_exported_can_be_imported() {
+        let platform = "module platform { export profile fast }\nprofile fast { timeout 1s }\n";
+        let user = format!("import platform {{ fast }}\n{USER}");
+        project(&[("platform", platform), ("web", &user)], &[]);
+        let private = platform.replace("export profile fast", "");
+        project(
+            &[("platform", &private), ("web", &user)],
+            &[
+                "MESH2021 nobody uses the profile `fast`",
+                "MESH2020 module `platform` does not export `fast`",
+                "MESH2001 unknown profile `fast`",
+            ],
+        );
+        project(&[("platform", platform), ("web", USER)], &["MESH2001 unknown profile `fast`"]);
+        project(
+            &[("platform", platform), ("web", &user.replace("use fast", "timeout 1s"))],
+            &["MESH2021 nobody uses the profile `fast`"],
+        );
+    }
+
+    #[test]
+    fn a_profile_stands_below_what_the_block_says() {
+        let text = "profile fast { timeout 1s; retry none }\nservice web { port 80 http; use fast; timeout 2s }\nauthorize web { allow from anyone }\n";
+        says(text, &[]);
+        says(
+            "profile a { timeout 1s }\nprofile b { timeout 2s }\nservice web { port 80 http; use a, b }\nauthorize web { allow from anyone }\n",
+            &["3 MESH1008 the profiles `a` and `b` both set `timeout`"],
+        );
+    }
+
+    #[test]
+    fn a_group_is_its_members() {
+        let text = "service a { calls web }\nservice b { calls web }\ngroup both = a, b\nservice web { port 80 http }\nauthorize web { allow from both to GET }\n";
+        says(text, &[]);
+        says(&text.replace("a, b\n", "a, a2\n"), &["3 MESH2001 unknown service `a2`"]);
+        says(
+            &text.replace("group both = a, b", "group both = a, anyone"),
+            &["3 MESH1006 `anyone` cannot be in a group"],
+        );
+    }
+
+    #[test]
+    fn a_split_is_its_backends() {
+        let text = "service s { port 80 http; subset a label v = \"1\"; subset b label v = \"2\" }\nsplit half = s:a 50%, s:b 50%\nroute s { to half }\nauthorize s { allow from anyone }\n";
+        says(text, &[]);
+        says(&text.replace("s:b 50%", "s:b 40%"), &["2 MESH5008 the weights sum to 90%, not 100%"]);
+    }
+
+    #[test]
+    fn one_name_means_one_thing() {
+        says(
+            "profile web { timeout 1s }\nservice web { port 80 http; use web }\nauthorize web { allow from anyone }\n",
+            &["1 MESH2002 `web` is two things in this module"],
+        );
+        says(
+            "profile x { timeout 1s }\ngroup x = web\nservice web { port 80 http; use x }\nauthorize web { allow from anyone }\n",
+            &["2 MESH2002 `x` is two things in this module"],
+        );
+    }
+}
