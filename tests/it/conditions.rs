@@ -1,5 +1,7 @@
 //! Every condition, from its text to the decision: both polarities of every rule of `spec/semantics.md` 3.3.
 
+mod by_definition;
+
 use mesh_compiler::{StandIns, compile};
 use mesh_engine::{Action, Claim, ClaimValue, Entry, Method, Moment, Peer, Request, Token, decide};
 use mesh_lang::SourceSet;
@@ -26,17 +28,19 @@ const PLAIN: Asked<'static> =
 impl Subject {
     #[track_caller]
     fn new(rules: &str, access: &str) -> Subject {
-        let text = format!(
-            "gateway g {{ listener web port 80 http {{ host \"*\" }} }}\nroute g {{\n{rules}\notherwise 404\n}}\n\
-             authorize g {{\n{access}\n}}\n"
-        );
-        let compilation = compile(&SourceSet::single("test.mesh", &text), &StandIns::new());
-        let messages: Vec<_> = compilation.diagnostics.iter().map(|found| found.message.clone()).collect();
-        let plan = compilation.plan.unwrap_or_else(|| panic!("{messages:?}\n{text}"));
-        let bytes = mesh_plan::encode(&plan).unwrap();
-        let view = mesh_plan::verify(bytes).unwrap();
+        Subject::try_new(rules, access).unwrap_or_else(|| {
+            let found = compile(&SourceSet::single("test.mesh", &text(rules, access)), &StandIns::new());
+            let messages: Vec<_> = found.diagnostics.iter().map(|found| found.message.clone()).collect();
+            panic!("{messages:?}\n{}", text(rules, access))
+        })
+    }
+
+    fn try_new(rules: &str, access: &str) -> Option<Subject> {
+        let sources = SourceSet::single("test.mesh", &text(rules, access));
+        let plan = compile(&sources, &StandIns::new()).plan?;
+        let view = mesh_plan::verify(mesh_plan::encode(&plan).unwrap()).unwrap();
         assert_eq!(view.to_plan(), plan);
-        Subject(view)
+        Some(Subject(view))
     }
 
     /// A `match` with this condition answers 200.
@@ -73,6 +77,13 @@ impl Subject {
             other => panic!("{other:?}"),
         }
     }
+}
+
+fn text(rules: &str, access: &str) -> String {
+    format!(
+        "gateway g {{ listener web port 80 http {{ host \"*\" }} }}\nroute g {{\n{rules}\notherwise 404\n}}\n\
+         authorize g {{\n{access}\n}}\n"
+    )
 }
 
 /// Which requests are in the narrow set, that of a grant, and which in the wide one, that of a refusal.

@@ -46,6 +46,20 @@ impl Bits {
         self.folded & !other.folded == 0 && self.words.iter().zip(&other.words).all(|(a, b)| a & !b == 0)
     }
 
+    pub(crate) fn unite(&mut self, other: &Bits) {
+        for (a, b) in self.words.iter_mut().zip(&other.words) {
+            *a |= b;
+        }
+        self.folded |= other.folded;
+    }
+
+    pub(crate) fn subtract(&mut self, other: &Bits) {
+        for (a, b) in self.words.iter_mut().zip(&other.words) {
+            *a &= !b;
+        }
+        self.folded = self.words.iter().fold(0, |all, word| all | word);
+    }
+
     pub(crate) fn intersect(&mut self, other: &Bits) {
         for (a, b) in self.words.iter_mut().zip(&other.words) {
             *a &= b;

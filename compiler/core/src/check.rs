@@ -2,6 +2,7 @@
 
 mod ambiguous_rules;
 mod dead_grant;
+mod empty_access;
 mod incomplete_route;
 mod listener_conflict;
 mod no_authorize;
@@ -41,6 +42,7 @@ fn of_partition(model: &Model, partition: &mut Partition) -> Result<Vec<Diagnost
     found.extend(ambiguous_rules::check(model, partition)?);
     found.extend(unreachable_rule::check(model, partition));
     found.extend(incomplete_route::check(model, partition)?);
+    found.extend(empty_access::check(model, partition));
     found.extend(dead_grant::check(model, partition)?);
     Ok(found)
 }

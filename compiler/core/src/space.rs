@@ -7,6 +7,7 @@
 
 pub(crate) mod address;
 pub(crate) mod automaton;
+mod merge;
 pub(crate) mod path;
 pub(crate) mod peer;
 pub(crate) mod text;

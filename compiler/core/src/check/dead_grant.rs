@@ -24,7 +24,8 @@ pub(super) fn check(model: &Model, partition: &mut Partition) -> Result<Vec<Diag
     let mut found = Vec::new();
     for (index, line) in lines.iter().enumerate().filter(|(_, line)| line.effect == Effect::Allow) {
         let granted = partition.diagram.minus(partition.access_sets[index], denied)?;
-        if partition.diagram.any_of(granted).is_none() {
+        let asks = partition.diagram.any_of(partition.access_sets[index]).is_some();
+        if asks && partition.diagram.any_of(granted).is_none() {
             let mut problem = Diagnostic::new(Code::DeadGrant, "this `allow` lets nobody in")
                 .at(line.span, "every request of it is denied");
             for (deny, refusal) in denies() {

@@ -38,11 +38,11 @@ pub(crate) fn over_budget(model: &Model, owner: Owner, why: &OverBudget) -> Diag
         ),
         OverBudget::Fine(TooFine { field, why: TooMuch::Unions }) => (
             format!("what it asks of repeated values of {field} has more than {MAX_UNIONS} answers"),
-            "A `deny`, and `has`, ask each of several values: put the values of one line into one `in (…)`.",
+            "A `deny`, and `has`, ask each of several values: put the values of one line into one `in (…)`, or into one regex with `|`.",
         ),
         OverBudget::Fine(TooFine { field, why: TooMuch::Items }) => (
             format!("it asks more than {MAX_ITEM_TESTS} things of each value of {field}"),
-            "A `deny`, and `has`, ask each of several values: put the values of one line into one `in (…)`.",
+            "A `deny`, and `has`, ask each of several values: put the values of one line into one `in (…)`, or into one regex with `|`.",
         ),
         OverBudget::Nodes => (
             format!("its decision needs more than {MAX_CELLS} cells"),
@@ -86,6 +86,39 @@ fn line_with(model: &Model, owner: Owner, fine: &TooFine) -> Option<Span> {
 #[cfg(test)]
 mod tests {
     use crate::testing::says;
+    use crate::{StandIns, compile};
+    use mesh_lang::SourceSet;
+
+    #[test]
+    fn conditions_that_multiply_name_the_line() {
+        let text = |line: &str| {
+            format!("service web {{ port 80 http }}\nauthorize web {{\nallow from anyone\n{line}\n}}\n")
+        };
+        let sources = |line: &str| SourceSet::single("test.mesh", &text(line));
+        let labels = |line: &str| {
+            let sources = sources(line);
+            let found = compile(&sources, &StandIns::new()).diagnostics;
+            let codes: Vec<&str> = found.iter().map(|one| one.code.as_str()).collect();
+            assert_eq!(codes, ["MESH3090"], "{line}");
+            let labels = found.iter().flat_map(|one| &one.labels);
+            labels.map(|label| (sources.position(label.span).0, label.text.clone())).collect::<Vec<_>>()
+        };
+        let regex = r#"header "h" matches re"(a|b)*a(a|b){20}""#;
+        let what = "what it asks of the header `h` needs more than 65536 states".to_owned();
+        let asks = "with what this line asks".to_owned();
+        assert_eq!(labels(&format!("deny when {regex}")), [(1, what.clone()), (4, asks.clone())]);
+        // The path has no state too many without the second line.
+        let suffixes = format!("deny to /{{a}}.json\ndeny when {}", regex.replace("header \"h\"", "path"));
+        assert_eq!(labels(&suffixes)[1], (5, asks));
+        let digits: Vec<String> = (0..13).map(|n| format!("deny when header \"h\" = \"{n}\"")).collect();
+        let what = "what it asks of repeated values of the header `h` has more than 4096 answers".to_owned();
+        assert_eq!(labels(&digits.join("\n")), [(1, what)]);
+        let many: Vec<String> = (0..33).map(|n| format!("deny when query \"k\" = \"{n}\"")).collect();
+        let what = "it asks more than 32 things of each value of the query parameter `k`".to_owned();
+        assert_eq!(labels(&many.join("\n")), [(1, what)]);
+        let one_list: Vec<String> = (0..1_000).map(|n| format!("\"{n}\"")).collect();
+        says(&text(&format!("deny when query \"k\" in ({})", one_list.join(", "))), &[]);
+    }
 
     #[test]
     fn wildcards_that_multiply_are_refused_and_not_guessed_about() {

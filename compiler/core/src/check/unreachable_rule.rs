@@ -41,11 +41,16 @@ pub(super) fn check(model: &Model, partition: &Partition) -> Vec<Diagnostic> {
             } else if !mine().any(|line| partition.diagram.any_of(judged.maximal[line]).is_some()) {
                 let names = beaters(judged, number).map(|beater| &table.rules[beater as usize]);
                 let names: Vec<_> = names.collect();
-                let mut problem = Diagnostic::new(
-                    Code::UnreachableRule,
-                    format!("no request reaches rule `{}`", rule.name),
-                )
-                .at(rule.span, "never decides");
+                let message = format!("no request reaches rule `{}`", rule.name);
+                let mut problem = Diagnostic::new(Code::UnreachableRule, message);
+                if names.is_empty() {
+                    let problem = problem.at(rule.span, "no request can fulfil its conditions together");
+                    found.push(
+                        problem.help("Take one of the conditions out: without its token, a claim is absent."),
+                    );
+                    continue;
+                }
+                problem = problem.at(rule.span, "never decides");
                 for beater in &names {
                     problem = problem.at(beater.span, "takes its requests");
                 }
@@ -101,6 +106,16 @@ otherwise 404"#,
     fn an_otherwise_that_nothing_is_left_for_is_said() {
         says(&route("to s:v1\notherwise 404"), &["5 MESH3002 no request reaches `otherwise`"]);
         says(&route("rule a { match GET\nto s:v1 }\notherwise 404"), &[]);
+    }
+
+    #[test]
+    fn conditions_that_no_request_fulfils_together_are_said() {
+        let text = route(
+            r#"rule a { match when jwt sso absent and claim sso "tier" present
+to s:v1 }
+otherwise 404"#,
+        );
+        says(&text, &["4 MESH3002 no request reaches rule `a`"]);
     }
 
     #[test]

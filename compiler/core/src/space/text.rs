@@ -14,7 +14,7 @@ pub(crate) enum TextTest {
     Suffix(String),
     /// Has this somewhere.
     Contains(String),
-    /// Has this between blanks: a token of a claim like `scope`.
+    /// Is this, or has it between blanks: a token of a claim like `scope`.
     Token(String),
     /// All of it is of this form. INVARIANT: [`regex`] accepts it.
     Matches(String),
@@ -23,6 +23,17 @@ pub(crate) enum TextTest {
 }
 
 impl TextTest {
+    /// Whether texts are told apart by it as by a tree of literals.
+    pub(super) fn is_literal(&self) -> bool {
+        match self {
+            TextTest::OneOf(_) | TextTest::Prefix(_) => true,
+            TextTest::Path(pattern) => {
+                pattern.segments.iter().all(|segment| matches!(segment, Segment::Literal(_)))
+            }
+            _ => false,
+        }
+    }
+
     /// As a regex of the whole text.
     pub(crate) fn hir(&self) -> Hir {
         let all =
@@ -32,6 +43,8 @@ impl TextTest {
             TextTest::Prefix(text) => Hir::concat(vec![literal(text), all()]),
             TextTest::Suffix(text) => Hir::concat(vec![all(), literal(text)]),
             TextTest::Contains(text) => Hir::concat(vec![all(), literal(text), all()]),
+            // Between blanks there is none: what has one can only be the whole.
+            TextTest::Token(text) if text.contains(' ') => literal(text),
             TextTest::Token(text) => {
                 let before = Hir::alternation(vec![Hir::empty(), Hir::concat(vec![all(), literal(" ")])]);
                 let after = Hir::alternation(vec![Hir::empty(), Hir::concat(vec![literal(" "), all()])]);

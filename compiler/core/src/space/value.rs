@@ -46,6 +46,10 @@ pub(crate) struct Values {
     items: Vec<(TextTest, bool)>,
     /// For each atom of one value what it passes as an item.
     masks: Vec<u32>,
+    /// The possible atoms of one value.
+    singles: Bits,
+    /// The other possible atoms.
+    others: Vec<u32>,
     is_claim: bool,
 }
 
@@ -120,11 +124,22 @@ impl Values {
         let mut atoms = vec![absent, many];
         atoms.extend(singles.into_iter().map(single));
         atoms.extend(is_claim.then_some(odd));
-        let mut values =
-            Values { reader, atoms, items: items.into_iter().collect(), masks: vec![], is_claim };
+        let mut values = Values {
+            reader,
+            atoms,
+            items: items.into_iter().collect(),
+            masks: vec![],
+            singles: Bits::none(0),
+            others: vec![],
+            is_claim,
+        };
         values.masks = values.item_masks();
         values.add_unions()?;
-        Ok(values)
+        let possible = |atom: u32| values.sample(atom).is_some();
+        let is_single = |atom: u32| values.atoms[atom as usize].kind == Kind::Single;
+        let singles = Bits::such_that(values.atoms(), |atom| possible(atom) && is_single(atom));
+        let others = (0..values.atoms()).filter(|atom| possible(*atom) && !is_single(*atom)).collect();
+        Ok(Values { singles, others, ..values })
     }
 
     pub(crate) fn atoms(&self) -> u32 {
@@ -180,26 +195,34 @@ impl Values {
 
     /// The possible atoms of a set of values.
     pub(crate) fn set(&self, set: &ValueSet) -> Bits {
-        let mut found = Bits::none(self.atoms());
-        let passing = match set {
-            ValueSet::Passing { asked, .. } => Some(self.passing(asked)),
-            ValueSet::Absent | ValueSet::Present => None,
+        let mut found = match set {
+            ValueSet::Absent => Bits::none(self.atoms()),
+            ValueSet::Present => self.singles.clone(),
+            ValueSet::Passing { asked, negated, .. } => {
+                let passing = self.passing(asked);
+                let mut found = self.singles.clone();
+                if *negated {
+                    found.subtract(&passing)
+                } else {
+                    found.intersect(&passing)
+                }
+                found
+            }
         };
-        for (atom, number) in self.atoms.iter().zip(0..).filter(|(atom, _)| atom.sample.is_some()) {
-            let inside = match set {
-                ValueSet::Absent => atom.kind == Kind::Absent,
-                ValueSet::Present => atom.kind != Kind::Absent,
-                ValueSet::Passing { asked, negated, polarity } => match atom.kind {
-                    Kind::Absent => *negated && *polarity == Polarity::Refusal,
-                    Kind::Single => {
-                        passing.as_ref().is_some_and(|passing| passing.contains(number)) != *negated
-                    }
-                    Kind::Many(mask) => self.many_pass(asked, *negated, *polarity, mask),
-                    Kind::Odd => *polarity == Polarity::Refusal,
-                },
+        for atom in &self.others {
+            let inside = match (set, self.atoms[*atom as usize].kind) {
+                (ValueSet::Absent, kind) => kind == Kind::Absent,
+                (ValueSet::Present, kind) => kind != Kind::Absent,
+                (ValueSet::Passing { asked, negated, polarity }, Kind::Many(mask)) => {
+                    self.many_pass(asked, *negated, *polarity, mask)
+                }
+                (ValueSet::Passing { negated, polarity, .. }, Kind::Absent) => {
+                    *negated && *polarity == Polarity::Refusal
+                }
+                (ValueSet::Passing { polarity, .. }, _) => *polarity == Polarity::Refusal,
             };
             if inside {
-                found.insert(number);
+                found.insert(*atom);
             }
         }
         found
