@@ -374,7 +374,7 @@ mod tests {
             TextTest::Matches(regex) => match regex.as_str() {
                 "a.*b" => text.len() > 1 && text.starts_with('a') && text.ends_with('b'),
                 "(ab)*" => text.replace("ab", "").is_empty(),
-                _ => text.bytes().all(|byte| byte == b'a') && text.len() % 3 == 0,
+                _ => text.bytes().all(|byte| byte == b'a') && text.len().is_multiple_of(3),
             },
             TextTest::Path(pattern) => fits(pattern, text),
         }
