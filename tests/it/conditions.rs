@@ -411,21 +411,56 @@ respond 200 }"#,
 }
 
 #[test]
-fn what_the_proxy_cannot_verify_is_not_built() {
-    let refused = |condition: &str| {
-        let text = format!(
-            "service s {{ port 80 http }}\nauthorize s {{ allow from anyone\ndeny when {condition} }}\n"
-        );
+fn what_the_proxy_cannot_know_is_not_built() {
+    let refused = |access: &str| {
+        let statements = "service s { port 80 http }\nauthorize s { allow from anyone }\n";
+        let text = format!("{statements}{}", text("rule r { match GET\nrespond 200 }", access));
         let compilation = compile(&SourceSet::single("test.mesh", &text), &StandIns::new());
-        assert!(compilation.plan.is_some(), "{condition}");
+        assert!(compilation.plan.is_some(), "{access}");
         compilation.unexecuted.into_iter().map(|found| found.message).collect::<Vec<String>>()
     };
     for (condition, field) in
         [("claim \"a\" present", "claim"), ("jwt sso absent", "jwt"), ("client-ip present", "client-ip")]
     {
-        assert_eq!(refused(condition), [format!("`{field}` is not executed by this version's proxy")]);
+        let found = refused(&format!("allow from anyone when {condition}"));
+        assert_eq!(found, [format!("`{field}` is not executed by this version's proxy")]);
     }
-    assert!(refused("query \"a\" present and source-ip = \"::1\" and cookie \"b\" present").is_empty());
+    assert!(
+        refused(
+            "allow from anyone when query \"a\" present and source-ip = \"::1\" and cookie \"b\" present"
+        )
+        .is_empty()
+    );
+    let of_service = refused("allow from anyone\n}\nauthorize s { deny when source-ip = \"::1\"");
+    let said = "`source-ip` in the authorization of a service is not executed by this version's proxy";
+    assert_eq!(of_service, [said]);
+}
+
+#[test]
+fn in_doubt_the_path_of_a_question_about_the_server_is_no_path() {
+    let star = Asked { path: "*", ..PLAIN };
+    sets(r#"path suffix ".json""#, &[(star, false, false)]);
+    sets(r#"not path suffix ".json""#, &[(star, false, true)]);
+    sets(r#"path != "/a""#, &[(star, false, true)]);
+}
+
+#[test]
+fn the_same_conditions_in_another_order_are_the_same_plan() {
+    let plan = |access: &str| {
+        let subject = Subject::new("rule r { match GET\nrespond 200 }", access);
+        subject.0.digest_hex()
+    };
+    let lines = [
+        r#"allow from anyone when header "h" suffix "a" and query "k" in ("1", "2") and path matches re"/a+""#,
+        r#"deny when cookie "c" contains "x" and source-ip in ("10.0.0.0/8", "fd00::/8")"#,
+        r#"deny when header "h" has "b" and header "h" matches re"[a-c]*""#,
+    ];
+    let other = [
+        r#"deny when header "h" matches re"[a-c]*" and header "h" has "b""#,
+        r#"allow from anyone when path matches re"/a+" and query "k" in ("2", "1") and header "h" suffix "a""#,
+        r#"deny when source-ip in ("fd00::/8", "10.0.0.0/8") and cookie "c" contains "x""#,
+    ];
+    assert_eq!(plan(&lines.join("\n")), plan(&other.join("\n")));
 }
 
 #[test]

@@ -53,6 +53,52 @@ fn a_refused_request_reaches_no_upstream() {
 }
 
 #[test]
+fn queries_cookies_paths_and_addresses_decide() {
+    let s = Upstream::named("s");
+    let mesh = Mesh::start(
+        &edge(
+            &s,
+            r#"route edge {
+  rule export { match GET /books/{id}.csv
+    respond 202 }
+  rule preview overrides export { match when query "preview" = "a b"
+    respond 203 }
+  rule insiders overrides preview, export { match when cookie "type" matches re"insider-[0-9]+"
+    respond 204 }
+  to s
+}
+authorize s {
+  deny when query "role" has "admin"
+  deny when path suffix ".bak"
+}
+authorize edge {
+  deny when not source-ip in ("127.0.0.0/8", "::1")
+  deny when source-ip = "127.0.0.1" and query "local" present
+}"#,
+        ),
+        &[],
+    );
+    let mut client = mesh.connect("edge.default/web");
+    let mut status = |path: &str, headers: &[&str]| client.get("a", path, headers).unwrap().0;
+    assert_eq!(status("/books/1", &[]), 200);
+    assert_eq!(status("/books/1.csv", &[]), 202);
+    assert_eq!(status("/books/.csv", &[]), 200);
+    assert_eq!(status("/x?pre%76iew=a%20b", &[]), 203);
+    assert_eq!(status("/x?preview=a+b", &[]), 200);
+    assert_eq!(status("/x?preview=a%20b", &["cookie: a=1; type=insider-7"]), 204);
+    assert_eq!(status("/x", &["cookie: type=insider-x"]), 200);
+    assert_eq!(status("/x?role=user&role=%61dmin", &[]), 403);
+    assert_eq!(status("/x/../y.%62ak", &[]), 403);
+    assert_eq!(status("/x?local", &[]), 403);
+    let forwarded = s.heads();
+    assert_eq!(forwarded.len(), 4);
+    assert!(
+        forwarded[2].starts_with("get /x?preview=a+b http"),
+        "the query is sent on as it came: {forwarded:?}"
+    );
+}
+
+#[test]
 fn a_header_decides_even_if_the_client_calls_it_hop_by_hop() {
     let (v1, v2) = (Upstream::named("v1"), Upstream::named("v2"));
     let text = format!(

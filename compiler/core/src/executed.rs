@@ -4,13 +4,22 @@
 
 use mesh_lang::ast::{Condition, Field};
 use mesh_lang::{Code, Diagnostic, Span, ast};
+use std::collections::BTreeSet;
 
 /// What would be without effect at run time, in order of place.
 pub(crate) fn refused(checked: &[(&'static str, Span)], files: &[ast::File]) -> Vec<Diagnostic> {
     let mut found: Vec<Diagnostic> =
         checked.iter().map(|(keyword, span)| unexecuted(&format!("`{keyword}`"), *span)).collect();
-    for item in files.iter().flat_map(|file| &file.items) {
+    let items = || files.iter().flat_map(|file| &file.items);
+    let services: BTreeSet<&str> = items()
+        .filter_map(|item| match item {
+            ast::Item::Service(service) => Some(service.name.value.as_str()),
+            _ => None,
+        })
+        .collect();
+    for item in items() {
         found.extend(forms(item));
+        found.extend(addresses(item, &services));
     }
     found.sort_by_key(Diagnostic::span);
     found
@@ -39,6 +48,33 @@ fn condition(condition: &Condition) -> Option<Diagnostic> {
         _ => return None,
     };
     Some(unexecuted(field, condition.span))
+}
+
+/// A service's authorization is applied by the proxy that calls it, which sees another end of another connection than the
+/// service does.
+fn addresses(item: &ast::Item, services: &BTreeSet<&str>) -> Vec<Diagnostic> {
+    let lines: Vec<&[Condition]> = match item {
+        ast::Item::Authorize(authorize) => {
+            let is_service = |target: &ast::ServiceRef| services.contains(target.name.as_str());
+            if !authorize.targets.iter().any(is_service) {
+                return vec![];
+            }
+            authorize.lines.iter().map(|line| line.when.as_slice()).collect()
+        }
+        ast::Item::Guardrail(guardrail) => {
+            let of_gateways = |line: &&ast::GuardrailLine| {
+                let gateways = line.to.iter().all(|to| matches!(to, ast::Destination::Gateway(_)));
+                !line.to.is_empty() && gateways
+            };
+            let lines = guardrail.lines.iter().filter(|line| !of_gateways(line));
+            lines.map(|line| line.when.as_slice()).collect()
+        }
+        _ => vec![],
+    };
+    let asked = lines.into_iter().flatten().filter(|condition| condition.field == Field::SourceIp);
+    asked
+        .map(|condition| unexecuted("`source-ip` in the authorization of a service", condition.span))
+        .collect()
 }
 
 fn unexecuted(what: &str, span: Span) -> Diagnostic {

@@ -60,19 +60,11 @@ fn resolve_line(
         Effect::Allow | Effect::Audit => Polarity::Grant,
         Effect::Deny => Polarity::Refusal,
     };
-    if let (Target::Service(_), Some(condition)) = (target, asks_host(&line.when)) {
-        return Err(vec![
-            Diagnostic::new(Code::UnexpectedToken, "a service is not asked for by host")
-                .at(condition.span, "a gateway is")
-                .help("Callers say the service's own name as host; delete the condition."),
-        ]);
+    if let (Target::Service(_), Some(problem)) = (target, shape::for_gateways(&line.when)) {
+        return Err(vec![problem]);
     }
     let shapes = shape::of_access(&line.ops, &line.when, polarity)?;
     Ok(AccessLine { effect: line.effect, from, shapes, text, span: line.span })
-}
-
-fn asks_host(when: &[ast::Condition]) -> Option<&ast::Condition> {
-    when.iter().find(|condition| condition.field == ast::Field::Host)
 }
 
 fn add(

@@ -87,6 +87,12 @@ pub(super) fn resolve(
         Target::Gateway(_) => None,
     };
     misplaced(route, target, model, diagnostics);
+    if let Target::Service(_) = target {
+        let lines = route.rules.iter().flat_map(|rule| &rule.matches);
+        lines
+            .filter_map(|line| shape::for_gateways(&line.when))
+            .for_each(|problem| diagnostics.push(problem));
+    }
     let rules: Vec<Rule> = route
         .rules
         .iter()

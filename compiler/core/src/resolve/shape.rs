@@ -88,6 +88,26 @@ fn of_match(line: &Match) -> Result<Vec<Line>, Vec<Diagnostic>> {
     Ok(shapes.into_iter().map(|shape| Line { shape, span: line.span }).collect())
 }
 
+/// What conditions of a service ask that only a gateway can know.
+pub(super) fn for_gateways(when: &[Condition]) -> Option<Diagnostic> {
+    when.iter().find_map(|condition| {
+        let (message, label, help) = match condition.field {
+            ast::Field::Host => (
+                "a service is not asked for by host",
+                "a gateway is",
+                "Callers say the service's own name as host; delete the condition.",
+            ),
+            ast::Field::ClientIp => (
+                "a service does not know the address of the client",
+                "a gateway does",
+                "Ask for it at the gateway, or write `source-ip` for the other end of the connection.",
+            ),
+            _ => return None,
+        };
+        Some(Diagnostic::new(Code::UnexpectedToken, message).at(condition.span, label).help(help))
+    })
+}
+
 /// The shapes of a line of `authorize`: each operation with all conditions. Lists stay lists: nothing is ranked there.
 pub(super) fn of_access(
     ops: &[Op],
