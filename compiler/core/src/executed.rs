@@ -2,8 +2,8 @@
 //!
 //! Whole statements are known by the status of their row; here stand the forms of arguments.
 
-use mesh_lang::ast::{Condition, Field};
-use mesh_lang::{Code, Diagnostic, Span, ast};
+use mesh_lang::ast::{Condition, Field, Protocol};
+use mesh_lang::{Code, Diagnostic, Span, Spanned, ast};
 use std::collections::BTreeSet;
 
 /// What would be without effect at run time, in order of place.
@@ -36,7 +36,19 @@ fn forms(item: &ast::Item) -> Vec<Diagnostic> {
         ast::Item::Guardrail(guardrail) => guardrail.lines.iter().flat_map(|line| &line.when).collect(),
         _ => vec![],
     };
-    conditions.into_iter().filter_map(condition).collect()
+    let protocols: Vec<Spanned<Protocol>> = match item {
+        ast::Item::Service(service) => service.ports.iter().map(|port| port.protocol).collect(),
+        ast::Item::Gateway(gateway) => gateway.listeners.iter().map(|listener| listener.protocol).collect(),
+        _ => vec![],
+    };
+    let conditions = conditions.into_iter().filter_map(condition);
+    conditions.chain(protocols.into_iter().filter_map(protocol)).collect()
+}
+
+/// The proxy speaks HTTP/1.1.
+fn protocol(protocol: Spanned<Protocol>) -> Option<Diagnostic> {
+    (protocol.value != Protocol::Http)
+        .then(|| unexecuted(&format!("`{}`", protocol.value.as_str()), protocol.span))
 }
 
 /// The proxy verifies neither tokens nor forwarded addresses: a condition on them would never hold, or always.

@@ -4,7 +4,7 @@
 //! which file or line something stood: same meaning, same plan.
 
 use mesh_lang::Span;
-use mesh_lang::ast::{Effect, HostPattern, Method, PathPattern};
+use mesh_lang::ast::{Effect, HostPattern, Method, PathPattern, Protocol};
 use mesh_plan::Settings;
 use std::net::IpAddr;
 
@@ -120,6 +120,7 @@ pub(crate) struct Port {
     /// Empty where the service has one unnamed port.
     pub(crate) name: String,
     pub(crate) number: u16,
+    pub(crate) protocol: Protocol,
     pub(crate) target: u16,
     /// The declaration.
     pub(crate) span: Span,
@@ -186,8 +187,9 @@ pub(crate) struct Gateway {
 pub(crate) struct Listener {
     pub(crate) name: String,
     pub(crate) number: u16,
+    pub(crate) protocol: Protocol,
     pub(crate) span: Span,
-    /// Sorted.
+    /// Sorted. A `tcp` listener knows no hosts: it has `*`.
     pub(crate) hosts: Vec<(HostPattern, Span)>,
     /// Sorted by pattern.
     pub(crate) tables: Vec<HostTable>,

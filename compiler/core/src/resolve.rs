@@ -3,6 +3,7 @@
 mod access;
 mod address;
 mod backend;
+mod protocol;
 mod reserved;
 mod route;
 mod scope;
@@ -57,6 +58,7 @@ pub(crate) fn resolve(
         let named = |name: &mesh_lang::Name| Some(name.value.as_str()) == environment;
         test.environments.is_empty() || test.environments.iter().any(named)
     };
+    diagnostics.extend(protocol::mismatches(modules, &scope, &model));
     scope.shared.unused().into_iter().for_each(|unused| diagnostics.push(unused));
     let tests = declared(modules, test_case).filter(|(_, test)| here(test));
     let tests =

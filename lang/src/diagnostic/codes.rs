@@ -82,6 +82,7 @@ codes! {
     EmptyPrincipals      "MESH4004" Error   "empty-principals",
     SharedIdentity       "MESH4006" Warning "shared-identity",
     DeadGrant            "MESH4012" Error   "dead-grant",
+    ProtocolMismatch     "MESH5006" Error   "protocol-mismatch",
     WeightsNotHundred    "MESH5008" Error   "weights-not-hundred",
     NotAPlan             "MESH8001" Error   "not-a-plan",
     TruncatedPlan        "MESH8002" Error   "truncated-plan",

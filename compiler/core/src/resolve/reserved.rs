@@ -4,8 +4,8 @@
 
 use super::Module;
 use mesh_lang::ast::{
-    Action, EndpointSource, Endpoints, ExpectedOutcome, Item, Mtls, Port, Principal, PrincipalKind, Protocol,
-    Redirect, RedirectTo, Retry, RetryOn, Rule, Settings, Weight,
+    Action, EndpointSource, Endpoints, ExpectedOutcome, Item, Mtls, Port, Principal, PrincipalKind, Redirect,
+    RedirectTo, Retry, RetryOn, Rule, Settings, Weight,
 };
 use mesh_lang::{Code, Diagnostic, Diagnostics, Span, Spanned};
 
@@ -25,11 +25,6 @@ pub(super) fn forms(modules: &[Module<'_>]) -> Diagnostics {
                 service.endpoints.iter().for_each(|endpoints| endpoint_forms(endpoints, &mut found));
                 settings(&service.settings, &mut found);
                 service.calls.iter().for_each(|calls| settings(&calls.settings, &mut found));
-            }
-            Item::Gateway(gateway) => {
-                for listener in &gateway.listeners {
-                    protocol(listener.protocol, &mut found);
-                }
             }
             Item::Route(route) => {
                 if let Some(from) = route.from.first() {
@@ -74,14 +69,7 @@ fn refused(what: &str, span: Span) -> Diagnostic {
 }
 
 fn port_forms(port: &Port, found: &mut Diagnostics) {
-    protocol(port.protocol, found);
     mtls(port.mtls, found);
-}
-
-fn protocol(protocol: Spanned<Protocol>, found: &mut Diagnostics) {
-    if protocol.value != Protocol::Http {
-        found.push(refused(&format!("`{}`", protocol.value.as_str()), protocol.span));
-    }
 }
 
 fn mtls(mode: Option<Spanned<Mtls>>, found: &mut Diagnostics) {

@@ -4,7 +4,7 @@ use super::scope::{self, Place, Scope, Target, workload};
 use super::{backend, duplicate, settings, shape};
 use crate::model::{Action, Backend, GatewayId, HostTable, Listener, Model, PortId, Rule, Table};
 use crate::partition::{MAX_LINES, covers};
-use mesh_lang::ast::{self, HostPattern};
+use mesh_lang::ast::{self, HostPattern, Protocol};
 use mesh_lang::diagnostic::suggest::nearest;
 use mesh_lang::{Code, Diagnostic, Diagnostics, Name, Span, Spanned};
 
@@ -33,7 +33,8 @@ pub(super) fn listeners(
             diagnostics.push(duplicate("listener", &listener.name.value, listener.name.span, first.span));
             continue;
         }
-        if listener.hosts.is_empty() {
+        let connections = listener.protocol.value == Protocol::Tcp;
+        if listener.hosts.is_empty() && !connections {
             diagnostics.push(
                 Diagnostic::new(
                     Code::MissingStatement,
@@ -52,8 +53,22 @@ pub(super) fn listeners(
                 None => hosts.push((host.value.clone(), host.span)),
             }
         }
+        if let (true, Some(host)) = (connections, listener.hosts.first()) {
+            diagnostics.push(
+                Diagnostic::new(
+                    Code::ProtocolMismatch,
+                    "a connection says no host, and this listener speaks tcp",
+                )
+                .at(host.span, "nothing to compare it with")
+                .help("Delete it; for TLS, declare the listener as `tls`."),
+            );
+        }
+        if connections {
+            hosts = vec![(HostPattern::Any, listener.span)];
+        }
         hosts.sort();
         listeners.push(Listener {
+            protocol: listener.protocol.value,
             name: listener.name.value.clone(),
             number: listener.number.value,
             span: listener.span,

@@ -79,6 +79,7 @@ fn ports(service: &ast::Service, diagnostics: &mut Diagnostics) -> Vec<Port> {
         ports.push(Port {
             name: port.name.as_ref().map(|name| name.value.clone()).unwrap_or_default(),
             number,
+            protocol: port.protocol.value,
             target: port.target.map_or(number, |target| target.value),
             span: port.span,
             endpoints: vec![],
