@@ -2,7 +2,7 @@
 //!
 //! Whole statements are known by the status of their row; here stand the forms of arguments.
 
-use mesh_lang::ast::{Condition, Field, Protocol};
+use mesh_lang::ast::{Condition, EndpointSource, Field, Protocol};
 use mesh_lang::{Code, Diagnostic, Span, Spanned, ast};
 use std::collections::BTreeSet;
 
@@ -42,7 +42,38 @@ fn forms(item: &ast::Item) -> Vec<Diagnostic> {
         _ => vec![],
     };
     let conditions = conditions.into_iter().filter_map(condition);
-    conditions.chain(protocols.into_iter().filter_map(protocol)).collect()
+    let places = match item {
+        ast::Item::Service(service) => places(service),
+        _ => vec![],
+    };
+    conditions.chain(protocols.into_iter().filter_map(protocol)).chain(places).collect()
+}
+
+/// The proxy knows endpoints by their addresses, and one cluster.
+fn places(service: &ast::Service) -> Vec<Diagnostic> {
+    let mut found = Vec::new();
+    let of_subsets = service.subsets.iter().flat_map(|subset| &subset.endpoints);
+    for endpoints in service.endpoints.iter().chain(of_subsets) {
+        let kind = match &endpoints.source {
+            EndpointSource::Static(_) => None,
+            EndpointSource::Dns(_) => Some("`endpoints dns`"),
+            EndpointSource::Kubernetes(_) => Some("`endpoints kubernetes`"),
+            EndpointSource::Docker(_) => Some("`endpoints docker`"),
+            EndpointSource::Consul(_) => Some("`endpoints consul`"),
+            EndpointSource::Passthrough => Some("`endpoints passthrough`"),
+        };
+        found.extend(kind.map(|kind| unexecuted(kind, endpoints.span)));
+        found.extend(endpoints.cluster.as_ref().map(|cluster| unexecuted("`cluster`", cluster.span)));
+        found.extend(endpoints.mtls.map(|mode| unexecuted("`mtls`", mode.span)));
+    }
+    for subset in &service.subsets {
+        found.extend(subset.cluster.as_ref().map(|cluster| unexecuted("`cluster`", cluster.span)));
+        found.extend(subset.endpoints.first().map(|own| unexecuted("`endpoints` in a `subset`", own.span)));
+    }
+    found.extend(
+        service.ports.iter().filter_map(|port| port.mtls).map(|mode| unexecuted("`mtls`", mode.span)),
+    );
+    found
 }
 
 /// The proxy speaks HTTP/1.1.

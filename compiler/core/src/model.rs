@@ -83,6 +83,8 @@ pub(crate) struct Workload {
     pub(crate) span: Span,
     /// Whether an `authorize` names it.
     pub(crate) authorized: bool,
+    /// The `jwt`s whose tokens it verifies, in the order written.
+    pub(crate) issuers: Vec<String>,
 }
 
 #[derive(Debug)]

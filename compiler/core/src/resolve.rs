@@ -3,6 +3,8 @@
 mod access;
 mod address;
 mod backend;
+mod declarations;
+mod operation;
 mod protocol;
 mod reserved;
 mod route;
@@ -46,6 +48,18 @@ pub(crate) fn resolve(
     for (place, group) in declared(modules, group) {
         access::group(group, &place, &scope, &model, &mut diagnostics);
     }
+    for (place, service) in declared(modules, service) {
+        if let Some(scope::Target::Service(id)) = scope.own(&service.name, place, &model) {
+            let issuers = declarations::issuers(&service.jwts, place, &scope, &mut diagnostics);
+            model.services[id.0 as usize].workload.issuers = issuers;
+        }
+    }
+    for (place, gateway) in declared(modules, gateway) {
+        if let Some(scope::Target::Gateway(id)) = scope.own(&gateway.name, place, &model) {
+            let issuers = declarations::issuers(&gateway.jwts, place, &scope, &mut diagnostics);
+            model.gateways[id.0 as usize].workload.issuers = issuers;
+        }
+    }
     for (place, route) in declared(modules, route) {
         route::resolve(route, &place, &scope, &mut model, &mut diagnostics);
     }
@@ -58,6 +72,9 @@ pub(crate) fn resolve(
         let named = |name: &mesh_lang::Name| Some(name.value.as_str()) == environment;
         test.environments.is_empty() || test.environments.iter().any(named)
     };
+    declarations::check(modules, &scope, &mut diagnostics);
+    operation::check(modules, &scope, &mut diagnostics);
+    operation::aliases(modules, &mut diagnostics);
     diagnostics.extend(protocol::mismatches(modules, &scope, &model));
     scope.shared.unused().into_iter().for_each(|unused| diagnostics.push(unused));
     let tests = declared(modules, test_case).filter(|(_, test)| here(test));

@@ -84,6 +84,8 @@ codes! {
     DeadGrant            "MESH4012" Error   "dead-grant",
     ProtocolMismatch     "MESH5006" Error   "protocol-mismatch",
     WeightsNotHundred    "MESH5008" Error   "weights-not-hundred",
+    VainStatement        "MESH5040" Error   "vain-statement",
+    UnverifiedTls        "MESH5041" Warning "unverified-tls",
     NotAPlan             "MESH8001" Error   "not-a-plan",
     TruncatedPlan        "MESH8002" Error   "truncated-plan",
     NewerPlan            "MESH8003" Error   "newer-plan",

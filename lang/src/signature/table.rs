@@ -138,7 +138,7 @@ const CIRCUIT_BREAKER_LIMIT: Signature = block(
         "circuit-breaker { … }",
         "How much may be under way at once, counted by each proxy; more is refused with 503.",
         Once,
-        Reserved,
+        Checked,
         project::nothing,
     ),
 );
@@ -149,7 +149,7 @@ const OUTLIER_DETECTION_LIMIT: Signature = block(
         "outlier-detection { … }",
         "When an endpoint that fails is left out for a while.",
         Once,
-        Reserved,
+        Checked,
         project::nothing,
     ),
 );
@@ -158,7 +158,7 @@ const RATE_LIMIT: Signature = row(
     "rate-limit local|global RATE [burst COUNT] [per KEY, …] [by NAME] [audit]",
     "How many requests are let in; more are answered with 429. A key is `source`, `source-ip`, `client-ip` or `header STRING`.",
     Many,
-    Reserved,
+    Checked,
     traffic::rate_limit,
 );
 const MAX_REQUEST_BODY: Signature = row(
@@ -166,7 +166,7 @@ const MAX_REQUEST_BODY: Signature = row(
     "max-request-body SIZE",
     "The longest request body; a longer one is answered with 413.",
     Once,
-    Reserved,
+    Checked,
     traffic::size,
 );
 const JWT_USE: Signature = row(
@@ -174,7 +174,7 @@ const JWT_USE: Signature = row(
     "jwt NAME required|optional",
     "Tokens of this issuer are verified; with `required`, a request without one is answered with 401.",
     Many,
-    Reserved,
+    Checked,
     service::jwt,
 );
 const ACCESS_LOG: Signature = row(
@@ -182,7 +182,7 @@ const ACCESS_LOG: Signature = row(
     "access-log json [sample PERCENT] | access-log none",
     "One line for each request, or for a share of them.",
     Once,
-    Reserved,
+    Checked,
     service::access_log,
 );
 const TRACING: Signature = row(
@@ -190,7 +190,7 @@ const TRACING: Signature = row(
     "tracing otlp SERVICE [sample PERCENT] | tracing sample PERCENT | tracing none",
     "Where spans are sent (OTLP), and for which share of the requests.",
     Once,
-    Reserved,
+    Checked,
     service::tracing,
 );
 const METRIC_LABEL: Signature = row(
@@ -198,7 +198,7 @@ const METRIC_LABEL: Signature = row(
     "metric-label NAME header STRING in (STRING, …)",
     "A label of the request metrics; values that are not listed count as `other`.",
     Many,
-    Reserved,
+    Checked,
     service::metric_label,
 );
 const ENDPOINTS: Signature = row(
@@ -281,7 +281,7 @@ const FILE: &[Signature] = &[
             "jwt NAME { … }",
             "An issuer of tokens (RFC 7519) and how they are verified.",
             Many,
-            Reserved,
+            Checked,
             project::a_name,
         ),
     ),
@@ -311,7 +311,7 @@ const FILE: &[Signature] = &[
             "ext-authz NAME { … }",
             "A service that is asked whether a request may pass.",
             Many,
-            Reserved,
+            Checked,
             project::a_name,
         ),
     ),
@@ -322,7 +322,7 @@ const FILE: &[Signature] = &[
             "rate-limiter NAME { … }",
             "A service that counts requests for all proxies.",
             Many,
-            Reserved,
+            Checked,
             project::a_name,
         ),
     ),
@@ -403,7 +403,7 @@ const MESH: &[Signature] = &[
         Executed,
         project::trust_domain,
     ),
-    row("clusters", "clusters NAME, …", "The clusters the mesh spans.", Once, Reserved, project::names),
+    row("clusters", "clusters NAME, …", "The clusters the mesh spans.", Once, Checked, project::names),
     block(
         Body::Required(Place::Cluster),
         row(
@@ -411,7 +411,7 @@ const MESH: &[Signature] = &[
             "cluster NAME { … }",
             "How a cluster is reached from the others.",
             Many,
-            Reserved,
+            Checked,
             project::a_name,
         ),
     ),
@@ -428,7 +428,7 @@ const MESH: &[Signature] = &[
         "production NAME, …",
         "The environments in which faults and audit modes are not accepted.",
         Once,
-        Reserved,
+        Checked,
         project::names,
     ),
     row(
@@ -436,7 +436,7 @@ const MESH: &[Signature] = &[
         "mtls strict|permissive",
         "Whether connections without a mesh certificate are accepted.",
         Once,
-        Reserved,
+        Checked,
         project::mtls,
     ),
     row(
@@ -444,7 +444,7 @@ const MESH: &[Signature] = &[
         "egress deny|allow",
         "What becomes of calls to destinations that nobody declared; without it, they are refused.",
         Once,
-        Reserved,
+        Checked,
         project::egress,
     ),
     row(
@@ -452,7 +452,7 @@ const MESH: &[Signature] = &[
         "limit retry-amplification COUNT",
         "The most tries that one request may become on its way through the mesh.",
         Once,
-        Reserved,
+        Checked,
         project::limit,
     ),
     ACCESS_LOG,
@@ -477,7 +477,7 @@ const CLUSTER: &[Signature] = &[row(
     "gateway NAME STRING",
     "The gateway at the cluster's door and its address, `\"host:port\"`.",
     Once,
-    Reserved,
+    Checked,
     project::cluster_gateway,
 )];
 
@@ -524,13 +524,13 @@ const ENV: &[Signature] =
     &[row("set", "set NAME = VALUE", "The value of a parameter here.", Many, Executed, project::set)];
 
 const JWT: &[Signature] = &[
-    row("issuer", "issuer STRING", "The `iss` claim that tokens have.", Once, Reserved, project::a_string),
+    row("issuer", "issuer STRING", "The `iss` claim that tokens have.", Once, Checked, project::a_string),
     row(
         "audience",
         "audience STRING, …",
         "The `aud` claims that are accepted.",
         Once,
-        Reserved,
+        Checked,
         project::strings,
     ),
     row(
@@ -538,7 +538,7 @@ const JWT: &[Signature] = &[
         "jwks STRING",
         "The issuer's keys: a URL, or a file beside the proxy.",
         Once,
-        Reserved,
+        Checked,
         project::a_string,
     ),
     row(
@@ -546,16 +546,16 @@ const JWT: &[Signature] = &[
         "from header STRING | from cookie STRING | from query STRING",
         "Where the token stands; without it, in `authorization: Bearer`.",
         Many,
-        Reserved,
+        Checked,
         project::token_source,
     ),
-    row("forward", "forward", "The token is sent on to the service.", Once, Reserved, project::nothing),
+    row("forward", "forward", "The token is sent on to the service.", Once, Checked, project::nothing),
     row(
         "list-claims",
         "list-claims STRING, …",
         "Claims that are lists, written as one string with spaces between.",
         Once,
-        Reserved,
+        Checked,
         project::strings,
     ),
     row(
@@ -563,7 +563,7 @@ const JWT: &[Signature] = &[
         "clock-skew DURATION",
         "How far the issuer's clock may be off; without it, not at all.",
         Once,
-        Reserved,
+        Checked,
         service::a_duration,
     ),
     env(Place::Jwt),
@@ -581,13 +581,13 @@ const PROFILE: &[Signature] = &[
 ];
 
 const AUTHORITY: &[Signature] = &[
-    row("service", "service SERVICE", "The service that is asked.", Once, Reserved, service::a_service),
+    row("service", "service SERVICE", "The service that is asked.", Once, Checked, service::a_service),
     row(
         "timeout",
         "timeout DURATION",
         "How long its answer is waited for.",
         Once,
-        Reserved,
+        Checked,
         service::a_duration,
     ),
     row(
@@ -595,7 +595,7 @@ const AUTHORITY: &[Signature] = &[
         "on-failure allow|deny",
         "What holds where it does not answer.",
         Once,
-        Reserved,
+        Checked,
         project::on_failure,
     ),
 ];
@@ -607,7 +607,7 @@ const SERVICE: &[Signature] = &[
         "identity STRING",
         "The SPIFFE ID, where it is not the one of namespace and service account.",
         Once,
-        Reserved,
+        Checked,
         project::a_string,
     ),
     row(
@@ -635,7 +635,7 @@ const SERVICE: &[Signature] = &[
         "alias STRING, …",
         "Further hosts by which callers say the service.",
         Once,
-        Reserved,
+        Checked,
         service::hosts,
     ),
     row(
@@ -643,7 +643,7 @@ const SERVICE: &[Signature] = &[
         "external STRING, …",
         "The service is outside of the mesh, under these names or networks.",
         Once,
-        Reserved,
+        Checked,
         project::strings,
     ),
     row(
@@ -651,7 +651,7 @@ const SERVICE: &[Signature] = &[
         "tls [host STRING] ca system|STRING [certificate STRING] | tls insecure | tls none",
         "How a service outside of the mesh is spoken to.",
         Once,
-        Reserved,
+        Checked,
         service::tls,
     ),
     row(
@@ -659,7 +659,7 @@ const SERVICE: &[Signature] = &[
         "mtls strict|permissive|off",
         "Overrides the mesh's mode for this service.",
         Once,
-        Reserved,
+        Checked,
         service::mtls,
     ),
     JWT_USE,
@@ -684,13 +684,13 @@ const SERVICE: &[Signature] = &[
     OUTLIER_DETECTION_LIMIT,
     RATE_LIMIT,
     MAX_REQUEST_BODY,
-    row("clusters", "clusters NAME, …", "The clusters the service runs in.", Once, Reserved, project::names),
+    row("clusters", "clusters NAME, …", "The clusters the service runs in.", Once, Checked, project::names),
     row(
         "failover",
         "failover CLUSTER -> CLUSTER -> …",
         "Where requests go while no endpoint of the clusters before is healthy; `local` is the caller's own.",
         Once,
-        Reserved,
+        Checked,
         service::failover,
     ),
     row(
@@ -698,7 +698,7 @@ const SERVICE: &[Signature] = &[
         "locality zone",
         "Endpoints in the caller's zone are preferred while enough of them are healthy.",
         Once,
-        Reserved,
+        Checked,
         service::locality,
     ),
     block(
@@ -708,7 +708,7 @@ const SERVICE: &[Signature] = &[
             "health-check GET PATH|grpc|tcp { … }",
             "How proxies ask endpoints whether they are well.",
             Once,
-            Reserved,
+            Checked,
             service::health_check,
         ),
     ),
@@ -717,7 +717,7 @@ const SERVICE: &[Signature] = &[
         "panic-threshold PERCENT",
         "With a smaller share of healthy endpoints all of them are used; without it, never.",
         Once,
-        Reserved,
+        Checked,
         service::a_percent,
     ),
     row(
@@ -725,7 +725,7 @@ const SERVICE: &[Signature] = &[
         "probe GET PATH|grpc|tcp [port NAME]",
         "A health probe that the node may send without an identity, and nobody else.",
         Many,
-        Reserved,
+        Checked,
         service::probe,
     ),
     row(
@@ -733,7 +733,7 @@ const SERVICE: &[Signature] = &[
         "propagate header STRING, …",
         "Headers that the service sends on with the calls it makes: a fact that checks rely on.",
         Once,
-        Reserved,
+        Checked,
         project::headers,
     ),
     ACCESS_LOG,
@@ -758,7 +758,7 @@ const CALLS: &[Signature] = &[
         "client-timeout DURATION",
         "How long the application itself waits: a fact that checks rely on.",
         Once,
-        Reserved,
+        Checked,
         service::a_duration,
     ),
     row(
@@ -766,7 +766,7 @@ const CALLS: &[Signature] = &[
         "client-retry COUNT",
         "How often the application itself tries again: a fact that checks rely on.",
         Once,
-        Reserved,
+        Checked,
         traffic::client_retry,
     ),
     env(Place::Calls),
@@ -816,22 +816,22 @@ const RETRY: &[Signature] = &[
 ];
 
 const CIRCUIT_BREAKER: &[Signature] = &[
-    row("max-connections", "max-connections COUNT", "Connections at once.", Once, Reserved, traffic::number),
+    row("max-connections", "max-connections COUNT", "Connections at once.", Once, Checked, traffic::number),
     row(
         "max-pending-requests",
         "max-pending-requests COUNT",
         "Requests that wait for a connection.",
         Once,
-        Reserved,
+        Checked,
         traffic::number,
     ),
-    row("max-requests", "max-requests COUNT", "Requests at once.", Once, Reserved, traffic::number),
+    row("max-requests", "max-requests COUNT", "Requests at once.", Once, Checked, traffic::number),
     row(
         "pending-timeout",
         "pending-timeout DURATION",
         "How long a request may wait for a connection.",
         Once,
-        Reserved,
+        Checked,
         service::a_duration,
     ),
 ];
@@ -842,7 +842,7 @@ const OUTLIER_DETECTION: &[Signature] = &[
         "consecutive-5xx COUNT",
         "Ejected after so many responses 5xx or lost connections in a row.",
         Once,
-        Reserved,
+        Checked,
         traffic::number,
     ),
     row(
@@ -850,7 +850,7 @@ const OUTLIER_DETECTION: &[Signature] = &[
         "consecutive-gateway-errors COUNT",
         "Ejected after so many 502, 503, 504 or lost connections in a row.",
         Once,
-        Reserved,
+        Checked,
         traffic::number,
     ),
     row(
@@ -858,7 +858,7 @@ const OUTLIER_DETECTION: &[Signature] = &[
         "success-rate PERCENT",
         "Ejected below this share of successes in an interval.",
         Once,
-        Reserved,
+        Checked,
         service::a_percent,
     ),
     row(
@@ -866,7 +866,7 @@ const OUTLIER_DETECTION: &[Signature] = &[
         "interval DURATION",
         "How often endpoints are judged.",
         Once,
-        Reserved,
+        Checked,
         service::a_duration,
     ),
     row(
@@ -874,7 +874,7 @@ const OUTLIER_DETECTION: &[Signature] = &[
         "base-ejection-time DURATION",
         "How long an endpoint is out the first time; the second time twice as long, and so on.",
         Once,
-        Reserved,
+        Checked,
         service::a_duration,
     ),
     row(
@@ -882,7 +882,7 @@ const OUTLIER_DETECTION: &[Signature] = &[
         "max-ejection-time DURATION",
         "The longest time an endpoint is out; without it, ten times the first.",
         Once,
-        Reserved,
+        Checked,
         service::a_duration,
     ),
     row(
@@ -890,7 +890,7 @@ const OUTLIER_DETECTION: &[Signature] = &[
         "max-ejection-percent PERCENT [min COUNT]",
         "The share of endpoints that may be out at once, and how many may be whatever the share says.",
         Once,
-        Reserved,
+        Checked,
         traffic::max_ejection,
     ),
     row(
@@ -898,7 +898,7 @@ const OUTLIER_DETECTION: &[Signature] = &[
         "min-hosts COUNT",
         "With fewer endpoints none is ejected.",
         Once,
-        Reserved,
+        Checked,
         traffic::number,
     ),
 ];
@@ -908,7 +908,7 @@ const LOAD_BALANCER: &[Signature] = &[row(
     "slow-start DURATION",
     "How long a new endpoint takes to its full share.",
     Once,
-    Reserved,
+    Checked,
     service::a_duration,
 )];
 
@@ -918,7 +918,7 @@ const HEALTH_CHECK: &[Signature] = &[
         "interval DURATION",
         "How often an endpoint is asked.",
         Once,
-        Reserved,
+        Checked,
         service::a_duration,
     ),
     row(
@@ -926,7 +926,7 @@ const HEALTH_CHECK: &[Signature] = &[
         "timeout DURATION",
         "How long its answer is waited for.",
         Once,
-        Reserved,
+        Checked,
         service::a_duration,
     ),
     row(
@@ -934,7 +934,7 @@ const HEALTH_CHECK: &[Signature] = &[
         "unhealthy COUNT",
         "Failures in a row after which it is out; without it, one.",
         Once,
-        Reserved,
+        Checked,
         traffic::number,
     ),
     row(
@@ -942,7 +942,7 @@ const HEALTH_CHECK: &[Signature] = &[
         "healthy COUNT",
         "Successes in a row after which it is in again; without it, one.",
         Once,
-        Reserved,
+        Checked,
         traffic::number,
     ),
 ];
@@ -968,7 +968,7 @@ const GATEWAY: &[Signature] = &[
         "trusted-hops COUNT",
         "How many proxies before the gateway are believed in `x-forwarded-for`: what `client-ip` rests on.",
         Once,
-        Reserved,
+        Checked,
         service::trusted_hops,
     ),
     ACCESS_LOG,
@@ -991,7 +991,7 @@ const LISTENER: &[Signature] = &[
         "tls certificate STRING, … [client-ca STRING] | tls passthrough [mesh]",
         "The certificates that are shown, by name, or connections passed on unopened.",
         Once,
-        Reserved,
+        Checked,
         service::listener_tls,
     ),
     row(
@@ -999,7 +999,7 @@ const LISTENER: &[Signature] = &[
         "redirect https STATUS",
         "Everything is redirected to the same URL with `https`.",
         Once,
-        Reserved,
+        Checked,
         service::redirect_https,
     ),
     row(
@@ -1015,7 +1015,7 @@ const LISTENER: &[Signature] = &[
         "proxy-protocol",
         "Connections begin with a PROXY protocol header that says the client's address.",
         Once,
-        Reserved,
+        Checked,
         project::nothing,
     ),
     RATE_LIMIT,
@@ -1215,7 +1215,7 @@ const AUTHORIZE: &[Signature] = &[
         "check ext-authz NAME [to [port NAME] [OP, …]]",
         "Asks a service in addition; it can only refuse.",
         Many,
-        Reserved,
+        Checked,
         policy::check,
     ),
     MODE,
@@ -1260,6 +1260,3 @@ const TEST: &[Signature] = &[
         test::some,
     ),
 ];
-
-/// Every statement has a status until it is executed; the name is used where rows move on.
-const _: Status = Checked;

@@ -1,8 +1,8 @@
 //! `authorize`: who, and what, for each port and listener.
 
 use super::scope::{self, Place, Scope, Target, workload};
-use super::shape;
 use super::shared::Named;
+use super::{declarations, shape};
 use crate::model::{AccessLine, Model, PeerSet, Polarity, Principal, Service};
 use crate::space::peer::{Candidate, candidates};
 use mesh_lang::ast::{self, Effect, PrincipalKind};
@@ -27,6 +27,11 @@ pub(super) fn resolve(
         match target {
             Target::Service(service) => model.services[service.0 as usize].workload.authorized = true,
             Target::Gateway(gateway) => model.gateways[gateway.0 as usize].workload.authorized = true,
+        }
+        for check in &authorize.checks {
+            if !matches!(scope.shared.get(&check.ext_authz.value, *place), Some((Named::ExtAuthz(_), _))) {
+                diagnostics.push(scope.shared.unknown(ast::Shared::ExtAuthz, &check.ext_authz, *place));
+            }
         }
         for line in &authorize.lines {
             match resolve_line(line, target, *place, scope, model) {
@@ -63,7 +68,8 @@ fn resolve_line(
     if let (Target::Service(_), Some(problem)) = (target, shape::for_gateways(&line.when)) {
         return Err(vec![problem]);
     }
-    let shapes = shape::of_access(&line.ops, &line.when, polarity)?;
+    let when = declarations::with_issuers(&line.when, workload(model, target))?;
+    let shapes = shape::of_access(&line.ops, &when, polarity)?;
     Ok(AccessLine { effect: line.effect, from, shapes, text, span: line.span })
 }
 
@@ -218,7 +224,7 @@ pub(super) fn principal(
 }
 
 /// Why a text is not a SPIFFE ID (SPIFFE ID and Verifiable Identity Document, 2), or `None`.
-fn not_an_identity(text: &str) -> Option<&'static str> {
+pub(super) fn not_an_identity(text: &str) -> Option<&'static str> {
     let Some(rest) = text.strip_prefix("spiffe://") else { return Some("it begins with `spiffe://`") };
     let Some((domain, path)) = rest.split_once('/') else { return Some("a path follows the trust domain") };
     let in_domain = |byte: u8| byte.is_ascii_lowercase() || byte.is_ascii_digit() || b".-_".contains(&byte);

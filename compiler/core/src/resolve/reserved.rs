@@ -4,10 +4,10 @@
 
 use super::Module;
 use mesh_lang::ast::{
-    Action, EndpointSource, Endpoints, ExpectedOutcome, Item, Mtls, Port, Principal, PrincipalKind, Redirect,
-    RedirectTo, Retry, RetryOn, Rule, Settings, Weight,
+    Action, ExpectedOutcome, Item, Principal, PrincipalKind, Redirect, RedirectTo, Retry, RetryOn, Rule,
+    Settings, Weight,
 };
-use mesh_lang::{Code, Diagnostic, Diagnostics, Span, Spanned};
+use mesh_lang::{Code, Diagnostic, Diagnostics, Span};
 
 /// What the files say that nothing would come of.
 pub(super) fn forms(modules: &[Module<'_>]) -> Diagnostics {
@@ -16,13 +16,6 @@ pub(super) fn forms(modules: &[Module<'_>]) -> Diagnostics {
         match item {
             Item::Mesh(mesh) => settings(&mesh.default, &mut found),
             Item::Service(service) => {
-                service.ports.iter().for_each(|port| port_forms(port, &mut found));
-                for subset in &service.subsets {
-                    if subset.cluster.is_some() || !subset.endpoints.is_empty() || subset.labels.is_empty() {
-                        found.push(refused("a `subset` without `label`", subset.span));
-                    }
-                }
-                service.endpoints.iter().for_each(|endpoints| endpoint_forms(endpoints, &mut found));
                 settings(&service.settings, &mut found);
                 service.calls.iter().for_each(|calls| settings(&calls.settings, &mut found));
             }
@@ -66,34 +59,6 @@ fn refused(what: &str, span: Span) -> Diagnostic {
     Diagnostic::new(Code::NotYetExecuted, format!("{what} is not executed by this version"))
         .at(span, "would be without effect")
         .help("Remove it; what a file says is executed or refused, never ignored.")
-}
-
-fn port_forms(port: &Port, found: &mut Diagnostics) {
-    mtls(port.mtls, found);
-}
-
-fn mtls(mode: Option<Spanned<Mtls>>, found: &mut Diagnostics) {
-    if let Some(mode) = mode {
-        found.push(refused("`mtls`", mode.span));
-    }
-}
-
-fn endpoint_forms(endpoints: &Endpoints, found: &mut Diagnostics) {
-    let kind = match &endpoints.source {
-        EndpointSource::Static(_) => None,
-        EndpointSource::Dns(_) => Some("`endpoints dns`"),
-        EndpointSource::Kubernetes(_) => Some("`endpoints kubernetes`"),
-        EndpointSource::Docker(_) => Some("`endpoints docker`"),
-        EndpointSource::Consul(_) => Some("`endpoints consul`"),
-        EndpointSource::Passthrough => Some("`endpoints passthrough`"),
-    };
-    if let Some(kind) = kind {
-        found.push(refused(kind, endpoints.span));
-    }
-    if let Some(cluster) = &endpoints.cluster {
-        found.push(refused("`cluster`", cluster.span));
-    }
-    mtls(endpoints.mtls, found);
 }
 
 fn rule_forms(rule: &Rule, found: &mut Diagnostics) {

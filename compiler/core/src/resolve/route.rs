@@ -1,7 +1,7 @@
 //! Listeners and routes: the rules of each service port, and of each host of each listener.
 
 use super::scope::{self, Place, Scope, Target, workload};
-use super::{backend, duplicate, settings, shape};
+use super::{backend, declarations, duplicate, settings, shape};
 use crate::model::{Action, Backend, GatewayId, HostTable, Listener, Model, PortId, Rule, Table};
 use crate::partition::{MAX_LINES, covers};
 use mesh_lang::ast::{self, HostPattern, Protocol};
@@ -111,7 +111,7 @@ pub(super) fn resolve(
     let rules: Vec<Rule> = route
         .rules
         .iter()
-        .filter_map(|rule| resolve_rule(rule, own, *place, scope, model, diagnostics))
+        .filter_map(|rule| resolve_rule(rule, target, own, *place, scope, model, diagnostics))
         .collect();
     match (target, own) {
         (Target::Gateway(gateway), _) => {
@@ -267,6 +267,7 @@ fn add(table: &mut Table, route: &ast::Route, rules: &[Rule], diagnostics: &mut 
 /// `own` is the service port that the route belongs to, if it is a service's.
 fn resolve_rule(
     rule: &ast::Rule,
+    target: Target,
     own: Option<PortId>,
     place: Place<'_>,
     scope: &Scope<'_>,
@@ -299,7 +300,17 @@ fn resolve_rule(
         );
     }
     let settings = settings::with_profiles(&rule.settings, place, scope, diagnostics);
-    let lines = match shape::of_matches(&rule.matches, rule.span) {
+    let mut matches = rule.matches.clone();
+    for line in &mut matches {
+        match declarations::with_issuers(&line.when, workload(model, target)) {
+            Ok(when) => line.when = when,
+            Err(problems) => {
+                problems.into_iter().for_each(|problem| diagnostics.push(problem));
+                return None;
+            }
+        }
+    }
+    let lines = match shape::of_matches(&matches, rule.span) {
         Ok(lines) => lines,
         Err(shape::Wrong::Values(problems)) => {
             problems.into_iter().for_each(|problem| diagnostics.push(problem));

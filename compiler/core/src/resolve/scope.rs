@@ -129,6 +129,7 @@ impl<'a> Scope<'a> {
                 identity: format!("spiffe://{}/ns/{namespace}/sa/{}", model.trust_domain, account.value),
                 span: item.name().span,
                 authorized: false,
+                issuers: vec![],
             };
             let target = match item {
                 Declared::Service(_) => {

@@ -1,10 +1,12 @@
 //! `test` statements become cases: one concrete request each, and what is to come of it.
 
-use super::scope::{self, Place, Scope, Target};
+use super::scope::{self, Place, Scope, Target, workload};
 use super::{access, backend, route};
 use crate::case::{self, Entry, Expectation};
 use crate::model::Model;
-use mesh_lang::ast::{self, Asked, Destination, ExpectedOutcome, Field, PrincipalKind, Timeout, ValueTest};
+use mesh_lang::ast::{
+    self, Asked, Destination, ExpectedOutcome, Field, PrincipalKind, Protocol, Timeout, ValueTest,
+};
 use mesh_lang::{Code, Diagnostic, Diagnostics, Name, Span};
 use std::net::IpAddr;
 
@@ -45,11 +47,14 @@ fn resolve_request(
         Destination::Gateway(name) => (scope.gateway(name, place).map(Target::Gateway), name),
         Destination::Namespace(name) => return Err(vec![many_targets(name)]),
     };
-    let Asked::One(Some((method, path))) = &request.asked else {
-        return Err(vec![no_request(request, name)]);
+    let (method, path) = match &request.asked {
+        Asked::One(Some((method, path))) => (method.value.as_str(), path.value.as_str()),
+        // A connection says neither.
+        _ => ("", ""),
     };
-    let asked = Question { request, name, method: method.value, path: &path.value };
-    let arrival = match target.map_err(|problem| vec![problem])? {
+    let asked = Question { request, name, method, path };
+    let target = target.map_err(|problem| vec![problem])?;
+    let arrival = match target {
         Target::Gateway(gateway) => at_gateway(&asked, gateway, place, scope, model),
         Target::Service(service) => at_service(&asked, service, place, scope, model),
     };
@@ -77,16 +82,20 @@ fn resolve_request(
             Expectation::Backends(expected.collect())
         }
     };
-    let carried = Carried::of(&request.when);
+    let mut carried = Carried::of(&request.when);
+    if let [only] = workload(model, target).issuers.as_slice() {
+        let unsaid = carried.tokens.iter_mut().filter(|token| token.issuer.is_empty());
+        unsaid.for_each(|token| token.issuer.clone_from(only));
+    }
     Ok(case::Request {
         span: request.span,
         expect_span: request.expect.span,
         entry,
         peer,
-        method: method.value.as_str().to_owned(),
+        method: method.to_owned(),
         host,
         host_port,
-        path: path.value.clone(),
+        path: path.to_owned(),
         query: carried.query.join("&"),
         headers: carried.headers(),
         source_ip: carried.source_ip,
@@ -184,17 +193,35 @@ fn many_targets(namespace: &Name) -> Diagnostic {
         .help("Name a service or a gateway, or write `every` or `some`.")
 }
 
-fn no_request(line: &ast::TestLine, name: &ast::ServiceRef) -> Diagnostic {
-    Diagnostic::new(Code::MissingStatement, "the request says neither method nor path")
-        .at(line.span, "what is asked is not said")
-        .help(format!("Write e.g. `to {name} GET / …`."))
+/// A request has a method and a path; a connection has neither.
+fn fits_protocol(asked: &Question<'_>, protocol: Protocol) -> Result<(), Diagnostic> {
+    let span = asked.request.span;
+    match (protocol.is_http(), asked.method.is_empty()) {
+        (true, true) => {
+            Err(Diagnostic::new(Code::MissingStatement, "the request says neither method nor path")
+                .at(span, "what is asked is not said")
+                .help(format!("Write e.g. `to {} GET / …`.", asked.name)))
+        }
+        (false, false) => Err(Diagnostic::new(
+            Code::ProtocolMismatch,
+            format!(
+                "a connection has neither method nor path, and `{}` speaks {}",
+                asked.name,
+                protocol.as_str()
+            ),
+        )
+        .at(span, "asks for a request")
+        .help(format!("Write `to {} expect …`.", asked.name))),
+        _ => Ok(()),
+    }
 }
 
 /// A request and what it says, taken apart.
 struct Question<'a> {
     request: &'a ast::TestLine,
     name: &'a ast::ServiceRef,
-    method: ast::Method,
+    /// Empty, as the path, where the test asks about a connection.
+    method: &'a str,
     path: &'a str,
 }
 
@@ -212,14 +239,19 @@ fn at_gateway(
             .help("Write `listener NAME` where the gateway has several."));
     }
     let listener = route::listener_of(model, gateway, request.listener.as_ref(), asked.name.span)?;
+    let protocol = model[gateway].listeners[listener].protocol;
+    fits_protocol(asked, protocol)?;
+    let entry = Entry::Gateway { gateway: gateway.0, listener: listener as u32 };
+    let peer = peer(request, place, scope, model)?;
+    if protocol == Protocol::Tcp {
+        return Ok(Arrival { entry, peer, host: String::new(), host_port: None });
+    }
     let Some(host) = &request.host else {
-        let (name, method, path) = (asked.name, asked.method.as_str(), asked.path);
+        let Question { name, method, path, .. } = asked;
         return Err(Diagnostic::new(Code::MissingStatement, "a request to a gateway says a host")
             .at(name.span, "no host after it")
             .help(format!("Write `to {name} \"shop.example\" {method} {path} …`.")));
     };
-    let entry = Entry::Gateway { gateway: gateway.0, listener: listener as u32 };
-    let peer = peer(request, place, scope, model)?;
     Ok(Arrival { entry, peer, host: host.value.clone(), host_port: None })
 }
 
@@ -245,6 +277,7 @@ fn at_service(
         .help("Delete it: callers say the service's own name as host."));
     }
     let to = scope::port(model, service, request.port.as_ref(), asked.name.span)?;
+    fits_protocol(asked, model.port(to).protocol)?;
     let (host, host_port) = (model[service].full_name(), Some(model.port(to).number));
     let arrival = |entry, peer| Ok(Arrival { entry, peer, host: host.clone(), host_port });
     let from = one_peer(request)?;

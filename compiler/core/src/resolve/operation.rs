@@ -1,0 +1,501 @@
+//! What a service says of where it is, how it is reached and how much it bears: names looked up, parts that are needed, and
+//! statements that could never act (`spec/semantics.md` 10 and 11).
+
+use super::declarations::{missing, once_each, telemetry, unknown_among};
+use super::scope::{Place, Scope};
+use super::{Module, declared, gateway, mesh, service};
+use mesh_lang::ast::{
+    self, EndpointSource, Limits, ListenerTls, OutlierDetection, ProbeKind, Protocol, RateKey, Shared, Tls,
+};
+use mesh_lang::{Code, Diagnostic, Diagnostics, Name, Span, Spanned};
+use std::collections::BTreeMap;
+
+/// What is wrong with what services and gateways say of themselves.
+pub(super) fn check(modules: &[Module<'_>], scope: &Scope<'_>, diagnostics: &mut Diagnostics) {
+    let clusters: &[Name] = declared(modules, mesh).next().map_or(&[], |(_, mesh)| &mesh.clusters);
+    for (place, service) in declared(modules, service) {
+        let mut about = About { service, place, scope, clusters, diagnostics };
+        about.places();
+        about.outside();
+        about.health();
+        about.limits(&service.limits);
+        service.calls.iter().for_each(|calls| about.limits(&calls.limits));
+        telemetry(&service.telemetry, place, scope, diagnostics);
+    }
+    for (place, gateway) in declared(modules, gateway) {
+        telemetry(&gateway.telemetry, place, scope, diagnostics);
+        rate_limits(&gateway.limits, gateway.trusted_hops.is_some(), place, scope, diagnostics);
+        for listener in &gateway.listeners {
+            rate_limits(&listener.limits, gateway.trusted_hops.is_some(), place, scope, diagnostics);
+            listener_tls(listener, diagnostics);
+        }
+    }
+}
+
+struct About<'a, 's> {
+    service: &'a ast::Service,
+    place: Place<'a>,
+    scope: &'a Scope<'s>,
+    clusters: &'a [Name],
+    diagnostics: &'a mut Diagnostics,
+}
+
+impl About<'_, '_> {
+    fn say(&mut self, code: Code, message: String, span: Span, label: &str, help: &str) {
+        self.diagnostics.push(Diagnostic::new(code, message).at(span, label).help(help));
+    }
+
+    /// Clusters, failover and endpoints.
+    fn places(&mut self) {
+        let service = self.service;
+        once_each("cluster", &service.clusters, self.diagnostics);
+        let in_endpoints = service.endpoints.iter().filter_map(|one| one.cluster.as_ref());
+        let in_subsets = service.subsets.iter().filter_map(|one| one.cluster.as_ref());
+        for name in service.clusters.iter().chain(in_endpoints).chain(in_subsets) {
+            unknown_among("cluster", name, self.clusters, "clusters", self.diagnostics);
+        }
+        for (name, index) in service.failover.iter().zip(0..) {
+            if name.value == "local" {
+                if index > 0 {
+                    let help = "Write `local` first: the caller's own cluster is where a request is.";
+                    self.say(Code::InvalidValue, "`local` is not the first".into(), name.span, "", help);
+                }
+                continue;
+            }
+            unknown_among("cluster", name, self.clusters, "clusters", self.diagnostics);
+            let runs_there = service.clusters.iter().any(|own| own.value == name.value);
+            if !service.clusters.is_empty()
+                && !runs_there
+                && self.clusters.iter().any(|own| own.value == name.value)
+            {
+                let message = format!("`{}` does not run in cluster `{}`", service.name.value, name.value);
+                let help = "Add the cluster to `clusters`, or take it out of `failover`.";
+                self.say(Code::InvalidValue, message, name.span, "nothing is there to fail over to", help);
+            }
+        }
+        once_each("cluster", &service.failover, self.diagnostics);
+        for subset in &service.subsets {
+            if subset.labels.is_empty() && subset.cluster.is_none() && subset.endpoints.is_empty() {
+                let message = format!("subset `{}` does not say what belongs to it", subset.name.value);
+                let help = format!("Add labels: `subset {0} label version = \"{0}\"`.", subset.name.value);
+                self.say(
+                    Code::MissingStatement,
+                    message,
+                    subset.span,
+                    "no label, cluster or endpoint",
+                    &help,
+                );
+            }
+        }
+        let kind = |source: &EndpointSource| std::mem::discriminant(source);
+        if let [first, rest @ ..] = service.endpoints.as_slice()
+            && let Some(other) = rest.iter().find(|other| kind(&other.source) != kind(&first.source))
+        {
+            self.diagnostics.push(
+                Diagnostic::new(Code::DuplicateStatement, "endpoints come from two kinds of source")
+                    .at(other.span, "another kind here")
+                    .at(first.span, "one kind here")
+                    .help("Keep one of the two kinds; an `env` block may have another than the rest."),
+            );
+        }
+    }
+
+    /// External services, TLS and identity.
+    fn outside(&mut self) {
+        let service = self.service;
+        let external = service.external.first();
+        for name in &service.external {
+            if !is_outside_name(&name.value) {
+                let message = format!("`{}` is neither a name nor a network", name.value);
+                let help = "Write a name like `\"www.example.com\"` or `\"*.example.com\"`, or a network like `\"192.0.2.0/24\"`.";
+                self.say(Code::InvalidValue, message, name.span, "", help);
+            }
+        }
+        if let Some(name) = external {
+            let inside: [(Option<Span>, &str); 5] = [
+                (service.mtls.map(|one| one.span), "mtls"),
+                (service.subsets.first().map(|one| one.span), "subset"),
+                (service.jwts.first().map(|one| one.span), "jwt"),
+                (
+                    service.identity.as_ref().or(service.service_account.as_ref()).map(|one| one.span),
+                    "identity",
+                ),
+                (service.calls.first().map(|one| one.span), "calls"),
+            ];
+            for (span, word) in inside.into_iter().filter_map(|(span, word)| Some((span?, word))) {
+                self.diagnostics.push(
+                    Diagnostic::new(
+                        Code::UnexpectedToken,
+                        format!("`{}` is outside of the mesh and has no `{word}`", service.name.value),
+                    )
+                    .at(span, "is about services inside")
+                    .at(name.span, "outside")
+                    .help("Delete it."),
+                );
+            }
+            let spoken = service.ports.iter().find(|port| port.protocol.value.is_http());
+            if let (Some(port), None) = (spoken, &service.tls) {
+                self.diagnostics.push(
+                    Diagnostic::new(
+                        Code::MissingStatement,
+                        format!("external service `{}` does not say how it is spoken to", service.name.value),
+                    )
+                    .at(port.span, "in the clear, or over TLS?")
+                    .help("Write `tls ca system` for TLS that is verified, or `tls none` for plain text."),
+                );
+            }
+        } else if let Some(tls) = &service.tls {
+            let message = format!("`{}` is inside the mesh and has a `tls`", service.name.value);
+            let help = "Inside, mutual TLS is the mesh's own (`mtls`); `tls` is for `external` services.";
+            self.say(Code::UnexpectedToken, message, tls.span, "is about services outside", help);
+        }
+        if let Some(tls) = service.tls.as_ref().filter(|tls| tls.value == Tls::Insecure) {
+            self.diagnostics.push(
+                Diagnostic::new(
+                    Code::UnverifiedTls,
+                    format!("nobody verifies who answers for `{}`", service.name.value),
+                )
+                .at(tls.span, "encrypted, whoever answers")
+                .help("Write `tls ca system`, or `tls ca \"…\"` with the authority that signed the certificate."),
+            );
+        }
+        if let Some(identity) = &service.identity
+            && let Some(why) = super::access::not_an_identity(&identity.value)
+        {
+            let message = format!("`{}` is not a SPIFFE ID", identity.value);
+            self.say(
+                Code::InvalidValue,
+                message,
+                identity.span,
+                why,
+                "Write it whole: `identity \"spiffe://shop.example/vm/mysql-1\"`.",
+            );
+        }
+        if let (Some(identity), Some(account)) = (&service.identity, &service.service_account) {
+            self.diagnostics.push(
+                Diagnostic::new(Code::DuplicateStatement, "the identity is said twice")
+                    .at(identity.span, "whole here")
+                    .at(account.span, "by its account here")
+                    .help("Keep one of the two."),
+            );
+        }
+    }
+
+    /// Health checks and probes.
+    fn health(&mut self) {
+        let service = self.service;
+        if let Some(check) = &service.health_check {
+            let what = format!("the `health-check` of `{}`", service.name.value);
+            if check.interval.is_none() {
+                self.diagnostics.push(missing(&what, "interval", check.span, "interval 5s"));
+            }
+            if check.timeout.is_none() {
+                self.diagnostics.push(missing(&what, "timeout", check.span, "timeout 1s"));
+            }
+            if let (Some(interval), Some(timeout)) = (check.interval, check.timeout)
+                && timeout.value > interval.value
+            {
+                let help = "Make the timeout shorter than the interval.";
+                self.say(
+                    Code::InvalidValue,
+                    "an endpoint is asked again before its answer is given up".into(),
+                    timeout.span,
+                    "longer than the interval",
+                    help,
+                );
+            }
+            let asks_http = matches!(check.probe, ProbeKind::Get(_));
+            if asks_http
+                && service.ports.iter().all(|port| !port.protocol.value.is_http())
+                && !service.ports.is_empty()
+            {
+                let message = format!("`{}` speaks no HTTP", service.name.value);
+                self.say(
+                    Code::ProtocolMismatch,
+                    message,
+                    check.span,
+                    "asks over HTTP",
+                    "Write `health-check tcp`.",
+                );
+            }
+        }
+        for probe in &service.probes {
+            if let Some(name) = &probe.port
+                && !service
+                    .ports
+                    .iter()
+                    .any(|port| port.name.as_ref().is_some_and(|own| own.value == name.value))
+            {
+                let message = format!("service `{}` has no port `{}`", service.name.value, name.value);
+                self.say(
+                    Code::PortNeeded,
+                    message,
+                    name.span,
+                    "not a port of this service",
+                    "Name one of its ports.",
+                );
+            } else if probe.port.is_none() && service.ports.len() > 1 {
+                let message = format!("service `{}` has several ports", service.name.value);
+                self.say(Code::PortNeeded, message, probe.span, "which one is not said", "Add `port NAME`.");
+            }
+        }
+    }
+
+    fn limits(&mut self, limits: &Limits) {
+        if let Some(breaker) = &limits.circuit_breaker {
+            let breaker_is = &breaker.value;
+            let empty = breaker_is.max_connections.is_none()
+                && breaker_is.max_pending_requests.is_none()
+                && breaker_is.max_requests.is_none();
+            if empty {
+                let help = "Add a limit: `max-requests 1024`.";
+                self.say(
+                    Code::MissingStatement,
+                    "the `circuit-breaker` limits nothing".into(),
+                    breaker.span,
+                    "",
+                    help,
+                );
+            }
+        }
+        if let Some(detection) = &limits.outlier_detection {
+            self.outliers(detection);
+        }
+        rate_limits(limits, false, self.place, self.scope, self.diagnostics);
+    }
+
+    /// Required parts, and a share of the endpoints that is less than one of them.
+    fn outliers(&mut self, detection: &Spanned<OutlierDetection>) {
+        let OutlierDetection { interval, base_ejection_time, max_ejection_time, max_ejection, .. } =
+            &detection.value;
+        let what = "the `outlier-detection`";
+        let mut need = |there: bool, part: &str, write: &str| {
+            if !there {
+                self.diagnostics.push(missing(what, part, detection.span, write));
+            }
+        };
+        let value = &detection.value;
+        let any = value.consecutive_5xx.is_some()
+            || value.consecutive_gateway_errors.is_some()
+            || value.success_rate.is_some();
+        need(any, "consecutive-5xx", "consecutive-5xx 5");
+        need(interval.is_some(), "interval", "interval 10s");
+        need(base_ejection_time.is_some(), "base-ejection-time", "base-ejection-time 30s");
+        need(max_ejection.is_some(), "max-ejection-percent", "max-ejection-percent 50% min 1");
+        if let (Some(base), Some(most)) = (base_ejection_time, max_ejection_time)
+            && most.value < base.value
+        {
+            let help = "Make it at least as long as the `base-ejection-time`.";
+            self.say(
+                Code::InvalidValue,
+                "the longest time is shorter than the first".into(),
+                most.span,
+                "",
+                help,
+            );
+        }
+        let addresses: usize = self
+            .service
+            .endpoints
+            .iter()
+            .map(|one| match &one.source {
+                EndpointSource::Static(list) => list.len(),
+                _ => 0,
+            })
+            .sum();
+        if let Some(share) = max_ejection
+            && addresses > 0
+            && share.value.1 == 0
+            && (addresses as u64) * u64::from(share.value.0) < 10_000
+        {
+            let percent = f64::from(share.value.0) / 100.0;
+            self.diagnostics.push(
+                Diagnostic::new(
+                    Code::VainStatement,
+                    format!("{percent}% of {addresses} endpoints is none: nothing is ever ejected"),
+                )
+                .at(share.span, "less than one endpoint")
+                .help(format!("Write `max-ejection-percent {percent}% min 1`, or a larger share.")),
+            );
+        }
+        let no_http = self.service.ports.iter().all(|port| !port.protocol.value.is_http());
+        if let Some(errors) =
+            value.consecutive_gateway_errors.filter(|_| no_http && !self.service.ports.is_empty())
+        {
+            let message =
+                format!("`{}` speaks no HTTP and answers no gateway errors", self.service.name.value);
+            self.say(
+                Code::VainStatement,
+                message,
+                errors.span,
+                "never counts anything",
+                "Delete it; lost connections count for `consecutive-5xx`.",
+            );
+        }
+    }
+}
+
+fn rate_limits(
+    limits: &Limits,
+    knows_client: bool,
+    place: Place<'_>,
+    scope: &Scope<'_>,
+    diagnostics: &mut Diagnostics,
+) {
+    let mut seen: Vec<&ast::RateLimit> = Vec::new();
+    for limit in &limits.rate_limits {
+        if let Some(name) = &limit.by
+            && !matches!(
+                scope.shared.get(&name.value, place),
+                Some((super::shared::Named::RateLimiter(_), _))
+            )
+        {
+            diagnostics.push(scope.shared.unknown(Shared::RateLimiter, name, place));
+        }
+        if limit.per.contains(&RateKey::ClientIp) && !knows_client {
+            diagnostics.push(
+                Diagnostic::new(Code::MissingStatement, "nobody says which proxies before this one are believed")
+                    .at(limit.span, "counts by `client-ip`")
+                    .help("`client-ip` is for gateways with `trusted-hops`; write `source-ip` for the other end of the connection."),
+            );
+        }
+        if let Some(first) = seen.iter().find(|first| first.per == limit.per && first.global == limit.global)
+        {
+            diagnostics.push(
+                Diagnostic::new(Code::DuplicateStatement, "two limits count the same")
+                    .at(limit.span, "again here")
+                    .at(first.span, "first here")
+                    .help("Keep the lower one."),
+            );
+        }
+        seen.push(limit);
+    }
+}
+
+/// TLS ends at `https`, `http2` and `grpc` listeners; it passes through `tls` ones.
+fn listener_tls(listener: &ast::Listener, diagnostics: &mut Diagnostics) {
+    let name = &listener.name.value;
+    let protocol = listener.protocol.value;
+    match (&listener.tls, protocol) {
+        (None, Protocol::Https) => diagnostics.push(missing(
+            &format!("listener `{name}`"),
+            "tls",
+            listener.span,
+            "tls certificate \"shop-example\"",
+        )),
+        (None, Protocol::Tls) => {
+            diagnostics.push(missing(&format!("listener `{name}`"), "tls", listener.span, "tls passthrough"))
+        }
+        (Some(tls), _) => {
+            let passes = matches!(tls.value, ListenerTls::Passthrough { .. });
+            let fits = match protocol {
+                Protocol::Tls => passes,
+                Protocol::Https | Protocol::Http2 | Protocol::Grpc => !passes,
+                Protocol::Http | Protocol::Tcp => false,
+            };
+            if !fits {
+                let help = "`tls certificate` is for `https`, `http2` and `grpc` listeners, `tls passthrough` for `tls` ones.";
+                diagnostics.push(
+                    Diagnostic::new(
+                        Code::ProtocolMismatch,
+                        format!("listener `{name}` speaks {}", protocol.as_str()),
+                    )
+                    .at(tls.span, "does not go with it")
+                    .help(help),
+                );
+            }
+        }
+        (None, _) => {}
+    }
+    if let Some(status) = listener.redirect_https.filter(|_| protocol != Protocol::Http) {
+        diagnostics.push(
+            Diagnostic::new(
+                Code::ProtocolMismatch,
+                format!("listener `{name}` speaks {}", protocol.as_str()),
+            )
+            .at(status.span, "only requests in the clear are redirected to `https`")
+            .help("Delete it."),
+        );
+    }
+}
+
+/// A DNS name, with `*.` perhaps, or a network.
+fn is_outside_name(text: &str) -> bool {
+    if text.contains('/') || text.parse::<std::net::IpAddr>().is_ok() {
+        let name = Name { value: text.to_owned(), span: Span::new(mesh_lang::FileId(0), 0, 0) };
+        return super::address::block(&name).is_ok();
+    }
+    let plain = text.strip_prefix("*.").unwrap_or(text);
+    let label = |label: &str| {
+        !label.is_empty()
+            && label.bytes().all(|byte| {
+                byte.is_ascii_lowercase() || byte.is_ascii_digit() || byte == b'-' || byte == b'_'
+            })
+    };
+    plain.len() <= 253 && plain.split('.').all(label)
+}
+
+/// Hosts by which callers say services, each meaning one service.
+pub(super) fn aliases(modules: &[Module<'_>], diagnostics: &mut Diagnostics) {
+    let mut seen: BTreeMap<String, Span> = BTreeMap::new();
+    for (_, service) in declared(modules, service) {
+        for alias in &service.aliases {
+            let text = alias.value.to_string();
+            if let Some(first) = seen.insert(text.clone(), alias.span) {
+                diagnostics.push(super::duplicate("alias", &text, alias.span, first));
+            }
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use crate::testing::says;
+
+    fn service(statements: &str) -> String {
+        format!("service s {{\n{statements}\n}}\nauthorize s {{ allow from anyone }}\n")
+    }
+
+    #[test]
+    fn a_share_of_few_endpoints_is_none() {
+        let text = service(
+            "port 80 http; endpoints static \"10.0.0.1\", \"10.0.0.2\"\noutlier-detection { consecutive-5xx 5; interval 10s; base-ejection-time 30s; max-ejection-percent 10% }",
+        );
+        says(&text, &["3 MESH5040 10% of 2 endpoints is none: nothing is ever ejected"]);
+        says(&text.replace("10% }", "10% min 1 }"), &[]);
+        says(&text.replace("10% }", "50% }"), &[]);
+        says(
+            &text.replace("interval 10s; ", ""),
+            &[
+                "3 MESH1011 the `outlier-detection` has no `interval`",
+                "3 MESH5040 10% of 2 endpoints is none: nothing is ever ejected",
+            ],
+        );
+    }
+
+    #[test]
+    fn what_is_outside_says_how_it_is_spoken_to() {
+        let text = service("external \"www.example.com\"; port 443 http");
+        says(&text, &["2 MESH1011 external service `s` does not say how it is spoken to"]);
+        says(&text.replace("443 http", "443 http; tls ca system"), &[]);
+        says(
+            &text.replace("443 http", "443 http; tls insecure"),
+            &["2 MESH5041 nobody verifies who answers for `s`"],
+        );
+        says(&service("external \"192.0.2.0/24\"; port 22 tcp"), &[]);
+        says(
+            &service("external \"192.0.2.1/24\"; port 22 tcp"),
+            &["2 MESH1012 `192.0.2.1/24` is neither a name nor a network"],
+        );
+        says(&service("port 80 http; tls none"), &["2 MESH1006 `s` is inside the mesh and has a `tls`"]);
+    }
+
+    #[test]
+    fn clusters_are_declared_and_used() {
+        let mesh = "mesh m { clusters east, west }\n";
+        let text = service("port 80 http; clusters east; failover local -> west");
+        says(&format!("{mesh}{text}"), &["3 MESH1012 `s` does not run in cluster `west`"]);
+        says(&format!("{mesh}{}", text.replace("clusters east", "clusters east, west")), &[]);
+        says(&text, &["2 MESH2001 unknown cluster `east`", "2 MESH2001 unknown cluster `west`"]);
+    }
+}
