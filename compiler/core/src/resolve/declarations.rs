@@ -299,7 +299,7 @@ mod tests {
             ),
             &["1 MESH1011 jwt `sso` has no `audience`", "1 MESH1012 `http://x/k` is no place of keys"],
         );
-        says(&service.to_owned(), &["1 MESH2001 unknown jwt `sso`"]);
+        says(service, &["1 MESH2001 unknown jwt `sso`"]);
     }
 
     #[test]
