@@ -45,7 +45,7 @@ mod tests {
 
     fn authorize(line: &str) -> String {
         format!(
-            "service web {{ port a 80 http; port b 81 http }}\nauthorize web {{\nallow from anyone to port a\nallow from anyone to port b\n{line}\n}}\n"
+            "service web {{ port a 80 http; port b 81 http; jwt sso optional; jwt other optional }}\nauthorize web {{\nallow from anyone to port a\nallow from anyone to port b\n{line}\n}}\njwt sso {{ issuer \"i\"; audience \"a\"; jwks \"/k\" }}\njwt other {{ issuer \"o\"; audience \"a\"; jwks \"/k\" }}\n"
         )
     }
 
@@ -74,9 +74,9 @@ mod tests {
     #[test]
     fn a_claim_inside_another_needs_an_object_there() {
         let said = "5 MESH3002 this `deny` matches no request";
-        let inner = "claim \"realm\" \"roles\" present";
-        says(&authorize(&format!("deny when claim \"realm\" absent and {inner}")), &[said]);
-        says(&authorize(&format!("deny when claim \"realm\" present and {inner}")), &[]);
-        says(&authorize(&format!("deny when claim \"realms\" absent and {inner}")), &[]);
+        let inner = "claim sso \"realm\" \"roles\" present";
+        says(&authorize(&format!("deny when claim sso \"realm\" absent and {inner}")), &[said]);
+        says(&authorize(&format!("deny when claim sso \"realm\" present and {inner}")), &[]);
+        says(&authorize(&format!("deny when claim sso \"realms\" absent and {inner}")), &[]);
     }
 }

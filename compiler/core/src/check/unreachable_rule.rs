@@ -115,6 +115,8 @@ otherwise 404"#,
 to s:v1 }
 otherwise 404"#,
         );
+        let text = text.replace("service s {", "service s { jwt sso optional;");
+        let text = format!("{text}jwt sso {{ issuer \"i\"; audience \"a\"; jwks \"/k\" }}\n");
         says(&text, &["4 MESH3002 no request reaches rule `a`"]);
     }
 
