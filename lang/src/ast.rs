@@ -861,10 +861,15 @@ impl std::fmt::Display for AuthorizeLine {
         if !self.ops.is_empty() {
             write!(f, " {}", listed(&self.ops))?;
         }
-        let mut when: Vec<String> = self.when.iter().map(Condition::to_string).collect();
-        when.sort();
-        if when.is_empty() { Ok(()) } else { write!(f, " when {}", when.join(" and ")) }
+        conditions(&self.when, f)
     }
+}
+
+/// ` when a and b`, sorted.
+fn conditions(when: &[Condition], f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+    let mut when: Vec<String> = when.iter().map(Condition::to_string).collect();
+    when.sort();
+    if when.is_empty() { Ok(()) } else { write!(f, " when {}", when.join(" and ")) }
 }
 
 impl std::fmt::Display for Condition {
@@ -931,6 +936,32 @@ fn quoted(text: &str) -> String {
     }
     result.push('"');
     result
+}
+
+impl std::fmt::Display for Destination {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        match self {
+            Destination::Target(name) => write!(f, "{name}"),
+            Destination::Gateway(name) => write!(f, "gateway {name}"),
+            Destination::Namespace(name) => write!(f, "namespace {}", name.value),
+        }
+    }
+}
+
+impl std::fmt::Display for GuardrailLine {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str("deny")?;
+        if let Some(from) = &self.from {
+            write!(f, " {from}")?;
+        }
+        if !self.to.is_empty() {
+            write!(f, " to {}", listed(&self.to))?;
+        }
+        if !self.ops.is_empty() {
+            write!(f, " {}", listed(&self.ops))?;
+        }
+        conditions(&self.when, f)
+    }
 }
 
 /// `a, b, c`, sorted: the order in which a list is written means nothing.

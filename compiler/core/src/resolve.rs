@@ -4,6 +4,7 @@ mod access;
 mod address;
 mod backend;
 mod declarations;
+mod guardrail;
 mod operation;
 mod protocol;
 mod reserved;
@@ -65,6 +66,9 @@ pub(crate) fn resolve(
     }
     for (place, authorize) in declared(modules, authorize) {
         access::resolve(authorize, &place, &scope, &mut model, &mut diagnostics);
+    }
+    for (place, guardrail) in declared(modules, guardrail) {
+        guardrail::resolve(guardrail, &place, &scope, &mut model, &mut diagnostics);
     }
     in_canonical_order(&mut model);
     route::overrides_exist(&model, &mut diagnostics);
@@ -147,6 +151,13 @@ fn service(item: &ast::Item) -> Option<&ast::Service> {
 fn group(item: &ast::Item) -> Option<&ast::Group> {
     match item {
         ast::Item::Group(group) => Some(group),
+        _ => None,
+    }
+}
+
+fn guardrail(item: &ast::Item) -> Option<&ast::Guardrail> {
+    match item {
+        ast::Item::Guardrail(guardrail) => Some(guardrail),
         _ => None,
     }
 }

@@ -124,7 +124,7 @@ fn which_port(line: &ast::AuthorizeLine, service: &Service) -> Diagnostic {
         .help(format!("Write `{whole}`, with one of its ports: {}.", scope::listed(names)))
 }
 
-fn peers(
+pub(super) fn peers(
     from: &ast::From,
     effect: Effect,
     place: Place<'_>,

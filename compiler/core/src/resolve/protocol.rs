@@ -27,6 +27,16 @@ pub(super) fn mismatches(modules: &[Module<'_>], scope: &Scope<'_>, model: &Mode
             found.push(no_http("`otherwise` is an answer of HTTP", otherwise.span, &spoken));
         }
     }
+    for (place, guardrail) in declared(modules, super::guardrail) {
+        for line in &guardrail.lines {
+            for target in super::guardrail::targets(line, place, scope, model).unwrap_or_default() {
+                for spoken in spoken_by(target, None, model) {
+                    line.ops.iter().for_each(|op| operation(op, false, &spoken, &mut found));
+                    line.when.iter().for_each(|condition| words(condition, &spoken, &mut found));
+                }
+            }
+        }
+    }
     families(model, &mut found);
     found
 }

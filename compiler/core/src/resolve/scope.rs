@@ -172,6 +172,12 @@ impl<'a> Scope<'a> {
             .unwrap_or_default()
     }
 
+    /// Whether a module may write guardrails.
+    pub(super) fn is_platform(&self, place: Place<'_>) -> bool {
+        let statement = self.modules.get(place.directory).and_then(|module| module.statement);
+        statement.is_some_and(|module| module.platform.is_some())
+    }
+
     /// Whether some module is in this namespace.
     pub(super) fn has_namespace(&self, namespace: &str) -> bool {
         self.namespaces.contains(namespace)
