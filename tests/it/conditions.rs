@@ -456,6 +456,23 @@ fn in_doubt_the_path_of_a_question_about_the_server_is_no_path() {
 }
 
 #[test]
+fn fifty_values_of_a_list_are_fifty_questions() {
+    let allow =
+        |number: usize| format!("allow from anyone when claim sso \"groups\" has \"team-{number}\"\n");
+    let deny = |number: usize| format!("deny when query \"tag\" = \"t{number}\"\n");
+    let lines: String = (0..50).map(|number| allow(number) + &deny(number)).collect();
+    let subject = Subject::new("rule r { match GET\nrespond 200 }", &lines);
+    let nodes = subject.0.nodes().len();
+    assert!(nodes < 300, "{nodes} nodes");
+    let claims = [Claim { pointer: "/groups", value: ClaimValue::List(&["x", "team-7", "team-9"]) }];
+    let tokens = [Token { issuer: "sso", claims: &claims }];
+    let status = |query| subject.status(Asked { query, tokens: &tokens, ..PLAIN });
+    assert_eq!(status("tag=a&tag=b"), 200);
+    assert_eq!(status("tag=a&tag=t49"), 403);
+    assert_eq!(subject.status(query("tag=a")), 403);
+}
+
+#[test]
 fn the_same_conditions_in_another_order_are_the_same_plan() {
     let plan = |access: &str| {
         let subject = Subject::new("rule r { match GET\nrespond 200 }", access);

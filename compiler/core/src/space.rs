@@ -14,15 +14,15 @@ pub(crate) mod text;
 pub(crate) mod value;
 
 use crate::bits::Bits;
-use crate::model::{Field, Line, Shape, ValueSet};
+use crate::model::{Asked, Field, Line, Polarity, Shape, ValueSet};
 use address::Addresses;
 use mesh_lang::ast::Method;
 use mesh_plan::METHOD_ATOMS;
 use path::Paths;
 use peer::Peers;
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use text::Universe;
-use value::{TooMuch, Values};
+use value::{Standing, TooMuch, Values};
 
 /// Dimensions, in the order in which diagrams ask them; fields follow.
 pub(crate) const PEER: u32 = 0;
@@ -38,7 +38,7 @@ pub(crate) const FIELDS: u32 = 3;
 pub(crate) struct Space {
     pub(crate) peers: Peers,
     pub(crate) paths: Paths,
-    /// Sorted by field.
+    /// Sorted by field and part.
     pub(crate) fields: Vec<Dimension>,
 }
 
@@ -46,9 +46,20 @@ pub(crate) struct Space {
 #[derive(Debug)]
 pub(crate) struct Dimension {
     pub(crate) field: Field,
+    /// Of a field that is a dimension for each value that its list may have: that value, or several that mean the same.
+    pub(crate) part: Option<Vec<String>>,
     pub(crate) kind: Kind,
-    /// What has to be so where this field has a value: the dimension of its token, or of the claim that it is inside of.
-    leaders: Vec<(u32, u32)>,
+    /// Earlier dimensions on which it depends what is possible in this one.
+    leaders: Vec<(u32, Leader)>,
+}
+
+/// How what is possible depends on another dimension.
+#[derive(Clone, Copy, Debug)]
+enum Leader {
+    /// Without this atom there the field has no value: a token for its claims, an object for what is inside it.
+    Needed(u32),
+    /// Another part of the same field: both are absent, or both odd, or neither.
+    SameField,
 }
 
 /// What values a field has.
@@ -93,11 +104,12 @@ impl Space {
         let paths = Paths::new(patterns, &of_path).map_err(|why| TooFine { field: Field::Path, why })?;
         let mut fields: Vec<Dimension> = Vec::with_capacity(by_field.len());
         for (field, sets) in by_field {
-            let kind = Kind::new(field, &sets).map_err(|why| TooFine { field: field.clone(), why })?;
-            let leaders =
-                fields.iter().zip(FIELDS..).filter_map(|(other, dim)| Some((dim, other.needed_by(field)?)));
-            let leaders = leaders.collect();
-            fields.push(Dimension { field: field.clone(), kind, leaders });
+            for (part, sets) in parts(field, &sets) {
+                let kind = Kind::new(field, &sets).map_err(|why| TooFine { field: field.clone(), why })?;
+                let earlier = fields.iter().zip(FIELDS..);
+                let leaders = earlier.filter_map(|(other, dim)| Some((dim, other.leads(field)?))).collect();
+                fields.push(Dimension { field: field.clone(), part, kind, leaders });
+            }
         }
         Ok(Space { peers, paths, fields })
     }
@@ -135,9 +147,15 @@ impl Space {
             PATH => self.paths.witness(atom).is_some(),
             field => {
                 let dimension = self.dimension(field);
-                let fits = |(leader, needed): &(u32, u32)| known(*leader).is_none_or(|atom| atom == *needed);
-                dimension.kind.is_possible(atom)
-                    && (atom == value::ABSENT || dimension.leaders.iter().all(fits))
+                let fits = |(dim, leader): &(u32, Leader)| {
+                    known(*dim).is_none_or(|theirs| match leader {
+                        Leader::Needed(needed) => atom == value::ABSENT || theirs == *needed,
+                        Leader::SameField => {
+                            self.dimension(*dim).kind.standing(theirs) == dimension.kind.standing(atom)
+                        }
+                    })
+                };
+                dimension.kind.is_possible(atom) && dimension.leaders.iter().all(fits)
             }
         }
     }
@@ -156,11 +174,19 @@ impl Space {
         for test in &shape.tests {
             if test.field == Field::Path {
                 narrow(PATH, self.paths.set_of(&test.set));
-            } else if let Ok(index) = self.fields.binary_search_by(|own| own.field.cmp(&test.field)) {
+            } else if let Some(index) = self.dimension_of(&test.field, &test.set) {
                 narrow(FIELDS + index as u32, self.fields[index].kind.set(&test.set));
             }
         }
         Product { sets: sets.into_iter().collect() }.normal(self)
+    }
+
+    /// The dimension in which a set is one: that of its part where the field has parts, else the field's first.
+    fn dimension_of(&self, field: &Field, set: &ValueSet) -> Option<usize> {
+        let part = part_of(field, set);
+        let found = self.fields.binary_search_by(|own| (&own.field, &own.part).cmp(&(field, &part)));
+        let first = self.fields.partition_point(|own| own.field < *field);
+        found.ok().or(self.fields.get(first).filter(|own| own.field == *field).map(|_| first))
     }
 
     pub(crate) fn line(&self, line: &Line) -> Product {
@@ -169,18 +195,58 @@ impl Space {
 }
 
 impl Dimension {
-    /// The atom of this field without which the other one has no value: a token for its claims, an object for what is
-    /// inside it.
-    fn needed_by(&self, other: &Field) -> Option<u32> {
+    /// How what is possible in another field depends on this one.
+    fn leads(&self, other: &Field) -> Option<Leader> {
+        if self.field == *other {
+            return Some(Leader::SameField);
+        }
         let Field::Claim { issuer: theirs, path: inner } = other else { return None };
         match (&self.field, &self.kind) {
-            (Field::Jwt(issuer), _) => (issuer == theirs).then_some(TOKEN),
+            (Field::Jwt(issuer), _) => (issuer == theirs).then_some(Leader::Needed(TOKEN)),
             (Field::Claim { issuer, path }, Kind::Values(values)) => {
                 (issuer == theirs && inner.len() > path.len() && inner.starts_with(path))
-                    .then(|| values.odd())
+                    .then(|| Leader::Needed(values.odd()))
             }
             _ => None,
         }
+    }
+}
+
+/// The dimensions of a field: one, or one for each value that a list is asked for.
+///
+/// Twenty `has` of one claim have a million answers together, but each is a yes or a no of its own: a list can have any of
+/// the values beside any others, and nothing asks whether it is a list. So each value becomes a dimension, and
+/// diagrams stay as small as the lines. The same holds for `=` and `in` of refusals, which ask each of several values.
+fn parts<'m>(field: &Field, sets: &[&'m ValueSet]) -> Vec<(Option<Vec<String>>, Vec<&'m ValueSet>)> {
+    let whole = || vec![(None, sets.to_vec())];
+    let (mut split, mut shared) = (BTreeMap::<Vec<String>, Vec<&ValueSet>>::new(), vec![]);
+    for set in sets {
+        match (set, part_of(field, set)) {
+            (ValueSet::Absent | ValueSet::Present, _) => shared.push(*set),
+            (_, Some(part)) => split.entry(part).or_default().push(*set),
+            (_, None) => return whole(),
+        }
+    }
+    let values: usize = split.keys().map(Vec::len).sum();
+    let distinct: BTreeSet<&String> = split.keys().flatten().collect();
+    if split.len() < 2 || distinct.len() < values {
+        return whole();
+    }
+    let parts = split.into_iter().map(|(part, sets)| (Some(part), sets));
+    let mut parts: Vec<_> = parts.collect();
+    parts.iter_mut().take(1).for_each(|(_, sets)| sets.append(&mut shared));
+    parts
+}
+
+/// The values of which it is asked whether one of a list's values is one of them.
+fn part_of(field: &Field, set: &ValueSet) -> Option<Vec<String>> {
+    let ValueSet::Passing { asked, negated, polarity } = set else { return None };
+    match (field, asked) {
+        (_, Asked::Has(value)) => Some(vec![value.clone()]),
+        // A claim that is a string is compared as a whole, and asked for its pieces.
+        (Field::Claim { .. } | Field::Host, _) => None,
+        (_, Asked::OneOf(values)) if !negated && *polarity == Polarity::Refusal => Some(values.clone()),
+        _ => None,
     }
 }
 
@@ -215,6 +281,13 @@ impl Kind {
             Kind::Values(values) => values.plain_order(),
             Kind::Addresses(addresses) => addresses.plain_order(),
             Kind::Token => vec![NO_TOKEN, TOKEN],
+        }
+    }
+
+    fn standing(&self, atom: u32) -> Standing {
+        match self {
+            Kind::Values(values) => values.standing(atom),
+            Kind::Addresses(_) | Kind::Token => Standing::There,
         }
     }
 

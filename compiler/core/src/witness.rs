@@ -3,9 +3,10 @@
 use crate::diagram::Point;
 use crate::model::{Asked, Field, Model, Shape, ValueSet};
 use crate::space::peer::Candidate;
-use crate::space::value::Sample;
+use crate::space::value::{Sample, Standing};
 use crate::space::{FIELDS, Kind, METHOD, PATH, PEER, Space, TOKEN};
 use mesh_lang::ast::{Method, PathPattern, Segment};
+use std::collections::BTreeMap;
 use std::net::IpAddr;
 
 /// A concrete request.
@@ -39,8 +40,22 @@ impl Witness {
         });
         let peer = atom(PEER).and_then(|atom| space.peers.witness(atom)).map(|peer| spoken(model, peer));
         let mut witness = Witness { method, path, peer, ..Witness::default() };
+        let mut lists: BTreeMap<&Field, Vec<String>> = BTreeMap::new();
         for (dimension, dim) in space.fields.iter().zip(FIELDS..) {
             let Some(atom) = atom(dim) else { continue };
+            if let (Some(part), Kind::Values(values)) = (&dimension.part, &dimension.kind)
+                && values.standing(atom) == Standing::There
+            {
+                let items = lists.entry(&dimension.field).or_default();
+                match values.sample(atom) {
+                    Some(Sample::One(value)) if part.contains(value) => items.push(value.clone()),
+                    Some(Sample::Several(all)) => {
+                        items.extend(all.iter().find(|one| part.contains(one)).cloned())
+                    }
+                    _ => {}
+                }
+                continue;
+            }
             match &dimension.kind {
                 Kind::Values(values) => match values.sample(atom) {
                     None | Some(Sample::Absent) => {}
@@ -56,6 +71,14 @@ impl Witness {
                 Kind::Token => {}
             }
         }
+        for (field, items) in lists {
+            match items.as_slice() {
+                [] => witness.say(field, &unasked(space, field)),
+                [one] => witness.say(field, one),
+                several => witness.say_several(field, several),
+            }
+        }
+        witness.headers.sort_by(|(a, _), (b, _)| a.cmp(b));
         witness
     }
 
@@ -116,6 +139,14 @@ impl Witness {
         let query = pairs.collect::<Vec<_>>().join("&");
         if query.is_empty() { self.path.clone() } else { format!("{}?{query}", self.path) }
     }
+}
+
+/// A value that no part of the field is about.
+fn unasked(space: &Space, field: &Field) -> String {
+    let parts = || space.fields.iter().filter(|own| own.field == *field).flat_map(|own| &own.part);
+    let plain = ["x", "other"].into_iter().map(str::to_owned).chain((2..).map(|number| format!("x{number}")));
+    let mut free = plain.filter(|value| !parts().any(|part| part.contains(value)));
+    free.next().unwrap_or_default()
 }
 
 /// As it stands in a query.

@@ -278,6 +278,25 @@ impl Program {
         Program { lines: (0..1 + rng.usize(..3)).map(|_| line(rng)).collect() }
     }
 
+    /// Many lines that ask one field for the values of a list.
+    fn of_a_list(rng: &mut Rng) -> Program {
+        let field = [Field::Header, Field::Query, Field::Cookie, Field::Claim][rng.usize(..4)];
+        let line = |rng: &mut Rng| {
+            let text = |rng: &mut Rng| drawn_text(rng, 2);
+            let test = match rng.usize(..10) {
+                0 => Test::Present,
+                1 => Test::Absent,
+                2..=4 if field != Field::Claim => {
+                    Test::In((0..1 + rng.usize(..2)).map(|_| text(rng)).collect())
+                }
+                _ => Test::Has(text(rng)),
+            };
+            let listed = matches!(test, Test::In(_));
+            (!listed && rng.bool(), vec![Condition { field, negated: !listed && rng.usize(..4) == 0, test }])
+        };
+        Program { lines: (0..2 + rng.usize(..10)).map(|_| line(rng)).collect() }
+    }
+
     fn text(&self) -> String {
         let line = |(allow, conditions): &(bool, Vec<Condition>)| {
             let all: Vec<String> = conditions.iter().map(Condition::text).collect();
@@ -302,7 +321,7 @@ fn decisions_are_as_the_rules_say_value_by_value() {
     let mut rng = Rng::with_seed(7);
     let (mut compared, mut allowed, mut refused_programs) = (0, 0, 0);
     while compared < DECISIONS {
-        let program = Program::drawn(&mut rng);
+        let program = if rng.bool() { Program::drawn(&mut rng) } else { Program::of_a_list(&mut rng) };
         let Some(subject) = Subject::try_new("rule r { match GET\nrespond 200 }", &program.text()) else {
             refused_programs += 1;
             continue;

@@ -206,6 +206,26 @@ otherwise 404"#,
     }
 
     #[test]
+    fn values_of_one_list_can_stand_beside_each_other() {
+        let text = |first: &str, second: &str| {
+            route(&format!(
+                "rule a {{ match when {first}\nto s:v1 }}\nrule b {{ match when {second}\nto s:v2 }}\notherwise 404"
+            ))
+        };
+        let said = ["6 MESH3001 rules `b` and `a` overlap and neither is more specific"];
+        let header = text(r#"header "h" has "1""#, r#"header "h" has "2""#);
+        says(&header, &said);
+        shows(&header, "request both match:  GET /  h: 1  h: 2");
+        let claim = text(r#"claim "g" has "1""#, r#"claim "g" has "2""#);
+        shows(&claim, "request both match:  GET /  claim g=[1, 2]");
+        let query = text(r#"query "k" has "1""#, r#"not query "k" has "2""#);
+        shows(&query, "request both match:  GET /?k=1");
+        says(&text(r#"header "h" = "1""#, r#"header "h" has "2""#), &[]);
+        says(&text(r#"header "h" = "1""#, r#"header "h" has "1""#), &[]);
+        says(&text(r#"header "h" absent"#, r#"header "h" has "1""#), &[]);
+    }
+
+    #[test]
     fn a_third_rule_for_the_overlap_settles_it() {
         says(
             &route(

@@ -88,6 +88,14 @@ enum Kind {
     Odd,
 }
 
+/// What there is of a field.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Standing {
+    Absent,
+    There,
+    Odd,
+}
+
 /// A value of an atom.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) enum Sample {
@@ -149,6 +157,14 @@ impl Values {
     /// A value of an atom, if there is one.
     pub(crate) fn sample(&self, atom: u32) -> Option<&Sample> {
         self.atoms[atom as usize].sample.as_ref()
+    }
+
+    pub(crate) fn standing(&self, atom: u32) -> Standing {
+        match self.atoms[atom as usize].kind {
+            Kind::Absent => Standing::Absent,
+            Kind::Odd => Standing::Odd,
+            Kind::Single | Kind::Many(_) => Standing::There,
+        }
     }
 
     /// Atoms from the one a person would think of first.
