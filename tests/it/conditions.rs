@@ -59,6 +59,14 @@ impl Subject {
     }
 
     fn status(&self, asked: Asked<'_>) -> u16 {
+        match self.end(asked) {
+            Action::Respond { status, .. } => status,
+            Action::Refuse(refusal) => refusal.status(),
+            other => panic!("{other:?}"),
+        }
+    }
+
+    fn end(&self, asked: Asked<'_>) -> Action<'_> {
         let request = Request {
             method: Method::Get,
             host: "shop.example",
@@ -71,11 +79,7 @@ impl Subject {
             tokens: asked.tokens,
         };
         let entry = Entry::Gateway { gateway: 0, listener: 0 };
-        match decide(&self.0, entry, Peer::Unauthenticated, &request, Moment { dice: 1 }).action {
-            Action::Respond { status, .. } => status,
-            Action::Refuse(refusal) => refusal.status(),
-            other => panic!("{other:?}"),
-        }
+        decide(&self.0, entry, Peer::Unauthenticated, &request, Moment { dice: 1 }).action
     }
 }
 
@@ -470,6 +474,43 @@ fn fifty_values_of_a_list_are_fifty_questions() {
     assert_eq!(status("tag=a&tag=b"), 200);
     assert_eq!(status("tag=a&tag=t49"), 403);
     assert_eq!(subject.status(query("tag=a")), 403);
+}
+
+/// Damage that is sealed again: what is not refused decides something, whatever it is.
+#[test]
+fn no_bytes_of_a_plan_make_a_decision_panic() {
+    let subject = Subject::new(
+        "rule r { match /a/{id}.json\nrespond 200 }\nrule s overrides r { match when query \"k\" matches re\"[ab]+c\"\nrespond 201 }\n\
+         rule t overrides r, s { match when header \"h\" suffix \"x\"\nrespond 202 }",
+        "allow from anyone when claim sso \"g\" has \"x\"\nallow from anyone when source-ip in (\"10.0.0.0/8\")\n\
+         deny when cookie \"c\" contains \"y\" and client-ip != \"::1\"\ndeny when cookie \"c\" prefix \"z\"",
+    );
+    let claims = [Claim { pointer: "/g", value: ClaimValue::List(&["x", "y"]) }];
+    let asked = Asked {
+        path: "/a/1.json",
+        query: "k=%61bc&k=x",
+        headers: &[("h", "a, bx"), ("cookie", "c=xyz; c=z")],
+        source_ip: "10.1.2.3",
+        client_ip: Some("::2"),
+        tokens: &[Token { issuer: "sso", claims: &claims }],
+    };
+    let mut rng = fastrand::Rng::with_seed(5);
+    let mut read = 0;
+    for _ in 0..20_000 {
+        let mut bytes = subject.0.bytes().to_vec();
+        for _ in 0..1 + rng.usize(..3) {
+            let at = rng.usize(64..bytes.len());
+            bytes[at] = if rng.bool() { rng.u8(..) } else { bytes[at] ^ (1 << rng.u8(..8)) };
+        }
+        mesh_plan::layout::seal(&mut bytes);
+        if let Ok(view) = mesh_plan::verify(bytes) {
+            read += 1;
+            let damaged = Subject(view);
+            damaged.end(asked);
+            damaged.end(PLAIN);
+        }
+    }
+    assert!(read > 1_000, "{read}: atoms and transitions may be others");
 }
 
 #[test]

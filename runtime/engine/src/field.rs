@@ -164,3 +164,165 @@ fn address(field: Field<'_>, ip: IpAddr) -> u32 {
     };
     field.atom_of_address(ip.octets())
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::request::{Headers, Method};
+    use mesh_plan::{self as plan, Automaton, NONE, Partition, Peers, Plan, PlanView, State, encode, verify};
+    use std::net::Ipv4Addr;
+
+    const ABSENT: u32 = 0;
+    const MANY: u32 = 1;
+    const OTHER: u32 = 2;
+    const A: u32 = 3;
+    const ODD: u32 = 4;
+    const MANY_WITH_A: u32 = 5;
+
+    /// `a` has an atom of its own, alone and among several.
+    fn named(kind: FieldKind, name: &str) -> plan::Field {
+        plan::Field {
+            kind,
+            name: name.to_owned(),
+            atoms: 6,
+            absent: ABSENT,
+            many: MANY,
+            odd: ODD,
+            other: OTHER,
+            exact: vec![(b"a".to_vec(), A)],
+            masks: vec![0, 0, 0, 1, 0, 0],
+            unions: vec![(0, MANY), (1, MANY_WITH_A)],
+            ..plan::Field::default()
+        }
+    }
+
+    fn view(field: plan::Field, automata: Vec<Automaton>) -> PlanView {
+        let partition = Partition {
+            peers: Peers { atoms: 1, ..Peers::default() },
+            states: vec![State { atom: 0, edges: vec![], other: NONE, empty: NONE }],
+            path_atoms: 1,
+            fields: vec![field],
+            ..Partition::default()
+        };
+        let plan = Plan { partitions: vec![partition], automata, default_settings: NONE, ..Plan::default() };
+        verify(encode(&plan).unwrap()).unwrap()
+    }
+
+    const NO_HEADERS: &[(&str, &str)] = &[];
+
+    fn request<'a>(query: &'a str, headers: &'a dyn Headers, tokens: &'a [Token<'a>]) -> Request<'a> {
+        Request {
+            method: Method::Get,
+            host: "a",
+            host_port: None,
+            path: "/",
+            query,
+            headers,
+            source_ip: Ipv4Addr::new(10, 0, 0, 1).into(),
+            client_ip: None,
+            tokens,
+        }
+    }
+
+    fn ask(view: &PlanView, request: &Request<'_>) -> u32 {
+        atom(view.partition(0).unwrap().fields().get(0).unwrap(), request)
+    }
+
+    #[test]
+    fn a_query_is_read_as_it_was_sent() {
+        let view = view(named(FieldKind::Query, "k"), vec![]);
+        for (query, expected) in [
+            ("", ABSENT),
+            ("K=a", ABSENT),
+            ("k", OTHER),
+            ("k=a", A),
+            ("%6b=%61", A),
+            ("k=a+", OTHER),
+            ("k=%2561", OTHER),
+            ("k=%6", OTHER),
+            ("&&k=a&", A),
+            ("x=1;k=a", ABSENT),
+            ("k=a=", OTHER),
+            ("k=b&k=b", MANY),
+            ("k=b&j=a&k=%61", MANY_WITH_A),
+        ] {
+            assert_eq!(ask(&view, &request(query, &NO_HEADERS, &[])), expected, "{query}");
+        }
+    }
+
+    #[test]
+    fn an_automaton_reads_what_is_decoded_on_the_way() {
+        let ends_in_x = Automaton {
+            classes: (0..=255u8).map(|byte| u8::from(byte == b'x')).collect(),
+            transitions: vec![0, 1, 0, 1],
+            accepts: vec![OTHER, A],
+        };
+        let field = plan::Field { exact: vec![], automaton: Some(0), ..named(FieldKind::Query, "k") };
+        let view = view(field, vec![ends_in_x]);
+        for (query, expected) in
+            [("k", OTHER), ("k=x", A), ("k=%41%78", A), ("k=x%", OTHER), ("k=b&k=%78", MANY_WITH_A)]
+        {
+            assert_eq!(ask(&view, &request(query, &NO_HEADERS, &[])), expected, "{query}");
+        }
+    }
+
+    #[test]
+    fn cookies_are_the_pairs_of_all_their_lines() {
+        let view = view(named(FieldKind::Cookie, "k"), vec![]);
+        let ask = |lines: &[&str]| {
+            let lines: Vec<(&str, &str)> = lines.iter().map(|line| ("cookie", *line)).collect();
+            ask(&view, &request("", &lines.as_slice(), &[]))
+        };
+        assert_eq!(ask(&[]), ABSENT);
+        assert_eq!(ask(&["j=1; k = a ;l=2"]), A);
+        assert_eq!(ask(&["k", "kk=a"]), ABSENT);
+        assert_eq!(ask(&["k=\"a\""]), OTHER);
+        assert_eq!(ask(&["k=b", "k=a"]), MANY_WITH_A);
+    }
+
+    #[test]
+    fn a_line_of_a_list_without_items_is_one_empty_value() {
+        let view = view(named(FieldKind::Header, "h"), vec![]);
+        let ask = |lines: &[(&str, &str)]| ask(&view, &request("", &lines, &[]));
+        assert_eq!(ask(&[]), ABSENT);
+        assert_eq!(ask(&[("h", " , ")]), OTHER);
+        assert_eq!(ask(&[("h", " a ")]), A);
+        assert_eq!(ask(&[("h", "b, c")]), MANY);
+        assert_eq!(ask(&[("h", "b"), ("h", ",a")]), MANY_WITH_A);
+    }
+
+    #[test]
+    fn a_claim_is_of_its_own_token() {
+        let field = plan::Field { issuer: "sso".to_owned(), ..named(FieldKind::Claim, "/r/k") };
+        let view = view(field, vec![]);
+        let ask = |issuer: &str, value: Option<ClaimValue<'_>>| {
+            let claims: Vec<Claim<'_>> =
+                value.into_iter().map(|value| Claim { pointer: "/r/k", value }).collect();
+            ask(&view, &request("", &NO_HEADERS, &[Token { issuer, claims: &claims }]))
+        };
+        assert_eq!(ask("sso", None), ABSENT);
+        assert_eq!(ask("other", Some(ClaimValue::Text("a"))), ABSENT);
+        assert_eq!(ask("sso", Some(ClaimValue::Text("a"))), A);
+        assert_eq!(ask("sso", Some(ClaimValue::List(&[]))), MANY);
+        assert_eq!(ask("sso", Some(ClaimValue::List(&["a"]))), MANY_WITH_A);
+        assert_eq!(ask("sso", Some(ClaimValue::Other)), ODD);
+    }
+
+    #[test]
+    fn an_address_is_in_the_last_range_that_begins_before_it() {
+        let v4 = |first: u8| Ipv4Addr::new(first, 0, 0, 0).to_ipv6_mapped().octets();
+        let field = plan::Field {
+            kind: FieldKind::SourceIp,
+            atoms: 2,
+            addresses: vec![([0; 16], 0), (v4(10), 1), (v4(11), 0)],
+            ..plan::Field::default()
+        };
+        let view = view(field, vec![]);
+        let ask = |ip: &str| {
+            let request = Request { source_ip: ip.parse().unwrap(), ..request("", &NO_HEADERS, &[]) };
+            ask(&view, &request)
+        };
+        let found = ["9.255.255.255", "10.0.0.0", "::ffff:10.9.9.9", "11.0.0.0", "::", "ffff::"].map(ask);
+        assert_eq!(found, [0, 1, 1, 0, 0, 0]);
+    }
+}

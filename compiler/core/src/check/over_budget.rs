@@ -34,7 +34,7 @@ pub(crate) fn over_budget(model: &Model, owner: Owner, why: &OverBudget) -> Diag
         ),
         OverBudget::Fine(TooFine { field, why: TooMuch::States(_) }) => (
             format!("what it asks of {field} needs more than {} states", automaton::MAX_STATES),
-            "Conditions that look into the middle of a value multiply: use fewer of them, `=`, or `prefix`.",
+            "Conditions that look into the middle of a value multiply: join them in one regex with `|`, or use `=` or `prefix`.",
         ),
         OverBudget::Fine(TooFine { field, why: TooMuch::Unions }) => (
             format!("what it asks of repeated values of {field} has more than {MAX_UNIONS} answers"),
