@@ -161,7 +161,7 @@ impl Condition {
             Field::Header => "header \"x-kind\"",
             Field::Query => "query \"k\"",
             Field::Cookie => "cookie \"k\"",
-            Field::Claim => "claim \"k\"",
+            Field::Claim => "claim sso \"k\"",
             Field::Path => "path",
             Field::SourceIp => "source-ip",
         };

@@ -216,8 +216,10 @@ otherwise 404"#,
         let header = text(r#"header "h" has "1""#, r#"header "h" has "2""#);
         says(&header, &said);
         shows(&header, "request both match:  GET /  h: 1  h: 2");
-        let claim = text(r#"claim "g" has "1""#, r#"claim "g" has "2""#);
-        shows(&claim, "request both match:  GET /  claim g=[1, 2]");
+        let claim = text(r#"claim sso "g" has "1""#, r#"claim sso "g" has "2""#);
+        let claim = claim.replace("service s {", "service s { jwt sso optional;");
+        let claim = format!("{claim}jwt sso {{ issuer \"i\"; audience \"a\"; jwks \"/k\" }}\n");
+        shows(&claim, "request both match:  GET /  claim sso g=[1, 2]");
         let query = text(r#"query "k" has "1""#, r#"not query "k" has "2""#);
         shows(&query, "request both match:  GET /?k=1");
         says(&text(r#"header "h" = "1""#, r#"header "h" has "2""#), &[]);
