@@ -52,7 +52,7 @@ struct Search {
     /// Dimensions on which it depends what is possible further on: the path `*` is possible with `OPTIONS` only, a claim only
     /// with its token.
     leaders: Vec<u32>,
-    /// Nodes from which nothing wanted is possible, with the atoms of the leaders on the way there.
+    /// Nodes from which nothing wanted is possible, with what matters of the leaders on the way there.
     dead: HashSet<(u32, Point)>,
 }
 
@@ -320,7 +320,9 @@ impl Diagram {
             Target::Node(node) => node,
         };
         let leading = point.iter().filter(|(dim, _)| search.leaders.binary_search(dim).is_ok());
-        let state = (node, leading.copied().collect::<Point>());
+        let mut leading: Point = leading.map(|(dim, atom)| self.space.led_by(*dim, *atom)).collect();
+        leading.dedup();
+        let state = (node, leading);
         if search.dead.contains(&state) {
             return false;
         }

@@ -127,7 +127,7 @@ impl Space {
         &self.fields[(dim - FIELDS) as usize]
     }
 
-    /// The dimensions on which it depends what is possible in others.
+    /// The dimensions on which it depends what is possible in others; sorted.
     pub(crate) fn leaders(&self) -> Vec<u32> {
         let of_fields =
             self.fields.iter().flat_map(|dimension| dimension.leaders.iter().map(|(dim, _)| *dim));
@@ -135,6 +135,20 @@ impl Space {
         leaders.sort_unstable();
         leaders.dedup();
         leaders
+    }
+
+    /// What of an atom of a leading dimension matters to the others: whether it is `OPTIONS`, whether the token is there, whether
+    /// the field is absent, odd or neither. All parts of a field say the same.
+    pub(crate) fn led_by(&self, dim: u32, atom: u32) -> (u32, u32) {
+        if dim < FIELDS {
+            return (dim, u32::from(atom == method_atom(Method::Options)));
+        }
+        let dimension = self.dimension(dim);
+        let first = self.fields.partition_point(|own| own.field < dimension.field) as u32;
+        match &dimension.kind {
+            Kind::Token => (dim, atom),
+            kind => (FIELDS + first, kind.standing(atom) as u32),
+        }
     }
 
     /// Whether some request has this atom, given what is known of it. `known` says the atom of a dimension.
