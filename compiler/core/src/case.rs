@@ -14,6 +14,36 @@ pub struct Test {
     pub span: Span,
     /// In source order.
     pub requests: Vec<Request>,
+    /// What was found out about its `every` and `some` lines, in source order.
+    pub proofs: Vec<Proof>,
+}
+
+/// An `every` or `some` line, decided.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Proof {
+    /// The whole statement.
+    pub span: Span,
+    /// The part from `expect` on.
+    pub expect_span: Span,
+    /// Whether it is about all requests, or about one of them.
+    pub every: bool,
+    /// What was expected.
+    pub expect: Expectation,
+    /// If written: milliseconds, or `None` for `timeout none`.
+    pub timeout: Option<Option<u32>>,
+    /// If written: how many retries; 0 for `retry none`.
+    pub retry: Option<u32>,
+    /// What is wrong; `None` where it holds.
+    pub failure: Option<Failure>,
+}
+
+/// Why an `every` or `some` line does not hold.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Failure {
+    /// Of `every`, a line of the test language that asks a request which ends otherwise: `request from web to cart GET /`.
+    pub request: Option<String>,
+    /// How it ends; of `some`, how all of them end.
+    pub got: String,
 }
 
 /// A `request … expect …`.

@@ -3,6 +3,7 @@
 mod ambiguous_rules;
 mod dead_grant;
 mod empty_access;
+mod empty_description;
 mod incomplete_route;
 mod listener_conflict;
 mod no_authorize;
@@ -17,6 +18,7 @@ use crate::model::{Model, PortId, Table};
 use crate::partition::{OverBudget, Owner, Partition};
 use mesh_lang::{Diagnostic, Diagnostics};
 
+pub(crate) use empty_description::empty_description;
 pub(crate) use over_budget::over_budget;
 
 /// What is wrong with a mesh whose names all mean something.

@@ -15,6 +15,7 @@ mod executed;
 mod lower;
 mod model;
 mod partition;
+mod quantified;
 mod rank;
 mod resolve;
 mod space;
@@ -94,8 +95,48 @@ pub fn compile_in(sources: &SourceSet, environment: Option<&str>, stand_ins: &St
     diagnostics.extend(check::check(&model, &mut partitions));
     let (calls, examples) = (example::calls(&model), example::requests(&model));
     let plan = if diagnostics.has_errors() { None } else { lower(&model, partitions, &mut diagnostics) };
-    let tests = if plan.is_some() { tests } else { vec![] };
+    let tests = if plan.is_some() { prove(&model, tests, &mut diagnostics) } else { vec![] };
     Compilation { plan, diagnostics: diagnostics.sorted(), unexecuted, tests, needs, calls, examples }
+}
+
+/// Decides the `every` and `some` lines of tests.
+fn prove(
+    model: &Model,
+    tests: Vec<(case::Test, Vec<quantified::Asking>)>,
+    diagnostics: &mut Diagnostics,
+) -> Vec<case::Test> {
+    let mut proved = Vec::with_capacity(tests.len());
+    for (mut test, askings) in tests {
+        for asking in askings {
+            let failure = match quantified::decide(model, &asking) {
+                Ok(quantified::Found::Holds) => None,
+                Ok(quantified::Found::Fails { request, got }) => Some(case::Failure { request, got }),
+                Ok(quantified::Found::Empty) => {
+                    diagnostics.push(check::empty_description(asking.span));
+                    continue;
+                }
+                Err(quantified::TooMuch) => {
+                    diagnostics.push(
+                        Diagnostic::new(Code::AnalysisBudget, "this cannot be decided within the budget")
+                            .at(asking.span, "too many requests that end differently")
+                            .help("Ask about fewer: name a method, a path or a caller."),
+                    );
+                    continue;
+                }
+            };
+            test.proofs.push(case::Proof {
+                span: asking.span,
+                expect_span: asking.expect_span,
+                every: asking.quantifier == ast::Quantifier::Every,
+                expect: asking.expect,
+                timeout: asking.timeout,
+                retry: asking.retry,
+                failure,
+            });
+        }
+        proved.push(test);
+    }
+    proved
 }
 
 /// Parses and resolves a project and decides nothing: what is wrong with its text and with what its names mean, as soon
@@ -107,7 +148,7 @@ pub fn check_names(sources: &SourceSet, environment: Option<&str>) -> Vec<Diagno
 /// What the sources describe, before anything is decided.
 struct Read {
     model: Model,
-    tests: Vec<case::Test>,
+    tests: Vec<(case::Test, Vec<quantified::Asking>)>,
     unexecuted: Vec<Diagnostic>,
     diagnostics: Diagnostics,
 }

@@ -125,11 +125,19 @@ pub(crate) fn of_listener(model: &Model, gateway: GatewayId, index: u32) -> Resu
 pub(crate) fn of_call(call: &Call, service: ServiceId, index: u32) -> Result<Partition, OverBudget> {
     let shapes: Vec<&Shape> = call.lines.iter().map(|line| &line.shape).collect();
     let space = Rc::new(Space::new(shapes.into_iter(), Peers::indifferent())?);
-    let mut diagram = Diagram::new(space.clone());
+    let mut diagram = Diagram::new(space);
+    let judged = judge_call(&mut diagram, call)?;
+    let owner = Owner::Call(service, index);
+    Ok(Partition { owner, diagram, access_sets: vec![], access: Target::Leaf(REFUSED), tables: vec![judged] })
+}
+
+/// The lines of a call over a space that tells apart what they tell apart; leaves are line numbers.
+pub(crate) fn judge_call(diagram: &mut Diagram, call: &Call) -> Result<Judged, TooManyNodes> {
+    let space = diagram.space().clone();
     let narrowed = call.lines.iter().zip(0..).filter(|(line, _)| line.narrowed);
     let products = narrowed.map(|(line, number)| (number, space.product(&line.shape, None))).collect();
     let ranked = rank(products, &[]);
-    let maximal = maximal_sets(&mut diagram, &ranked)?;
+    let maximal = maximal_sets(diagram, &ranked)?;
     let plain = call.lines.iter().position(|line| !line.narrowed);
     let mut decisions = Vec::new();
     for (line, set) in ranked.lines.iter().zip(&maximal) {
@@ -137,19 +145,17 @@ pub(crate) fn of_call(call: &Call, service: ServiceId, index: u32) -> Result<Par
     }
     decisions.extend(plain.map(|line| Target::Leaf(line as u32)));
     let root = diagram.first_of(&decisions)?;
-    let judged = Judged { ranked, maximal, root };
-    let owner = Owner::Call(service, index);
-    Ok(Partition { owner, diagram, access_sets: vec![], access: Target::Leaf(REFUSED), tables: vec![judged] })
+    Ok(Judged { ranked, maximal, root })
 }
 
 /// The table that is asked next: of the narrowest pattern that contains this one's. Tables are sorted by pattern.
-fn next_wider(tables: &[HostTable], table: usize) -> Option<usize> {
+pub(crate) fn next_wider(tables: &[HostTable], table: usize) -> Option<usize> {
     let wider = wider(&tables[table].host);
     wider.iter().find_map(|host| tables.binary_search_by(|table| table.host.cmp(host)).ok())
 }
 
 /// The patterns that contain this one, the narrowest first.
-fn wider(host: &HostPattern) -> Vec<HostPattern> {
+pub(crate) fn wider(host: &HostPattern) -> Vec<HostPattern> {
     let parent = |name: &str| name.split_once('.').map(|(_, rest)| rest.to_owned());
     let (mut wider, mut above) = match host {
         HostPattern::Any => return vec![],
@@ -205,16 +211,26 @@ fn build(
     }
     let mut diagram = Diagram::new(space);
     let (access_sets, root) = judge_access(&mut diagram, access)?;
+    let tables = judge(&mut diagram, tables, next)?;
+    Ok(Partition { owner, diagram, access_sets, access: root, tables })
+}
+
+/// The rules of tables over a space that tells apart what they tell apart.
+pub(crate) fn judge(
+    diagram: &mut Diagram,
+    tables: &[&Table],
+    next: &dyn Fn(usize) -> Option<usize>,
+) -> Result<Vec<Judged>, TooManyNodes> {
     let mut judged = Vec::new();
     for table in tables {
         let ranked = rank_table(table, diagram.space());
-        let maximal = maximal_sets(&mut diagram, &ranked)?;
+        let maximal = maximal_sets(diagram, &ranked)?;
         judged.push(Judged { ranked, maximal, root: Target::Leaf(REFUSED) });
     }
     for index in 0..tables.len() {
-        judged[index].root = route_root(&mut diagram, tables, &judged, index, next)?;
+        judged[index].root = route_root(diagram, tables, &judged, index, next)?;
     }
-    Ok(Partition { owner, diagram, access_sets, access: root, tables: judged })
+    Ok(judged)
 }
 
 fn rank_table(table: &Table, space: &Space) -> Ranked {

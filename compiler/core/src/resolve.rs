@@ -2,6 +2,7 @@
 
 mod access;
 mod address;
+mod asking;
 mod backend;
 mod declarations;
 mod guardrail;
@@ -18,6 +19,7 @@ mod test;
 
 use crate::case;
 use crate::model::Model;
+use crate::quantified::Asking;
 use mesh_lang::ast;
 use mesh_lang::{Code, Diagnostic, Diagnostics};
 use scope::Scope;
@@ -33,7 +35,7 @@ pub(crate) struct Module<'a> {
 pub(crate) fn resolve(
     modules: &[Module<'_>],
     environment: Option<&str>,
-) -> (Model, Vec<case::Test>, Diagnostics) {
+) -> (Model, Vec<(case::Test, Vec<Asking>)>, Diagnostics) {
     let mut diagnostics = reserved::forms(modules);
     let (mut model, scope) = Scope::new(modules, &mut diagnostics);
     model.default = default_settings(modules, &mut diagnostics);

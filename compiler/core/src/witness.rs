@@ -131,6 +131,27 @@ impl Witness {
         Some(witness)
     }
 
+    /// ` when header "a" = "b" and …`, as a `request` of a test says what it carries.
+    pub(crate) fn facts(&self) -> String {
+        let mut facts: Vec<String> = Vec::new();
+        let mut headers: Vec<(&str, Vec<&str>)> = Vec::new();
+        for (name, value) in &self.headers {
+            match headers.iter_mut().find(|(known, _)| known == name) {
+                Some((_, values)) => values.push(value),
+                None => headers.push((name, vec![value])),
+            }
+        }
+        let said = |text: &str| format!("\"{}\"", text.replace('\\', "\\\\").replace('"', "\\\""));
+        let pair = |word: &str, name: &str, value: &str| format!("{word} {} = {}", said(name), said(value));
+        facts.extend(headers.iter().map(|(name, values)| pair("header", name, &values.join(", "))));
+        facts.extend(self.query.iter().map(|(name, value)| pair("query", name, value)));
+        facts.extend(self.cookies.iter().map(|(name, value)| pair("cookie", name, value)));
+        facts.extend(self.tokens.iter().map(|token| token_fact(token)));
+        facts.extend(self.source_ip.map(|ip| format!("source-ip = \"{ip}\"")));
+        facts.extend(self.client_ip.map(|ip| format!("client-ip = \"{ip}\"")));
+        if facts.is_empty() { String::new() } else { format!(" when {}", facts.join(" and ")) }
+    }
+
     /// The path with its query, encoded.
     pub(crate) fn target(&self) -> String {
         let pairs = self.query.iter().map(|(name, value)| {
@@ -147,6 +168,22 @@ fn unasked(space: &Space, field: &Field) -> String {
     let plain = ["x", "other"].into_iter().map(str::to_owned).chain((2..).map(|number| format!("x{number}")));
     let mut free = plain.filter(|value| !parts().any(|part| part.contains(value)));
     free.next().unwrap_or_default()
+}
+
+/// `jwt sso` and `claim sso realm.roles=[a, b]` as facts of a test.
+fn token_fact(token: &str) -> String {
+    let Some((name, value)) = token.split_once('=') else { return format!("{token} present") };
+    let mut words: Vec<&str> = name.split(' ').collect();
+    let path = words.pop().unwrap_or_default();
+    let path: Vec<String> = path.split('.').map(|step| format!("\"{step}\"")).collect();
+    let claim = format!("{} {}", words.join(" "), path.join(" "));
+    match value.strip_prefix('[').and_then(|list| list.strip_suffix(']')) {
+        Some(list) => {
+            let items = list.split(", ").map(|item| format!("{claim} has \"{item}\""));
+            items.collect::<Vec<_>>().join(" and ")
+        }
+        None => format!("{claim} = \"{value}\""),
+    }
 }
 
 /// As it stands in a query.

@@ -75,6 +75,7 @@ codes! {
     RouteCycle           "MESH3009" Error   "route-cycle",
     ListenerConflict     "MESH3010" Error   "listener-conflict",
     FailedTest           "MESH3050" Error   "failed-test",
+    EmptyDescription     "MESH3051" Error   "empty-description",
     AnalysisBudget       "MESH3090" Error   "analysis-budget",
     NoAuthorize          "MESH4001" Warning "no-authorize",
     AllowWithoutFrom     "MESH4002" Error   "allow-without-from",

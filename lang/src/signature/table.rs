@@ -1248,7 +1248,7 @@ const TEST: &[Signature] = &[
         "every [FROM] to TARGET [port NAME] [listener NAME] [STRING] [OP] [when COND and …] expect OUTCOME",
         "All requests of this description have the outcome; proved, not sampled.",
         Many,
-        Reserved,
+        Executed,
         test::every,
     ),
     row(
@@ -1256,7 +1256,7 @@ const TEST: &[Signature] = &[
         "some [FROM] to TARGET [port NAME] [listener NAME] [STRING] [OP] [when COND and …] expect OUTCOME",
         "At least one request of this description has the outcome.",
         Many,
-        Reserved,
+        Executed,
         test::some,
     ),
 ];

@@ -3,7 +3,7 @@
 
 use super::declarations::{missing, once_each, telemetry, unknown_among};
 use super::scope::{Place, Scope};
-use super::{Module, declared, gateway, mesh, service};
+use super::{Module, declared, gateway, mesh, route, service};
 use mesh_lang::ast::{
     self, EndpointSource, Limits, ListenerTls, OutlierDetection, ProbeKind, Protocol, RateKey, Shared, Tls,
 };
@@ -21,6 +21,11 @@ pub(super) fn check(modules: &[Module<'_>], scope: &Scope<'_>, diagnostics: &mut
         about.limits(&service.limits);
         service.calls.iter().for_each(|calls| about.limits(&calls.limits));
         telemetry(&service.telemetry, place, scope, diagnostics);
+    }
+    for (place, route) in declared(modules, route) {
+        for rule in &route.rules {
+            rate_limits(&rule.limits, false, place, scope, diagnostics);
+        }
     }
     for (place, gateway) in declared(modules, gateway) {
         telemetry(&gateway.telemetry, place, scope, diagnostics);

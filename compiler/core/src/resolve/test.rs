@@ -1,11 +1,12 @@
 //! `test` statements become cases: one concrete request each, and what is to come of it.
 
 use super::scope::{self, Place, Scope, Target, workload};
-use super::{access, backend, route};
+use super::{access, asking, backend, route};
 use crate::case::{self, Entry, Expectation};
 use crate::model::Model;
+use crate::quantified::Asking;
 use mesh_lang::ast::{
-    self, Asked, Destination, ExpectedOutcome, Field, PrincipalKind, Protocol, Timeout, ValueTest,
+    self, Asked, Destination, ExpectedOutcome, Field, PrincipalKind, Protocol, Quantifier, Timeout, ValueTest,
 };
 use mesh_lang::{Code, Diagnostic, Diagnostics, Name, Span};
 use std::net::IpAddr;
@@ -17,15 +18,61 @@ pub(super) fn resolve(
     scope: &Scope<'_>,
     model: &Model,
     diagnostics: &mut Diagnostics,
-) -> case::Test {
-    let mut requests = Vec::new();
-    for request in &test.lines {
-        match resolve_request(request, *place, scope, model) {
-            Ok(resolved) => requests.push(resolved),
-            Err(problems) => problems.into_iter().for_each(|problem| diagnostics.push(problem)),
-        }
+) -> (case::Test, Vec<Asking>) {
+    let (mut requests, mut askings) = (Vec::new(), Vec::new());
+    for line in &test.lines {
+        let problems = match line.quantifier {
+            Quantifier::Request => match resolve_request(line, *place, scope, model) {
+                Ok(resolved) => {
+                    requests.push(resolved);
+                    continue;
+                }
+                Err(problems) => problems,
+            },
+            Quantifier::Every | Quantifier::Some => match asking::resolve(line, *place, scope, model) {
+                Ok(resolved) => {
+                    askings.push(resolved);
+                    continue;
+                }
+                Err(problems) => problems,
+            },
+        };
+        problems.into_iter().for_each(|problem| diagnostics.push(problem));
     }
-    case::Test { name: test.name.value.clone(), span: test.span, requests }
+    (case::Test { name: test.name.value.clone(), span: test.span, requests, proofs: vec![] }, askings)
+}
+
+/// What is expected, its names looked up.
+pub(super) fn expectation(
+    expect: &ast::Expect,
+    place: Place<'_>,
+    scope: &Scope<'_>,
+    model: &Model,
+) -> Result<Expectation, Vec<Diagnostic>> {
+    Ok(match &expect.outcome {
+        ExpectedOutcome::Allow => Expectation::Allow,
+        ExpectedOutcome::Deny => Expectation::Deny,
+        ExpectedOutcome::Status(status) => Expectation::Status(*status),
+        ExpectedOutcome::Redirect(redirect) => {
+            let location = match &redirect.to {
+                ast::RedirectTo::Location(location) => location.value.clone(),
+                // `reserved` has refused the other forms.
+                _ => String::new(),
+            };
+            Expectation::Redirect { location, status: redirect.status.value }
+        }
+        ExpectedOutcome::Backends(backends) => {
+            let found = backend::resolve(backends, expect.span, place, scope, model)?;
+            let expected = found.into_iter().map(|destination| case::Backend {
+                service: destination.to.service.0,
+                port: destination.to.port,
+                subset: destination.subset.unwrap_or(mesh_plan::NONE),
+                weight: destination.weight,
+                text: destination.text,
+            });
+            Expectation::Backends(expected.collect())
+        }
+    })
 }
 
 /// Where a request comes in, as whom, and what it says as host.
@@ -59,29 +106,7 @@ fn resolve_request(
         Target::Service(service) => at_service(&asked, service, place, scope, model),
     };
     let Arrival { entry, peer, host, host_port } = arrival.map_err(|problem| vec![problem])?;
-    let expect = match &request.expect.outcome {
-        ExpectedOutcome::Allow => Expectation::Allow,
-        ExpectedOutcome::Deny => Expectation::Deny,
-        ExpectedOutcome::Status(status) => Expectation::Status(*status),
-        ExpectedOutcome::Redirect(redirect) => {
-            let location = match &redirect.to {
-                ast::RedirectTo::Location(location) => location.value.clone(),
-                _ => String::new(),
-            };
-            Expectation::Redirect { location, status: redirect.status.value }
-        }
-        ExpectedOutcome::Backends(backends) => {
-            let found = backend::resolve(backends, request.expect.span, place, scope, model)?;
-            let expected = found.into_iter().map(|destination| case::Backend {
-                service: destination.to.service.0,
-                port: destination.to.port,
-                subset: destination.subset.unwrap_or(mesh_plan::NONE),
-                weight: destination.weight,
-                text: destination.text,
-            });
-            Expectation::Backends(expected.collect())
-        }
-    };
+    let expect = expectation(&request.expect, place, scope, model)?;
     let mut carried = Carried::of(&request.when);
     if let [only] = workload(model, target).issuers.as_slice() {
         let unsaid = carried.tokens.iter_mut().filter(|token| token.issuer.is_empty());

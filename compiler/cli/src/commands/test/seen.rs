@@ -206,7 +206,7 @@ fn refusal_text(refusal: &Refusal<'_>, rule: &str) -> String {
     }
 }
 
-fn expected(expectation: &Expectation) -> String {
+pub(super) fn expected(expectation: &Expectation) -> String {
     match expectation {
         Expectation::Allow => "`allow`".to_owned(),
         Expectation::Deny => "`deny`".to_owned(),
@@ -241,7 +241,7 @@ fn percent(numerator: u128, denominator: u128) -> String {
     format!("{}%", percent.trim_end_matches('0').trim_end_matches('.'))
 }
 
-fn milliseconds(timeout: Option<u32>) -> String {
+pub(super) fn milliseconds(timeout: Option<u32>) -> String {
     match timeout {
         None => "none".to_owned(),
         Some(ms) if ms % 1000 == 0 => format!("{}s", ms / 1000),
@@ -249,6 +249,6 @@ fn milliseconds(timeout: Option<u32>) -> String {
     }
 }
 
-fn retries(count: u32) -> String {
+pub(super) fn retries(count: u32) -> String {
     if count == 0 { "none".to_owned() } else { count.to_string() }
 }

@@ -1,0 +1,682 @@
+//! `every` and `some`: what becomes of all requests of a description, decided, not sampled (`spec/semantics.md` 13).
+//!
+//! All lines that a request can meet on its way, hop by hop, span one space; the requests of the description are cut into the
+//! pieces that end the same way, and those that end otherwise than expected are a set with a plainest member.
+
+use crate::case::{Backend as Expected, Expectation};
+use crate::diagram::{Diagram, TooManyNodes};
+use crate::model::{AccessLine, Action, Call, GatewayId, Model, PeerSet, PortId, ServiceId, Shape, Table};
+use crate::partition::{self, Judged, Leaf};
+use crate::space::peer::{Candidate, Peers};
+use crate::space::{Space, TooFine};
+use crate::witness::Witness;
+use mesh_lang::Span;
+use mesh_lang::ast::{Effect, HostPattern, Quantifier};
+use mesh_plan::{Settings, Target};
+use std::collections::{BTreeMap, BTreeSet};
+use std::rc::Rc;
+
+/// A line with its names looked up.
+#[derive(Debug)]
+pub(crate) struct Asking {
+    pub(crate) span: Span,
+    pub(crate) expect_span: Span,
+    pub(crate) quantifier: Quantifier,
+    /// Where the requests come in; all of them are asked.
+    pub(crate) entries: Vec<Entry>,
+    /// What they look like.
+    pub(crate) shapes: Vec<Shape>,
+    pub(crate) expect: Expectation,
+    pub(crate) timeout: Option<Option<u32>>,
+    pub(crate) retry: Option<u32>,
+}
+
+/// Where requests come in.
+#[derive(Debug)]
+pub(crate) enum Entry {
+    /// From the proxy of a service.
+    Sidecar { caller: ServiceId, to: PortId },
+    /// From a gateway.
+    FromGateway { gateway: GatewayId, to: PortId },
+    /// At a port, from any of these peers.
+    Inbound { from: PeerSet, to: PortId },
+    /// At a listener, from any of these peers.
+    Gateway { from: PeerSet, gateway: GatewayId, listener: u32, host: String },
+}
+
+/// What was found out.
+pub(crate) enum Found {
+    Holds,
+    /// A request of the description that ends otherwise, and how; of `some`, how they all end.
+    Fails {
+        request: Option<String>,
+        got: String,
+    },
+    /// No request is of this description.
+    Empty,
+}
+
+/// More pieces that end differently are not decided (`MESH3090`): each is a set of requests of its own.
+const MAX_PIECES: usize = 10_000;
+
+/// The question needs more than the budget.
+pub(crate) struct TooMuch;
+
+impl From<TooManyNodes> for TooMuch {
+    fn from(_: TooManyNodes) -> TooMuch {
+        TooMuch
+    }
+}
+
+impl From<TooFine> for TooMuch {
+    fn from(_: TooFine) -> TooMuch {
+        TooMuch
+    }
+}
+
+/// Decides a line.
+pub(crate) fn decide(model: &Model, asking: &Asking) -> Result<Found, TooMuch> {
+    let (mut some, mut anything) = (false, false);
+    let mut endings: BTreeSet<String> = BTreeSet::new();
+    for entry in &asking.entries {
+        let mut world = World::new(model, entry, &asking.shapes)?;
+        let all = world.region(entry, &asking.shapes)?;
+        if world.diagram.any_of(all).is_none() {
+            continue;
+        }
+        anything = true;
+        for piece in world.pieces(entry, all)? {
+            let Some(point) = world.diagram.any_of(piece.set) else { continue };
+            let fits = piece.fulfils(asking);
+            match asking.quantifier {
+                Quantifier::Some if fits => some = true,
+                Quantifier::Some => {
+                    endings.insert(piece.said(model));
+                }
+                _ if fits => {}
+                _ => {
+                    let witness = Witness::of_point(model, world.diagram.space(), &point);
+                    let peer = world.peer(entry, &point);
+                    let request = request(model, entry, &witness, peer.as_deref());
+                    return Ok(Found::Fails { request: Some(request), got: piece.said(model) });
+                }
+            }
+        }
+    }
+    Ok(match asking.quantifier {
+        _ if !anything => Found::Empty,
+        Quantifier::Some if !some => {
+            let endings: Vec<String> = endings.into_iter().collect();
+            Found::Fails { request: None, got: endings.join(", or ") }
+        }
+        _ => Found::Holds,
+    })
+}
+
+/// How a request can end.
+#[derive(Clone, PartialEq, Eq, PartialOrd, Ord)]
+enum End {
+    Endpoint { to: PortId, subset: Option<u32>, timeout: Option<u32>, retry: u32 },
+    Denied,
+    Undeclared,
+    NoRoute,
+    Status(u16),
+    Redirect { status: u16, location: String },
+}
+
+/// Requests that end the same way; each ending with its share of [`WHOLE`].
+struct Piece {
+    set: Target,
+    ends: BTreeMap<End, u128>,
+}
+
+/// The whole of a share, for up to eight draws one after the other.
+const WHOLE: u128 = 10_000u128.pow(8);
+
+impl Piece {
+    fn of(set: Target, end: End) -> Piece {
+        Piece { set, ends: BTreeMap::from([(end, WHOLE)]) }
+    }
+
+    fn fulfils(&self, asking: &Asking) -> bool {
+        let all = |is: &dyn Fn(&End) -> bool| self.ends.keys().all(is);
+        let outcome = match &asking.expect {
+            Expectation::Allow => all(&|end| matches!(end, End::Endpoint { .. })),
+            Expectation::Deny => all(&|end| end.status() == Some(403)),
+            Expectation::Status(status) => all(&|end| end.status() == Some(*status)),
+            Expectation::Redirect { location, status } => all(
+                &|end| matches!(end, End::Redirect { status: own, location: to } if own == status && to == location),
+            ),
+            Expectation::Backends(backends) => self.distribution() == Some(wanted(backends)),
+        };
+        let timeout = asking.timeout.is_none_or(|wanted| {
+            all(&|end| !matches!(end, End::Endpoint { timeout, .. } if *timeout != wanted))
+        });
+        let retry = asking
+            .retry
+            .is_none_or(|wanted| all(&|end| !matches!(end, End::Endpoint { retry, .. } if *retry != wanted)));
+        outcome && timeout && retry
+    }
+
+    fn distribution(&self) -> Option<BTreeMap<(u32, u32, u32), u128>> {
+        let mut shares = BTreeMap::new();
+        for (end, share) in &self.ends {
+            let End::Endpoint { to, subset, .. } = end else { return None };
+            *shares.entry((to.service.0, to.port, subset.unwrap_or(mesh_plan::NONE))).or_insert(0) += share;
+        }
+        Some(shares)
+    }
+
+    fn said(&self, model: &Model) -> String {
+        let several = self.ends.len() > 1;
+        let ends = self.ends.iter().map(|(end, share)| match several {
+            true => format!("{} {}", end.said(model), percent(*share)),
+            false => end.said(model),
+        });
+        ends.collect::<Vec<_>>().join(", ")
+    }
+}
+
+/// A share as a percentage with at most two decimals.
+fn percent(share: u128) -> String {
+    let points = (share * 10_000 + WHOLE / 2) / WHOLE;
+    format!("{}%", points as f64 / 100.0)
+}
+
+fn wanted(backends: &[Expected]) -> BTreeMap<(u32, u32, u32), u128> {
+    let drawn = backends.iter().filter(|backend| backend.weight > 0);
+    drawn
+        .map(|backend| {
+            ((backend.service, backend.port, backend.subset), u128::from(backend.weight) * (WHOLE / 10_000))
+        })
+        .collect()
+}
+
+impl End {
+    fn status(&self) -> Option<u16> {
+        match self {
+            End::Endpoint { .. } => None,
+            End::Denied | End::Undeclared => Some(403),
+            End::NoRoute => Some(404),
+            End::Status(status) | End::Redirect { status, .. } => Some(*status),
+        }
+    }
+
+    fn said(&self, model: &Model) -> String {
+        match self {
+            End::Endpoint { to, subset, timeout, retry } => {
+                let name = model.port_name(*to);
+                let subset = subset.and_then(|subset| model[to.service].subsets.get(subset as usize));
+                let subset = subset.map_or(String::new(), |subset| format!(":{}", subset.name));
+                let timeout = timeout.map_or("none".to_owned(), |timeout| format!("{timeout}ms"));
+                let retry = if *retry == 0 { "none".to_owned() } else { retry.to_string() };
+                format!("`{}{subset}` (timeout {timeout}, retry {retry})", name.trim_end_matches(".default"))
+            }
+            End::Denied => "403 (denied)".to_owned(),
+            End::Undeclared => "403 (the caller declares no such call)".to_owned(),
+            End::NoRoute => "404 (no rule matches)".to_owned(),
+            End::Status(status) => status.to_string(),
+            End::Redirect { status, location } => format!("a redirect to `{location}` with {status}"),
+        }
+    }
+}
+
+/// The space of everything that a request of an entry can meet.
+struct World<'m> {
+    model: &'m Model,
+    diagram: Diagram,
+}
+
+/// The settings of the levels passed so far, the nearest first.
+type Levels<'m> = Vec<&'m Settings>;
+
+impl<'m> World<'m> {
+    fn new(model: &'m Model, entry: &Entry, shapes: &[Shape]) -> Result<World<'m>, TooMuch> {
+        let mut met = Met { model, ports: BTreeSet::new(), shapes: shapes.to_vec() };
+        let mut access: Vec<AccessLine> = Vec::new();
+        match entry {
+            Entry::Sidecar { caller, to } => {
+                met.shapes.extend(
+                    call_of(model, *caller, *to)
+                        .into_iter()
+                        .flat_map(|call| &call.lines)
+                        .map(|line| line.shape.clone()),
+                );
+                met.port(*to, true);
+            }
+            Entry::FromGateway { to, .. } => met.port(*to, true),
+            Entry::Inbound { from, to } => {
+                access.extend(model.port(*to).access.iter().cloned());
+                access.push(pseudo(from));
+                met.port(*to, false);
+            }
+            Entry::Gateway { from, gateway, listener, .. } => {
+                let listener = &model[*gateway].listeners[*listener as usize];
+                access.extend(listener.access.iter().cloned());
+                access.push(pseudo(from));
+                listener.tables.iter().for_each(|host| met.table(&host.table));
+                met.shapes.extend(listener.access.iter().flat_map(|line| line.shapes.iter().cloned()));
+            }
+        }
+        if met.shapes.len() > partition::MAX_LINES {
+            return Err(TooMuch);
+        }
+        let peers = if access.is_empty() { Peers::indifferent() } else { Peers::new(model, &access) };
+        let space = Rc::new(Space::new(met.shapes.iter(), peers)?);
+        if space.fields.len() > partition::MAX_FIELDS {
+            return Err(TooMuch);
+        }
+        Ok(World { model, diagram: Diagram::new(space) })
+    }
+
+    /// The requests that the line describes.
+    fn region(&mut self, entry: &Entry, shapes: &[Shape]) -> Result<Target, TooMuch> {
+        let from = match entry {
+            Entry::Inbound { from, .. } | Entry::Gateway { from, .. } => {
+                Some(self.diagram.space().peers.set(from))
+            }
+            Entry::Sidecar { .. } | Entry::FromGateway { .. } => None,
+        };
+        let mut sets = Vec::with_capacity(shapes.len());
+        for shape in shapes {
+            let product = self.diagram.space().product(shape, from.clone());
+            sets.push(self.diagram.product(&product)?);
+        }
+        Ok(self.diagram.any_of_sets(&sets)?)
+    }
+
+    fn pieces(&mut self, entry: &Entry, all: Target) -> Result<Vec<Piece>, TooMuch> {
+        let model = self.model;
+        match entry {
+            Entry::Inbound { to, .. } => {
+                let allowed = self.allowed(&model.port(*to).access, None)?;
+                let end = self.endpoint(*to, None, &[]);
+                self.split(all, allowed, Piece::of(all, end), End::Denied)
+            }
+            Entry::FromGateway { gateway, to } => {
+                let peer = model[*gateway].workload.identity.clone();
+                self.enter(*to, &peer, &vec![], all, 0)
+            }
+            Entry::Sidecar { caller, to } => self.call(*caller, *to, all),
+            Entry::Gateway { gateway, listener, host, .. } => {
+                let peer = model[*gateway].workload.identity.clone();
+                let own = &model[*gateway].listeners[*listener as usize];
+                let allowed = self.allowed(&own.access, None)?;
+                let inside = self.diagram.and(all, allowed)?;
+                let outside = self.diagram.minus(all, allowed)?;
+                let mut pieces = vec![Piece::of(outside, End::Denied)];
+                let tables: Vec<&Table> = own.tables.iter().map(|table| &table.table).collect();
+                match host_table(own, host) {
+                    None => pieces.push(Piece::of(inside, End::NoRoute)),
+                    Some(index) => {
+                        let next = |table: usize| partition::next_wider(&own.tables, table);
+                        let judged = self.judge(&tables, &next)?;
+                        let root = judged[index].root;
+                        pieces.extend(self.route(&tables, root, &peer, &vec![], inside, 0)?);
+                    }
+                }
+                Ok(pieces)
+            }
+        }
+    }
+
+    fn judge(
+        &mut self,
+        tables: &[&Table],
+        next: &dyn Fn(usize) -> Option<usize>,
+    ) -> Result<Vec<Judged>, TooMuch> {
+        Ok(partition::judge(&mut self.diagram, tables, next)?)
+    }
+
+    /// 5.2: the caller's `calls`, then the callee's route.
+    fn call(&mut self, caller: ServiceId, to: PortId, all: Target) -> Result<Vec<Piece>, TooMuch> {
+        let model = self.model;
+        let peer = model[caller].workload.identity.clone();
+        let Some(call) = call_of(model, caller, to) else {
+            return Ok(vec![Piece::of(all, End::Undeclared)]);
+        };
+        let judged = partition::judge_call(&mut self.diagram, call)?;
+        let plain = call.lines.iter().find(|line| !line.narrowed).map(|line| &line.settings);
+        let mut pieces = Vec::new();
+        let mut covered = Vec::new();
+        for (line, number) in call.lines.iter().zip(0u32..) {
+            let own = self.leaf_set(judged.root, number)?;
+            let set = self.diagram.and(all, own)?;
+            covered.push(own);
+            if self.diagram.any_of(set).is_none() {
+                continue;
+            }
+            let mut levels: Levels<'m> = Vec::new();
+            levels.extend(line.narrowed.then_some(&line.settings));
+            levels.extend(plain);
+            pieces.extend(self.enter(to, &peer, &levels, set, 0)?);
+        }
+        let covered = self.diagram.any_of_sets(&covered)?;
+        let outside = self.diagram.minus(all, covered)?;
+        pieces.push(Piece::of(outside, End::Undeclared));
+        Ok(pieces)
+    }
+
+    /// The requests of which a decision says this leaf.
+    fn leaf_set(&mut self, root: Target, wanted: u32) -> Result<Target, TooMuch> {
+        let yes = |leaf: u32| if leaf == wanted { crate::diagram::YES } else { crate::diagram::NO };
+        Ok(self.diagram.map(root, &yes)?)
+    }
+
+    /// A port's own route. `calls` are the caller's levels, which stand behind the rules.
+    fn enter(
+        &mut self,
+        to: PortId,
+        peer: &str,
+        calls: &Levels<'m>,
+        set: Target,
+        depth: usize,
+    ) -> Result<Vec<Piece>, TooMuch> {
+        let model = self.model;
+        match &model.port(to).route {
+            None => self.reach(to, None, peer, &[], calls, set),
+            Some(table) => {
+                let tables = [table];
+                let judged = self.judge(&tables, &|_| None)?;
+                let root = judged[0].root;
+                self.route_with(&tables, root, peer, &vec![], calls, set, depth)
+            }
+        }
+    }
+
+    fn route(
+        &mut self,
+        tables: &[&'m Table],
+        root: Target,
+        peer: &str,
+        calls: &Levels<'m>,
+        set: Target,
+        depth: usize,
+    ) -> Result<Vec<Piece>, TooMuch> {
+        self.route_with(tables, root, peer, &vec![], calls, set, depth)
+    }
+
+    #[expect(
+        clippy::too_many_arguments,
+        reason = "one step of a walk: what was passed, and where it goes on"
+    )]
+    fn route_with(
+        &mut self,
+        tables: &[&'m Table],
+        root: Target,
+        peer: &str,
+        rules: &Levels<'m>,
+        calls: &Levels<'m>,
+        set: Target,
+        depth: usize,
+    ) -> Result<Vec<Piece>, TooMuch> {
+        if depth >= MAX_DEPTH {
+            return Err(TooMuch);
+        }
+        let mut pieces = Vec::new();
+        let mut answered = Vec::new();
+        for (table, number) in tables.iter().zip(0u32..) {
+            for (rule, index) in table.rules.iter().zip(0u32..) {
+                let own = self.leaf_set(root, Leaf::Rule { table: number, rule: index }.number())?;
+                answered.push(own);
+                let matching = self.diagram.and(set, own)?;
+                if self.diagram.any_of(matching).is_none() {
+                    continue;
+                }
+                match &rule.action {
+                    Action::Respond { status, .. } => pieces.push(Piece::of(matching, End::Status(*status))),
+                    Action::Redirect { status, location } => {
+                        let end = End::Redirect { status: *status, location: location.clone() };
+                        pieces.push(Piece::of(matching, end));
+                    }
+                    Action::Forward(backends) => {
+                        let mut levels = rules.clone();
+                        levels.push(&rule.settings);
+                        pieces.extend(self.forward(backends, peer, &levels, calls, matching, depth)?);
+                    }
+                }
+                if pieces.len() > MAX_PIECES {
+                    return Err(TooMuch);
+                }
+            }
+            if let Some((status, _)) = table.otherwise {
+                let own = self.leaf_set(root, Leaf::Otherwise { table: number }.number())?;
+                answered.push(own);
+                let matching = self.diagram.and(set, own)?;
+                pieces.push(Piece::of(matching, End::Status(status)));
+            }
+        }
+        let answered = self.diagram.any_of_sets(&answered)?;
+        let left = self.diagram.minus(set, answered)?;
+        pieces.push(Piece::of(left, End::NoRoute));
+        Ok(pieces)
+    }
+
+    /// A split: the pieces of each destination, cut along each other.
+    fn forward(
+        &mut self,
+        backends: &[crate::model::Backend],
+        peer: &str,
+        rules: &Levels<'m>,
+        calls: &Levels<'m>,
+        set: Target,
+        depth: usize,
+    ) -> Result<Vec<Piece>, TooMuch> {
+        let mut pieces = vec![Piece { set, ends: BTreeMap::new() }];
+        for backend in backends.iter().filter(|backend| backend.weight > 0) {
+            let mut cut = Vec::new();
+            for piece in pieces {
+                let ways = match (backend.enter, &self.model.port(backend.to).route) {
+                    (true, Some(table)) => {
+                        let tables = [table];
+                        let judged = self.judge(&tables, &|_| None)?;
+                        let root = judged[0].root;
+                        self.route_with(&tables, root, peer, rules, calls, piece.set, depth + 1)?
+                    }
+                    _ => self.reach(backend.to, backend.subset, peer, rules, calls, piece.set)?,
+                };
+                for way in ways {
+                    if self.diagram.any_of(way.set).is_none() {
+                        continue;
+                    }
+                    let mut ends = piece.ends.clone();
+                    for (end, share) in way.ends {
+                        *ends.entry(end).or_insert(0) += share * u128::from(backend.weight) / 10_000;
+                    }
+                    cut.push(Piece { set: way.set, ends });
+                }
+            }
+            pieces = cut;
+            if pieces.len() > MAX_PIECES {
+                return Err(TooMuch);
+            }
+        }
+        Ok(pieces)
+    }
+
+    /// Endpoints, behind the authorization of the service that owns them.
+    fn reach(
+        &mut self,
+        to: PortId,
+        subset: Option<u32>,
+        peer: &str,
+        rules: &[&'m Settings],
+        calls: &Levels<'m>,
+        set: Target,
+    ) -> Result<Vec<Piece>, TooMuch> {
+        let model = self.model;
+        let allowed = self.allowed(&model.port(to).access, Some(peer))?;
+        let levels: Vec<&Settings> = rules.iter().chain(calls).copied().collect();
+        let end = self.endpoint(to, subset, &levels);
+        self.split(set, allowed, Piece::of(set, end), End::Denied)
+    }
+
+    fn split(
+        &mut self,
+        set: Target,
+        allowed: Target,
+        inside: Piece,
+        outside: End,
+    ) -> Result<Vec<Piece>, TooMuch> {
+        let yes = self.diagram.and(set, allowed)?;
+        let no = self.diagram.minus(set, allowed)?;
+        Ok(vec![Piece { set: yes, ..inside }, Piece::of(no, outside)])
+    }
+
+    /// 6.1: each setting from the nearest level that writes it.
+    fn endpoint(&self, to: PortId, subset: Option<u32>, levels: &[&Settings]) -> End {
+        let own = [&self.model[to.service].settings, &self.model.default];
+        let all = || levels.iter().copied().chain(own);
+        let timeout = all().find_map(|level| level.timeout).flatten();
+        let retry = all().find_map(|level| level.retry.clone()).flatten();
+        End::Endpoint { to, subset, timeout, retry: retry.map_or(0, |retry| retry.count) }
+    }
+
+    /// 4.1: what is allowed; of one peer, or of all that the space tells apart.
+    fn allowed(&mut self, lines: &[AccessLine], peer: Option<&str>) -> Result<Target, TooMuch> {
+        let (mut allow, mut deny) = (Vec::new(), Vec::new());
+        for line in lines {
+            let from = match peer {
+                None => Some(self.diagram.space().peers.set(&line.from)),
+                Some(identity) if Candidate::of_identity(self.model, identity).is_in(&line.from) => None,
+                Some(_) => continue,
+            };
+            for shape in &line.shapes {
+                let product = self.diagram.space().product(shape, from.clone());
+                let set = self.diagram.product(&product)?;
+                match line.effect {
+                    Effect::Allow => allow.push(set),
+                    Effect::Deny => deny.push(set),
+                    Effect::Audit => {}
+                }
+            }
+        }
+        let allow = self.diagram.any_of_sets(&allow)?;
+        let deny = self.diagram.any_of_sets(&deny)?;
+        Ok(self.diagram.minus(allow, deny)?)
+    }
+
+    /// Who asks at a point, as the test language says it.
+    fn peer(&self, entry: &Entry, point: &crate::diagram::Point) -> Option<String> {
+        let from = match entry {
+            Entry::Inbound { from, .. } | Entry::Gateway { from, .. } => from,
+            Entry::Sidecar { .. } | Entry::FromGateway { .. } => return None,
+        };
+        let atom = point.iter().find(|(dim, _)| *dim == crate::space::PEER).map(|(_, atom)| *atom);
+        let peers = &self.diagram.space().peers;
+        let fitting = peers
+            .candidates
+            .iter()
+            .filter(|(candidate, own)| candidate.is_in(from) && atom.is_none_or(|atom| atom == *own));
+        let said = |candidate: &Candidate| match candidate {
+            Candidate::Own { identity, .. }
+            | Candidate::Gateway { identity }
+            | Candidate::Foreign { identity } => Some(format!("identity \"{identity}\"")),
+            Candidate::Unauthenticated => Some("unauthenticated".to_owned()),
+            Candidate::OtherIn { namespace } => {
+                Some(format!("identity \"spiffe://{}/ns/{namespace}/sa/other\"", self.model.trust_domain))
+            }
+            Candidate::OtherOwn => Some(format!("identity \"spiffe://{}/other\"", self.model.trust_domain)),
+            Candidate::OtherForeign => Some("identity \"spiffe://other.example/other\"".to_owned()),
+            Candidate::OtherGateway => None,
+        };
+        let mut all: Vec<&Candidate> = fitting.map(|(candidate, _)| candidate).collect();
+        // The plainest somebody first: who has no identity, then who is named.
+        all.sort_by_key(|candidate| !matches!(candidate, Candidate::Unauthenticated));
+        all.into_iter().find_map(said)
+    }
+}
+
+/// Routes entered one after the other, as in 3.10.
+const MAX_DEPTH: usize = 9;
+
+/// The lines that a request can meet.
+struct Met<'m> {
+    model: &'m Model,
+    ports: BTreeSet<(PortId, bool)>,
+    shapes: Vec<Shape>,
+}
+
+impl Met<'_> {
+    fn port(&mut self, id: PortId, enters: bool) {
+        if !self.ports.insert((id, enters)) {
+            return;
+        }
+        let model = self.model;
+        self.shapes.extend(model.port(id).access.iter().flat_map(|line| line.shapes.iter().cloned()));
+        if let (true, Some(table)) = (enters, &model.port(id).route) {
+            self.table(table);
+        }
+    }
+
+    fn table(&mut self, table: &Table) {
+        for rule in &table.rules {
+            self.shapes.extend(rule.lines.iter().map(|line| line.shape.clone()));
+            if let Action::Forward(backends) = &rule.action {
+                backends.iter().for_each(|backend| self.port(backend.to, backend.enter));
+            }
+        }
+    }
+}
+
+/// A line that tells the asked peers apart from the others.
+fn pseudo(from: &PeerSet) -> AccessLine {
+    AccessLine {
+        effect: Effect::Audit,
+        from: from.clone(),
+        shapes: vec![],
+        text: String::new(),
+        span: Span::new(mesh_lang::FileId(0), 0, 0),
+    }
+}
+
+fn call_of(model: &Model, caller: ServiceId, to: PortId) -> Option<&Call> {
+    model[caller].calls.iter().find(|call| call.to == to)
+}
+
+/// The table of the most specific pattern that covers a host.
+fn host_table(listener: &crate::model::Listener, host: &str) -> Option<usize> {
+    let asked = HostPattern::Exact(host.to_owned());
+    let accepted = listener.hosts.iter().any(|(own, _)| partition::covers(own, &asked));
+    let chain = std::iter::once(asked.clone()).chain(partition::wider(&asked));
+    let mut tables =
+        chain.filter_map(|pattern| listener.tables.iter().position(|table| table.host == pattern));
+    tables.next().filter(|_| accepted)
+}
+
+/// A line of the test language that asks the request.
+fn request(model: &Model, entry: &Entry, witness: &Witness, peer: Option<&str>) -> String {
+    let port = |to: PortId| match model[to.service].ports.len() {
+        1 => model[to.service].full_name(),
+        _ => format!("{} port {}", model[to.service].full_name(), model.port(to).name),
+    };
+    let from = match entry {
+        Entry::Sidecar { caller, .. } => format!("from {} ", model[*caller].full_name()),
+        Entry::FromGateway { gateway, .. } => format!("from gateway {} ", model[*gateway].full_name()),
+        _ => peer.map_or(String::new(), |peer| format!("from {peer} ")),
+    };
+    let (to, http) = match entry {
+        Entry::Sidecar { to, .. } | Entry::FromGateway { to, .. } | Entry::Inbound { to, .. } => {
+            (port(*to), model.port(*to).protocol.is_http())
+        }
+        Entry::Gateway { gateway, listener, host, .. } => {
+            let own = &model[*gateway].listeners[*listener as usize];
+            let name = model[*gateway].full_name();
+            let listener = match model[*gateway].listeners.len() {
+                1 => String::new(),
+                _ => format!(" listener {}", own.name),
+            };
+            let host = if host.is_empty() { String::new() } else { format!(" \"{host}\"") };
+            (format!("{name}{listener}{host}"), own.protocol.is_http())
+        }
+    };
+    let to = to.replace(".default", "");
+    let op = if http { format!(" {} {}", witness.method, quoted_path(&witness.path)) } else { String::new() };
+    format!("request {}to {to}{op}{}", from.replace(".default ", " "), witness.facts())
+}
+
+/// A path as the test language writes it.
+fn quoted_path(path: &str) -> String {
+    let plain = |byte: u8| byte.is_ascii_alphanumeric() || b"-._~:@!$&'+%/".contains(&byte);
+    if path.starts_with('/') && path.bytes().all(plain) { path.to_owned() } else { format!("\"{path}\"") }
+}
