@@ -53,6 +53,58 @@ fn a_refused_request_reaches_no_upstream() {
 }
 
 #[test]
+fn what_is_audited_is_told_and_a_mode_lets_through_what_nobody_allowed() {
+    let s = Upstream::named("s");
+    let mesh = Mesh::start(
+        &format!(
+            "module m {{ role platform }}\n{}",
+            edge(
+                &s,
+                r#"route edge { to s }
+authorize s {
+  mode audit until "2026-12-31"
+  deny to /admin/**
+  audit from gateway edge to GET /old/**
+  audit to /old/books/**
+}
+authorize edge { audit to POST }
+guardrail no-put {
+  mode audit until "2026-12-31"
+  deny to s PUT
+}"#
+            )
+            .replace(
+                "authorize s { allow from gateway edge }",
+                "authorize s { allow from gateway edge to /old/**, /admin/** }"
+            )
+        ),
+        &[],
+    );
+    let mut client = mesh.connect("edge.default/web");
+    let mut ask = |method: &str, path: &str| client.ask(method, "a", path, &[]).unwrap().0;
+    assert_eq!(ask("GET", "/old/1"), 200);
+    assert_eq!(ask("POST", "/old/books/1"), 200);
+    assert_eq!(ask("GET", "/new"), 200, "the want of an allow is let through");
+    assert_eq!(ask("GET", "/admin/1"), 403, "a deny holds");
+    assert_eq!(ask("PUT", "/old/1"), 200, "a guardrail that is only tried out refuses nothing");
+    let audit = |line: &String| match line.split_once("\"audit\":[") {
+        Some((_, rest)) => rest.split_once(']').expect("a list").0.replace("\\\"", "'"),
+        None => String::new(),
+    };
+    let told: Vec<String> = mesh.log().iter().map(audit).collect();
+    assert_eq!(
+        told,
+        [
+            r#""authorize s.default: audit from gateway edge to GET /old/**""#,
+            r#""authorize edge.default: audit to POST","authorize s.default: audit to /old/books/**""#,
+            r#""authorize s.default: mode audit until '2026-12-31'""#,
+            "",
+            r#""guardrail no-put: deny to s PUT""#,
+        ]
+    );
+}
+
+#[test]
 fn queries_cookies_paths_and_addresses_decide() {
     let s = Upstream::named("s");
     let mesh = Mesh::start(

@@ -14,6 +14,21 @@ const LOOPBACK: IpAddr = IpAddr::V4(Ipv4Addr::LOCALHOST);
 /// A running mesh.
 pub struct Mesh {
     handle: Handle,
+    lines: Lines,
+}
+
+/// What the proxy logs.
+#[derive(Clone, Default)]
+struct Lines(Arc<Mutex<Vec<u8>>>);
+
+impl Write for Lines {
+    fn write(&mut self, bytes: &[u8]) -> std::io::Result<usize> {
+        self.0.lock().expect("no panic").write(bytes)
+    }
+
+    fn flush(&mut self) -> std::io::Result<()> {
+        Ok(())
+    }
 }
 
 impl Mesh {
@@ -35,14 +50,22 @@ impl Mesh {
             service: (*caller).to_owned(),
             listen: SocketAddr::new(LOOPBACK, 0),
         });
+        let lines = Lines::default();
         let config = Config {
             doors: gateways.chain(sidecars).collect(),
             workers: 1,
             admin: None,
-            access_log: AccessLog::None,
+            access_log: AccessLog::Writer(Box::new(lines.clone())),
             drain: Duration::from_secs(1),
         };
-        Mesh { handle: mesh_proxy::start(view, config).expect("the proxy starts") }
+        Mesh { handle: mesh_proxy::start(view, config).expect("the proxy starts"), lines }
+    }
+
+    /// Ends the mesh; the lines of its access log, one for each request.
+    pub fn log(self) -> Vec<String> {
+        self.handle.shutdown();
+        let bytes = self.lines.0.lock().expect("no panic").clone();
+        String::from_utf8_lossy(&bytes).lines().map(str::to_owned).collect()
     }
 
     /// A connection to a gateway's listener (`edge.default/web`) or a sidecar (`web.default`).

@@ -1,6 +1,6 @@
 //! Fixture text becomes a project, and what the compiler says of it becomes text.
 
-use mesh_compiler::{Compilation, StandIns};
+use mesh_compiler::{Compilation, Day, StandIns};
 use mesh_lang::diagnostic::render::{self, Style};
 use mesh_lang::{Code, Diagnostic, Source, SourceSet};
 use std::path::Path;
@@ -10,6 +10,9 @@ const FILE: &str = "#- ";
 
 /// The file that a text without such a line is.
 const ONLY_FILE: &str = "shop.mesh";
+
+/// The day of all fixtures, so that none of them grows old.
+const TODAY: &str = "2026-06-30";
 
 /// Pictures are as wide as a terminal is by default.
 const COLUMNS: usize = 80;
@@ -47,7 +50,7 @@ impl Project {
 
     /// What the compiler makes of it, without stand-ins.
     pub fn compile(&self) -> Compilation {
-        mesh_compiler::compile(&self.sources, &StandIns::new())
+        mesh_compiler::compile_on(&self.sources, None, Day::parse(TODAY), &StandIns::new())
     }
 
     /// The codes that it raises, in order of place.

@@ -171,8 +171,19 @@ impl Client {
 
     /// Asks `GET`; `headers` are whole lines without their ends. Returns status and body, or what went wrong.
     pub fn get(&mut self, host: &str, path: &str, headers: &[&str]) -> std::io::Result<(u16, String)> {
+        self.ask("GET", host, path, headers)
+    }
+
+    /// Asks without a body.
+    pub fn ask(
+        &mut self,
+        method: &str,
+        host: &str,
+        path: &str,
+        headers: &[&str],
+    ) -> std::io::Result<(u16, String)> {
         let extra: String = headers.iter().map(|header| format!("{header}\r\n")).collect();
-        let request = format!("GET {path} HTTP/1.1\r\nhost: {host}\r\n{extra}\r\n");
+        let request = format!("{method} {path} HTTP/1.1\r\nhost: {host}\r\n{extra}\r\n");
         std::io::Write::write_all(self.stream.get_mut(), request.as_bytes())?;
         let status = self.line()?.split(' ').nth(1).and_then(|status| status.parse().ok());
         let mut length = 0;

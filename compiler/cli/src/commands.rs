@@ -13,8 +13,9 @@ use crate::load::Project;
 use crate::output::Output;
 use crate::output::{Stream, count, report};
 use crate::report::{Report, Summary};
-use mesh_compiler::{Compilation, StandIns};
+use mesh_compiler::{Compilation, Day, StandIns};
 use mesh_lang::{Code, Diagnostic, Severity, SourceSet};
+use std::time::{SystemTime, UNIX_EPOCH};
 
 /// As many names as a line holds.
 const MAX_NAMES: usize = 3;
@@ -25,7 +26,7 @@ fn compile(project: &Project, stand_ins: &StandIns) -> Compilation {
     if !project.diagnostics.is_empty() {
         return Compilation { diagnostics: project.diagnostics.clone(), ..Compilation::default() };
     }
-    let mut compilation = mesh_compiler::compile(&project.sources, stand_ins);
+    let mut compilation = mesh_compiler::compile_on(&project.sources, None, today(), stand_ins);
     let unknown = |diagnostic: &&mut Diagnostic| diagnostic.code == Code::UnknownName;
     if let Some(first) = compilation.diagnostics.iter_mut().find(unknown)
         && !project.unread.is_empty()
@@ -34,6 +35,12 @@ fn compile(project: &Project, stand_ins: &StandIns) -> Compilation {
         first.notes.push(format!("{} beside it {be} not read: name the directory", quoted(&project.unread)));
     }
     compilation
+}
+
+/// The day in UTC, where the clock is not before 1970.
+fn today() -> Option<Day> {
+    let since = SystemTime::now().duration_since(UNIX_EPOCH).ok()?;
+    Some(Day::of_unix(since.as_secs()))
 }
 
 /// Compiles what is to run: what the proxy would not do is an error here.

@@ -8,6 +8,7 @@ pub mod case;
 
 mod bits;
 mod check;
+mod day;
 mod diagram;
 mod echo;
 mod example;
@@ -22,6 +23,8 @@ mod space;
 #[cfg(test)]
 mod testing;
 mod witness;
+
+pub use day::Day;
 
 use echo::Wounds;
 use mesh_lang::{Code, Diagnostic, Diagnostics, Parse, SourceSet, ast, expand};
@@ -84,7 +87,17 @@ pub fn environments(sources: &SourceSet) -> Vec<String> {
 
 /// Compiles a project as it is in one environment.
 pub fn compile_in(sources: &SourceSet, environment: Option<&str>, stand_ins: &StandIns) -> Compilation {
-    let Read { mut model, tests, unexecuted, mut diagnostics } = read(sources, environment);
+    compile_on(sources, environment, None, stand_ins)
+}
+
+/// Compiles a project as it is in one environment on one day: what is written until an earlier one is an error then.
+pub fn compile_on(
+    sources: &SourceSet,
+    environment: Option<&str>,
+    today: Option<Day>,
+    stand_ins: &StandIns,
+) -> Compilation {
+    let Read { mut model, tests, unexecuted, mut diagnostics } = read(sources, environment, today);
     if diagnostics.has_errors() {
         return Compilation { diagnostics: diagnostics.sorted(), unexecuted, ..Compilation::default() };
     }
@@ -142,7 +155,7 @@ fn prove(
 /// Parses and resolves a project and decides nothing: what is wrong with its text and with what its names mean, as soon
 /// as that is known.
 pub fn check_names(sources: &SourceSet, environment: Option<&str>) -> Vec<Diagnostic> {
-    read(sources, environment).diagnostics.sorted()
+    read(sources, environment, None).diagnostics.sorted()
 }
 
 /// What the sources describe, before anything is decided.
@@ -153,14 +166,14 @@ struct Read {
     diagnostics: Diagnostics,
 }
 
-fn read(sources: &SourceSet, environment: Option<&str>) -> Read {
+fn read(sources: &SourceSet, environment: Option<&str>, today: Option<Day>) -> Read {
     let (parses, wounds, mut diagnostics) = parse(sources);
     let expanded = expand::expand(&statements(sources, &parses), environment);
     diagnostics.extend(expanded.diagnostics);
     let files = expanded.files;
     let unexecuted = executed::refused(&expanded.checked, &files);
     let modules: Vec<resolve::Module<'_>> = modules(sources, &files);
-    let (model, tests, found) = resolve::resolve(&modules, environment);
+    let (model, tests, found) = resolve::resolve(&modules, environment, today);
     let heard = found.iter().filter(|diagnostic| !wounds.explain(diagnostic, sources));
     heard.for_each(|diagnostic| diagnostics.push(diagnostic.clone()));
     Read { model, tests, unexecuted, diagnostics }

@@ -3,11 +3,14 @@
 mod intern;
 mod space;
 
-use crate::model::{Action, Backend, Call, Listener, Model, Port, PortId, Principal, Service, Table};
+use crate::model::{
+    AccessLine, Action, Backend, Call, Listener, Model, Port, PortId, Principal, Service, Table,
+};
 use crate::partition::{Leaf, Owner, Partition};
 use intern::Intern;
 use mesh_lang::ast::{Effect, HostPattern};
 use mesh_plan::{self as plan, NONE, Plan, REFUSED, Settings, Target};
+use std::cell::RefCell;
 use std::collections::{BTreeMap, BTreeSet};
 
 /// The plan of a mesh without errors. Partitions are in the order of [`crate::partitions`].
@@ -118,12 +121,25 @@ impl Lowering {
             Owner::Listener(gateway, listener) => &model[gateway].listeners[listener as usize].access,
             Owner::Call(..) => return Ok(Target::Leaf(REFUSED)),
         };
-        let verdicts = lines
-            .iter()
-            .map(|line| plan::Verdict { allow: line.effect == Effect::Allow, rule: line.text.clone() });
-        let verdicts: Vec<u32> = verdicts.map(|verdict| self.verdicts.index(verdict)).collect();
-        partition.diagram.map(partition.access, &|leaf| {
-            Target::Leaf(verdicts.get(leaf as usize).copied().unwrap_or(REFUSED))
+        let (root, told) = told(lines, partition)?;
+        let verdicts: Vec<u32> = told.into_iter().map(|told| self.verdict(lines, told)).collect();
+        partition
+            .diagram
+            .map(root, &|leaf| Target::Leaf(verdicts.get(leaf as usize).copied().unwrap_or(REFUSED)))
+    }
+
+    fn verdict(&mut self, lines: &[AccessLine], told: Told) -> u32 {
+        let line = lines.get(told.line as usize);
+        let mode = line.filter(|line| line.is_mode);
+        let audits = told.audits.iter().map(|index| &lines[*index]);
+        let audit: Vec<&str> = mode.into_iter().chain(audits).map(|line| line.text.as_str()).collect();
+        if line.is_none() && audit.is_empty() {
+            return REFUSED;
+        }
+        self.verdicts.index(plan::Verdict {
+            allow: line.is_some_and(|line| line.effect == Effect::Allow),
+            rule: line.map(|line| line.text.clone()).unwrap_or_default(),
+            audit: audit.join("\n"),
         })
     }
 
@@ -285,6 +301,44 @@ impl Lowering {
             hosts: hosts(model, service),
         }
     }
+}
+
+/// What an authorization says of a request: the line that decides, or [`REFUSED`], and the audits that match.
+#[derive(Clone, PartialEq, Eq, PartialOrd, Ord)]
+struct Told {
+    line: u32,
+    audits: Vec<usize>,
+}
+
+/// The authorization with what is audited: its leaves are indices of what is told.
+fn told(
+    lines: &[AccessLine],
+    partition: &mut Partition,
+) -> Result<(Target, Vec<Told>), crate::diagram::TooManyNodes> {
+    let mut told = Intern::default();
+    let mut of_lines: BTreeMap<u32, u32> = BTreeMap::new();
+    let is_audit = |line: u32| lines.get(line as usize).is_some_and(|line| line.effect == Effect::Audit);
+    for line in (0..lines.len() as u32).filter(|line| !is_audit(*line)).chain([REFUSED]) {
+        of_lines.insert(line, told.index(Told { line, audits: vec![] }));
+    }
+    let leaf = |leaf: u32| Target::Leaf(of_lines.get(&leaf).copied().unwrap_or(REFUSED));
+    let mut root = partition.diagram.map(partition.access, &leaf)?;
+    let told = RefCell::new(told);
+    for audit in (0..lines.len()).filter(|line| is_audit(*line as u32)) {
+        let set = partition.access_sets[audit];
+        // Only what can come together is told together.
+        let inside = partition.diagram.choose(set, root, Target::Leaf(REFUSED))?;
+        let audited = partition.diagram.map(inside, &|leaf| {
+            let mut told = told.borrow_mut();
+            let known = told.get(leaf).cloned();
+            Target::Leaf(known.map_or(REFUSED, |mut known: Told| {
+                known.audits.push(audit);
+                told.index(known)
+            }))
+        })?;
+        root = partition.diagram.choose(set, audited, root)?;
+    }
+    Ok((root, told.into_inner().into_table()))
 }
 
 /// Identities and namespaces that the plan has to know.

@@ -376,6 +376,8 @@ pub(crate) struct AccessLine {
     /// `authorize TARGET: allow from …`
     pub(crate) text: String,
     pub(crate) span: Span,
+    /// Whether it stands for `mode audit`: what no other line lets in is let in by this one, and told.
+    pub(crate) is_mode: bool,
 }
 
 /// Who: those in `of` and not in `except`.

@@ -299,7 +299,7 @@ fn route_root(
     diagram.first_of(&decisions)
 }
 
-/// Deny over allow over nothing; of several lines that match, the least text is reported.
+/// Deny over allow over nothing, and audits decide nothing; of several lines that match, the least text is reported.
 fn judge_access(diagram: &mut Diagram, lines: &[AccessLine]) -> Result<(Vec<Target>, Target), TooManyNodes> {
     let mut sets = Vec::with_capacity(lines.len());
     for line in lines {
@@ -312,7 +312,8 @@ fn judge_access(diagram: &mut Diagram, lines: &[AccessLine]) -> Result<(Vec<Targ
         let set = diagram.any_of_sets(&shapes)?;
         sets.push(set);
     }
-    let mut order: Vec<usize> = (0..lines.len()).collect();
+    let mut order: Vec<usize> =
+        (0..lines.len()).filter(|index| lines[*index].effect != Effect::Audit).collect();
     order.sort_by_key(|index| (lines[*index].effect == Effect::Allow, &lines[*index].text));
     let decisions = order
         .into_iter()

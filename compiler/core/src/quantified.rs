@@ -627,6 +627,7 @@ fn pseudo(from: &PeerSet) -> AccessLine {
         shapes: vec![],
         text: String::new(),
         span: Span::new(mesh_lang::FileId(0), 0, 0),
+        is_mode: false,
     }
 }
 

@@ -3,6 +3,7 @@
 mod access;
 mod address;
 mod asking;
+mod audit;
 mod backend;
 mod declarations;
 mod guardrail;
@@ -18,6 +19,7 @@ mod shared;
 mod test;
 
 use crate::case;
+use crate::day::Day;
 use crate::model::Model;
 use crate::quantified::Asking;
 use mesh_lang::ast;
@@ -35,6 +37,7 @@ pub(crate) struct Module<'a> {
 pub(crate) fn resolve(
     modules: &[Module<'_>],
     environment: Option<&str>,
+    today: Option<Day>,
 ) -> (Model, Vec<(case::Test, Vec<Asking>)>, Diagnostics) {
     let mut diagnostics = reserved::forms(modules);
     let (mut model, scope) = Scope::new(modules, &mut diagnostics);
@@ -78,6 +81,7 @@ pub(crate) fn resolve(
         let named = |name: &mesh_lang::Name| Some(name.value.as_str()) == environment;
         test.environments.is_empty() || test.environments.iter().any(named)
     };
+    audit::check(modules, environment, today, &mut diagnostics);
     declarations::check(modules, &scope, &mut diagnostics);
     operation::check(modules, &scope, &mut diagnostics);
     operation::aliases(modules, &mut diagnostics);

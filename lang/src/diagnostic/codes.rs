@@ -83,6 +83,8 @@ codes! {
     EmptyPrincipals      "MESH4004" Error   "empty-principals",
     SharedIdentity       "MESH4006" Warning "shared-identity",
     DeadGrant            "MESH4012" Error   "dead-grant",
+    AuditInProduction    "MESH4020" Error   "audit-in-production",
+    AuditExpired         "MESH4021" Error   "audit-expired",
     ProtocolMismatch     "MESH5006" Error   "protocol-mismatch",
     WeightsNotHundred    "MESH5008" Error   "weights-not-hundred",
     VainStatement        "MESH5040" Error   "vain-statement",

@@ -223,7 +223,7 @@ const MODE: Signature = row(
     "mode audit until STRING",
     "What is not allowed is let through and logged, until that day (`\"2026-12-31\"`); what is denied stays denied.",
     Once,
-    Reserved,
+    Executed,
     policy::mode,
 );
 
@@ -1205,9 +1205,9 @@ const AUTHORIZE: &[Signature] = &[
     row(
         "audit",
         "audit [FROM] [to [port NAME] [OP, …]] [when COND and …]",
-        "What is logged and counted; it decides nothing.",
+        "What is told in the access log; it decides nothing.",
         Many,
-        Reserved,
+        Executed,
         policy::audit,
     ),
     row(

@@ -30,7 +30,8 @@ pub fn decide<'p>(
     }
 }
 
-const BROKEN: Decision<'static> = Decision { action: Action::Refuse(Refusal::Broken), rule: "", owner: "" };
+const BROKEN: Decision<'static> =
+    Decision { action: Action::Refuse(Refusal::Broken), rule: "", owner: "", audit: ["", ""] };
 
 /// The draws of a decision: [splitmix64](https://prng.di.unimi.it/splitmix64.c) from the moment's bits.
 struct Dice(u64);

@@ -10,6 +10,9 @@ pub struct Decision<'p> {
     pub rule: &'p str,
     /// The owner of what refused, if the plan names one; else empty.
     pub owner: &'p str,
+    /// What the authorizations of the gateway and of the service tell of the request besides, for logs: a line of text for
+    /// each `audit`, and for each `mode audit` that let it through. Empty where there is nothing.
+    pub audit: [&'p str; 2],
 }
 
 /// What to do.

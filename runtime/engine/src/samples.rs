@@ -264,8 +264,8 @@ fn outcomes() -> Vec<Outcome> {
 
 fn verdicts() -> Vec<Verdict> {
     let deny = ["partner", "delete", "ops", "own", "gateway", "foreign", "nobody", "robot"];
-    let allow = Verdict { allow: true, rule: "allow".to_owned() };
-    let deny = deny.map(|rule| Verdict { allow: false, rule: format!("deny {rule}") });
+    let allow = Verdict { allow: true, rule: "allow".to_owned(), audit: String::new() };
+    let deny = deny.map(|rule| Verdict { allow: false, rule: format!("deny {rule}"), audit: String::new() });
     std::iter::once(allow).chain(deny).collect()
 }
 

@@ -15,7 +15,14 @@ pub(crate) struct Walk<'p, 'r> {
     plan: &'p PlanView,
     request: &'r Request<'r>,
     atoms: Atoms<'p, 'r>,
+    /// What the authorizations so far tell: of the gateway, of the service.
+    audit: [&'p str; 2],
 }
+
+/// Where the gateway's authorization tells what it has to tell.
+const GATEWAY: usize = 0;
+/// See [`GATEWAY`].
+const SERVICE: usize = 1;
 
 /// Where a request stands.
 pub(crate) enum Step<'p> {
@@ -106,36 +113,48 @@ const BROKEN: Refused<'static> = Refused { refusal: Refusal::Broken, rule: "", o
 impl<'p> From<Result<Step<'p>, Refused<'p>>> for Step<'p> {
     fn from(result: Result<Step<'p>, Refused<'p>>) -> Step<'p> {
         result.unwrap_or_else(|Refused { refusal, rule, owner }| {
-            Step::End(Decision { action: Action::Refuse(refusal), rule, owner })
+            Step::End(Decision { action: Action::Refuse(refusal), rule, owner, audit: ["", ""] })
         })
     }
 }
 
 impl<'p, 'r> Walk<'p, 'r> {
     pub(crate) fn new(plan: &'p PlanView, peer: Peer<'r>, request: &'r Request<'r>) -> Self {
-        Walk { plan, request, atoms: Atoms::new(plan, request, Caller::Connected(peer)) }
+        let atoms = Atoms::new(plan, request, Caller::Connected(peer));
+        Walk { plan, request, atoms, audit: ["", ""] }
     }
 
     /// From the door to the first draw.
     pub(crate) fn begin(&mut self, entry: Entry) -> Step<'p> {
-        match entry {
+        let step = match entry {
             Entry::Gateway { gateway, listener } => self.at_gateway(gateway, listener),
             Entry::Sidecar { service } => self.at_sidecar(service),
             Entry::FromGateway { gateway, service, port } => self.at_service(gateway, service, port),
             Entry::Inbound { service, port } => self.deliver(service, port, NONE, "", Trail::START),
+        };
+        self.told(step.into())
+    }
+
+    /// The step with what was told on the way.
+    fn told(&self, step: Step<'p>) -> Step<'p> {
+        match step {
+            Step::End(decision) => Step::End(Decision { audit: self.audit, ..decision }),
+            Step::Draw(_) => step,
         }
-        .into()
     }
 
     /// From a draw to the next one, or to the end.
     pub(crate) fn follow(&mut self, draw: &Draw<'p>, backend: Backend) -> Step<'p> {
         let Backend { service, port, subset, enter, .. } = backend;
-        if enter {
+        // Of the services that could be drawn, each tells its own.
+        self.audit[SERVICE] = "";
+        let step = if enter {
             let trail = Trail { entered: draw.trail.entered + 1, ..draw.trail };
-            self.enter(service, port, trail).into()
+            self.enter(service, port, trail)
         } else {
-            self.deliver(service, port, subset, draw.outcome.rule(), draw.trail).into()
-        }
+            self.deliver(service, port, subset, draw.outcome.rule(), draw.trail)
+        };
+        self.told(step.into())
     }
 
     /// 5.1: the gateway's authorization, then the table of the host.
@@ -143,7 +162,7 @@ impl<'p, 'r> Walk<'p, 'r> {
         let gateway = self.plan.gateway(gateway).ok_or(BROKEN)?;
         let listener = gateway.listener(listener).ok_or(BROKEN)?;
         let partition = self.plan.partition(listener.partition()).ok_or(BROKEN)?;
-        self.authorize(partition, gateway.name(), gateway.owner())?;
+        self.authorize(GATEWAY, partition, gateway.name(), gateway.owner())?;
         let nowhere = Refused { refusal: Refusal::NoRoute, rule: "", owner: gateway.owner() };
         let table = host::table(listener.hosts(), self.request.host).ok_or(nowhere)?;
         let root = partition.root(table).ok_or(BROKEN)?;
@@ -213,7 +232,8 @@ impl<'p, 'r> Walk<'p, 'r> {
             return Err(Refused { refusal: Refusal::NoRoute, rule: "", owner });
         }
         let outcome = self.plan.outcome(leaf).ok_or(BROKEN)?;
-        let end = |action| Ok(Step::End(Decision { action, rule: outcome.rule(), owner: "" }));
+        let end =
+            |action| Ok(Step::End(Decision { action, rule: outcome.rule(), owner: "", audit: ["", ""] }));
         match outcome.action() {
             view::Action::Forward(backends) => {
                 Ok(Step::Draw(Draw { outcome, backends, trail: trail.then(outcome.settings()) }))
@@ -234,7 +254,7 @@ impl<'p, 'r> Walk<'p, 'r> {
     ) -> Result<Step<'p>, Refused<'p>> {
         let (service, port) = self.port(service, port_index)?;
         let partition = self.plan.partition(port.partition()).ok_or(BROKEN)?;
-        self.authorize(partition, service.name(), service.owner())?;
+        self.authorize(SERVICE, partition, service.name(), service.owner())?;
         let subset = if subset_index == NONE { "" } else { service.subset(subset_index).ok_or(BROKEN)? };
         let calls = |level: fn(Grant) -> u32| trail.grant.and_then(|grant| self.plan.settings(level(grant)));
         let settings = trail
@@ -251,7 +271,7 @@ impl<'p, 'r> Walk<'p, 'r> {
             timeout: settings.timeout.value(),
             retry: settings.retry.value().map(in_force),
         });
-        Ok(Step::End(Decision { action, rule, owner: "" }))
+        Ok(Step::End(Decision { action, rule, owner: "", audit: ["", ""] }))
     }
 
     fn port(&self, service: u32, port: u32) -> Result<(Service<'p>, Port<'p>), Refused<'p>> {
@@ -262,6 +282,7 @@ impl<'p, 'r> Walk<'p, 'r> {
     /// 4.1: what no line allows is denied.
     fn authorize(
         &mut self,
+        place: usize,
         partition: Partition<'p>,
         by: &'p str,
         owner: &'p str,
@@ -271,6 +292,9 @@ impl<'p, 'r> Walk<'p, 'r> {
             REFUSED | NONE => Err(denied("")),
             leaf => {
                 let verdict = self.plan.verdict(leaf).ok_or(BROKEN)?;
+                if let Some(told) = self.audit.get_mut(place) {
+                    *told = verdict.audit();
+                }
                 if verdict.allow() { Ok(()) } else { Err(denied(verdict.rule())) }
             }
         }

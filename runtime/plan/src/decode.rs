@@ -36,7 +36,11 @@ impl PlanView {
             verdicts: self
                 .verdicts()
                 .iter()
-                .map(|verdict| Verdict { allow: verdict.allow(), rule: verdict.rule().to_owned() })
+                .map(|verdict| Verdict {
+                    allow: verdict.allow(),
+                    rule: verdict.rule().to_owned(),
+                    audit: verdict.audit().to_owned(),
+                })
                 .collect(),
             grants: self.grants().iter().collect(),
             settings: self.all_settings().iter().map(to_settings).collect(),

@@ -485,7 +485,8 @@ pub mod backend {
 pub mod verdict {
     pub const ALLOW: u32 = 0;
     pub const RULE: u32 = 1;
-    pub const WORDS: u32 = 2;
+    pub const AUDIT: u32 = 2;
+    pub const WORDS: u32 = 3;
 }
 
 /// That a call is declared.

@@ -379,8 +379,10 @@ pub struct Backend {
 pub struct Verdict {
     /// Allow or deny.
     pub allow: bool,
-    /// `authorize TARGET` and the line's canonical text, for logs.
+    /// `authorize TARGET` and the line's canonical text, for logs. Empty where no line decides: then it is a deny.
     pub rule: String,
+    /// What has to be told of the request besides, for logs: one line of text for each; empty where there is nothing.
+    pub audit: String,
 }
 
 /// That a call is declared.

@@ -58,8 +58,16 @@ pub(crate) fn plan() -> Plan {
         ],
         outcomes: outcomes(),
         verdicts: vec![
-            Verdict { allow: true, rule: "authorize edge.shop: allow from anyone".to_owned() },
-            Verdict { allow: false, rule: "authorize ratings.shop: deny".to_owned() },
+            Verdict {
+                allow: true,
+                rule: "authorize edge.shop: allow from anyone".to_owned(),
+                audit: String::new(),
+            },
+            Verdict {
+                allow: false,
+                rule: "authorize ratings.shop: deny".to_owned(),
+                audit: "authorize ratings.shop: audit".to_owned(),
+            },
         ],
         grants: vec![Grant { op_settings: NONE, settings: 0 }, Grant { op_settings: 2, settings: NONE }],
         settings: vec![

@@ -30,7 +30,9 @@ pub fn text(plan: &PlanView) -> String {
     });
     out.list("outcomes", plan.outcomes(), |outcome| outcome_text(plan, outcome));
     out.list("verdicts", plan.verdicts(), |verdict| {
-        format!("{}  {}", if verdict.allow() { "allow" } else { "deny" }, verdict.rule())
+        let decided = format!("{}  {}", if verdict.allow() { "allow" } else { "deny" }, verdict.rule());
+        let audited = verdict.audit().lines().map(|line| format!("  audit {line}"));
+        std::iter::once(decided).chain(audited).collect()
     });
     out.list("grants", plan.grants(), |grant| {
         let level = |index| plan.settings(index).map_or("nothing".to_owned(), settings_text);
@@ -306,7 +308,7 @@ mod tests {
             "     0  route edge.shop rule split  to reviews.shop port 80 by its route 33.34%, reviews.shop port 80:v1 33.33%, \
              reviews.shop port 80:v2 33.33%; timeout 2500ms, retry none",
             "     2  route edge.shop rule moved  redirect \"/a/1\" 308",
-            "     1  deny  authorize ratings.shop: deny",
+            "     1  deny  authorize ratings.shop: deny  audit authorize ratings.shop: audit",
         ] {
             assert!(text.lines().any(|own| own == line), "no line {line:?} in\n{text}");
         }

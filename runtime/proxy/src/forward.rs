@@ -70,6 +70,7 @@ pub(crate) async fn answer(
     // Until peers are verified by the transport, nobody is anybody: no header can change that.
     let decision = decide(&serving.view, opened.entry, Peer::Unauthenticated, &asked, Moment { dice });
     record.decided_by(decision.rule, decision.owner);
+    record.audited(decision.audit);
 
     let response = match decision.action {
         Action::Forward(forward) => {

@@ -111,6 +111,7 @@ struct Fields {
     flags: Vec<&'static str>,
     rule: String,
     owner: String,
+    audit: Vec<String>,
     service: String,
     subset: String,
     upstream: Option<Address>,
@@ -135,6 +136,7 @@ impl Record {
                 flags: Vec::new(),
                 rule: String::new(),
                 owner: String::new(),
+                audit: Vec::new(),
                 service: String::new(),
                 subset: String::new(),
                 upstream: None,
@@ -159,6 +161,13 @@ impl Record {
         if let Some(fields) = &mut self.0 {
             fields.rule = rule.to_owned();
             fields.owner = owner.to_owned();
+        }
+    }
+
+    /// What the authorizations tell besides, a line each.
+    pub(crate) fn audited(&mut self, told: [&str; 2]) {
+        if let Some(fields) = &mut self.0 {
+            fields.audit = told.iter().flat_map(|told| told.lines()).map(str::to_owned).collect();
         }
     }
 
@@ -223,6 +232,9 @@ impl Fields {
         text(&mut line, "flags", &self.flags.join(","));
         text(&mut line, "rule", &self.rule);
         text(&mut line, "owner", &self.owner);
+        if !self.audit.is_empty() {
+            texts(&mut line, "audit", &self.audit);
+        }
         text(&mut line, "service", &self.service);
         text(&mut line, "subset", &self.subset);
         let upstream = self.upstream.map(|address| std::net::SocketAddr::new(address.ip, address.port));
@@ -242,6 +254,17 @@ fn text(line: &mut String, name: &str, value: &str) {
     line.push('"');
     escape(line, value);
     line.push('"');
+}
+
+fn texts(line: &mut String, name: &str, values: &[String]) {
+    key(line, name);
+    for (value, before) in values.iter().zip(std::iter::once('[').chain(std::iter::repeat(','))) {
+        line.push(before);
+        line.push('"');
+        escape(line, value);
+        line.push('"');
+    }
+    line.push(']');
 }
 
 fn number(line: &mut String, name: &str, value: impl fmt::Display) {

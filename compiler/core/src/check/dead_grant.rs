@@ -22,7 +22,9 @@ pub(super) fn check(model: &Model, partition: &mut Partition) -> Result<Vec<Diag
         denied = partition.diagram.or(partition.access_sets[index], denied)?;
     }
     let mut found = Vec::new();
-    for (index, line) in lines.iter().enumerate().filter(|(_, line)| line.effect == Effect::Allow) {
+    for (index, line) in
+        lines.iter().enumerate().filter(|(_, line)| line.effect == Effect::Allow && !line.is_mode)
+    {
         let granted = partition.diagram.minus(partition.access_sets[index], denied)?;
         let asks = partition.diagram.any_of(partition.access_sets[index]).is_some();
         if asks && partition.diagram.any_of(granted).is_none() {

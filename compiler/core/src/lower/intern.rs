@@ -27,6 +27,10 @@ impl<T: Ord + Clone> Intern<T> {
         index
     }
 
+    pub(super) fn get(&self, index: u32) -> Option<&T> {
+        self.table.get(index as usize)
+    }
+
     pub(super) fn into_table(self) -> Vec<T> {
         self.table
     }

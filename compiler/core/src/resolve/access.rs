@@ -2,11 +2,11 @@
 
 use super::scope::{self, Place, Scope, Target, workload};
 use super::shared::Named;
-use super::{declarations, shape};
+use super::{audit, declarations, shape};
 use crate::model::{AccessLine, Model, PeerSet, Polarity, Principal, Service};
 use crate::space::peer::{Candidate, candidates};
 use mesh_lang::ast::{self, Effect, PrincipalKind};
-use mesh_lang::{Code, Diagnostic, Diagnostics, Name, Span};
+use mesh_lang::{Code, Diagnostic, Diagnostics, Name, Span, Spanned};
 
 /// Adds the lines of an `authorize` to its targets.
 pub(super) fn resolve(
@@ -27,6 +27,9 @@ pub(super) fn resolve(
         match target {
             Target::Service(service) => model.services[service.0 as usize].workload.authorized = true,
             Target::Gateway(gateway) => model.gateways[gateway.0 as usize].workload.authorized = true,
+        }
+        if let Some(mode) = &authorize.mode {
+            add_mode(mode, target, model, diagnostics);
         }
         for check in &authorize.checks {
             if !matches!(scope.shared.get(&check.ext_authz.value, *place), Some((Named::ExtAuthz(_), _))) {
@@ -70,7 +73,7 @@ fn resolve_line(
     }
     let when = declarations::with_issuers(&line.when, workload(model, target))?;
     let shapes = shape::of_access(&line.ops, &when, polarity)?;
-    Ok(AccessLine { effect: line.effect, from, shapes, text, span: line.span })
+    Ok(AccessLine { effect: line.effect, from, shapes, text, span: line.span, is_mode: false })
 }
 
 fn add(
@@ -95,7 +98,7 @@ fn add(
         }
         Target::Service(service) => {
             let everywhere =
-                line.effect == Effect::Deny && line.port.is_none() && !model[service].ports.is_empty();
+                line.effect != Effect::Allow && line.port.is_none() && !model[service].ports.is_empty();
             if everywhere {
                 for port in &mut model.services[service.0 as usize].ports {
                     port.access.push(found.clone());
@@ -111,6 +114,30 @@ fn add(
             }
         }
     }
+}
+
+/// A target is in one mode, however many blocks are about it.
+fn add_mode(mode: &Spanned<ast::Mode>, target: Target, model: &mut Model, diagnostics: &mut Diagnostics) {
+    let line = audit::line(&workload(model, target).full_name(), mode);
+    let places: Vec<&mut Vec<AccessLine>> = match target {
+        Target::Service(id) => {
+            model.services[id.0 as usize].ports.iter_mut().map(|port| &mut port.access).collect()
+        }
+        Target::Gateway(id) => {
+            model.gateways[id.0 as usize].listeners.iter_mut().map(|listener| &mut listener.access).collect()
+        }
+    };
+    let known = places.iter().flat_map(|lines| lines.iter()).find(|line| line.is_mode);
+    if let Some(known) = known {
+        diagnostics.push(
+            Diagnostic::new(Code::DuplicateStatement, "`mode` is written twice for one target")
+                .at(mode.span, "written again here")
+                .at(known.span, "first written here")
+                .help("Keep one of the two."),
+        );
+        return;
+    }
+    places.into_iter().for_each(|lines| lines.push(line.clone()));
 }
 
 /// A line has its own place for the port: behind `to`, not behind the service's name.
@@ -268,7 +295,7 @@ fn vain_exceptions(from: &ast::From, effect: Effect, set: &PeerSet, model: &Mode
 /// A deny that names identities says what becomes of peers without one (`spec/semantics.md` 4.3).
 fn spared_strangers(from: &ast::From, effect: Effect, set: &PeerSet) -> Option<Diagnostic> {
     let says = |list: &[Principal]| list.iter().any(|one| Candidate::Unauthenticated.is(one));
-    if effect == Effect::Allow || says(&set.of) || says(&set.except) {
+    if effect != Effect::Deny || says(&set.of) || says(&set.except) {
         return None;
     }
     let strangers = ast::Principal { span: from.span, kind: PrincipalKind::Unauthenticated };

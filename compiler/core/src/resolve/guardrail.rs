@@ -43,16 +43,19 @@ fn resolve_line(
         None => PeerSet { of: vec![Principal::Anyone], except: vec![] },
     };
     let text = format!("guardrail {}: {line}", guardrail.name.value);
+    // What a guardrail in `mode audit` would refuse is only told.
+    let effect = if guardrail.mode.is_some() { Effect::Audit } else { Effect::Deny };
     let mut found = Vec::new();
     for target in targets(line, place, scope, model)? {
         let when = declarations::with_issuers(&line.when, workload(model, target))?;
         let shapes = shape::of_access(&line.ops, &when, Polarity::Refusal)?;
         let line = AccessLine {
-            effect: Effect::Deny,
+            effect,
             from: from.clone(),
             shapes,
             text: text.clone(),
             span: line.span,
+            is_mode: false,
         };
         found.push((target, line));
     }

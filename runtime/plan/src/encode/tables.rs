@@ -25,8 +25,8 @@ pub(super) fn write<'p>(plan: &'p Plan, draft: &mut Draft<'p>) {
     node_rows(plan, draft);
     plan.outcomes.iter().for_each(|outcome| outcome_rows(outcome, draft));
     for verdict in &plan.verdicts {
-        let rule = draft.string(&verdict.rule);
-        draft.row(Section::Verdicts, &[u32::from(verdict.allow), rule]);
+        let (rule, audit) = (draft.string(&verdict.rule), draft.string(&verdict.audit));
+        draft.row(Section::Verdicts, &[u32::from(verdict.allow), rule, audit]);
     }
     for grant in &plan.grants {
         draft.row(Section::Grants, &[grant.op_settings, grant.settings]);

@@ -14,6 +14,7 @@ pub(super) fn check(plan: &PlanView) -> Result<(), PlanError> {
     for verdict in all(plan, Section::Verdicts) {
         ensure(verdict.word(verdict::ALLOW) <= 1, "a verdict is none")?;
         is_string(plan, verdict.word(verdict::RULE))?;
+        is_string(plan, verdict.word(verdict::AUDIT))?;
     }
     for grant in all(plan, Section::Grants) {
         is_settings(plan, grant.word(grant::OP_SETTINGS))?;

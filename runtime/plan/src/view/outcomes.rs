@@ -88,6 +88,11 @@ impl<'p> Verdict<'p> {
     pub fn rule(self) -> &'p str {
         self.0.text(verdict::RULE)
     }
+
+    /// What has to be told of the request besides, a line each.
+    pub fn audit(self) -> &'p str {
+        self.0.text(verdict::AUDIT)
+    }
 }
 
 impl<'p> Row<'p> for Grant {

@@ -193,7 +193,7 @@ impl Mesh {
         let mut leaves = vec![Target::Leaf(REFUSED)];
         leaves.extend((0..self.rules.len() as u32).map(Target::Leaf));
         leaves.push(Target::Leaf(REFUSED));
-        let verdict = |allow, rule: &str| Verdict { allow, rule: rule.to_owned() };
+        let verdict = |allow, rule: &str| Verdict { allow, rule: rule.to_owned(), audit: String::new() };
         let listener = Listener {
             name: "http".to_owned(),
             number: self.listener_port,
