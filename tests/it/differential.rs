@@ -22,7 +22,7 @@ const WORKERS: usize = 2;
 const REQUESTS_OF_A_PROGRAM: usize = 400;
 
 /// What the reference can confirm of a refusal.
-const CONFIRMED: [&str; 5] = ["MESH3001", "MESH3002", "MESH3003", "MESH3004", "MESH3007"];
+const CONFIRMED: [&str; 6] = ["MESH3001", "MESH3002", "MESH3003", "MESH3004", "MESH3007", "MESH4010"];
 
 /// Directory and text of each file.
 type Files = Vec<(String, String)>;

@@ -11,6 +11,8 @@ mod over_budget;
 mod overrides;
 mod route_cycle;
 mod shared_identity;
+mod unallowed_call;
+mod uncalled_allow;
 mod unreachable_rule;
 
 use crate::diagram::TooManyNodes;
@@ -30,11 +32,16 @@ pub(crate) fn check(model: &Model, partitions: &mut [Partition]) -> Diagnostics 
     say(shared_identity::check(model));
     say(no_authorize::check(model));
     say(route_cycle::check(model));
+    say(uncalled_allow::check(model));
     for partition in partitions {
         match of_partition(model, partition) {
             Ok(found) => say(found),
             Err(TooManyNodes) => say(vec![over_budget(model, partition.owner, &OverBudget::Nodes)]),
         }
+    }
+    // What becomes of a call is known where every route is one.
+    if !diagnostics.has_errors() {
+        unallowed_call::check(model).into_iter().for_each(|diagnostic| diagnostics.push(diagnostic));
     }
     diagnostics
 }
@@ -59,6 +66,14 @@ fn tables(model: &Model, owner: Owner) -> Vec<&Table> {
         }
         Owner::Call(..) => vec![],
     }
+}
+
+/// The service ports that a table sends to.
+fn backends(table: &Table) -> impl Iterator<Item = PortId> + '_ {
+    table.rules.iter().flat_map(|rule| match &rule.action {
+        crate::model::Action::Forward(backends) => backends.iter().map(|backend| backend.to).collect(),
+        _ => vec![],
+    })
 }
 
 /// The service ports that a port's route enters.

@@ -378,6 +378,8 @@ pub(crate) struct AccessLine {
     pub(crate) span: Span,
     /// Whether it stands for `mode audit`: what no other line lets in is let in by this one, and told.
     pub(crate) is_mode: bool,
+    /// The services that an `allow` names one by one.
+    pub(crate) callers: Vec<(ServiceId, Span)>,
 }
 
 /// Who: those in `of` and not in `except`.

@@ -113,6 +113,27 @@ pub(crate) fn decide(model: &Model, asking: &Asking) -> Result<Found, TooMuch> {
     })
 }
 
+/// A request of a call that its callee refuses, if it refuses all of them.
+pub(crate) fn denied(
+    model: &Model,
+    caller: ServiceId,
+    to: PortId,
+    shape: &Shape,
+) -> Result<Option<String>, TooMuch> {
+    let (entry, shapes) = (Entry::Sidecar { caller, to }, std::slice::from_ref(shape));
+    let mut world = World::new(model, &entry, shapes)?;
+    let all = world.region(&entry, shapes)?;
+    for piece in world.pieces(&entry, all)? {
+        let refused = piece.ends.keys().all(|end| *end == End::Denied);
+        if !refused && world.diagram.any_of(piece.set).is_some() {
+            return Ok(None);
+        }
+    }
+    let point = world.diagram.any_of(all);
+    let witness = point.map(|point| Witness::of_point(model, world.diagram.space(), &point));
+    Ok(witness.map(|witness| format!("{witness}  from {}", model[caller].full_name())))
+}
+
 /// How a request can end.
 #[derive(Clone, PartialEq, Eq, PartialOrd, Ord)]
 enum End {
@@ -628,6 +649,7 @@ fn pseudo(from: &PeerSet) -> AccessLine {
         text: String::new(),
         span: Span::new(mesh_lang::FileId(0), 0, 0),
         is_mode: false,
+        callers: vec![],
     }
 }
 

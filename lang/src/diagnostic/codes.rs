@@ -82,6 +82,8 @@ codes! {
     DenySparesStrangers  "MESH4003" Error   "deny-spares-strangers",
     EmptyPrincipals      "MESH4004" Error   "empty-principals",
     SharedIdentity       "MESH4006" Warning "shared-identity",
+    UnallowedCall        "MESH4010" Error   "unallowed-call",
+    UncalledAllow        "MESH4011" Warning "uncalled-allow",
     DeadGrant            "MESH4012" Error   "dead-grant",
     AuditInProduction    "MESH4020" Error   "audit-in-production",
     AuditExpired         "MESH4021" Error   "audit-expired",

@@ -1,9 +1,10 @@
-//! What rules 3.4 to 3.8 and 5.4 call an error, found by trying a sample of every kind of request.
+//! What rules 3.4 to 3.8, 5.4 and 5.7 call an error, found by trying a sample of every kind of request.
 
-use crate::line::{self, Line, Set, Universe};
+use crate::hop;
+use crate::line::{self, Line, Request, Set, Universe};
 use crate::program::{Calls, Listener, Program};
-use crate::route::{Table, tables_of_host};
-use mesh_lang::ast::{HostPattern, Method};
+use crate::route::{Action, Table, tables_of_host};
+use mesh_lang::ast::{Effect, HostPattern, Method};
 use std::collections::BTreeSet;
 
 /// A mistake: which rule of which target.
@@ -20,6 +21,8 @@ pub enum Finding {
     OverridesNarrower(String),
     /// 3.8: a request can reach the end without an answer.
     IncompleteRoute(String),
+    /// 5.7: every request of a declared call is denied.
+    UnallowedCall(String),
 }
 
 impl Finding {
@@ -31,6 +34,7 @@ impl Finding {
             Finding::OverridesNothing(_) => "MESH3003",
             Finding::OverridesNarrower(_) => "MESH3004",
             Finding::IncompleteRoute(_) => "MESH3007",
+            Finding::UnallowedCall(_) => "MESH4010",
         }
     }
 }
@@ -45,6 +49,13 @@ pub(crate) fn findings(program: &Program) -> BTreeSet<Finding> {
         }
         for calls in service.calls.values() {
             of_calls(name, calls, &mut findings);
+        }
+    }
+    for (caller, service) in &program.services {
+        for ((callee, port), calls) in &service.calls {
+            if is_refused(program, caller, callee, *port, calls) {
+                findings.insert(Finding::UnallowedCall(format!("calls {callee} of {caller}")));
+            }
         }
     }
     for listener in program.gateways.values().flat_map(|gateway| gateway.listeners.values()) {
@@ -195,6 +206,44 @@ fn of_calls(caller: &str, calls: &Calls, findings: &mut BTreeSet<Finding>) {
     }
 }
 
+/// 5.7: whether every request of some line of a call is denied, behind the routes that it meets. Where nobody may call, 4.2 says so.
+fn is_refused(program: &Program, caller: &str, callee: &str, port: u16, calls: &Calls) -> bool {
+    let of_port = |service: &str, port: u16| {
+        let service = program.services.get(service);
+        let lines = service.into_iter().flat_map(|service| &service.access);
+        lines.filter(move |line| line.port.is_none_or(|own| own == port))
+    };
+    if !of_port(callee, port).any(|line| line.effect == Effect::Allow) {
+        return false;
+    }
+    let mut met: Vec<Line> = Vec::new();
+    let (mut left, mut known) = (vec![(callee.to_owned(), port)], BTreeSet::new());
+    while let Some(place) = left.pop() {
+        if !known.insert(place.clone()) {
+            continue;
+        }
+        met.extend(of_port(&place.0, place.1).flat_map(|line| line.ops.iter().cloned()));
+        let table = program.services.get(&place.0).and_then(|service| service.routes.get(&place.1));
+        met.extend(table.into_iter().flat_map(|table| table.lines.iter().cloned()));
+        for rule in table.into_iter().flat_map(|table| &table.rules) {
+            if let Action::To(backends) = &rule.result.action {
+                left.extend(backends.keys().map(|backend| (backend.service.clone(), backend.port)));
+            }
+        }
+    }
+    let plain = calls.plain.iter().map(|_| Line::default());
+    let mut lines = calls.lines.iter().cloned().chain(plain);
+    lines.any(|line| {
+        let kinds = Kinds::of(&[met.as_slice(), std::slice::from_ref(&line)].concat());
+        let mine = kinds.sets.len() - 1;
+        let passes = |point: &[usize]| {
+            kinds.sets[mine].contains(point)
+                && !hop::is_denied(program, caller, callee, port, &kinds.request(point))
+        };
+        !kinds.any(passes)
+    })
+}
+
 /// All kinds of request that some lines can tell apart: points of the product of their universe.
 struct Kinds {
     universe: Universe,
@@ -211,6 +260,16 @@ impl Kinds {
             sizes: [universe.methods.len(), universe.paths.len()].into_iter().chain(headers).collect(),
             sets: lines.iter().map(|line| Set::of(line, &universe)).collect(),
             universe,
+        }
+    }
+
+    /// The sample at a point.
+    fn request(&self, point: &[usize]) -> Request {
+        let headers = self.universe.headers.iter().zip(&point[2..]);
+        Request {
+            method: self.universe.methods.iter().nth(point[0]).copied().flatten(),
+            path: self.universe.paths[point[1]].clone(),
+            headers: headers.map(|((name, values), place)| (name.clone(), values[*place].clone())).collect(),
         }
     }
 

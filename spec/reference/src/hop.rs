@@ -102,6 +102,14 @@ fn at_sidecar(program: &Program, name: &str, question: &Question, request: &Requ
     enter(program, &identity, &callee, port.number, request, &levels, answer);
 }
 
+/// 5.7: whether a caller's request ends in nothing but a denial, whatever is drawn.
+pub(crate) fn is_denied(program: &Program, caller: &str, callee: &str, port: u16, request: &Request) -> bool {
+    let Some(caller) = program.services.get(caller) else { return false };
+    let mut answer = Answer::default();
+    enter(program, &program.peer(Some(&caller.identity)), callee, port, request, &[], &mut answer);
+    answer.endings.keys().all(|ending| matches!(ending.outcome, Outcome::Denied { .. }))
+}
+
 /// 5.4, 6.1: the settings of the maximal `calls … to` and of the plain `calls`, if one of them covers the request.
 fn declared(calls: &Calls, request: &Request, answer: &mut Answer) -> Option<Vec<Settings>> {
     let maximal = line::maximal(&calls.lines, &calls.beats, request);

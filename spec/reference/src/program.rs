@@ -325,6 +325,14 @@ impl Program {
                 for line in &authorize.lines {
                     lines.push(self.access_line(namespace, target, line)?);
                 }
+                // 4.8: in audit mode everybody is allowed what no line is about.
+                lines.extend(authorize.mode.as_ref().map(|mode| AccessLine {
+                    effect: Effect::Allow,
+                    from: None,
+                    port: None,
+                    ops: line::of_ops(0, &[]),
+                    text: format!("authorize {full}: mode audit until \"{}\"", mode.value.until.value),
+                }));
                 match (self.services.get_mut(&full), self.gateways.get_mut(&full)) {
                     (Some(service), _) => service.access.extend(lines),
                     (None, Some(gateway)) => gateway.access.extend(lines),

@@ -18,7 +18,7 @@ impl Draft<'_> {
     fn authorize(&mut self, name: &str, namespace: &str, service: Option<&Service>) {
         let mut text = format!("authorize {name} {{\n");
         // Most requests are to come through, else nothing is seen of what routes decide.
-        if self.chance(70) {
+        if self.chance(90) {
             let port = service.map(|service| service.port_clause(self.rng)).unwrap_or_default();
             let to = if port.is_empty() { String::new() } else { format!(" to{port}") };
             let _ = writeln!(text, "  allow from anyone{to}");
@@ -28,6 +28,15 @@ impl Draft<'_> {
             let port = service.map(|service| service.port_clause(self.rng)).unwrap_or_default();
             let to = self.to(&port, 60);
             let _ = writeln!(text, "  allow from {from}{to}");
+        }
+        // What is audited decides nothing.
+        if self.chance(15) {
+            let from = self.allowed(namespace);
+            let to = self.to("", 60);
+            let _ = writeln!(text, "  audit from {from}{to}");
+        }
+        if self.chance(5) {
+            text.push_str("  mode audit until \"2030-12-31\"\n");
         }
         for _ in 0..self.rng.usize(..=2) {
             // A deny of much would leave some allow without effect, which is an error.

@@ -3,7 +3,7 @@
 use super::scope::{self, Place, Scope, Target, workload};
 use super::shared::Named;
 use super::{audit, declarations, shape};
-use crate::model::{AccessLine, Model, PeerSet, Polarity, Principal, Service};
+use crate::model::{AccessLine, Model, PeerSet, Polarity, Principal, Service, ServiceId};
 use crate::space::peer::{Candidate, candidates};
 use mesh_lang::ast::{self, Effect, PrincipalKind};
 use mesh_lang::{Code, Diagnostic, Diagnostics, Name, Span, Spanned};
@@ -73,7 +73,22 @@ fn resolve_line(
     }
     let when = declarations::with_issuers(&line.when, workload(model, target))?;
     let shapes = shape::of_access(&line.ops, &when, polarity)?;
-    Ok(AccessLine { effect: line.effect, from, shapes, text, span: line.span, is_mode: false })
+    let callers = if line.effect == Effect::Allow { callers(line, place, scope) } else { vec![] };
+    Ok(AccessLine { effect: line.effect, from, shapes, text, span: line.span, is_mode: false, callers })
+}
+
+/// The services that a line names one by one.
+fn callers(line: &ast::AuthorizeLine, place: Place<'_>, scope: &Scope<'_>) -> Vec<(ServiceId, Span)> {
+    let named = line.from.iter().flat_map(|from| &from.principals);
+    let service = |principal: &ast::Principal| match &principal.kind {
+        PrincipalKind::Service(name)
+            if name.namespace.is_some() || scope.shared.get(&name.name, place).is_none() =>
+        {
+            Some((scope.service(name, place).ok()?, principal.span))
+        }
+        _ => None,
+    };
+    named.filter_map(service).collect()
 }
 
 fn add(
@@ -333,8 +348,8 @@ mod tests {
             &authorize("allow from anyone\ndeny from a"),
             &["5 MESH4003 this `deny` does not say what becomes of peers without identity"],
         );
-        says(&authorize("allow from anyone\ndeny from a, unauthenticated"), &[]);
-        says(&authorize("allow from anyone\ndeny from a except unauthenticated"), &[]);
+        says(&authorize("allow from anyone\ndeny from a, unauthenticated to /x"), &[]);
+        says(&authorize("allow from anyone\ndeny from a except unauthenticated to /x"), &[]);
     }
 
     #[test]
@@ -361,7 +376,7 @@ mod tests {
             &["4 MESH4004 `except unauthenticated` takes nobody away"],
         );
         says(&authorize("allow from a except a"), &["4 MESH4004 `from a except a` is nobody"]);
-        says(&authorize("allow from namespace default except a"), &[]);
+        says(&authorize("allow from namespace default except a\nallow from a to GET"), &[]);
     }
 
     #[test]

@@ -65,6 +65,7 @@ pub(super) fn line(target: &str, mode: &Spanned<Mode>) -> AccessLine {
         text: format!("authorize {target}: mode audit until \"{}\"", mode.value.until.value),
         span: mode.span,
         is_mode: true,
+        callers: vec![],
     }
 }
 

@@ -56,6 +56,7 @@ fn resolve_line(
             text: text.clone(),
             span: line.span,
             is_mode: false,
+            callers: vec![],
         };
         found.push((target, line));
     }

@@ -1,0 +1,92 @@
+//! `MESH4011`: an `allow` for a service that declares no call there.
+
+use super::backends;
+use crate::model::{Model, PortId, ServiceId};
+use mesh_lang::{Code, Diagnostic};
+use std::collections::{BTreeMap, BTreeSet};
+
+/// Services that are let in by name and never come: their own proxies refuse what they do not declare.
+pub(super) fn check(model: &Model) -> Vec<Diagnostic> {
+    let mut found = Vec::new();
+    let mut reached: BTreeMap<ServiceId, BTreeSet<PortId>> = BTreeMap::new();
+    for port in model.ports() {
+        let callee = &model[port.service].workload;
+        for line in &model.port(port).access {
+            for (service, span) in &line.callers {
+                let reaches = reached.entry(*service).or_insert_with(|| reach(model, *service));
+                if reaches.contains(&port) || *service == port.service {
+                    continue;
+                }
+                let caller = &model[*service].workload;
+                found.push(
+                    Diagnostic::new(
+                        Code::UncalledAllow,
+                        format!("`{}` is allowed and does not call `{}`", caller.name, callee.name),
+                    )
+                    .at(*span, "its proxy refuses what it does not declare")
+                    .at(caller.span, "declares no such call")
+                    .help(format!(
+                        "Write `calls {}` in `service {}`, or take it out of the `allow`.",
+                        named(model, *service, port),
+                        caller.name
+                    )),
+                );
+            }
+        }
+    }
+    found
+}
+
+/// A port as the caller would name it.
+fn named(model: &Model, caller: ServiceId, port: PortId) -> String {
+    let (caller, callee) = (&model[caller].workload, &model[port.service].workload);
+    let name = if caller.namespace == callee.namespace { callee.name.clone() } else { callee.full_name() };
+    match model[port.service].ports.len() {
+        1 => name,
+        _ => format!("{name} port {}", model.port(port).name),
+    }
+}
+
+/// The ports that a service's requests can come to: those that it calls, and those behind their routes. Who shares its
+/// identity comes as the same.
+fn reach(model: &Model, service: ServiceId) -> BTreeSet<PortId> {
+    let identity = &model[service].workload.identity;
+    let sharers = model.services.iter().filter(|other| other.workload.identity == *identity);
+    let mut left: Vec<PortId> = sharers.flat_map(|sharer| &sharer.calls).map(|call| call.to).collect();
+    let mut found = BTreeSet::new();
+    while let Some(port) = left.pop() {
+        if found.insert(port) {
+            left.extend(model.port(port).route.iter().flat_map(backends));
+        }
+    }
+    found
+}
+
+#[cfg(test)]
+mod tests {
+    use crate::testing::says;
+
+    fn mesh(web: &str, access: &str) -> String {
+        format!(
+            "service web {{ {web} }}\nservice job {{ calls cart }}\nservice cart {{ port 80 http }}\nauthorize cart {{\nallow from job\n{access}\n}}\n"
+        )
+    }
+
+    #[test]
+    fn who_is_let_in_by_name_and_never_comes_is_said() {
+        says(
+            &mesh("", "allow from web, job to GET"),
+            &["6 MESH4011 `web` is allowed and does not call `cart`"],
+        );
+        says(&mesh("calls cart", "allow from web, job to GET"), &[]);
+        says(&mesh("", "allow from namespace default"), &[]);
+        says(&mesh("", "deny from web, unauthenticated"), &[]);
+    }
+
+    #[test]
+    fn who_comes_by_a_route_of_another_service_comes() {
+        let other =
+            "service shop { port 80 http }\nauthorize shop { allow from anyone }\nroute shop { to cart }\n";
+        says(&format!("{}{other}", mesh("calls shop", "allow from web")), &[]);
+    }
+}
