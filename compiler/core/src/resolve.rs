@@ -9,6 +9,7 @@ mod declarations;
 mod guardrail;
 mod operation;
 mod protocol;
+mod questions;
 mod reserved;
 mod route;
 mod scope;
@@ -87,6 +88,7 @@ pub(crate) fn resolve(
     operation::aliases(modules, &mut diagnostics);
     diagnostics.extend(protocol::mismatches(modules, &scope, &model));
     scope.shared.unused().into_iter().for_each(|unused| diagnostics.push(unused));
+    questions::check(modules, &mut diagnostics);
     let tests = declared(modules, test_case).filter(|(_, test)| here(test));
     let tests =
         tests.map(|(place, test)| test::resolve(test, &place, &scope, &model, &mut diagnostics)).collect();

@@ -76,6 +76,7 @@ codes! {
     ListenerConflict     "MESH3010" Error   "listener-conflict",
     FailedTest           "MESH3050" Error   "failed-test",
     EmptyDescription     "MESH3051" Error   "empty-description",
+    StrangersUnasked     "MESH3052" Warning "strangers-unasked",
     AnalysisBudget       "MESH3090" Error   "analysis-budget",
     NoAuthorize          "MESH4001" Warning "no-authorize",
     AllowWithoutFrom     "MESH4002" Error   "allow-without-from",

@@ -35,6 +35,16 @@ pub(super) fn resolve(
             if !matches!(scope.shared.get(&check.ext_authz.value, *place), Some((Named::ExtAuthz(_), _))) {
                 diagnostics.push(scope.shared.unknown(ast::Shared::ExtAuthz, &check.ext_authz, *place));
             }
+            if let Some(port) = &check.port {
+                match target {
+                    Target::Service(service) => {
+                        if let Err(problem) = scope::port(model, service, Some(port), check.span) {
+                            diagnostics.push(problem);
+                        }
+                    }
+                    Target::Gateway(_) => diagnostics.push(no_ports(port)),
+                }
+            }
         }
         for line in &authorize.lines {
             match resolve_line(line, target, *place, scope, model) {
@@ -101,11 +111,7 @@ fn add(
     match target {
         Target::Gateway(gateway) => {
             if let Some(port) = &line.port {
-                diagnostics.push(
-                    Diagnostic::new(Code::UnexpectedToken, "a gateway has no ports to choose from")
-                        .at(port.span, "has no meaning here")
-                        .help("Leave `port` out: the line holds for every listener."),
-                );
+                diagnostics.push(no_ports(port));
             }
             for listener in &mut model.gateways[gateway.0 as usize].listeners {
                 listener.access.push(found.clone());
@@ -153,6 +159,12 @@ fn add_mode(mode: &Spanned<ast::Mode>, target: Target, model: &mut Model, diagno
         return;
     }
     places.into_iter().for_each(|lines| lines.push(line.clone()));
+}
+
+fn no_ports(port: &Name) -> Diagnostic {
+    Diagnostic::new(Code::UnexpectedToken, "a gateway has no ports to choose from")
+        .at(port.span, "has no meaning here")
+        .help("Leave `port` out: the line holds for every listener.")
 }
 
 /// A line has its own place for the port: behind `to`, not behind the service's name.
@@ -377,6 +389,29 @@ mod tests {
         );
         says(&authorize("allow from a except a"), &["4 MESH4004 `from a except a` is nobody"]);
         says(&authorize("allow from namespace default except a\nallow from a to GET"), &[]);
+    }
+
+    #[test]
+    fn an_authority_that_is_asked_in_addition_exists_and_fits() {
+        let text = |check: &str, port: &str| {
+            format!(
+                "service a {{ calls web }}\nservice web {{ port {port} }}\nservice opa {{ port 90 grpc }}\nauthorize opa {{ allow from anyone }}\nauthorize web {{\nallow from a\n{check}\n}}\next-authz guard {{ service opa; timeout 100ms; on-failure deny }}\n"
+            )
+        };
+        says(&text("check ext-authz guard to /admin/**", "80 http"), &[]);
+        says(&text("check ext-authz guard", "80 tcp"), &[]);
+        says(
+            &text("check ext-authz gaurd", "80 http"),
+            &["7 MESH2001 unknown ext-authz `gaurd`", "9 MESH2021 nobody uses the ext-authz `guard`"],
+        );
+        says(
+            &text("check ext-authz guard to port x", "80 http"),
+            &["7 MESH2004 service `web` has no port `x`"],
+        );
+        says(
+            &text("check ext-authz guard to GET", "80 tcp"),
+            &["7 MESH5006 methods and paths are HTTP, and port 80 of `web` speaks tcp"],
+        );
     }
 
     #[test]

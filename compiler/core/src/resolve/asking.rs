@@ -4,6 +4,7 @@ use super::scope::{self, Place, Scope, Target, workload};
 use super::{access, declarations, route, shape, test};
 use crate::model::{GatewayId, Model, PeerSet, Polarity, PortId, Principal, ServiceId};
 use crate::quantified::{Asking, Entry};
+use crate::space::peer::Candidate;
 use mesh_lang::ast::{self, Asked, Destination, Effect, PrincipalKind, Protocol, Quantifier, Timeout};
 use mesh_lang::{Code, Diagnostic};
 
@@ -158,10 +159,10 @@ fn at_port(
         entries.push(Entry::Inbound { from: PeerSet { of: rest, except: set.except.clone() }, to });
     }
     // An exception takes a caller away as a whole.
-    let excepted = |identity: &str| set.except.contains(&Principal::Identity(identity.to_owned()));
+    let meant = |identity: &str| Candidate::of_identity(model, identity).is_in(&set);
     entries.retain(|entry| match entry {
-        Entry::Sidecar { caller, .. } => !excepted(&model[*caller].workload.identity),
-        Entry::FromGateway { gateway, .. } => !excepted(&model[*gateway].workload.identity),
+        Entry::Sidecar { caller, .. } => meant(&model[*caller].workload.identity),
+        Entry::FromGateway { gateway, .. } => meant(&model[*gateway].workload.identity),
         _ => true,
     });
     Ok(entries)

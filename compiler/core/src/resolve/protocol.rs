@@ -18,6 +18,11 @@ pub(super) fn mismatches(modules: &[Module<'_>], scope: &Scope<'_>, model: &Mode
                     access(line, &spoken, &mut found);
                 }
             }
+            for check in &authorize.checks {
+                for spoken in spoken_by(target, check.port.as_ref(), model) {
+                    check.ops.iter().for_each(|op| operation(op, false, &spoken, &mut found));
+                }
+            }
         }
     }
     for (place, route) in declared(modules, route) {
