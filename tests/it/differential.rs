@@ -1,6 +1,7 @@
 //! The compiler and the engine against the executable specification, over generated programs and requests.
 
 mod canonical;
+mod quantified;
 mod shrink;
 
 use fastrand::Rng;

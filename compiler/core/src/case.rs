@@ -40,7 +40,8 @@ pub struct Proof {
 /// Why an `every` or `some` line does not hold.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Failure {
-    /// Of `every`, a line of the test language that asks a request which ends otherwise: `request from web to cart GET /`.
+    /// Of `every`, a line of the test language that asks a request which ends otherwise: `request from web to cart GET /`. `None`
+    /// also where no line can say it: a method without a name, a header with several lines.
     pub request: Option<String>,
     /// How it ends; of `some`, how all of them end.
     pub got: String,

@@ -97,8 +97,14 @@ pub(crate) fn decide(model: &Model, asking: &Asking) -> Result<Found, TooMuch> {
                 _ => {
                     let witness = Witness::of_point(model, world.diagram.space(), &point);
                     let peer = world.peer(entry, &point);
+                    let got = piece.said(model);
+                    let nobody =
+                        peer.is_none() && matches!(entry, Entry::Inbound { .. } | Entry::Gateway { .. });
+                    if nobody || !witness.is_sayable() {
+                        return Ok(Found::Fails { request: None, got: format!("{got}, of `{witness}`") });
+                    }
                     let request = request(model, entry, &witness, peer.as_deref());
-                    return Ok(Found::Fails { request: Some(request), got: piece.said(model) });
+                    return Ok(Found::Fails { request: Some(request), got });
                 }
             }
         }

@@ -327,7 +327,7 @@ impl Kind {
 }
 
 /// Fields whose values may hold commas that separate nothing (`spec/semantics.md` 1.3); no rule looks at `host` and `cookie`.
-const NOT_LISTS: &[&str] = &[
+pub(crate) const NOT_LISTS: &[&str] = &[
     "authorization",
     "date",
     "expires",

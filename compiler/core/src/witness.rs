@@ -4,7 +4,7 @@ use crate::diagram::Point;
 use crate::model::{Asked, Field, Model, Shape, ValueSet};
 use crate::space::peer::Candidate;
 use crate::space::value::{Sample, Standing};
-use crate::space::{FIELDS, Kind, METHOD, PATH, PEER, Space, TOKEN};
+use crate::space::{FIELDS, Kind, METHOD, NOT_LISTS, PATH, PEER, Space, TOKEN};
 use mesh_lang::ast::{Method, PathPattern, Segment};
 use std::collections::BTreeMap;
 use std::net::IpAddr;
@@ -27,6 +27,8 @@ pub(crate) struct Witness {
     pub(crate) client_ip: Option<IpAddr>,
     /// Who asks, where it matters.
     pub(crate) peer: Option<String>,
+    /// Claims that are neither texts nor lists of some.
+    odd: bool,
 }
 
 impl Witness {
@@ -61,7 +63,10 @@ impl Witness {
                     None | Some(Sample::Absent) => {}
                     Some(Sample::One(value)) => witness.say(&dimension.field, value),
                     Some(Sample::Several(values)) => witness.say_several(&dimension.field, values),
-                    Some(Sample::Odd) => witness.say(&dimension.field, "{}"),
+                    Some(Sample::Odd) => {
+                        witness.odd = true;
+                        witness.say(&dimension.field, "{}");
+                    }
                 },
                 Kind::Addresses(addresses) if dimension.field == Field::SourceIp => {
                     witness.source_ip = addresses.sample(atom);
@@ -129,6 +134,21 @@ impl Witness {
             }
         }
         Some(witness)
+    }
+
+    /// Whether a `request` of a test can say all of it: it names its method, has one line for each header and claims that are
+    /// texts or lists of some.
+    pub(crate) fn is_sayable(&self) -> bool {
+        let named = Method::ALL.iter().any(|method| method.as_str() == self.method);
+        let repeated = self.headers.iter().enumerate().any(|(index, (name, _))| {
+            NOT_LISTS.contains(&name.as_str()) && self.headers[..index].iter().any(|(other, _)| other == name)
+        });
+        let plain =
+            |value: &str| !value.contains(|c: char| c.is_control() || c == char::REPLACEMENT_CHARACTER);
+        let fields = [&self.headers, &self.query, &self.cookies];
+        let readable = fields.into_iter().flatten().all(|(_, value)| plain(value));
+        let listed = self.tokens.iter().all(|token| plain(token) && !token.ends_with("=[]"));
+        named && !repeated && !self.odd && readable && listed
     }
 
     /// ` when header "a" = "b" and …`, as a `request` of a test says what it carries.

@@ -1,0 +1,264 @@
+//! `every` and `some` lines over generated programs: what is proved holds of all requests that are tried, and a counterexample
+//! that is asked of the engine fails as the line says.
+
+use super::{Files, Subject, sources};
+use fastrand::Rng;
+use mesh_compiler::case::{self, Expectation};
+use mesh_compiler::{Compilation, StandIns};
+use mesh_engine::{Action, Distribution, Peer};
+use mesh_reference::{Entry, Question};
+use mesh_tests::generate::{self, Generated, Service};
+
+/// Programs that are accepted and asked about.
+const PROGRAMS: usize = 150;
+/// Lines for each of them.
+const LINES: usize = 12;
+/// Requests that are tried for each line.
+const TRIES: usize = 60;
+
+/// A line of a test, and what is known of the requests that it describes.
+struct Line {
+    from_and_to: String,
+    op: String,
+    when: String,
+    expect: &'static str,
+    /// A request that comes in as the line says; the rest of it is drawn.
+    arrival: Question,
+    /// Whether the peers are all, those without identity, or the one that `arrival` has.
+    anyone: bool,
+    method: Option<String>,
+    path: Option<String>,
+    header: Option<(String, String)>,
+}
+
+#[test]
+fn what_is_proved_of_all_requests_holds_of_those_that_are_tried() {
+    let (mut programs, mut seed) = (0, 0);
+    let (mut held, mut failed, mut replayed) = (0, 0, 0);
+    while programs < PROGRAMS {
+        seed += 1;
+        let mut rng = Rng::with_seed(seed);
+        let generated = generate::program(&mut rng);
+        let Ok(subject) = Subject::new(&generated.files) else { continue };
+        programs += 1;
+        for _ in 0..LINES {
+            let Some(line) = line(&mut rng, &generated) else { continue };
+            for quantifier in ["every", "some"] {
+                let text = format!(
+                    "{quantifier} {}{}{} expect {}",
+                    line.from_and_to, line.op, line.when, line.expect
+                );
+                // A line that describes no request is refused.
+                let Some(proof) = proof(&generated.files, &text) else { continue };
+                let context = || format!("seed {seed}\n{}\n{text}", shown(&generated.files));
+                match (&proof.failure, quantifier) {
+                    (None, "every") => {
+                        held += 1;
+                        let odd = tried(&subject, &line, &generated, &mut rng, false);
+                        assert!(odd.is_none(), "{}\nproved, and not so: {odd:?}", context());
+                    }
+                    (Some(_), "some") => {
+                        let odd = tried(&subject, &line, &generated, &mut rng, true);
+                        assert!(odd.is_none(), "{}\nheld impossible: {odd:?}", context());
+                    }
+                    (Some(failure), "every") => {
+                        failed += 1;
+                        // Not every request can be said.
+                        let Some(request) = failure.request.clone() else { continue };
+                        replayed += 1;
+                        let asked = asked(&generated.files, &format!("{request} expect {}", line.expect));
+                        let fails = asked.as_ref().map(|(view, request)| !fulfils(view, request));
+                        assert_eq!(fails, Some(true), "{}\ncounterexample: {request}", context());
+                    }
+                    _ => {}
+                }
+            }
+        }
+    }
+    assert!(held > 100 && failed > 100 && replayed * 10 > failed * 9, "{held} held, {replayed} of {failed}");
+}
+
+fn shown(files: &Files) -> String {
+    files.iter().map(|(directory, text)| format!("--- {directory}/policy.mesh\n{text}")).collect()
+}
+
+fn compiled(files: &Files, line: &str) -> Compilation {
+    let mut files = files.clone();
+    files[0].1.push_str(&format!("test \"quantified\" {{\n{line}\n}}\n"));
+    mesh_compiler::compile(&sources(&files), &StandIns::new())
+}
+
+/// The decision about a line; `None` where it describes no request.
+#[track_caller]
+fn proof(files: &Files, line: &str) -> Option<case::Proof> {
+    let compilation = compiled(files, line);
+    let codes: Vec<&str> =
+        compilation.diagnostics.iter().map(|diagnostic| diagnostic.code.as_str()).collect();
+    let test = compilation.tests.into_iter().next();
+    assert!(test.is_some() || codes.contains(&"MESH3051"), "{}\n{line}\n{codes:?}", shown(files));
+    test?.proofs.into_iter().next()
+}
+
+/// A `request` line, ready to be asked.
+fn asked(files: &Files, line: &str) -> Option<(mesh_plan::PlanView, case::Request)> {
+    let compilation = compiled(files, line);
+    let view = mesh_plan::verify(mesh_plan::encode(&compilation.plan?).ok()?).ok()?;
+    Some((view, compilation.tests.into_iter().next()?.requests.into_iter().next()?))
+}
+
+fn fulfils(view: &mesh_plan::PlanView, request: &case::Request) -> bool {
+    let headers: Vec<(&str, &str)> =
+        request.headers.iter().map(|(name, value)| (name.as_str(), value.as_str())).collect();
+    let said = mesh_engine::Request {
+        method: mesh_engine::Method::from_token(&request.method),
+        host: &request.host,
+        host_port: request.host_port,
+        path: &request.path,
+        query: "",
+        headers: &headers.as_slice(),
+        source_ip: std::net::Ipv4Addr::LOCALHOST.into(),
+        client_ip: None,
+        tokens: &[],
+    };
+    let entry = match request.entry {
+        case::Entry::Gateway { gateway, listener } => mesh_engine::Entry::Gateway { gateway, listener },
+        case::Entry::Sidecar { service } => mesh_engine::Entry::Sidecar { service },
+        case::Entry::FromGateway { gateway, service, port } => {
+            mesh_engine::Entry::FromGateway { gateway, service, port }
+        }
+        case::Entry::Inbound { service, port } => mesh_engine::Entry::Inbound { service, port },
+    };
+    let peer = request.peer.as_deref().map_or(Peer::Unauthenticated, Peer::Identity);
+    let word = match &request.expect {
+        Expectation::Allow => "allow",
+        Expectation::Deny => "deny",
+        Expectation::Status(404) => "404",
+        other => panic!("{other:?} is not asked"),
+    };
+    all_end(&mesh_engine::distribution(view, entry, peer, &said), word)
+}
+
+fn all_end(distribution: &Distribution<'_>, word: &str) -> bool {
+    distribution.possible.iter().all(|possible| match &possible.decision.action {
+        Action::Forward(_) => word == "allow",
+        Action::Refuse(refusal) => word == if refusal.status() == 403 { "deny" } else { "404" },
+        Action::Redirect { .. } => false,
+        Action::Respond { status, .. } => match word {
+            "deny" => *status == 403,
+            "404" => *status == 404,
+            _ => false,
+        },
+    })
+}
+
+/// A request of the description for which it is (not) so, among some that are drawn.
+fn tried(
+    subject: &Subject,
+    line: &Line,
+    generated: &Generated,
+    rng: &mut Rng,
+    wanted: bool,
+) -> Option<Question> {
+    (0..TRIES).find_map(|_| {
+        let drawn = generate::question(rng, &generated.places);
+        let mut question = Question {
+            method: line.method.clone().unwrap_or(drawn.method),
+            path: line.path.clone().unwrap_or(drawn.path),
+            headers: drawn.headers,
+            peer: if line.anyone { drawn.peer } else { line.arrival.peer.clone() },
+            ..line.arrival.clone()
+        };
+        // 1.4: the path `*` is asked for with `OPTIONS` only.
+        if question.path == "*" && question.method != "OPTIONS" {
+            question.path = "/".to_owned();
+        }
+        if let Some((name, value)) = &line.header {
+            question.headers.retain(|(other, _)| other != name);
+            question.headers.push((name.clone(), value.clone()));
+        }
+        let entry = subject.entry(&question.entry)?;
+        let headers: Vec<(&str, &str)> =
+            question.headers.iter().map(|(name, value)| (name.as_str(), value.as_str())).collect();
+        let said = mesh_engine::Request {
+            method: mesh_engine::Method::from_token(&question.method),
+            host: &question.host,
+            host_port: question.host_port,
+            path: &question.path,
+            query: "",
+            headers: &headers.as_slice(),
+            source_ip: std::net::Ipv4Addr::LOCALHOST.into(),
+            client_ip: None,
+            tokens: &[],
+        };
+        let peer = question.peer.as_deref().map_or(Peer::Unauthenticated, Peer::Identity);
+        let distribution = mesh_engine::distribution(&subject.view, entry, peer, &said);
+        (all_end(&distribution, line.expect) == wanted).then_some(question)
+    })
+}
+
+/// A line about one place of the program, and one operation of it or all.
+fn line(rng: &mut Rng, generated: &Generated) -> Option<Line> {
+    let places = &generated.places;
+    let drawn = generate::question(rng, places);
+    let full = |name: &str| name.to_owned();
+    let clause = |name: &str, port: u16| {
+        let service = places.services.iter().find(|service| service.full_name() == name)?;
+        Some(match service.ports.as_slice() {
+            [_] => String::new(),
+            ports => format!(" port {}", ports.iter().find(|(_, number)| *number == port)?.0),
+        })
+    };
+    let (peers, anyone) = match (&drawn.peer, rng.u32(..3)) {
+        (_, 0) => ("from anyone ".to_owned(), true),
+        (None, _) => ("from unauthenticated ".to_owned(), false),
+        // Identities that are none are refused where they are written.
+        (Some(identity), _)
+            if identity.matches('/').count() == 6 && !identity.contains(['%', '?', ':', '.']) =>
+        {
+            (format!("from identity \"{identity}\" "), false)
+        }
+        _ => (String::new(), true),
+    };
+    let mut arrival = drawn.clone();
+    let (from_and_to, anyone) = match &drawn.entry {
+        Entry::Gateway { gateway, listener } => {
+            let only = places.gateway.as_ref().is_some_and(|(_, listeners)| listeners.len() == 1);
+            let listener = if only { String::new() } else { format!(" listener {listener}") };
+            if drawn.host.starts_with('[') {
+                return None;
+            }
+            (format!("{peers}to {gateway}{listener} \"{}\"", drawn.host), anyone)
+        }
+        Entry::Sidecar { service } => {
+            let callees: Vec<&Service> =
+                places.services.iter().filter(|service| !service.ports.is_empty()).collect();
+            let callee = callees.get(rng.usize(..callees.len().max(1)))?;
+            let port = callee.ports[rng.usize(..callee.ports.len())].1;
+            (arrival.host, arrival.host_port) = (callee.full_name(), Some(port));
+            let port = clause(&callee.full_name(), port)?;
+            (format!("from {} to {}{port}", full(service), callee.full_name()), false)
+        }
+        Entry::FromGateway { gateway, service, port } => {
+            (format!("from gateway {gateway} to {service}{}", clause(service, *port)?), false)
+        }
+        Entry::Inbound { service, port } => {
+            (format!("{peers}to {service}{}", clause(service, *port)?), anyone)
+        }
+    };
+    let methods = ["GET", "POST", "PUT", "DELETE", "OPTIONS"];
+    let method = rng.bool().then(|| methods[rng.usize(..methods.len())].to_owned());
+    let path = rng.bool().then(|| drawn.path.clone()).filter(|path| path != "*");
+    let op = match (&method, &path) {
+        (None, None) => String::new(),
+        (Some(method), None) => format!(" {method}"),
+        (None, Some(path)) => format!(" {path}"),
+        (Some(method), Some(path)) => format!(" {method} {path}"),
+    };
+    let header = places.values.get(rng.usize(..places.values.len().max(1))).filter(|_| rng.u32(..4) == 0);
+    let header = header.filter(|(_, value)| !value.is_empty()).cloned();
+    let when = header
+        .as_ref()
+        .map_or(String::new(), |(name, value)| format!(" when header \"{name}\" = \"{value}\""));
+    let expect = ["allow", "deny", "404"][rng.usize(..3)];
+    Some(Line { from_and_to, op, when, expect, arrival, anyone, method, path, header })
+}
