@@ -141,10 +141,20 @@ pub(crate) struct Paths {
     pub(crate) paths: Vec<PathBuf>,
 }
 
+/// Which environments: the same for `check` and `test`.
+#[derive(Debug, Args)]
+pub(crate) struct Environment {
+    /// Only this environment; without it, each one that `mesh { environments … }` names
+    #[arg(long = "env", value_name = "NAME")]
+    pub(crate) environment: Option<String>,
+}
+
 #[derive(Debug, Args)]
 pub(crate) struct Check {
     #[command(flatten)]
     pub(crate) sources: Paths,
+    #[command(flatten)]
+    pub(crate) only: Environment,
     /// From which severity on the exit code is 1
     #[arg(long, value_enum, default_value_t = FailOn::Error, value_name = "SEVERITY")]
     pub(crate) fail_on: FailOn,
@@ -162,6 +172,9 @@ pub(crate) enum FailOn {
 pub(crate) struct Build {
     #[command(flatten)]
     pub(crate) sources: Paths,
+    /// The environment that the plan is for; needed where `mesh { environments … }` names several
+    #[arg(long = "env", value_name = "NAME")]
+    pub(crate) environment: Option<String>,
     /// Where to write the plan; `-` is standard output, unless it is a terminal
     #[arg(short, long, value_name = "FILE", default_value = "plan.mplan")]
     pub(crate) output: PathBuf,
@@ -171,6 +184,8 @@ pub(crate) struct Build {
 pub(crate) struct Test {
     #[command(flatten)]
     pub(crate) sources: Paths,
+    #[command(flatten)]
+    pub(crate) only: Environment,
     /// Only tests whose name contains this; that there is none is an error
     #[arg(long, value_name = "TEXT")]
     pub(crate) filter: Option<String>,
@@ -204,6 +219,9 @@ pub(crate) struct Up {
     /// The project's directory, or its one file
     #[arg(value_name = "DIR", default_value = ".")]
     pub(crate) path: PathBuf,
+    /// The environment to run; needed where `mesh { environments … }` names several
+    #[arg(long = "env", value_name = "NAME")]
+    pub(crate) environment: Option<String>,
     /// Print one JSON line for each request on standard output
     #[arg(long)]
     pub(crate) access_log: bool,

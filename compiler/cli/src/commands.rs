@@ -2,6 +2,7 @@
 
 pub(crate) mod build;
 pub(crate) mod check;
+mod environment;
 pub(crate) mod explain;
 pub(crate) mod fmt;
 pub(crate) mod plan;
@@ -22,11 +23,11 @@ const MAX_NAMES: usize = 3;
 
 /// Compiles what was loaded. Where a file could not be read as text, the others are not judged: every name it declares
 /// would be missing.
-fn compile(project: &Project, stand_ins: &StandIns) -> Compilation {
+fn compile(project: &Project, environment: Option<&str>, stand_ins: &StandIns) -> Compilation {
     if !project.diagnostics.is_empty() {
         return Compilation { diagnostics: project.diagnostics.clone(), ..Compilation::default() };
     }
-    let mut compilation = mesh_compiler::compile_on(&project.sources, None, today(), stand_ins);
+    let mut compilation = mesh_compiler::compile_on(&project.sources, environment, today(), stand_ins);
     let unknown = |diagnostic: &&mut Diagnostic| diagnostic.code == Code::UnknownName;
     if let Some(first) = compilation.diagnostics.iter_mut().find(unknown)
         && !project.unread.is_empty()
@@ -44,8 +45,8 @@ fn today() -> Option<Day> {
 }
 
 /// Compiles what is to run: what the proxy would not do is an error here.
-fn compile_to_run(project: &Project, stand_ins: &StandIns) -> Compilation {
-    let mut compilation = compile(project, stand_ins);
+fn compile_to_run(project: &Project, environment: Option<&str>, stand_ins: &StandIns) -> Compilation {
+    let mut compilation = compile(project, environment, stand_ins);
     if !compilation.unexecuted.is_empty() {
         compilation.diagnostics.append(&mut compilation.unexecuted);
         compilation.diagnostics.sort_by_key(Diagnostic::span);

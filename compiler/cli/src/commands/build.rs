@@ -1,5 +1,6 @@
 //! `mesh build`: compile to a plan file, or leave the old one as it is.
 
+use super::environment;
 use crate::args::Build;
 use crate::failure::Failure;
 use crate::load::{STANDARD_STREAM, load};
@@ -18,7 +19,8 @@ pub(crate) fn run(build: &Build, output: &mut Output<'_>) -> Result<u8, Failure>
     let target = Target::of(build, output)?;
     misplaced_target(build)?;
     let project = load(&build.sources.paths)?;
-    let compilation = super::compile_to_run(&project, &StandIns::new());
+    let environment = environment::one(&project, build.environment.as_deref())?;
+    let compilation = super::compile_to_run(&project, environment.as_deref(), &StandIns::new());
     let Some(plan) = &compilation.plan else {
         super::print(output, target.findings(), &compilation.diagnostics, &project.sources, |_| {});
         output.say(&target.not_written());

@@ -1,7 +1,8 @@
-//! `mesh test`: ask the compiled plan what every `request` of a `test` expects of it.
+//! `mesh test`: ask the compiled plan, of each environment, what every line of a `test` expects of it.
 
 mod seen;
 
+use super::environment;
 use crate::args::Test;
 use crate::failure::Failure;
 use crate::load::load;
@@ -19,43 +20,70 @@ use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
 
 pub(crate) fn run(test: &Test, output: &mut Output<'_>) -> Result<u8, Failure> {
     let project = load(&test.sources.paths)?;
-    let compilation = super::compile(&project, &StandIns::new());
     let sources = &project.sources;
-    let Some(plan) = &compilation.plan else {
-        super::print(output, Stream::Data, &compilation.diagnostics, sources, |_| {});
+    let mut compiled = Vec::new();
+    for environment in environment::each(&project, test.only.environment.as_deref())? {
+        let compilation = super::compile(&project, environment.as_deref(), &StandIns::new());
+        compiled.push((environment, compilation));
+    }
+    let said =
+        compiled.iter().map(|(environment, each)| (environment.clone(), each.diagnostics.clone())).collect();
+    let diagnostics = environment::together(said);
+    if compiled.iter().any(|(_, compilation)| compilation.plan.is_none()) {
+        super::print(output, Stream::Data, &diagnostics, sources, |_| {});
         return Ok(FINDINGS);
-    };
-    let (_, view) = super::build::seal(plan)?;
-    let chosen = chosen(&compilation.tests, test.filter.as_deref())?;
-    let addresses = addresses(plan);
+    }
+    let filter = test.filter.as_deref();
+    let tests: Vec<&case::Test> = compiled.iter().flat_map(|(_, compilation)| &compilation.tests).collect();
+    is_there(&tests, filter)?;
     let mut results = Vec::new();
     let mut failures = Vec::new();
-    for case in chosen {
-        let asked = case.requests.iter().filter_map(|request| judge(&view, &addresses, request));
-        let found: Vec<_> = asked.chain(case.proofs.iter().filter_map(disproof)).collect();
-        results.push(TestResult {
-            name: case.name.clone(),
-            requests: case.requests.len() + case.proofs.len(),
-            failed: found.len(),
-        });
-        failures.extend(found);
+    for (environment, compilation) in &compiled {
+        let Some(plan) = &compilation.plan else { continue };
+        let (_, view) = super::build::seal(plan)?;
+        let addresses = addresses(plan);
+        let mut failed = Vec::new();
+        for case in compilation.tests.iter().filter(|case| is_chosen(case, filter)) {
+            let asked = case.requests.iter().filter_map(|request| judge(&view, &addresses, request));
+            let found: Vec<_> = asked.chain(case.proofs.iter().filter_map(disproof)).collect();
+            results.push(TestResult {
+                name: match environment {
+                    Some(environment) => format!("{} in {environment}", case.name),
+                    None => case.name.clone(),
+                },
+                requests: case.requests.len() + case.proofs.len(),
+                failed: found.len(),
+            });
+            failed.extend(found);
+        }
+        failures.push((environment.clone(), failed));
     }
+    let failures = environment::together(failures);
     let failed = !failures.is_empty();
-    print(output, sources, &compilation.diagnostics, failures, &results);
+    print(output, sources, &diagnostics, failures, &results);
     if results.is_empty() {
         output.say("There are no tests: write `test \"name\" { request … expect … }`.");
     }
     Ok(if failed { FINDINGS } else { OK })
 }
 
-/// The tests that have the text in their names. Where none has, that is a slip: it must not look like tests that pass.
-fn chosen<'a>(tests: &'a [case::Test], filter: Option<&str>) -> Result<Vec<&'a case::Test>, Failure> {
-    let Some(text) = filter else { return Ok(tests.iter().collect()) };
-    let chosen: Vec<_> = tests.iter().filter(|case| case.name.contains(text)).collect();
-    if !chosen.is_empty() || tests.is_empty() {
-        return Ok(chosen);
+/// Whether a test has the text in its name.
+fn is_chosen(case: &case::Test, filter: Option<&str>) -> bool {
+    filter.is_none_or(|text| case.name.contains(text))
+}
+
+/// Where no test has the text in its name, that is a slip: it must not look like tests that pass.
+fn is_there(tests: &[&case::Test], filter: Option<&str>) -> Result<(), Failure> {
+    let Some(text) = filter else { return Ok(()) };
+    if tests.is_empty() || tests.iter().any(|case| is_chosen(case, filter)) {
+        return Ok(());
     }
-    let names: Vec<&str> = tests.iter().map(|case| case.name.as_str()).collect();
+    let mut names: Vec<&str> = Vec::new();
+    for case in tests {
+        if !names.contains(&case.name.as_str()) {
+            names.push(&case.name);
+        }
+    }
     let near: Vec<&str> = names.iter().copied().filter(|name| is_near(name, text)).collect();
     let help = if near.is_empty() {
         format!("There are: {}.", super::quoted(&names))

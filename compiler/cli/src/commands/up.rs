@@ -10,6 +10,7 @@ mod signals;
 mod watch;
 
 use super::build::seal;
+use super::environment;
 use crate::args::Up;
 use crate::failure::{Failure, reason};
 use crate::load::{Project, load};
@@ -46,20 +47,27 @@ pub(crate) fn run(up: &Up, output: &mut Output<'_>) -> Result<u8, Failure> {
     let mut watch = Watch::new(&up.path);
 
     let project = load(std::slice::from_ref(&up.path))?;
-    let planned = match plan(&project, &mut stand_ins, &Moved::new(), &BTreeSet::new())? {
-        Ok(planned) => planned,
-        Err(diagnostics) => {
-            show(output, &diagnostics, &project);
-            return Ok(FINDINGS);
-        }
-    };
+    let planned =
+        match plan(&project, up.environment.as_deref(), &mut stand_ins, &Moved::new(), &BTreeSet::new())? {
+            Ok(planned) => planned,
+            Err(diagnostics) => {
+                show(output, &diagnostics, &project);
+                return Ok(FINDINGS);
+            }
+        };
     show(output, &planned.compilation.diagnostics, &project);
     let proxies = Proxies::start(planned.view.clone(), planned.placement.moved.clone(), up.access_log)?;
     stand_ins.route_calls(&planned.compilation.calls, proxies.sidecars());
     announce::started(output, up, &project, &planned, &proxies);
 
-    let mut session =
-        Session { path: &up.path, stand_ins, proxies, needs: planned.compilation.needs, refused: false };
+    let mut session = Session {
+        path: &up.path,
+        environment: up.environment.as_deref(),
+        stand_ins,
+        proxies,
+        needs: planned.compilation.needs,
+        refused: false,
+    };
     while let Err(RecvTimeoutError::Timeout) = interrupts.recv_timeout(watch::INTERVAL) {
         if let Some(changes) = watch.changed() {
             let replanned = session.replan(output);
@@ -97,15 +105,17 @@ struct Planned {
 /// is wrong with the sources comes back as diagnostics.
 fn plan(
     project: &Project,
+    environment: Option<&str>,
     stand_ins: &mut StandInServers,
     moved: &Moved,
     ours: &BTreeSet<u16>,
 ) -> Result<Result<Planned, Vec<Diagnostic>>, Failure> {
-    let draft = super::compile_to_run(project, &StandIns::new());
+    let environment = environment::one(project, environment)?;
+    let draft = super::compile_to_run(project, environment.as_deref(), &StandIns::new());
     let Some(plan) = &draft.plan else { return Ok(Err(draft.diagnostics)) };
     let digest = seal(plan)?.1.digest_hex();
     let addresses = stand_ins.start(&draft.needs).map_err(|error| trouble("start the stand-ins", &error))?;
-    let mut compilation = super::compile_to_run(project, &addresses);
+    let mut compilation = super::compile_to_run(project, environment.as_deref(), &addresses);
     let Some(plan) = &mut compilation.plan else { return Ok(Err(compilation.diagnostics)) };
     let placement =
         placement::place(plan, moved, ours).map_err(|error| trouble("find a free port", &error))?;
@@ -126,6 +136,7 @@ enum Replanned {
 /// A mesh that runs.
 struct Session<'a> {
     path: &'a Path,
+    environment: Option<&'a str>,
     stand_ins: StandInServers,
     proxies: Proxies,
     /// The stand-ins that the plan in service uses.
@@ -148,7 +159,7 @@ impl Session<'_> {
         let started = Instant::now();
         let project = load(&[self.path.to_owned()])?;
         let (moved, ours) = (self.proxies.moved(), self.proxies.ports());
-        let planned = match plan(&project, &mut self.stand_ins, moved, &ours)? {
+        let planned = match plan(&project, self.environment, &mut self.stand_ins, moved, &ours)? {
             Ok(planned) => planned,
             Err(diagnostics) => {
                 show(output, &diagnostics, &project);

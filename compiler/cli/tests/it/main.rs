@@ -2,6 +2,7 @@
 
 mod build;
 mod check;
+mod environments;
 mod explain;
 mod fmt;
 mod harness;
