@@ -842,6 +842,23 @@ impl std::fmt::Display for From {
     }
 }
 
+impl std::fmt::Display for AllowRoutes {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        write!(f, "allow-routes {}", self.module.value)?;
+        let mut word = " host ";
+        for host in &self.hosts {
+            write!(f, "{word}\"{}\"", host.value)?;
+            word = ", ";
+        }
+        word = " to ";
+        for path in &self.paths {
+            write!(f, "{word}{}", path.value)?;
+            word = ", ";
+        }
+        Ok(())
+    }
+}
+
 impl std::fmt::Display for AuthorizeLine {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         f.write_str(match self.effect {

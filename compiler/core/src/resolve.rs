@@ -6,6 +6,7 @@ mod asking;
 mod audit;
 mod backend;
 mod declarations;
+mod delegation;
 mod guardrail;
 mod operation;
 mod protocol;
@@ -67,8 +68,9 @@ pub(crate) fn resolve(
             model.gateways[id.0 as usize].workload.issuers = issuers;
         }
     }
+    let delegations = delegation::Delegations::new(modules, &scope, &model, &mut diagnostics);
     for (place, route) in declared(modules, route) {
-        route::resolve(route, &place, &scope, &mut model, &mut diagnostics);
+        route::resolve(route, &place, &scope, &delegations, &mut model, &mut diagnostics);
     }
     for (place, authorize) in declared(modules, authorize) {
         access::resolve(authorize, &place, &scope, &mut model, &mut diagnostics);

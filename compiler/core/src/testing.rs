@@ -1,13 +1,28 @@
 //! Tests in the user's language: `.mesh` in, what a person would read out.
 
 use crate::{StandIns, compile};
-use mesh_lang::SourceSet;
+use mesh_lang::{Source, SourceSet};
 
 /// Compiles one file and compares what is said, one line each: `LINE CODE message`.
 #[track_caller]
 pub(crate) fn says(text: &str, expected: &[&str]) {
-    let sources = SourceSet::single("test.mesh", text);
-    let found = compile(&sources, &StandIns::new()).diagnostics;
+    says_in(&SourceSet::single("test.mesh", text), expected);
+}
+
+/// The same of several modules, each of one file: (directory, text).
+#[track_caller]
+pub(crate) fn says_of(files: &[(&str, String)], expected: &[&str]) {
+    let files = files.iter().map(|(module, text)| Source {
+        path: format!("{module}/x.mesh"),
+        module: (*module).into(),
+        text: text.clone(),
+    });
+    says_in(&SourceSet::new(files.collect()), expected);
+}
+
+#[track_caller]
+fn says_in(sources: &SourceSet, expected: &[&str]) {
+    let found = compile(sources, &StandIns::new()).diagnostics;
     let found: Vec<String> = found
         .iter()
         .map(|diagnostic| {
@@ -15,7 +30,8 @@ pub(crate) fn says(text: &str, expected: &[&str]) {
             format!("{line} {} {}", diagnostic.code.as_str(), diagnostic.message)
         })
         .collect();
-    assert_eq!(found, expected, "\n{text}");
+    let texts: Vec<&str> = sources.iter().map(|(_, source)| source.text.as_str()).collect();
+    assert_eq!(found, expected, "\n{}", texts.join("\n"));
 }
 
 /// The notes of the only diagnostic: the witness.

@@ -1007,7 +1007,7 @@ const LISTENER: &[Signature] = &[
         "allow-routes MODULE [host STRING, …] [to PATH, …]",
         "Another module may attach routes inside these hosts and paths.",
         Many,
-        Reserved,
+        Executed,
         service::allow_routes,
     ),
     row(

@@ -1,5 +1,6 @@
 //! Listeners and routes: the rules of each service port, and of each host of each listener.
 
+use super::delegation::Delegations;
 use super::scope::{self, Place, Scope, Target, workload};
 use super::{backend, declarations, duplicate, settings, shape};
 use crate::model::{Action, Backend, GatewayId, HostTable, Listener, Model, PortId, Rule, Table};
@@ -86,12 +87,13 @@ pub(super) fn resolve(
     route: &ast::Route,
     place: &Place<'_>,
     scope: &Scope<'_>,
+    delegations: &Delegations<'_>,
     model: &mut Model,
     diagnostics: &mut Diagnostics,
 ) {
-    let target = match scope.own_target(&route.target, *place, "route", model) {
+    let target = match delegations.target(route, *place, scope, model) {
         Ok(target) => target,
-        Err(diagnostic) => return diagnostics.push(diagnostic),
+        Err(problems) => return problems.into_iter().for_each(|problem| diagnostics.push(problem)),
     };
     let own = match target {
         Target::Service(service) => match scope::port(model, service, route.port.as_ref(), route.target.span)

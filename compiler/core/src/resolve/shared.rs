@@ -193,6 +193,16 @@ impl<'a> Names<'a> {
         }
     }
 
+    /// The directory of a module.
+    pub(super) fn module(&self, name: &str) -> Option<&'a str> {
+        self.modules.get(name).copied()
+    }
+
+    /// The names of the modules.
+    pub(super) fn modules(&self) -> impl Iterator<Item = &'a str> + '_ {
+        self.modules.keys().copied()
+    }
+
     fn of_kind(&self, place: Place<'_>, kind: Shared) -> impl Iterator<Item = &'a str> {
         let own = self.entries.iter().filter(move |((directory, _), _)| *directory == place.directory);
         own.filter(move |(_, entry)| entry.named.kind() == kind).map(|((_, name), _)| *name)
