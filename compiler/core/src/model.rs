@@ -3,8 +3,8 @@
 //! Everything is in its canonical order (services and gateways by name, rules by name), so what follows never asks in
 //! which file or line something stood: same meaning, same plan.
 
-use mesh_lang::Span;
-use mesh_lang::ast::{Effect, HostPattern, Method, PathPattern, Protocol};
+use mesh_lang::ast::{Effect, HostPattern, Method, Mtls, PathPattern, Protocol};
+use mesh_lang::{Span, Spanned};
 use mesh_plan::Settings;
 use std::net::IpAddr;
 
@@ -124,6 +124,8 @@ pub(crate) struct Port {
     pub(crate) number: u16,
     pub(crate) protocol: Protocol,
     pub(crate) target: u16,
+    /// How peers are known, where it is said: of the port, the service or the mesh.
+    pub(crate) mtls: Option<Spanned<Mtls>>,
     /// The declaration.
     pub(crate) span: Span,
     /// Sorted by address.

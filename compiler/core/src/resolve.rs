@@ -8,6 +8,7 @@ mod backend;
 mod declarations;
 mod delegation;
 mod guardrail;
+mod mutual;
 mod operation;
 mod protocol;
 mod questions;
@@ -47,6 +48,7 @@ pub(crate) fn resolve(
     for (place, service) in declared(modules, service) {
         service::resolve(service, &place, &scope, &mut model, &mut diagnostics);
     }
+    mutual::modes(modules, &scope, &mut model);
     for (place, service) in declared(modules, service) {
         service::calls(service, &place, &scope, &mut model, &mut diagnostics);
     }
@@ -78,6 +80,8 @@ pub(crate) fn resolve(
     for (place, guardrail) in declared(modules, guardrail) {
         guardrail::resolve(guardrail, &place, &scope, &mut model, &mut diagnostics);
     }
+    mutual::unknown_peers(modules, &scope, &model, &mut diagnostics);
+    mutual::refuse_strangers(&mut model);
     in_canonical_order(&mut model);
     route::overrides_exist(&model, &mut diagnostics);
     let here = |test: &ast::Test| {

@@ -20,18 +20,26 @@ pub(crate) fn says_of(files: &[(&str, String)], expected: &[&str]) {
     says_in(&SourceSet::new(files.collect()), expected);
 }
 
+/// What is said of one file.
+pub(crate) fn found(text: &str) -> Vec<String> {
+    found_in(&SourceSet::single("test.mesh", text))
+}
+
 #[track_caller]
 fn says_in(sources: &SourceSet, expected: &[&str]) {
+    let texts: Vec<&str> = sources.iter().map(|(_, source)| source.text.as_str()).collect();
+    assert_eq!(found_in(sources), expected, "\n{}", texts.join("\n"));
+}
+
+fn found_in(sources: &SourceSet) -> Vec<String> {
     let found = compile(sources, &StandIns::new()).diagnostics;
-    let found: Vec<String> = found
+    found
         .iter()
         .map(|diagnostic| {
             let line = diagnostic.span().map_or(0, |span| sources.position(span).0);
             format!("{line} {} {}", diagnostic.code.as_str(), diagnostic.message)
         })
-        .collect();
-    let texts: Vec<&str> = sources.iter().map(|(_, source)| source.text.as_str()).collect();
-    assert_eq!(found, expected, "\n{}", texts.join("\n"));
+        .collect()
 }
 
 /// The notes of the only diagnostic: the witness.

@@ -89,6 +89,7 @@ codes! {
     AuditInProduction    "MESH4020" Error   "audit-in-production",
     AuditExpired         "MESH4021" Error   "audit-expired",
     ProtocolMismatch     "MESH5006" Error   "protocol-mismatch",
+    UnknownPeers         "MESH5007" Error   "unknown-peers",
     WeightsNotHundred    "MESH5008" Error   "weights-not-hundred",
     VainStatement        "MESH5040" Error   "vain-statement",
     UnverifiedTls        "MESH5041" Warning "unverified-tls",

@@ -2,7 +2,7 @@
 
 use super::scope::{self, Place, Scope, Target, workload};
 use super::shared::Named;
-use super::{audit, declarations, shape};
+use super::{audit, declarations, mutual, shape};
 use crate::model::{AccessLine, Model, PeerSet, Polarity, Principal, Service, ServiceId};
 use crate::space::peer::{Candidate, candidates};
 use mesh_lang::ast::{self, Effect, PrincipalKind};
@@ -63,7 +63,14 @@ fn resolve_line(
     model: &Model,
 ) -> Result<AccessLine, Vec<Diagnostic>> {
     let from = match (&line.from, line.effect) {
-        (Some(from), _) => peers(from, line.effect, place, scope, model)?,
+        (Some(from), _) => {
+            let set = peers(from, line.effect, place, scope, model)?;
+            // Where no stranger gets to, a `deny` need not say what becomes of them.
+            match spared_strangers(from, line.effect, &set) {
+                Some(problem) if mutual::accepts_strangers(line, target, model) => return Err(vec![problem]),
+                _ => set,
+            }
+        }
         (None, Effect::Deny | Effect::Audit) => PeerSet { of: vec![Principal::Anyone], except: vec![] },
         (None, Effect::Allow) => {
             return Err(vec![
@@ -195,7 +202,6 @@ pub(super) fn peers(
         return Err(problems);
     }
     problems.extend(vain_exceptions(from, effect, &set, model));
-    problems.extend(spared_strangers(from, effect, &set));
     if problems.is_empty() { Ok(set) } else { Err(problems) }
 }
 
@@ -320,7 +326,7 @@ fn vain_exceptions(from: &ast::From, effect: Effect, set: &PeerSet, model: &Mode
 }
 
 /// A deny that names identities says what becomes of peers without one (`spec/semantics.md` 4.3).
-fn spared_strangers(from: &ast::From, effect: Effect, set: &PeerSet) -> Option<Diagnostic> {
+pub(super) fn spared_strangers(from: &ast::From, effect: Effect, set: &PeerSet) -> Option<Diagnostic> {
     let says = |list: &[Principal]| list.iter().any(|one| Candidate::Unauthenticated.is(one));
     if effect != Effect::Deny || says(&set.of) || says(&set.except) {
         return None;

@@ -39,7 +39,13 @@ fn resolve_line(
     model: &Model,
 ) -> Result<Vec<(Target, AccessLine)>, Vec<Diagnostic>> {
     let from = match &line.from {
-        Some(from) => access::peers(from, Effect::Deny, place, scope, model)?,
+        Some(from) => {
+            let set = access::peers(from, Effect::Deny, place, scope, model)?;
+            match access::spared_strangers(from, Effect::Deny, &set) {
+                Some(problem) => return Err(vec![problem]),
+                None => set,
+            }
+        }
         None => PeerSet { of: vec![Principal::Anyone], except: vec![] },
     };
     let text = format!("guardrail {}: {line}", guardrail.name.value);

@@ -81,6 +81,7 @@ fn ports(service: &ast::Service, diagnostics: &mut Diagnostics) -> Vec<Port> {
             number,
             protocol: port.protocol.value,
             target: port.target.map_or(number, |target| target.value),
+            mtls: None,
             span: port.span,
             endpoints: vec![],
             route: None,
