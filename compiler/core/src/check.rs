@@ -4,11 +4,14 @@ mod ambiguous_rules;
 mod dead_grant;
 mod empty_access;
 mod empty_description;
+mod hops;
 mod incomplete_route;
 mod listener_conflict;
 mod no_authorize;
 mod over_budget;
 mod overrides;
+mod patience;
+mod retries;
 mod route_cycle;
 mod shared_identity;
 mod unallowed_call;
@@ -41,7 +44,11 @@ pub(crate) fn check(model: &Model, partitions: &mut [Partition]) -> Diagnostics 
     }
     // What becomes of a call is known where every route is one.
     if !diagnostics.has_errors() {
-        unallowed_call::check(model).into_iter().for_each(|diagnostic| diagnostics.push(diagnostic));
+        let hops = hops::hops(model);
+        let mut found = unallowed_call::check(model);
+        found.extend(retries::check(model, &hops));
+        found.extend(patience::check(model, &hops));
+        found.into_iter().for_each(|diagnostic| diagnostics.push(diagnostic));
     }
     diagnostics
 }

@@ -28,6 +28,8 @@ pub(crate) struct GatewayId(pub(crate) u32);
 pub(crate) struct Model {
     pub(crate) trust_domain: String,
     pub(crate) default: Settings,
+    /// The most tries that one request may become.
+    pub(crate) retry_limit: Option<Spanned<u32>>,
     /// Sorted by full name.
     pub(crate) services: Vec<Service>,
     /// Sorted by full name.
@@ -177,7 +179,17 @@ pub(crate) struct CallLine {
     /// Whether the statement has a `to`.
     pub(crate) narrowed: bool,
     pub(crate) settings: Settings,
+    pub(crate) client: Client,
     pub(crate) span: Span,
+}
+
+/// What the application that calls does itself: facts that checks rely on.
+#[derive(Debug, Default, Clone, Copy)]
+pub(crate) struct Client {
+    /// Milliseconds.
+    pub(crate) timeout: Option<Spanned<u32>>,
+    /// Tries after the first.
+    pub(crate) retry: Option<Spanned<u32>>,
 }
 
 #[derive(Debug)]

@@ -48,6 +48,7 @@ pub(crate) fn resolve(
     for (place, service) in declared(modules, service) {
         service::resolve(service, &place, &scope, &mut model, &mut diagnostics);
     }
+    model.retry_limit = declared(modules, mesh).find_map(|(_, mesh)| mesh.retry_amplification);
     mutual::modes(modules, &scope, &mut model);
     for (place, service) in declared(modules, service) {
         service::calls(service, &place, &scope, &mut model, &mut diagnostics);

@@ -2,7 +2,7 @@
 
 use super::scope::{self, Place, Scope, Target};
 use super::{duplicate, settings, shape};
-use crate::model::{Call, CallLine, Endpoint, Model, Port, PortId, ServiceId, Subset};
+use crate::model::{Call, CallLine, Client, Endpoint, Model, Port, PortId, ServiceId, Subset};
 use mesh_lang::ast::{self, Endpoints};
 use mesh_lang::{Code, Diagnostic, Diagnostics, Name, Span};
 use std::collections::{BTreeMap, BTreeSet};
@@ -279,6 +279,7 @@ fn add_call(
         shape,
         narrowed,
         settings: settings.clone(),
+        client: Client { timeout: statement.client_timeout, retry: statement.client_retry },
         span,
     });
     let calls = &mut model.services[service.0 as usize].calls;

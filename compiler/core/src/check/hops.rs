@@ -1,0 +1,158 @@
+//! Who calls whom, and how long and how often: each declared call with every end that the routes behind it have, and a gateway's
+//! rules likewise (`spec/semantics.md` 11.5).
+
+use crate::model::{Action, Client, GatewayId, Model, PortId, Rule, ServiceId, Table};
+use mesh_lang::Span;
+use mesh_plan::{Retry, Settings};
+use std::collections::{BTreeMap, BTreeSet};
+
+/// Who sends requests.
+#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+pub(super) enum Node {
+    Gateway(GatewayId),
+    Service(ServiceId),
+}
+
+impl Node {
+    pub(super) fn name(self, model: &Model) -> &str {
+        match self {
+            Node::Gateway(id) => &model[id].workload.name,
+            Node::Service(id) => &model[id].workload.name,
+        }
+    }
+}
+
+/// A call that may happen, with the settings that hold for it.
+pub(super) struct Hop {
+    pub(super) from: Node,
+    pub(super) to: ServiceId,
+    /// Where it is declared: the name in `calls`, or a gateway's rule.
+    pub(super) span: Span,
+    /// Milliseconds.
+    pub(super) timeout: Option<u32>,
+    pub(super) retry: Option<Retry>,
+    pub(super) client: Client,
+}
+
+impl Hop {
+    /// How many tries one call of the application may become.
+    pub(super) fn tries(&self) -> u64 {
+        let again = self.retry.as_ref().map_or(0, |retry| retry.count);
+        let client = self.client.retry.map_or(0, |again| again.value);
+        (1 + u64::from(again)) * (1 + u64::from(client))
+    }
+
+    /// How long one call takes at most, in milliseconds, and where the application says so itself.
+    pub(super) fn patience(&self) -> Option<(u64, Option<Span>)> {
+        let client = self.client.timeout.map(|timeout| (u64::from(timeout.value), Some(timeout.span)));
+        let proxy = [self.timeout.map(u64::from), self.all_tries()];
+        let proxy = proxy.into_iter().flatten().min().map(|timeout| (timeout, None));
+        client.into_iter().chain(proxy).min_by_key(|(timeout, _)| *timeout)
+    }
+
+    /// How long all tries of the proxy take at most, where each has an end.
+    pub(super) fn all_tries(&self) -> Option<u64> {
+        let retry = self.retry.as_ref().filter(|retry| retry.per_try_timeout > 0)?;
+        Some((1 + u64::from(retry.count)) * u64::from(retry.per_try_timeout) + waits(retry))
+    }
+}
+
+/// The longest waits between tries, in all.
+pub(super) fn waits(retry: &Retry) -> u64 {
+    let wait =
+        |number: u32| (u64::from(retry.backoff_base) << number.min(20)).min(u64::from(retry.backoff_cap));
+    (0..retry.count).map(wait).sum()
+}
+
+/// All hops of a mesh whose routes enter each other in no circle, in order.
+pub(super) fn hops(model: &Model) -> Vec<Hop> {
+    let mut known = BTreeMap::new();
+    let mut hops = Vec::new();
+    for (gateway, id) in model.gateways.iter().zip(0..) {
+        let tables = gateway.listeners.iter().flat_map(|listener| &listener.tables);
+        for rule in tables.flat_map(|host| &host.table.rules) {
+            let ends = ends_of_rule(model, rule, None, &mut known);
+            let from = Node::Gateway(GatewayId(id));
+            let hop = |end: &End| hop(model, from, rule.span, end, &[], Client::default());
+            hops.extend(ends.iter().map(hop));
+        }
+    }
+    for (service, id) in model.services.iter().zip(0..) {
+        for call in &service.calls {
+            let ends = ends(model, call.to, &mut known);
+            let plain = call.lines.iter().find(|line| !line.narrowed);
+            for line in &call.lines {
+                let below = plain.filter(|_| line.narrowed);
+                let levels: Vec<&Settings> =
+                    std::iter::once(line).chain(below).map(|line| &line.settings).collect();
+                let client = Client {
+                    timeout: line.client.timeout.or(below.and_then(|line| line.client.timeout)),
+                    retry: line.client.retry.or(below.and_then(|line| line.client.retry)),
+                };
+                let from = Node::Service(ServiceId(id));
+                hops.extend(ends.iter().map(|end| hop(model, from, line.span, end, &levels, client)));
+            }
+        }
+    }
+    hops
+}
+
+/// Where a request to a port ends up, and what the rules on its way write.
+type End = (ServiceId, Settings);
+
+fn ends(model: &Model, port: PortId, known: &mut BTreeMap<PortId, BTreeSet<End>>) -> BTreeSet<End> {
+    if let Some(known) = known.get(&port) {
+        return known.clone();
+    }
+    let found = match &model.port(port).route {
+        None => BTreeSet::from([(port.service, Settings::default())]),
+        Some(Table { rules, .. }) => {
+            rules.iter().flat_map(|rule| ends_of_rule(model, rule, Some(port), known)).collect()
+        }
+    };
+    known.insert(port, found.clone());
+    found
+}
+
+fn ends_of_rule(
+    model: &Model,
+    rule: &Rule,
+    own: Option<PortId>,
+    known: &mut BTreeMap<PortId, BTreeSet<End>>,
+) -> BTreeSet<End> {
+    let Action::Forward(backends) = &rule.action else { return BTreeSet::new() };
+    let mut found = BTreeSet::new();
+    for backend in backends {
+        if backend.enter && Some(backend.to) != own {
+            let inner = ends(model, backend.to, known);
+            found.extend(inner.into_iter().map(|(to, settings)| (to, first(&rule.settings, &settings))));
+        } else {
+            found.insert((backend.to.service, rule.settings.clone()));
+        }
+    }
+    found
+}
+
+/// What is written nearer counts.
+fn first(near: &Settings, far: &Settings) -> Settings {
+    Settings {
+        timeout: near.timeout.or(far.timeout),
+        retry: near.retry.clone().or_else(|| far.retry.clone()),
+    }
+}
+
+fn hop(model: &Model, from: Node, span: Span, end: &End, levels: &[&Settings], client: Client) -> Hop {
+    let (to, written) = end;
+    let below = levels.iter().copied().chain([&model[*to].settings, &model.default]);
+    let all = below.fold(written.clone(), |near, far| first(&near, far));
+    Hop { from, to: *to, span, timeout: all.timeout.flatten(), retry: all.retry.flatten(), client }
+}
+
+/// Milliseconds as they are written.
+pub(super) fn duration(milliseconds: u64) -> String {
+    match milliseconds {
+        whole if whole > 0 && whole % 60_000 == 0 => format!("{}m", whole / 60_000),
+        whole if whole > 0 && whole % 1_000 == 0 => format!("{}s", whole / 1_000),
+        part => format!("{part}ms"),
+    }
+}
