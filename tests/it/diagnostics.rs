@@ -7,9 +7,10 @@ use std::collections::BTreeSet;
 use std::path::Path;
 
 /// Codes that no fixture raises: they are found outside of the compiler.
-const OUTSIDE: [Code; 7] = [
+const OUTSIDE: [Code; 8] = [
     Code::InvalidUtf8,
     Code::TooLarge,
+    Code::NotYetExecuted,
     Code::FailedTest,
     Code::NotAPlan,
     Code::TruncatedPlan,

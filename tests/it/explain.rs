@@ -12,6 +12,7 @@ const SHOWN_BY_A_COMMAND: &[(Code, &str)] = &[
     (Code::InvalidUtf8, "found while a file is read: what the compiler gets is text already"),
     (Code::TooLarge, "found while a file is read, and a page with more than 8 MiB is none"),
     (Code::TooDeep, "no statement nests so deep, so the outer blocks are unknown or misplaced as well"),
+    (Code::NotYetExecuted, "found by `mesh build`: `mesh check` decides about it"),
     (Code::FailedTest, "found by the engine, which the compiler does not know"),
     (Code::NotAPlan, "about plan files"),
     (Code::TruncatedPlan, "about plan files"),

@@ -33,6 +33,8 @@ pub struct Proof {
     pub timeout: Option<Option<u32>>,
     /// If written: how many retries; 0 for `retry none`.
     pub retry: Option<u32>,
+    /// What else is expected.
+    pub besides: Besides,
     /// What is wrong; `None` where it holds.
     pub failure: Option<Failure>,
 }
@@ -82,6 +84,76 @@ pub struct Request {
     pub timeout: Option<Option<u32>>,
     /// If written: how many retries; 0 for `retry none`.
     pub retry: Option<u32>,
+    /// What else is expected of it.
+    pub besides: Besides,
+}
+
+/// What is expected besides an end.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Besides {
+    /// If written: the copy, or `None` for `mirror none`.
+    pub mirror: Option<Option<mesh_plan::Edit>>,
+    /// The fault that is written; without one there is none.
+    pub fault: Option<mesh_plan::Edit>,
+}
+
+impl Besides {
+    /// What is expected that the edits do not do, and what they do instead.
+    pub fn contradiction(&self, edits: &[mesh_plan::Edit]) -> Option<(String, String)> {
+        let listed = |found: &[&mesh_plan::Edit], word: &str| match found {
+            [] => format!("{word} none"),
+            all => all.iter().map(|edit| said(edit)).collect::<Vec<_>>().join(", "),
+        };
+        let is_fault = |edit: &&mesh_plan::Edit| {
+            matches!(edit, mesh_plan::Edit::Delay { .. } | mesh_plan::Edit::Abort { .. })
+        };
+        let faults: Vec<&mesh_plan::Edit> = edits.iter().filter(is_fault).collect();
+        let fits = match &self.fault {
+            Some(fault) => faults.contains(&fault),
+            None => faults.is_empty(),
+        };
+        if !fits {
+            let wanted = self.fault.as_ref().map_or("fault none".to_owned(), said);
+            return Some((wanted, listed(&faults, "fault")));
+        }
+        let mirrors: Vec<&mesh_plan::Edit> =
+            edits.iter().filter(|edit| matches!(edit, mesh_plan::Edit::Mirror { .. })).collect();
+        let fits = match &self.mirror {
+            None => true,
+            Some(None) => mirrors.is_empty(),
+            Some(Some(mirror)) => mirrors.contains(&mirror),
+        };
+        let wanted = || match &self.mirror {
+            Some(Some(mirror)) => said(mirror),
+            _ => "mirror none".to_owned(),
+        };
+        (!fits).then(|| (wanted(), listed(&mirrors, "mirror")))
+    }
+}
+
+/// A fault or a mirror as the language writes it.
+fn said(edit: &mesh_plan::Edit) -> String {
+    let percent = |share: u32| format!("{}%", f64::from(share) / 100.0);
+    match edit {
+        mesh_plan::Edit::Delay { delay, share } => format!("fault delay {delay}ms {}", percent(*share)),
+        mesh_plan::Edit::Abort { status, share } => format!("fault abort {status} {}", percent(*share)),
+        mesh_plan::Edit::Mirror { share, .. } => format!("a mirror of {}", percent(*share)),
+        _ => String::new(),
+    }
+}
+
+/// What a redirect without a location says: `prefix /new`, `scheme https host shop.example`.
+pub fn redirect_text(edits: &[mesh_plan::Edit]) -> String {
+    let parts = edits.iter().filter_map(|edit| match edit {
+        mesh_plan::Edit::Prefix { to, .. } if to.is_empty() => Some("prefix /".to_owned()),
+        mesh_plan::Edit::Prefix { to, .. } => Some(format!("prefix {to}")),
+        mesh_plan::Edit::Scheme(scheme) => Some(format!("scheme {scheme}")),
+        mesh_plan::Edit::Host(host) => Some(format!("host {host}")),
+        _ => None,
+    });
+    let mut parts: Vec<String> = parts.collect();
+    parts.dedup();
+    parts.join(" ")
 }
 
 /// A verified token.
@@ -124,7 +196,7 @@ pub enum Expectation {
     Deny,
     /// Every draw is answered with this status by a rule or for want of one.
     Status(u16),
-    /// A redirect.
+    /// A redirect: to a location, or `prefix …`, `scheme … host …` as [`redirect_text`] says it.
     Redirect { location: String, status: u16 },
     /// Exactly these destinations with exactly these weights.
     Backends(Vec<Backend>),

@@ -46,7 +46,11 @@ fn forms(item: &ast::Item) -> Vec<Diagnostic> {
         ast::Item::Service(service) => places(service),
         _ => vec![],
     };
-    conditions.chain(protocols.into_iter().filter_map(protocol)).chain(places).collect()
+    conditions
+        .chain(protocols.into_iter().filter_map(protocol))
+        .chain(places)
+        .chain(weights_and_retries(item))
+        .collect()
 }
 
 /// The proxy knows endpoints by their addresses, and one cluster.
@@ -73,6 +77,47 @@ fn places(service: &ast::Service) -> Vec<Diagnostic> {
     found.extend(
         service.ports.iter().filter_map(|port| port.mtls).map(|mode| unexecuted("`mtls`", mode.span)),
     );
+    found
+}
+
+/// Weights that are set while the mesh runs, and what only gRPC says.
+fn weights_and_retries(item: &ast::Item) -> Vec<Diagnostic> {
+    let (settings, actions): (Vec<&ast::Settings>, Vec<&ast::Action>) = match item {
+        ast::Item::Mesh(mesh) => (vec![&mesh.default], vec![]),
+        ast::Item::Profile(profile) => (vec![&profile.settings], vec![]),
+        ast::Item::Service(service) => {
+            let calls = service.calls.iter().map(|calls| &calls.settings);
+            (calls.chain([&service.settings]).collect(), vec![])
+        }
+        ast::Item::Route(route) => {
+            let actions = route.rules.iter().filter_map(|rule| rule.action.as_ref());
+            let settings = route.rules.iter().map(|rule| &rule.settings);
+            (settings.collect(), actions.map(|action| &action.value).collect())
+        }
+        _ => (vec![], vec![]),
+    };
+    let mut found = Vec::new();
+    for policy in settings.into_iter().filter_map(|own| match own.retry.as_ref().map(|retry| &retry.value) {
+        Some(ast::Retry::Policy(policy)) => Some(policy),
+        _ => None,
+    }) {
+        let grpc = policy.on.iter().filter(|condition| matches!(condition.value, ast::RetryOn::Grpc(_)));
+        found.extend(grpc.map(|condition| unexecuted("a retry on a gRPC status", condition.span)));
+    }
+    let backends: Vec<&ast::Backend> = match item {
+        ast::Item::Split(split) => split.backends.iter().collect(),
+        _ => actions
+            .into_iter()
+            .flat_map(|action| match action {
+                ast::Action::To(backends) => backends.as_slice(),
+                _ => &[],
+            })
+            .collect(),
+    };
+    let weights = backends.into_iter().filter_map(|backend| backend.weight);
+    let controlled = weights.filter(|weight| matches!(weight.value, ast::Weight::Controlled { .. }));
+    found
+        .extend(controlled.map(|weight| unexecuted("a weight that is set while the mesh runs", weight.span)));
     found
 }
 

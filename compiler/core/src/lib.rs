@@ -128,7 +128,16 @@ fn prove(
                     diagnostics.push(check::empty_description(asking.span));
                     continue;
                 }
-                Err(quantified::TooMuch) => {
+                Err(quantified::TooMuch::Changed(rule)) => {
+                    diagnostics.push(
+                        Diagnostic::new(Code::AnalysisBudget, "this line meets a rule that changes requests")
+                            .at(asking.span, "what is decided behind the rule is about other requests")
+                            .at(rule, "changes them here")
+                            .help("Ask with `request`, which follows one request through its changes."),
+                    );
+                    continue;
+                }
+                Err(quantified::TooMuch::Budget) => {
                     diagnostics.push(
                         Diagnostic::new(Code::AnalysisBudget, "this cannot be decided within the budget")
                             .at(asking.span, "too many requests that end differently")
@@ -144,6 +153,7 @@ fn prove(
                 expect: asking.expect,
                 timeout: asking.timeout,
                 retry: asking.retry,
+                besides: asking.besides,
                 failure,
             });
         }

@@ -172,6 +172,7 @@ impl Lowering {
                 rule: format!("{name} rule {}", rule.name),
                 settings: self.settings(&rule.settings),
                 action: action(&rule.action),
+                edits: rule.edits.clone(),
             };
             leaves.push((
                 Leaf::Rule { table: number, rule: index }.number(),
@@ -183,6 +184,7 @@ impl Lowering {
                 rule: format!("{name} otherwise"),
                 settings: NONE,
                 action: plan::Action::Respond { status, body: String::new() },
+                edits: vec![],
             };
             leaves.push((
                 Leaf::Otherwise { table: number }.number(),
@@ -216,6 +218,7 @@ impl Lowering {
             rule: format!("route {} rule default", model.port_name(id)),
             settings: NONE,
             action: plan::Action::Forward(vec![own]),
+            edits: vec![],
         }))
     }
 

@@ -237,6 +237,8 @@ pub(crate) struct Rule {
     pub(crate) overrides: Vec<(String, Span)>,
     pub(crate) lines: Vec<Line>,
     pub(crate) action: Action,
+    /// What it changes, or does besides, in order.
+    pub(crate) edits: Vec<mesh_plan::Edit>,
     pub(crate) settings: Settings,
 }
 
@@ -354,13 +356,14 @@ impl Block {
     }
 }
 
-/// What a rule does. Two rules have the same outcome iff this and the written settings are equal.
+/// What a rule does. Two rules have the same outcome iff this, the edits and the written settings are equal.
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
 pub(crate) enum Action {
     /// Sorted; the weights sum to 10,000.
     Forward(Vec<Backend>),
     Redirect {
         status: u16,
+        /// Empty: the URL that was asked for, with the edits.
         location: String,
     },
     Respond {

@@ -3,16 +3,18 @@
 //! All lines that a request can meet on its way, hop by hop, span one space; the requests of the description are cut into the
 //! pieces that end the same way, and those that end otherwise than expected are a set with a plainest member.
 
-use crate::case::{Backend as Expected, Expectation};
+use crate::case::{Backend as Expected, Besides, Expectation, redirect_text};
 use crate::diagram::{Diagram, TooManyNodes};
-use crate::model::{AccessLine, Action, Call, GatewayId, Model, PeerSet, PortId, ServiceId, Shape, Table};
+use crate::model::{
+    AccessLine, Action, Call, GatewayId, Model, PeerSet, PortId, Rule, ServiceId, Shape, Table,
+};
 use crate::partition::{self, Judged, Leaf};
 use crate::space::peer::{Candidate, Peers};
 use crate::space::{Space, TooFine};
 use crate::witness::Witness;
 use mesh_lang::Span;
 use mesh_lang::ast::{Effect, HostPattern, Quantifier};
-use mesh_plan::{Settings, Target};
+use mesh_plan::{Edit, Settings, Target};
 use std::collections::{BTreeMap, BTreeSet};
 use std::rc::Rc;
 
@@ -29,6 +31,7 @@ pub(crate) struct Asking {
     pub(crate) expect: Expectation,
     pub(crate) timeout: Option<Option<u32>>,
     pub(crate) retry: Option<u32>,
+    pub(crate) besides: Besides,
 }
 
 /// Where requests come in.
@@ -59,18 +62,23 @@ pub(crate) enum Found {
 /// More pieces that end differently are not decided (`MESH3090`): each is a set of requests of its own.
 const MAX_PIECES: usize = 10_000;
 
-/// The question needs more than the budget.
-pub(crate) struct TooMuch;
+/// Why a line is not decided.
+pub(crate) enum TooMuch {
+    /// It needs more than the budget.
+    Budget,
+    /// A rule changes the requests on their way, so that what is decided behind it is about others.
+    Changed(Span),
+}
 
 impl From<TooManyNodes> for TooMuch {
     fn from(_: TooManyNodes) -> TooMuch {
-        TooMuch
+        TooMuch::Budget
     }
 }
 
 impl From<TooFine> for TooMuch {
     fn from(_: TooFine) -> TooMuch {
-        TooMuch
+        TooMuch::Budget
     }
 }
 
@@ -143,12 +151,22 @@ pub(crate) fn denied(
 /// How a request can end.
 #[derive(Clone, PartialEq, Eq, PartialOrd, Ord)]
 enum End {
-    Endpoint { to: PortId, subset: Option<u32>, timeout: Option<u32>, retry: u32 },
+    Endpoint {
+        to: PortId,
+        subset: Option<u32>,
+        timeout: Option<u32>,
+        retry: u32,
+        /// Faults and mirrors of the rules passed.
+        edits: Vec<Edit>,
+    },
     Denied,
     Undeclared,
     NoRoute,
     Status(u16),
-    Redirect { status: u16, location: String },
+    Redirect {
+        status: u16,
+        location: String,
+    },
 }
 
 /// Requests that end the same way; each ending with its share of [`WHOLE`].
@@ -182,7 +200,11 @@ impl Piece {
         let retry = asking
             .retry
             .is_none_or(|wanted| all(&|end| !matches!(end, End::Endpoint { retry, .. } if *retry != wanted)));
-        outcome && timeout && retry
+        let besides = all(&|end| match end {
+            End::Endpoint { edits, .. } => asking.besides.contradiction(edits).is_none(),
+            _ => true,
+        });
+        outcome && timeout && retry && besides
     }
 
     fn distribution(&self) -> Option<BTreeMap<(u32, u32, u32), u128>> {
@@ -231,13 +253,17 @@ impl End {
 
     fn said(&self, model: &Model) -> String {
         match self {
-            End::Endpoint { to, subset, timeout, retry } => {
+            End::Endpoint { to, subset, timeout, retry, edits } => {
                 let name = model.port_name(*to);
                 let subset = subset.and_then(|subset| model[to.service].subsets.get(subset as usize));
                 let subset = subset.map_or(String::new(), |subset| format!(":{}", subset.name));
                 let timeout = timeout.map_or("none".to_owned(), |timeout| format!("{timeout}ms"));
                 let retry = if *retry == 0 { "none".to_owned() } else { retry.to_string() };
-                format!("`{}{subset}` (timeout {timeout}, retry {retry})", name.trim_end_matches(".default"))
+                let besides = Besides::default()
+                    .contradiction(edits)
+                    .map_or(String::new(), |(_, seen)| format!(", {seen}"));
+                let name = name.trim_end_matches(".default");
+                format!("`{name}{subset}` (timeout {timeout}, retry {retry}{besides})")
             }
             End::Denied => "403 (denied)".to_owned(),
             End::Undeclared => "403 (the caller declares no such call)".to_owned(),
@@ -256,6 +282,9 @@ struct World<'m> {
 
 /// The settings of the levels passed so far, the nearest first.
 type Levels<'m> = Vec<&'m Settings>;
+
+/// The rules passed so far, in order.
+type Passed<'m> = Vec<&'m Rule>;
 
 impl<'m> World<'m> {
     fn new(model: &'m Model, entry: &Entry, shapes: &[Shape]) -> Result<World<'m>, TooMuch> {
@@ -286,12 +315,12 @@ impl<'m> World<'m> {
             }
         }
         if met.shapes.len() > partition::MAX_LINES {
-            return Err(TooMuch);
+            return Err(TooMuch::Budget);
         }
         let peers = if access.is_empty() { Peers::indifferent() } else { Peers::new(model, &access) };
         let space = Rc::new(Space::new(met.shapes.iter(), peers)?);
         if space.fields.len() > partition::MAX_FIELDS {
-            return Err(TooMuch);
+            return Err(TooMuch::Budget);
         }
         Ok(World { model, diagram: Diagram::new(space) })
     }
@@ -317,7 +346,7 @@ impl<'m> World<'m> {
         match entry {
             Entry::Inbound { to, .. } => {
                 let allowed = self.allowed(&model.port(*to).access, None)?;
-                let end = self.endpoint(*to, None, &[]);
+                let end = self.endpoint(*to, None, &[], vec![]);
                 self.split(all, allowed, Piece::of(all, end), End::Denied)
             }
             Entry::FromGateway { gateway, to } => {
@@ -432,13 +461,13 @@ impl<'m> World<'m> {
         tables: &[&'m Table],
         root: Target,
         peer: &str,
-        rules: &Levels<'m>,
+        rules: &Passed<'m>,
         calls: &Levels<'m>,
         set: Target,
         depth: usize,
     ) -> Result<Vec<Piece>, TooMuch> {
         if depth >= MAX_DEPTH {
-            return Err(TooMuch);
+            return Err(TooMuch::Budget);
         }
         let mut pieces = Vec::new();
         let mut answered = Vec::new();
@@ -453,17 +482,22 @@ impl<'m> World<'m> {
                 match &rule.action {
                     Action::Respond { status, .. } => pieces.push(Piece::of(matching, End::Status(*status))),
                     Action::Redirect { status, location } => {
-                        let end = End::Redirect { status: *status, location: location.clone() };
+                        let said =
+                            if location.is_empty() { redirect_text(&rule.edits) } else { location.clone() };
+                        let end = End::Redirect { status: *status, location: said };
                         pieces.push(Piece::of(matching, end));
                     }
                     Action::Forward(backends) => {
-                        let mut levels = rules.clone();
-                        levels.push(&rule.settings);
-                        pieces.extend(self.forward(backends, peer, &levels, calls, matching, depth)?);
+                        if rule.edits.iter().any(changes_request) {
+                            return Err(TooMuch::Changed(rule.span));
+                        }
+                        let mut passed = rules.clone();
+                        passed.push(rule);
+                        pieces.extend(self.forward(backends, peer, &passed, calls, matching, depth)?);
                     }
                 }
                 if pieces.len() > MAX_PIECES {
-                    return Err(TooMuch);
+                    return Err(TooMuch::Budget);
                 }
             }
             if let Some((status, _)) = table.otherwise {
@@ -484,7 +518,7 @@ impl<'m> World<'m> {
         &mut self,
         backends: &[crate::model::Backend],
         peer: &str,
-        rules: &Levels<'m>,
+        rules: &Passed<'m>,
         calls: &Levels<'m>,
         set: Target,
         depth: usize,
@@ -515,7 +549,7 @@ impl<'m> World<'m> {
             }
             pieces = cut;
             if pieces.len() > MAX_PIECES {
-                return Err(TooMuch);
+                return Err(TooMuch::Budget);
             }
         }
         Ok(pieces)
@@ -527,14 +561,16 @@ impl<'m> World<'m> {
         to: PortId,
         subset: Option<u32>,
         peer: &str,
-        rules: &[&'m Settings],
+        rules: &[&'m Rule],
         calls: &Levels<'m>,
         set: Target,
     ) -> Result<Vec<Piece>, TooMuch> {
         let model = self.model;
         let allowed = self.allowed(&model.port(to).access, Some(peer))?;
-        let levels: Vec<&Settings> = rules.iter().chain(calls).copied().collect();
-        let end = self.endpoint(to, subset, &levels);
+        let settings = rules.iter().map(|rule| &rule.settings);
+        let levels: Vec<&Settings> = settings.chain(calls.iter().copied()).collect();
+        let edits = rules.iter().flat_map(|rule| &rule.edits).filter(|edit| is_besides(edit));
+        let end = self.endpoint(to, subset, &levels, edits.cloned().collect());
         self.split(set, allowed, Piece::of(set, end), End::Denied)
     }
 
@@ -551,12 +587,12 @@ impl<'m> World<'m> {
     }
 
     /// 6.1: each setting from the nearest level that writes it.
-    fn endpoint(&self, to: PortId, subset: Option<u32>, levels: &[&Settings]) -> End {
+    fn endpoint(&self, to: PortId, subset: Option<u32>, levels: &[&Settings], edits: Vec<Edit>) -> End {
         let own = [&self.model[to.service].settings, &self.model.default];
         let all = || levels.iter().copied().chain(own);
         let timeout = all().find_map(|level| level.timeout).flatten();
         let retry = all().find_map(|level| level.retry.clone()).flatten();
-        End::Endpoint { to, subset, timeout, retry: retry.map_or(0, |retry| retry.count) }
+        End::Endpoint { to, subset, timeout, retry: retry.map_or(0, |retry| retry.count), edits }
     }
 
     /// 4.1: what is allowed; of one peer, or of all that the space tells apart.
@@ -616,6 +652,23 @@ impl<'m> World<'m> {
 
 /// Routes entered one after the other, as in 3.10.
 const MAX_DEPTH: usize = 9;
+
+/// Whether what is decided behind the rule is about another request.
+fn changes_request(edit: &Edit) -> bool {
+    matches!(
+        edit,
+        Edit::Path(_)
+            | Edit::Prefix { .. }
+            | Edit::SetRequestHeader(..)
+            | Edit::AddRequestHeader(..)
+            | Edit::RemoveRequestHeader(_)
+    )
+}
+
+/// Whether it is done besides sending the request on.
+fn is_besides(edit: &Edit) -> bool {
+    matches!(edit, Edit::Delay { .. } | Edit::Abort { .. } | Edit::Mirror { .. })
+}
 
 /// The lines that a request can meet.
 struct Met<'m> {

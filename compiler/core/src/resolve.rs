@@ -7,6 +7,7 @@ mod audit;
 mod backend;
 mod declarations;
 mod delegation;
+mod edits;
 mod guardrail;
 mod mutual;
 mod operation;

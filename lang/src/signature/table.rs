@@ -1082,7 +1082,7 @@ const RULE: &[Signature] = &[
         "mirror SERVICE[:SUBSET] [port NAME] PERCENT [including-writes]",
         "Sends a copy of a share of the requests; its answer is thrown away and never waited for.",
         Many,
-        Reserved,
+        Checked,
         traffic::mirror,
     ),
     row(
@@ -1090,7 +1090,7 @@ const RULE: &[Signature] = &[
         "rewrite path PATH | rewrite prefix PATH | rewrite host STRING",
         "Changes the request that is sent on.",
         Many,
-        Reserved,
+        Executed,
         traffic::rewrite,
     ),
     row(
@@ -1098,7 +1098,7 @@ const RULE: &[Signature] = &[
         "request-header set STRING STRING | request-header add STRING STRING | request-header remove STRING",
         "Edits a header of the request that is sent on.",
         Many,
-        Reserved,
+        Executed,
         traffic::header_edit,
     ),
     row(
@@ -1106,7 +1106,7 @@ const RULE: &[Signature] = &[
         "response-header set STRING STRING | response-header add STRING STRING | response-header remove STRING",
         "Edits a header of the response.",
         Many,
-        Reserved,
+        Executed,
         traffic::header_edit,
     ),
     row(
@@ -1114,7 +1114,7 @@ const RULE: &[Signature] = &[
         "fault delay DURATION PERCENT | fault abort STATUS PERCENT",
         "Delays or fails a share of the requests on purpose.",
         Many,
-        Reserved,
+        Executed,
         traffic::fault,
     ),
     block(

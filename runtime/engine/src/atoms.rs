@@ -9,7 +9,6 @@ use mesh_plan::{PlanView, Target};
 /// Atoms of one partition, worked out when a node first asks and then kept.
 pub(crate) struct Atoms<'p, 'r> {
     plan: &'p PlanView,
-    request: &'r Request<'r>,
     caller: Caller<'r>,
     partition: u32,
     known: [u32; KEPT],
@@ -23,8 +22,8 @@ const KEPT: usize = 16;
 const UNKNOWN: u32 = u32::MAX;
 
 impl<'p, 'r> Atoms<'p, 'r> {
-    pub(crate) fn new(plan: &'p PlanView, request: &'r Request<'r>, caller: Caller<'r>) -> Self {
-        Atoms { plan, request, caller, partition: mesh_plan::NONE, known: [UNKNOWN; KEPT] }
+    pub(crate) fn new(plan: &'p PlanView, caller: Caller<'r>) -> Self {
+        Atoms { plan, caller, partition: mesh_plan::NONE, known: [UNKNOWN; KEPT] }
     }
 
     /// From here on somebody else is the peer.
@@ -33,8 +32,18 @@ impl<'p, 'r> Atoms<'p, 'r> {
         self.partition = mesh_plan::NONE;
     }
 
-    /// The leaf that the request reaches from a root of a partition. Every step leads to a node of a smaller index, so it ends.
-    pub(crate) fn leaf(&mut self, partition: Partition<'p>, root: Target) -> Option<u32> {
+    /// What is known is of another request.
+    pub(crate) fn forget(&mut self) {
+        self.partition = mesh_plan::NONE;
+    }
+
+    /// The leaf that a request, always the same one until [`Atoms::forget`], reaches from a root of a partition. Every step leads to a node of a smaller index, so it ends.
+    pub(crate) fn leaf(
+        &mut self,
+        partition: Partition<'p>,
+        root: Target,
+        request: &Request<'_>,
+    ) -> Option<u32> {
         if self.partition != partition.index() {
             self.partition = partition.index();
             self.known = [UNKNOWN; KEPT];
@@ -45,21 +54,21 @@ impl<'p, 'r> Atoms<'p, 'r> {
                 Target::Leaf(leaf) => return Some(leaf),
                 Target::Node(index) => {
                     let node = self.plan.node(index)?;
-                    target = node.child(self.atom(partition, node.dim())?)?;
+                    target = node.child(self.atom(partition, node.dim(), request)?)?;
                 }
             }
         }
     }
 
-    fn atom(&mut self, partition: Partition<'p>, dim: u32) -> Option<u32> {
+    fn atom(&mut self, partition: Partition<'p>, dim: u32, request: &Request<'_>) -> Option<u32> {
         if let Some(atom) = self.known.get(dim as usize).filter(|atom| **atom != UNKNOWN) {
             return Some(*atom);
         }
         let atom = match dim {
             0 => peer::atom(self.plan, partition, self.caller)?,
-            1 => self.request.method as u32,
-            2 => path_atom(partition, self.request.path)?,
-            other => field::atom(partition.fields().get(other - 3)?, self.request),
+            1 => request.method as u32,
+            2 => path_atom(partition, request.path)?,
+            other => field::atom(partition.fields().get(other - 3)?, request),
         };
         if let Some(place) = self.known.get_mut(dim as usize) {
             *place = atom;

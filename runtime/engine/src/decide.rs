@@ -1,6 +1,7 @@
 //! The walk: from where a request came in to what becomes of it.
 
 use crate::decision::{Action, Decision, Distribution, Possible, Refusal};
+use crate::edits::Edited;
 use crate::request::{Address, Entry, Moment, Peer, Request};
 use crate::walk::{Draw, Onward, Step, Walk};
 use mesh_plan::layout::{MAX_ENTER_DEPTH, WHOLE};
@@ -30,8 +31,13 @@ pub fn decide<'p>(
     }
 }
 
-const BROKEN: Decision<'static> =
-    Decision { action: Action::Refuse(Refusal::Broken), rule: "", owner: "", audit: ["", ""] };
+const BROKEN: Decision<'static> = Decision {
+    action: Action::Refuse(Refusal::Broken),
+    rule: "",
+    owner: "",
+    edited: Edited::NOTHING,
+    audit: ["", ""],
+};
 
 /// The draws of a decision: [splitmix64](https://prng.di.unimi.it/splitmix64.c) from the moment's bits.
 struct Dice(u64);

@@ -1,5 +1,7 @@
 //! Forward, refuse, redirect or respond, and because of which rule.
 
+use crate::edits::Edited;
+
 /// The decision about one request. Borrows from the plan.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub struct Decision<'p> {
@@ -10,6 +12,8 @@ pub struct Decision<'p> {
     pub rule: &'p str,
     /// The owner of what refused, if the plan names one; else empty.
     pub owner: &'p str,
+    /// What the rules passed on the way change.
+    pub edited: Edited,
     /// What the authorizations of the gateway and of the service tell of the request besides, for logs: a line of text for
     /// each `audit`, and for each `mode audit` that let it through. Empty where there is nothing.
     pub audit: [&'p str; 2],
@@ -26,7 +30,7 @@ pub enum Action<'p> {
     Redirect {
         /// 3xx
         status: u16,
-        /// Path or URL.
+        /// Path or URL; empty: the URL that was asked for, with the edits.
         location: &'p str,
     },
     /// Answer at once.

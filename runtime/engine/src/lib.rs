@@ -18,6 +18,7 @@ pub mod budget;
 pub mod canonical;
 pub mod decide;
 pub mod decision;
+pub mod edits;
 mod field;
 pub mod header;
 mod host;
@@ -27,6 +28,7 @@ mod walk;
 
 pub use decide::{decide, distribution, endpoints};
 pub use decision::{Action, Decision, Distribution, Forward, Possible, Refusal, Retry};
+pub use edits::Edited;
 pub use request::{
     Address, Claim, ClaimValue, Entry, HeaderValue, Headers, Method, Moment, Peer, Request, Token,
 };

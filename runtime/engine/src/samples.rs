@@ -44,6 +44,7 @@ pub(crate) fn tower(weights: &[u32]) -> PlanView {
             rule: format!("layer {layer}"),
             settings: if matches!(layer, 1 | 2) { number } else { NONE },
             action: Action::Forward(if ends { vec![itself] } else { below.collect() }),
+            edits: vec![],
         });
         partitions.push(partition(Target::Leaf(0), vec![Target::Leaf(layer * width + number)]));
         services.push(Service {
@@ -238,11 +239,13 @@ fn outcomes() -> Vec<Outcome> {
         rule: rule.to_owned(),
         settings,
         action: Action::Forward(backends),
+        edits: vec![],
     };
     let respond = |rule: &str, status, body: &str| Outcome {
         rule: rule.to_owned(),
         settings: NONE,
         action: Action::Respond { status, body: body.to_owned() },
+        edits: vec![],
     };
     vec![
         forward("half", 5, vec![Backend { enter: true, ..backend(REVIEWS, 5_000) }, backend(RATINGS, 5_000)]),
@@ -250,6 +253,7 @@ fn outcomes() -> Vec<Outcome> {
             rule: "moved".to_owned(),
             settings: NONE,
             action: Action::Redirect { status: 308, location: "/reviews".to_owned() },
+            edits: vec![],
         },
         respond("one label", 200, "one"),
         respond("labels", 200, "many"),

@@ -3,12 +3,13 @@
 
 use crate::atoms::Atoms;
 use crate::decision::{Action, Decision, Forward, Refusal, Retry};
+use crate::edits::Edited;
 use crate::host;
 use crate::peer::Caller;
 use crate::request::{Entry, Peer, Request};
 use mesh_plan::layout::MAX_ENTER_DEPTH;
 use mesh_plan::view::{self, Call, Partition, Port, Rows, Service, Settings, Written};
-use mesh_plan::{Backend, Grant, NONE, PlanView, REFUSED};
+use mesh_plan::{Backend, Grant, NONE, PlanView, REFUSED, Target};
 
 /// A request on its way.
 pub(crate) struct Walk<'p, 'r> {
@@ -55,6 +56,7 @@ impl<'p> Draw<'p> {
             rule: if enter { None } else { Some(self.outcome.rule()) },
             timeout: decided(self.trail.timeout),
             retry: decided(self.trail.retry).map(|retry| retry.map(in_force)),
+            edited: self.trail.edited,
         }
     }
 }
@@ -71,6 +73,8 @@ pub(crate) struct Onward<'p> {
     timeout: Option<Option<u32>>,
     /// The same.
     retry: Option<Option<Retry<'p>>>,
+    /// What is changed so far.
+    edited: Edited,
 }
 
 fn decided<T>(written: Written<T>) -> Option<Option<T>> {
@@ -88,10 +92,12 @@ struct Trail<'p> {
     retry: Written<view::Retry<'p>>,
     grant: Option<Grant>,
     entered: u32,
+    edited: Edited,
 }
 
 impl<'p> Trail<'p> {
-    const START: Trail<'static> = Trail { timeout: Written::No, retry: Written::No, grant: None, entered: 0 };
+    const START: Trail<'static> =
+        Trail { timeout: Written::No, retry: Written::No, grant: None, entered: 0, edited: Edited::NOTHING };
 
     /// What is written so far holds; the level only fills in the rest.
     fn then(self, level: Option<Settings<'p>>) -> Trail<'p> {
@@ -113,15 +119,20 @@ const BROKEN: Refused<'static> = Refused { refusal: Refusal::Broken, rule: "", o
 impl<'p> From<Result<Step<'p>, Refused<'p>>> for Step<'p> {
     fn from(result: Result<Step<'p>, Refused<'p>>) -> Step<'p> {
         result.unwrap_or_else(|Refused { refusal, rule, owner }| {
-            Step::End(Decision { action: Action::Refuse(refusal), rule, owner, audit: ["", ""] })
+            Step::End(Decision {
+                action: Action::Refuse(refusal),
+                rule,
+                owner,
+                edited: Edited::NOTHING,
+                audit: ["", ""],
+            })
         })
     }
 }
 
 impl<'p, 'r> Walk<'p, 'r> {
     pub(crate) fn new(plan: &'p PlanView, peer: Peer<'r>, request: &'r Request<'r>) -> Self {
-        let atoms = Atoms::new(plan, request, Caller::Connected(peer));
-        Walk { plan, request, atoms, audit: ["", ""] }
+        Walk { plan, request, atoms: Atoms::new(plan, Caller::Connected(peer)), audit: ["", ""] }
     }
 
     /// From the door to the first draw.
@@ -162,11 +173,11 @@ impl<'p, 'r> Walk<'p, 'r> {
         let gateway = self.plan.gateway(gateway).ok_or(BROKEN)?;
         let listener = gateway.listener(listener).ok_or(BROKEN)?;
         let partition = self.plan.partition(listener.partition()).ok_or(BROKEN)?;
-        self.authorize(GATEWAY, partition, gateway.name(), gateway.owner())?;
+        self.authorize(GATEWAY, partition, gateway.name(), gateway.owner(), &Edited::NOTHING)?;
         let nowhere = Refused { refusal: Refusal::NoRoute, rule: "", owner: gateway.owner() };
         let table = host::table(listener.hosts(), self.request.host).ok_or(nowhere)?;
         let root = partition.root(table).ok_or(BROKEN)?;
-        let leaf = self.atoms.leaf(partition, root).ok_or(BROKEN)?;
+        let leaf = self.leaf(partition, root, &Edited::NOTHING)?;
         self.atoms.set_caller(Caller::Workload(gateway.principal()));
         self.take(leaf, gateway.owner(), Trail::START)
     }
@@ -178,7 +189,7 @@ impl<'p, 'r> Walk<'p, 'r> {
         let undeclared = Refused { refusal: Refusal::UndeclaredCall, rule: "", owner: caller.owner() };
         let call = self.callee(caller)?.ok_or(undeclared)?;
         let partition = self.plan.partition(call.partition()).ok_or(BROKEN)?;
-        let leaf = self.atoms.leaf(partition, partition.root(0).ok_or(BROKEN)?).ok_or(BROKEN)?;
+        let leaf = self.leaf(partition, partition.root(0).ok_or(BROKEN)?, &Edited::NOTHING)?;
         if leaf == REFUSED {
             return Err(undeclared);
         }
@@ -222,7 +233,7 @@ impl<'p, 'r> Walk<'p, 'r> {
         }
         let (service, port) = self.port(service, port)?;
         let partition = self.plan.partition(port.partition()).ok_or(BROKEN)?;
-        let leaf = self.atoms.leaf(partition, partition.root(0).ok_or(BROKEN)?).ok_or(BROKEN)?;
+        let leaf = self.leaf(partition, partition.root(0).ok_or(BROKEN)?, &trail.edited)?;
         self.take(leaf, service.owner(), trail)
     }
 
@@ -232,11 +243,14 @@ impl<'p, 'r> Walk<'p, 'r> {
             return Err(Refused { refusal: Refusal::NoRoute, rule: "", owner });
         }
         let outcome = self.plan.outcome(leaf).ok_or(BROKEN)?;
-        let end =
-            |action| Ok(Step::End(Decision { action, rule: outcome.rule(), owner: "", audit: ["", ""] }));
+        let edited = trail.edited.then(outcome);
+        let end = |action| {
+            Ok(Step::End(Decision { action, rule: outcome.rule(), owner: "", edited, audit: ["", ""] }))
+        };
         match outcome.action() {
             view::Action::Forward(backends) => {
-                Ok(Step::Draw(Draw { outcome, backends, trail: trail.then(outcome.settings()) }))
+                let trail = Trail { edited, ..trail.then(outcome.settings()) };
+                Ok(Step::Draw(Draw { outcome, backends, trail }))
             }
             view::Action::Redirect { status, location } => end(Action::Redirect { status, location }),
             view::Action::Respond { status, body } => end(Action::Respond { status, body }),
@@ -254,7 +268,7 @@ impl<'p, 'r> Walk<'p, 'r> {
     ) -> Result<Step<'p>, Refused<'p>> {
         let (service, port) = self.port(service, port_index)?;
         let partition = self.plan.partition(port.partition()).ok_or(BROKEN)?;
-        self.authorize(SERVICE, partition, service.name(), service.owner())?;
+        self.authorize(SERVICE, partition, service.name(), service.owner(), &trail.edited)?;
         let subset = if subset_index == NONE { "" } else { service.subset(subset_index).ok_or(BROKEN)? };
         let calls = |level: fn(Grant) -> u32| trail.grant.and_then(|grant| self.plan.settings(level(grant)));
         let settings = trail
@@ -271,7 +285,19 @@ impl<'p, 'r> Walk<'p, 'r> {
             timeout: settings.timeout.value(),
             retry: settings.retry.value().map(in_force),
         });
-        Ok(Step::End(Decision { action, rule, owner: "", audit: ["", ""] }))
+        Ok(Step::End(Decision { action, rule, owner: "", edited: trail.edited, audit: ["", ""] }))
+    }
+
+    /// The leaf that the request reaches as it is after the rules passed so far.
+    fn leaf(&mut self, partition: Partition<'p>, root: Target, edited: &Edited) -> Result<u32, Refused<'p>> {
+        if edited.is_empty() {
+            return self.atoms.leaf(partition, root, self.request).ok_or(BROKEN);
+        }
+        self.atoms.forget();
+        let (plan, atoms) = (self.plan, &mut self.atoms);
+        let leaf = edited.with(plan, self.request, |request| atoms.leaf(partition, root, request));
+        self.atoms.forget();
+        leaf.ok_or(BROKEN)
     }
 
     fn port(&self, service: u32, port: u32) -> Result<(Service<'p>, Port<'p>), Refused<'p>> {
@@ -286,9 +312,10 @@ impl<'p, 'r> Walk<'p, 'r> {
         partition: Partition<'p>,
         by: &'p str,
         owner: &'p str,
+        edited: &Edited,
     ) -> Result<(), Refused<'p>> {
         let denied = |rule| Refused { refusal: Refusal::Denied { by }, rule, owner };
-        match self.atoms.leaf(partition, partition.access()).ok_or(BROKEN)? {
+        match self.leaf(partition, partition.access(), edited)? {
             REFUSED | NONE => Err(denied("")),
             leaf => {
                 let verdict = self.plan.verdict(leaf).ok_or(BROKEN)?;

@@ -1,8 +1,8 @@
 //! Back from the bytes to values, for tools and tests; nothing on the way of a request needs it.
 
 use crate::plan::{
-    Action, Automaton, Call, CallHost, Field, Gateway, Listener, NONE, Node, Outcome, Partition, Peers, Plan,
-    Port, Principal, Retry, Service, Settings, State, Verdict,
+    Action, Automaton, Call, CallHost, Edit, Field, Gateway, Listener, NONE, Node, Outcome, Partition, Peers,
+    Plan, Port, Principal, Retry, Service, Settings, State, Verdict,
 };
 use crate::view::{self, PlanView, Written};
 
@@ -170,7 +170,40 @@ fn to_outcome(outcome: view::Outcome<'_>) -> Outcome {
         }
         view::Action::Respond { status, body } => Action::Respond { status, body: body.to_owned() },
     };
-    Outcome { rule: outcome.rule().to_owned(), settings: outcome.settings_index(), action }
+    let edits = outcome.edits().iter().map(to_edit).collect();
+    Outcome { rule: outcome.rule().to_owned(), settings: outcome.settings_index(), action, edits }
+}
+
+/// An edit as a value.
+pub fn to_edit(edit: view::Edit<'_>) -> Edit {
+    let pair = |name: &str, value: &str| (name.to_owned(), value.to_owned());
+    match edit {
+        view::Edit::Path(path) => Edit::Path(path.to_owned()),
+        view::Edit::Prefix { from, to } => Edit::Prefix { from: from.to_owned(), to: to.to_owned() },
+        view::Edit::Host(host) => Edit::Host(host.to_owned()),
+        view::Edit::Scheme(scheme) => Edit::Scheme(scheme.to_owned()),
+        view::Edit::SetRequestHeader(name, value) => {
+            let (name, value) = pair(name, value);
+            Edit::SetRequestHeader(name, value)
+        }
+        view::Edit::AddRequestHeader(name, value) => {
+            let (name, value) = pair(name, value);
+            Edit::AddRequestHeader(name, value)
+        }
+        view::Edit::RemoveRequestHeader(name) => Edit::RemoveRequestHeader(name.to_owned()),
+        view::Edit::SetResponseHeader(name, value) => {
+            let (name, value) = pair(name, value);
+            Edit::SetResponseHeader(name, value)
+        }
+        view::Edit::AddResponseHeader(name, value) => {
+            let (name, value) = pair(name, value);
+            Edit::AddResponseHeader(name, value)
+        }
+        view::Edit::RemoveResponseHeader(name) => Edit::RemoveResponseHeader(name.to_owned()),
+        view::Edit::Delay { delay, share } => Edit::Delay { delay, share },
+        view::Edit::Abort { status, share } => Edit::Abort { status, share },
+        view::Edit::Mirror { service, port, subset, share } => Edit::Mirror { service, port, subset, share },
+    }
 }
 
 fn to_settings(settings: view::Settings<'_>) -> Settings {

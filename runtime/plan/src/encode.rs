@@ -222,7 +222,12 @@ mod tests {
             let last = index + 1 == services;
             let service = if last { index } else { index + 1 };
             let backend = Backend { service, port: 0, subset: NONE, enter: !last, weight: 10_000 };
-            Outcome { rule: number(index), settings: NONE, action: Action::Forward(vec![backend]) }
+            Outcome {
+                rule: number(index),
+                settings: NONE,
+                action: Action::Forward(vec![backend]),
+                edits: vec![],
+            }
         };
         Plan {
             principals: vec![Principal { identity: "spiffe://local.test/s".to_owned(), gateway: false }],

@@ -120,11 +120,12 @@ pub enum Section {
     FieldAddresses = 38,
     FieldMasks = 39,
     FieldUnions = 40,
+    Edits = 41,
 }
 
 impl Section {
     /// All of them.
-    pub const ALL: [Section; 40] = {
+    pub const ALL: [Section; 41] = {
         use Section::*;
         [
             Strings,
@@ -167,6 +168,7 @@ impl Section {
             FieldAddresses,
             FieldMasks,
             FieldUnions,
+            Edits,
         ]
     };
 
@@ -234,6 +236,7 @@ impl Section {
             Section::Grants => grant::WORDS,
             Section::Settings => settings::WORDS,
             Section::Retries => retry::WORDS,
+            Section::Edits => edit::WORDS,
         }
     }
 
@@ -280,6 +283,7 @@ impl Section {
             Section::FieldAddresses => "field addresses",
             Section::FieldMasks => "field masks",
             Section::FieldUnions => "field unions",
+            Section::Edits => "edits",
         }
     }
 }
@@ -461,7 +465,8 @@ pub mod outcome {
     pub const KIND: u32 = 2;
     pub const FIRST: u32 = 3;
     pub const SECOND: u32 = 4;
-    pub const WORDS: u32 = 5;
+    pub const EDITS: u32 = 5;
+    pub const WORDS: u32 = 7;
 
     /// A range of backends.
     pub const FORWARD: u32 = 0;
@@ -469,6 +474,39 @@ pub mod outcome {
     pub const REDIRECT: u32 = 1;
     /// Status and body.
     pub const RESPOND: u32 = 2;
+}
+
+/// What a rule changes. The words after the kind depend on it; those it does not need are 0.
+pub mod edit {
+    pub const KIND: u32 = 0;
+    pub const FIRST: u32 = 1;
+    pub const SECOND: u32 = 2;
+    pub const THIRD: u32 = 3;
+    pub const SHARE: u32 = 4;
+    pub const WORDS: u32 = 5;
+
+    /// A path.
+    pub const PATH: u32 = 0;
+    /// From and to.
+    pub const PREFIX: u32 = 1;
+    /// A host.
+    pub const HOST: u32 = 2;
+    /// A scheme.
+    pub const SCHEME: u32 = 3;
+    /// Name and value; so are the next.
+    pub const SET_REQUEST_HEADER: u32 = 4;
+    pub const ADD_REQUEST_HEADER: u32 = 5;
+    /// A name.
+    pub const REMOVE_REQUEST_HEADER: u32 = 6;
+    pub const SET_RESPONSE_HEADER: u32 = 7;
+    pub const ADD_RESPONSE_HEADER: u32 = 8;
+    pub const REMOVE_RESPONSE_HEADER: u32 = 9;
+    /// Milliseconds and share.
+    pub const DELAY: u32 = 10;
+    /// Status and share.
+    pub const ABORT: u32 = 11;
+    /// Service, port, subset and share.
+    pub const MIRROR: u32 = 12;
 }
 
 /// One destination of a split.

@@ -336,6 +336,63 @@ pub struct Outcome {
     pub settings: u32,
     /// What to do.
     pub action: Action,
+    /// What changes on the way, in the order in which it does.
+    pub edits: Vec<Edit>,
+}
+
+/// What a rule changes, or does besides.
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub enum Edit {
+    /// The path becomes this; canonical.
+    Path(String),
+    /// Where the path is `from` or below it, that part becomes `to`. Of several the first that fits counts.
+    Prefix {
+        /// Canonical, without a `/` at its end; empty is every path.
+        from: String,
+        /// Canonical, without a `/` at its end; may be empty.
+        to: String,
+    },
+    /// The host becomes this.
+    Host(String),
+    /// Of a redirect: `http` or `https`.
+    Scheme(String),
+    /// The request's header of this name (lower-case) has this value and no other.
+    SetRequestHeader(String, String),
+    /// The request's header of this name has this value, too.
+    AddRequestHeader(String, String),
+    /// The request has no header of this name.
+    RemoveRequestHeader(String),
+    /// As of a request.
+    SetResponseHeader(String, String),
+    /// As of a request.
+    AddResponseHeader(String, String),
+    /// As of a request.
+    RemoveResponseHeader(String),
+    /// A share of the requests (basis points) waits so long (milliseconds) before it is sent.
+    Delay {
+        /// Milliseconds.
+        delay: u32,
+        /// Basis points.
+        share: u32,
+    },
+    /// A share of the requests (basis points) is answered with this status.
+    Abort {
+        /// 200–599.
+        status: u16,
+        /// Basis points.
+        share: u32,
+    },
+    /// A share of the requests is sent there, too; its answer is thrown away.
+    Mirror {
+        /// Index into [`Plan::services`].
+        service: u32,
+        /// Index into that service's `ports`.
+        port: u32,
+        /// Index into the service's `subsets`, or [`NONE`].
+        subset: u32,
+        /// Basis points.
+        share: u32,
+    },
 }
 
 /// What to do.
@@ -347,7 +404,7 @@ pub enum Action {
     Redirect {
         /// 301, 302, 303, 307 or 308.
         status: u16,
-        /// Absolute path or URL.
+        /// Absolute path or URL; empty: the URL that was asked for, with the edits.
         location: String,
     },
     /// Answer at once.

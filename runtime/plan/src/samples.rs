@@ -232,8 +232,9 @@ fn automaton() -> Automaton {
 
 fn outcomes() -> Vec<Outcome> {
     let backend = Backend { service: 1, port: 0, subset: NONE, enter: false, weight: 0 };
-    let outcome = |rule: &str, settings, action| Outcome { rule: rule.to_owned(), settings, action };
-    vec![
+    let outcome =
+        |rule: &str, settings, action| Outcome { rule: rule.to_owned(), settings, action, edits: vec![] };
+    let mut outcomes = vec![
         outcome(
             "route edge.shop rule split",
             0,
@@ -259,6 +260,28 @@ fn outcomes() -> Vec<Outcome> {
             Action::Respond { status: 200, body: "hello".to_owned() },
         ),
         outcome("route reviews.shop otherwise", NONE, Action::Respond { status: 404, body: String::new() }),
+    ];
+    outcomes[1].edits = edits();
+    outcomes
+}
+
+/// One of each kind.
+fn edits() -> Vec<Edit> {
+    let text = str::to_owned;
+    vec![
+        Edit::Path(text("/b")),
+        Edit::Prefix { from: text("/a"), to: String::new() },
+        Edit::Host(text("elsewhere.example")),
+        Edit::Scheme(text("https")),
+        Edit::SetRequestHeader(text("x-a"), text("1")),
+        Edit::AddRequestHeader(text("x-a"), text("2")),
+        Edit::RemoveRequestHeader(text("x-b")),
+        Edit::SetResponseHeader(text("x-a"), text("1")),
+        Edit::AddResponseHeader(text("x-a"), text("2")),
+        Edit::RemoveResponseHeader(text("x-b")),
+        Edit::Delay { delay: 2_000, share: 10_000 },
+        Edit::Abort { status: 503, share: 1_000 },
+        Edit::Mirror { service: 0, port: 0, subset: NONE, share: 500 },
     ]
 }
 

@@ -3,7 +3,8 @@
 use crate::layout::Section;
 use crate::plan::{Endpoint, FieldKind, HostKind, NONE, Target};
 use crate::view::{
-    Action, Field, Gateway, Outcome, Partition, PlanView, Port, Retry, Row, Rows, Service, Settings, Written,
+    Action, Edit, Field, Gateway, Outcome, Partition, PlanView, Port, Retry, Row, Rows, Service, Settings,
+    Written,
 };
 use std::collections::BTreeMap;
 use std::fmt::{Display, Write};
@@ -206,9 +207,33 @@ fn outcome_text(plan: &PlanView, outcome: Outcome<'_>) -> String {
         Action::Respond { status, body: "" } => format!("respond {status}"),
         Action::Respond { status, body } => format!("respond {status} {body:?}"),
     };
+    let edits: String = outcome.edits().iter().map(|edit| format!("; {}", edit_text(plan, edit))).collect();
     match outcome.settings() {
-        Some(settings) => format!("{}  {action}; {}", outcome.rule(), settings_text(settings)),
-        None => format!("{}  {action}", outcome.rule()),
+        Some(settings) => format!("{}  {action}{edits}; {}", outcome.rule(), settings_text(settings)),
+        None => format!("{}  {action}{edits}", outcome.rule()),
+    }
+}
+
+fn edit_text(plan: &PlanView, edit: Edit<'_>) -> String {
+    let percent = |share: u32| format!("{}.{:02}%", share / 100, share % 100);
+    match edit {
+        Edit::Path(path) => format!("path {path:?}"),
+        Edit::Prefix { from, to } => format!("prefix {from:?} to {to:?}"),
+        Edit::Host(host) => format!("host {host:?}"),
+        Edit::Scheme(scheme) => format!("scheme {scheme}"),
+        Edit::SetRequestHeader(name, value) => format!("request-header set {name:?} {value:?}"),
+        Edit::AddRequestHeader(name, value) => format!("request-header add {name:?} {value:?}"),
+        Edit::RemoveRequestHeader(name) => format!("request-header remove {name:?}"),
+        Edit::SetResponseHeader(name, value) => format!("response-header set {name:?} {value:?}"),
+        Edit::AddResponseHeader(name, value) => format!("response-header add {name:?} {value:?}"),
+        Edit::RemoveResponseHeader(name) => format!("response-header remove {name:?}"),
+        Edit::Delay { delay, share } => format!("delay {delay}ms {}", percent(share)),
+        Edit::Abort { status, share } => format!("abort {status} {}", percent(share)),
+        Edit::Mirror { service, port, subset, share } => {
+            let name = plan.service(service).and_then(|service| service.subset(subset));
+            let subset = name.map_or(String::new(), |name| format!(":{name}"));
+            format!("mirror {}{subset} {}", destination(plan, service, port), percent(share))
+        }
     }
 }
 

@@ -1,6 +1,7 @@
 //! One request, from its head to its answer: canonical, decided, and if so decided, forwarded.
 
 use crate::body::{Outgoing, Passed, Reply};
+use crate::edits::{self, Faults};
 use crate::framing::{Defect, Watch};
 use crate::log::Record;
 use crate::refusal;
@@ -13,13 +14,13 @@ use hyper::body::{Bytes, Incoming};
 use hyper::header::{self, HeaderMap, HeaderValue};
 use hyper::http::request::Parts;
 use hyper::{Request, Response, StatusCode, Uri, Version};
-use mesh_engine::{Action, Address, Forward, Method, Moment, Peer, decide};
+use mesh_engine::{Action, Address, Edited, Forward, Method, Moment, Peer, decide};
 use std::convert::Infallible;
 use std::net::SocketAddr;
 use std::rc::Rc;
 use std::sync::Arc;
 use std::time::Duration;
-use tokio::time::{Instant, sleep, timeout, timeout_at};
+use tokio::time::{Instant, sleep, sleep_until, timeout, timeout_at};
 
 /// Where and how a request came in.
 pub(crate) struct Arrival {
@@ -72,25 +73,58 @@ pub(crate) async fn answer(
     record.decided_by(decision.rule, decision.owner);
     record.audited(decision.audit);
 
-    let response = match decision.action {
+    let mut response = match decision.action {
         Action::Forward(forward) => {
             record.sent_to(forward.service, forward.subset);
             let deadline = forward.timeout.map(|millis| head_at + Duration::from_millis(millis.into()));
             arrival.watch.cut_at(deadline);
+            let faults = edits::faults(&serving.view, &decision.edited, &mut worker.random.borrow_mut());
+            if let Some(refused) = on_purpose(faults, deadline, &mut record).await {
+                return Ok(refused);
+            }
             request::leave_hop(&mut parts.headers);
+            edits::of_request(&mut parts, &target, &serving.view, &decision.edited);
             let head = Head { method: parts.method, uri: parts.uri, headers: parts.headers };
-            let call = Call { worker: &worker, serving, forward: &forward, method, head };
+            let edited = decision.edited;
+            let call = Call { worker: &worker, serving, forward: &forward, edited, method, head };
             return Ok(call.answer(Outgoing::of(body), deadline, record).await);
         }
         Action::Refuse(refusal) => {
             record.refused(refusal);
             local(status_of(refusal.status()), refusal::told(refusal, decision.owner, opened, &target))
         }
+        Action::Redirect { status, location: "" } => {
+            let location = edits::location(&target, &serving.view, &decision.edited);
+            redirect(&parts, status, &location)
+        }
         Action::Redirect { status, location } => redirect(&parts, status, location),
         Action::Respond { status, body } => local(status_of(status), body.to_owned()),
     };
+    edits::of_response(response.headers_mut(), &serving.view, &decision.edited);
     record.answered(response.status().as_u16());
     Ok(response)
+}
+
+/// Delays a request, and answers it, if a fault says so. A delay counts for the timeout.
+async fn on_purpose(
+    faults: Faults,
+    deadline: Option<Instant>,
+    record: &mut Record,
+) -> Option<Response<Reply>> {
+    if let Some(delay) = faults.delay {
+        record.flag("DI");
+        let until = Instant::now() + delay;
+        sleep_until(deadline.map_or(until, |deadline| deadline.min(until))).await;
+        if deadline.is_some_and(|deadline| deadline <= until) {
+            let response = Failed::Timeout.answer(record);
+            record.answered(response.status().as_u16());
+            return Some(response);
+        }
+    }
+    let status = status_of(faults.abort?);
+    record.flag("FI");
+    record.answered(status.as_u16());
+    Some(local(status, "fault filter abort"))
 }
 
 /// The answer to a request about which nothing was decided. Its connection ends: who sends such a request may mean
@@ -153,6 +187,7 @@ struct Call<'c> {
     worker: &'c Worker,
     serving: &'c Arc<Serving>,
     forward: &'c Forward<'c>,
+    edited: Edited,
     method: Method,
     head: Head,
 }
@@ -360,6 +395,7 @@ impl Call<'_> {
     fn pass(&self, answer: Answer, deadline: Option<Instant>, record: Record) -> Response<Reply> {
         let (mut parts, incoming) = answer.response.into_parts();
         request::remove_hop_by_hop(&mut parts.headers);
+        edits::of_response(&mut parts.headers, &self.serving.view, &self.edited);
         parts.version = Version::HTTP_11;
         parts.extensions.clear();
         let passed = Passed::new(incoming, answer.connection, deadline, record, self.serving.clone());

@@ -21,6 +21,7 @@ mod admin;
 mod body;
 mod cause;
 mod doors;
+mod edits;
 mod forward;
 mod framing;
 mod handle;

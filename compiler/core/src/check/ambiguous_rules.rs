@@ -71,9 +71,9 @@ fn same_outcome(model: &Model, owner: Owner, table: usize, (a, b): (u32, u32)) -
         return lines[a as usize].settings == lines[b as usize].settings;
     }
     let rules = &tables(model, owner)[table].rules;
-    let outcome = |rule: u32| -> (&_, &_) {
-        let Rule { action, settings, .. } = &rules[rule as usize];
-        (action, settings)
+    let outcome = |rule: u32| -> (&_, &_, &_) {
+        let Rule { action, edits, settings, .. } = &rules[rule as usize];
+        (action, edits, settings)
     };
     outcome(a) == outcome(b)
 }

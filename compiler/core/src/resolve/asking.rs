@@ -57,6 +57,7 @@ pub(super) fn resolve(
             Timeout::After(milliseconds) => Some(milliseconds),
         }),
         retry: line.expect.retry.map(|retry| retry.value),
+        besides: test::besides(&line.expect, place, scope, model)?,
     })
 }
 

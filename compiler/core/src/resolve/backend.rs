@@ -140,7 +140,28 @@ fn weights(backends: &[ast::Backend], span: Span) -> Result<Vec<u32>, Diagnostic
         },
         None => WHOLE,
     };
+    // A weight that is set while the mesh runs is looked at where it is largest, too.
+    let most = |backend: &ast::Backend| match &backend.weight {
+        Some(weight) => match weight.value {
+            Weight::Controlled { high, .. } => high,
+            _ => share(backend),
+        },
+        None => WHOLE,
+    };
+    let largest: u32 = backends.iter().map(most).sum();
     let sum: u32 = backends.iter().map(share).sum();
+    let controlled = backends.iter().any(|backend| {
+        backend.weight.is_some_and(|weight| matches!(weight.value, Weight::Controlled { .. }))
+    });
+    if controlled && (rests.is_empty() || largest > WHOLE) {
+        let percent = format!("{}%", f64::from(largest) / 100.0);
+        return wrong(
+            format!("the weights may sum to {percent}"),
+            span,
+            "one of them is set while the mesh runs",
+            "Write `rest` for one of the backends, and keep the largest values below 100% in all.",
+        );
+    }
     if sum > WHOLE || (sum < WHOLE && rests.is_empty()) {
         let percent = format!("{}%", f64::from(sum) / 100.0);
         let help = if sum > WHOLE {

@@ -2,7 +2,7 @@
 
 use super::delegation::Delegations;
 use super::scope::{self, Place, Scope, Target, workload};
-use super::{backend, declarations, duplicate, settings, shape};
+use super::{backend, declarations, duplicate, edits, settings, shape};
 use crate::model::{Action, Backend, GatewayId, HostTable, Listener, Model, PortId, Rule, Table};
 use crate::partition::{MAX_LINES, covers};
 use mesh_lang::ast::{self, HostPattern, Protocol};
@@ -330,6 +330,13 @@ fn resolve_rule(
             return None;
         }
     };
+    let edits = match edits::resolve(rule, place, scope, model) {
+        Ok(edits) => edits,
+        Err(problems) => {
+            problems.into_iter().for_each(|problem| diagnostics.push(problem));
+            return None;
+        }
+    };
     let overrides = rule.overrides.iter().map(|name| (name.value.clone(), name.span)).collect();
     let resolved = match &action.value {
         ast::Action::To(backends) => match backend::resolve(backends, action.span, place, scope, model) {
@@ -340,10 +347,9 @@ fn resolve_rule(
             }
         },
         ast::Action::Redirect(redirect) => {
-            // `reserved` has refused the other forms.
             let location = match &redirect.to {
                 ast::RedirectTo::Location(location) => location.value.clone(),
-                _ => return None,
+                ast::RedirectTo::Prefix(_) | ast::RedirectTo::Parts { .. } => String::new(),
             };
             Action::Redirect { status: redirect.status.value, location }
         }
@@ -357,6 +363,7 @@ fn resolve_rule(
         span: rule.span,
         overrides,
         lines,
+        edits,
         action: resolved,
         settings,
     })

@@ -56,8 +56,12 @@ pub(super) fn expectation(
         ExpectedOutcome::Redirect(redirect) => {
             let location = match &redirect.to {
                 ast::RedirectTo::Location(location) => location.value.clone(),
-                // `reserved` has refused the other forms.
-                _ => String::new(),
+                ast::RedirectTo::Prefix(to) => format!("prefix {}", to.value),
+                ast::RedirectTo::Parts { scheme, host } => {
+                    let scheme = scheme.as_ref().map(|scheme| format!("scheme {}", scheme.value));
+                    let host = host.as_ref().map(|host| format!("host {}", host.value));
+                    scheme.into_iter().chain(host).collect::<Vec<_>>().join(" ")
+                }
             };
             Expectation::Redirect { location, status: redirect.status.value }
         }
@@ -132,7 +136,41 @@ fn resolve_request(
             Timeout::After(milliseconds) => Some(milliseconds),
         }),
         retry: request.expect.retry.map(|retry| retry.value),
+        besides: besides(&request.expect, place, scope, model)?,
     })
+}
+
+/// What is expected besides an end, its names looked up.
+pub(super) fn besides(
+    expect: &ast::Expect,
+    place: Place<'_>,
+    scope: &Scope<'_>,
+    model: &Model,
+) -> Result<case::Besides, Vec<Diagnostic>> {
+    let mirror = match &expect.mirror {
+        None => None,
+        Some(None) => Some(None),
+        Some(Some(mirror)) => {
+            let backend = std::slice::from_ref(&mirror.backend);
+            let found = backend::resolve(backend, mirror.span, place, scope, model)?;
+            let edit = found.first().map(|to| mesh_plan::Edit::Mirror {
+                service: to.to.service.0,
+                port: to.to.port,
+                subset: to.subset.unwrap_or(mesh_plan::NONE),
+                share: mirror.share.value,
+            });
+            Some(edit)
+        }
+    };
+    let fault = expect.fault.flatten().map(|fault| match fault.kind {
+        ast::FaultKind::Delay(delay) => {
+            mesh_plan::Edit::Delay { delay: delay.value, share: fault.share.value }
+        }
+        ast::FaultKind::Abort(status) => {
+            mesh_plan::Edit::Abort { status: status.value, share: fault.share.value }
+        }
+    });
+    Ok(case::Besides { mirror, fault })
 }
 
 /// What a request carries besides method and path.

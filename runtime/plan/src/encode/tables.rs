@@ -1,10 +1,10 @@
 //! Each value of the plan as records. Nothing here checks anything: `verify` does.
 
 use super::Draft;
-use crate::layout::{NODE, Section, outcome, retry, settings};
+use crate::layout::{NODE, Section, edit, outcome, retry, settings};
 use crate::plan::{
-    Action, Automaton, Field, Gateway, NONE, Outcome, Partition, Plan, Port, Retry, Service, Settings, State,
-    Target,
+    Action, Automaton, Edit, Field, Gateway, NONE, Outcome, Partition, Plan, Port, Retry, Service, Settings,
+    State, Target,
 };
 
 pub(super) fn write<'p>(plan: &'p Plan, draft: &mut Draft<'p>) {
@@ -282,7 +282,33 @@ fn outcome_rows<'p>(outcome: &'p Outcome, draft: &mut Draft<'p>) {
         }
         Action::Respond { status, body } => [outcome::RESPOND, u32::from(*status), draft.string(body)],
     };
-    draft.row(Section::Outcomes, &[rule, outcome.settings, kind, first, second]);
+    let edits = draft.count(Section::Edits);
+    for edit in &outcome.edits {
+        let row = edit_row(edit, draft);
+        draft.row(Section::Edits, &row);
+    }
+    let count = outcome.edits.len() as u32;
+    draft.row(Section::Outcomes, &[rule, outcome.settings, kind, first, second, edits, count]);
+}
+
+fn edit_row<'p>(edit: &'p Edit, draft: &mut Draft<'p>) -> [u32; edit::WORDS as usize] {
+    let mut texts =
+        |kind, first: &'p str, second: &'p str| [kind, draft.string(first), draft.string(second), 0, 0];
+    match edit {
+        Edit::Path(path) => texts(edit::PATH, path, ""),
+        Edit::Prefix { from, to } => texts(edit::PREFIX, from, to),
+        Edit::Host(host) => texts(edit::HOST, host, ""),
+        Edit::Scheme(scheme) => texts(edit::SCHEME, scheme, ""),
+        Edit::SetRequestHeader(name, value) => texts(edit::SET_REQUEST_HEADER, name, value),
+        Edit::AddRequestHeader(name, value) => texts(edit::ADD_REQUEST_HEADER, name, value),
+        Edit::RemoveRequestHeader(name) => texts(edit::REMOVE_REQUEST_HEADER, name, ""),
+        Edit::SetResponseHeader(name, value) => texts(edit::SET_RESPONSE_HEADER, name, value),
+        Edit::AddResponseHeader(name, value) => texts(edit::ADD_RESPONSE_HEADER, name, value),
+        Edit::RemoveResponseHeader(name) => texts(edit::REMOVE_RESPONSE_HEADER, name, ""),
+        Edit::Delay { delay, share } => [edit::DELAY, *delay, 0, 0, *share],
+        Edit::Abort { status, share } => [edit::ABORT, u32::from(*status), 0, 0, *share],
+        Edit::Mirror { service, port, subset, share } => [edit::MIRROR, *service, *port, *subset, *share],
+    }
 }
 
 fn settings_rows(settings: &Settings, draft: &mut Draft<'_>) {

@@ -3,14 +3,17 @@
 use super::workloads::is_port;
 use super::{PlanError, Tiles, all, ascending, count, ensure, is_settings, is_string, some};
 use crate::layout::{
-    MAX_MILLISECONDS, MAX_RETRIES, MAX_RETRY_BUFFER, Section, WHOLE, backend, grant, outcome, retry, service,
-    settings, verdict,
+    MAX_MILLISECONDS, MAX_RETRIES, MAX_RETRY_BUFFER, Section, WHOLE, backend, edit, grant, outcome, retry,
+    service, settings, verdict,
 };
 use crate::plan::NONE;
 use crate::view::{PlanView, Record};
 
 pub(super) fn check(plan: &PlanView) -> Result<(), PlanError> {
     outcomes(plan)?;
+    for edit in all(plan, Section::Edits) {
+        is_edit(plan, edit)?;
+    }
     for verdict in all(plan, Section::Verdicts) {
         ensure(verdict.word(verdict::ALLOW) <= 1, "a verdict is none")?;
         is_string(plan, verdict.word(verdict::RULE))?;
@@ -26,6 +29,7 @@ pub(super) fn check(plan: &PlanView) -> Result<(), PlanError> {
 
 fn outcomes(plan: &PlanView) -> Result<(), PlanError> {
     let mut backends = Tiles::of(plan, Section::Backends);
+    let mut edits = Tiles::of(plan, Section::Edits);
     for outcome in all(plan, Section::Outcomes) {
         is_string(plan, outcome.word(outcome::RULE))?;
         is_settings(plan, outcome.word(outcome::SETTINGS))?;
@@ -48,8 +52,34 @@ fn outcomes(plan: &PlanView) -> Result<(), PlanError> {
             }
             _ => return Err(PlanError::Corrupt { what: "an outcome is of no kind" }),
         }
+        edits.take(outcome.range(outcome::EDITS))?;
     }
+    edits.end()?;
     backends.end()
+}
+
+fn is_edit(plan: &PlanView, record: Record<'_>) -> Result<(), PlanError> {
+    let words = [edit::FIRST, edit::SECOND, edit::THIRD, edit::SHARE].map(|field| record.word(field));
+    let [first, second, third, share] = words;
+    ensure(share <= WHOLE, "an edit is of more than everything")?;
+    match record.word(edit::KIND) {
+        edit::DELAY => ensure(first <= MAX_MILLISECONDS && second == 0 && third == 0, "a delay is too long"),
+        edit::ABORT => {
+            ensure((200..=599).contains(&first) && second == 0 && third == 0, "an abort has no status for it")
+        }
+        edit::MIRROR => {
+            is_port(plan, first, second)?;
+            let subsets = Record::at(plan, Section::Services, first)
+                .map_or(0, |service| service.range(service::SUBSETS).1);
+            ensure(third == NONE || third < subsets, "a mirror is no subset of its service")
+        }
+        kind if kind < edit::DELAY => {
+            ensure(third == 0 && share == 0, "an edit says more than it can")?;
+            is_string(plan, first)?;
+            is_string(plan, second)
+        }
+        _ => Err(PlanError::Corrupt { what: "an edit is of no kind" }),
+    }
 }
 
 fn is_backend(plan: &PlanView, record: Record<'_>) -> Result<(), PlanError> {

@@ -230,6 +230,18 @@ fn outcomes_and_settings_are_what_they_may_be() {
         |plan| *backend(plan) = Backend { subset: 2, enter: false, ..*backend(plan) },
         "a backend is no subset of its service",
     );
+    refused(
+        |plan| plan.outcomes[1].edits[11] = Edit::Abort { status: 99, share: 0 },
+        "an abort has no status for it",
+    );
+    refused(
+        |plan| plan.outcomes[1].edits[11] = Edit::Abort { status: 503, share: 10_001 },
+        "an edit is of more than everything",
+    );
+    refused(
+        |plan| plan.outcomes[1].edits[12] = Edit::Mirror { service: 9, port: 0, subset: NONE, share: 0 },
+        "a destination is no port of a service",
+    );
     let redirect = Action::Redirect { status: 304, location: "/".to_owned() };
     refused(|plan| plan.outcomes[2].action = redirect, "a redirect has no status for it");
     let respond = Action::Respond { status: 199, body: String::new() };

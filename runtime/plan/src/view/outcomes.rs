@@ -1,7 +1,7 @@
 //! What is decided: outcomes of routes, verdicts, grants and settings.
 
 use super::rows::{Record, Row, Rows};
-use crate::layout::{Section, backend, grant, outcome, retry, settings, verdict};
+use crate::layout::{Section, backend, edit, grant, outcome, retry, settings, verdict};
 use crate::plan::{Backend, Budget, Grant};
 
 /// What a route decides.
@@ -31,6 +31,16 @@ impl<'p> Outcome<'p> {
         self.0.word(outcome::SETTINGS)
     }
 
+    /// The outcome's index in the plan.
+    pub fn index(self) -> u32 {
+        self.0.index()
+    }
+
+    /// What changes on the way.
+    pub fn edits(self) -> Rows<'p, Edit<'p>> {
+        self.0.rows(outcome::EDITS)
+    }
+
     /// What to do.
     pub fn action(self) -> Action<'p> {
         let status = self.0.word(outcome::FIRST) as u16;
@@ -51,6 +61,49 @@ pub enum Action<'p> {
     Redirect { status: u16, location: &'p str },
     /// Answer at once.
     Respond { status: u16, body: &'p str },
+}
+
+/// What a rule changes, or does besides; see [`crate::plan::Edit`].
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Edit<'p> {
+    Path(&'p str),
+    Prefix { from: &'p str, to: &'p str },
+    Host(&'p str),
+    Scheme(&'p str),
+    SetRequestHeader(&'p str, &'p str),
+    AddRequestHeader(&'p str, &'p str),
+    RemoveRequestHeader(&'p str),
+    SetResponseHeader(&'p str, &'p str),
+    AddResponseHeader(&'p str, &'p str),
+    RemoveResponseHeader(&'p str),
+    Delay { delay: u32, share: u32 },
+    Abort { status: u16, share: u32 },
+    Mirror { service: u32, port: u32, subset: u32, share: u32 },
+}
+
+impl<'p> Row<'p> for Edit<'p> {
+    const SECTION: Section = Section::Edits;
+
+    fn of(record: Record<'p>) -> Self {
+        let (first, second) = (record.word(edit::FIRST), record.word(edit::SECOND));
+        let texts = || (record.text(edit::FIRST), record.text(edit::SECOND));
+        let share = record.word(edit::SHARE);
+        match record.word(edit::KIND) {
+            edit::PATH => Edit::Path(texts().0),
+            edit::PREFIX => Edit::Prefix { from: texts().0, to: texts().1 },
+            edit::HOST => Edit::Host(texts().0),
+            edit::SCHEME => Edit::Scheme(texts().0),
+            edit::SET_REQUEST_HEADER => Edit::SetRequestHeader(texts().0, texts().1),
+            edit::ADD_REQUEST_HEADER => Edit::AddRequestHeader(texts().0, texts().1),
+            edit::REMOVE_REQUEST_HEADER => Edit::RemoveRequestHeader(texts().0),
+            edit::SET_RESPONSE_HEADER => Edit::SetResponseHeader(texts().0, texts().1),
+            edit::ADD_RESPONSE_HEADER => Edit::AddResponseHeader(texts().0, texts().1),
+            edit::REMOVE_RESPONSE_HEADER => Edit::RemoveResponseHeader(texts().0),
+            edit::DELAY => Edit::Delay { delay: first, share },
+            edit::ABORT => Edit::Abort { status: first as u16, share },
+            _ => Edit::Mirror { service: first, port: second, subset: record.word(edit::THIRD), share },
+        }
+    }
 }
 
 impl<'p> Row<'p> for Backend {

@@ -160,7 +160,7 @@ impl Mesh {
                 Does::Send(shares) => Action::Forward(shares.iter().map(backend).collect()),
                 Does::Answer(action) => action.clone(),
             };
-            outcomes.push(Outcome { rule, settings: place, action });
+            outcomes.push(Outcome { rule, settings: place, action, edits: vec![] });
         }
         let mut partitions = vec![self.listener()];
         let mut services = Vec::new();
@@ -169,6 +169,7 @@ impl Mesh {
                 rule: format!("route {name}.default default"),
                 settings: NONE,
                 action: Action::Forward(vec![whole(index(name))]),
+                edits: vec![],
             });
             partitions.push(flat(Target::Leaf(*verdict), Target::Leaf(outcomes.len() as u32 - 1)));
             services.push(Service {

@@ -1,6 +1,6 @@
 //! What can come of a request, over all draws, and whether that is what a test expects.
 
-use mesh_compiler::case::{Expectation, Request};
+use mesh_compiler::case::{Expectation, Request, redirect_text};
 use mesh_engine::{Action, Decision, Distribution, Refusal};
 use mesh_plan::{NONE, PlanView};
 use std::collections::{BTreeMap, BTreeSet};
@@ -16,6 +16,8 @@ pub(super) struct Seen<'p> {
     timeouts: BTreeSet<Option<u32>>,
     /// Retries of the forwarded draws.
     retries: BTreeSet<u32>,
+    /// What is done to the request besides, of the forwarded draws.
+    edits: BTreeSet<Vec<mesh_plan::Edit>>,
     distribution: &'p Distribution<'p>,
 }
 
@@ -41,12 +43,20 @@ struct Way {
 
 impl<'p> Seen<'p> {
     pub(super) fn of(view: &PlanView, distribution: &'p Distribution<'p>) -> Seen<'p> {
-        let mut seen =
-            Seen { ends: BTreeMap::new(), timeouts: BTreeSet::new(), retries: BTreeSet::new(), distribution };
+        let mut seen = Seen {
+            ends: BTreeMap::new(),
+            timeouts: BTreeSet::new(),
+            retries: BTreeSet::new(),
+            edits: BTreeSet::new(),
+            distribution,
+        };
         for possible in &distribution.possible {
             if let Action::Forward(forward) = &possible.decision.action {
                 seen.timeouts.insert(forward.timeout);
                 seen.retries.insert(forward.retry.as_ref().map_or(0, |retry| retry.count));
+            }
+            if matches!(possible.decision.action, Action::Forward(_)) {
+                seen.edits.insert(edits(view, &possible.decision));
             }
             let way = seen.ends.entry(end(view, &possible.decision)).or_default();
             way.numerator += possible.numerator;
@@ -72,7 +82,7 @@ impl<'p> Seen<'p> {
             let seen: Vec<_> = self.retries.iter().map(|seen| retries(*seen)).collect();
             return Some((format!("retry {}", retries(retry)), seen.join(" or ")));
         }
-        None
+        self.edits.iter().find_map(|edits| request.besides.contradiction(edits))
     }
 
     /// Which rule leads to which end.
@@ -162,6 +172,11 @@ impl std::fmt::Display for End {
     }
 }
 
+/// What the rules on the way do besides.
+fn edits(view: &PlanView, decision: &Decision<'_>) -> Vec<mesh_plan::Edit> {
+    decision.edited.edits(view).map(mesh_plan::decode::to_edit).collect()
+}
+
 fn end(view: &PlanView, decision: &Decision<'_>) -> End {
     match &decision.action {
         Action::Forward(forward) => End::Backend {
@@ -174,7 +189,11 @@ fn end(view: &PlanView, decision: &Decision<'_>) -> End {
             End::Refused { status: refusal.status(), text: refusal_text(refusal, decision.rule) }
         }
         Action::Redirect { status, location } => {
-            End::Redirected { status: *status, location: (*location).to_owned() }
+            let location = match *location {
+                "" => redirect_text(&edits(view, decision)),
+                location => location.to_owned(),
+            };
+            End::Redirected { status: *status, location }
         }
         Action::Respond { status, .. } => End::Answered { status: *status },
     }

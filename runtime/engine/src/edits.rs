@@ -1,0 +1,153 @@
+//! What rules change of a request: its path, its host and its headers, one rule after the other (`spec/semantics.md` 9).
+
+use crate::request::{Headers, Request};
+use mesh_plan::PlanView;
+use mesh_plan::layout::MAX_ENTER_DEPTH;
+use mesh_plan::view::{Edit, Outcome};
+use std::borrow::Cow;
+
+/// As many rules as a request can pass.
+const MOST: usize = MAX_ENTER_DEPTH as usize + 1;
+
+/// The rules passed so far that change something, in order.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord)]
+pub struct Edited {
+    /// Indices of outcomes; the first `len` count.
+    outcomes: [u32; MOST],
+    len: u8,
+}
+
+impl Edited {
+    /// Nothing is changed.
+    pub const NOTHING: Edited = Edited { outcomes: [0; MOST], len: 0 };
+
+    /// Whether nothing is changed.
+    pub fn is_empty(&self) -> bool {
+        self.len == 0
+    }
+
+    /// And then this rule.
+    #[must_use]
+    pub(crate) fn then(mut self, outcome: Outcome<'_>) -> Edited {
+        if outcome.edits().is_empty() {
+            return self;
+        }
+        if let Some(place) = self.outcomes.get_mut(usize::from(self.len)) {
+            *place = outcome.index();
+            self.len += 1;
+        }
+        self
+    }
+
+    /// All edits, in order.
+    pub fn edits<'p>(&self, plan: &'p PlanView) -> impl Iterator<Item = Edit<'p>> + use<'p> {
+        let (outcomes, len) = (self.outcomes, usize::from(self.len));
+        let passed = outcomes.into_iter().take(len).filter_map(move |index| plan.outcome(index));
+        passed.flat_map(|outcome| outcome.edits().iter())
+    }
+
+    /// A path after the edits. The path `*` is about the server and stays.
+    pub fn path<'r>(&self, plan: &PlanView, path: &'r str) -> Cow<'r, str> {
+        let mut now = Cow::Borrowed(path);
+        if path == "*" {
+            return now;
+        }
+        for index in 0..usize::from(self.len) {
+            let outcome = self.outcomes.get(index).and_then(|index| plan.outcome(*index));
+            let Some(outcome) = outcome else { continue };
+            for edit in outcome.edits().iter() {
+                match edit {
+                    Edit::Path(to) => now = Cow::Owned(to.to_owned()),
+                    Edit::Prefix { from, to } => {
+                        if let Some(replaced) = replaced(&now, from, to) {
+                            now = Cow::Owned(replaced);
+                            // Of several prefixes of a rule the first that fits counts.
+                            break;
+                        }
+                    }
+                    _ => {}
+                }
+            }
+        }
+        now
+    }
+
+    /// A host after the edits.
+    pub fn host<'s>(&self, plan: &'s PlanView, host: &'s str) -> &'s str {
+        let last = self.edits(plan).filter_map(|edit| match edit {
+            Edit::Host(to) => Some(to),
+            _ => None,
+        });
+        last.last().unwrap_or(host)
+    }
+
+    /// Asks something of the request as it is after the edits.
+    pub(crate) fn with<T>(
+        &self,
+        plan: &PlanView,
+        request: &Request<'_>,
+        ask: impl FnOnce(&Request<'_>) -> T,
+    ) -> T {
+        let path = self.path(plan, request.path);
+        let headers = EditedHeaders { plan, edited: self, original: request.headers };
+        ask(&Request { path: &path, headers: &headers, ..*request })
+    }
+}
+
+/// The path with another beginning, if it begins so: segments are replaced whole.
+fn replaced(path: &str, from: &str, to: &str) -> Option<String> {
+    let rest = path.strip_prefix(from)?;
+    if !(rest.is_empty() || rest.starts_with('/')) {
+        return None;
+    }
+    let whole = format!("{to}{rest}");
+    Some(if whole.is_empty() { "/".to_owned() } else { whole })
+}
+
+/// Headers after the edits.
+struct EditedHeaders<'a> {
+    plan: &'a PlanView,
+    edited: &'a Edited,
+    original: &'a dyn Headers,
+}
+
+impl Headers for EditedHeaders<'_> {
+    fn each_line(&self, name: &str, show: &mut dyn FnMut(&[u8])) {
+        // Whatever stood there before the last `set` or `remove` of this header is gone.
+        let edits = || self.edited.edits(self.plan);
+        let clears = |edit: &Edit<'_>| match edit {
+            Edit::SetRequestHeader(own, _) | Edit::RemoveRequestHeader(own) => *own == name,
+            _ => false,
+        };
+        let cleared = edits().enumerate().filter(|(_, edit)| clears(edit)).map(|(index, _)| index).last();
+        if cleared.is_none() {
+            self.original.each_line(name, show);
+        }
+        for (index, edit) in edits().enumerate() {
+            let counts = cleared.is_none_or(|cleared| index >= cleared);
+            match edit {
+                Edit::SetRequestHeader(own, value) | Edit::AddRequestHeader(own, value)
+                    if own == name && counts =>
+                {
+                    show(value.as_bytes());
+                }
+                _ => {}
+            }
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::replaced;
+
+    #[test]
+    fn a_prefix_is_whole_segments() {
+        assert_eq!(replaced("/cayenne/hot", "/cayenne", "/paprika").as_deref(), Some("/paprika/hot"));
+        assert_eq!(replaced("/cayenne", "/cayenne", "/paprika").as_deref(), Some("/paprika"));
+        assert_eq!(replaced("/cayennes", "/cayenne", "/paprika"), None);
+        assert_eq!(replaced("/api/v1", "/api", "").as_deref(), Some("/v1"));
+        assert_eq!(replaced("/api", "/api", "").as_deref(), Some("/"));
+        assert_eq!(replaced("/v1", "", "/api").as_deref(), Some("/api/v1"));
+    }
+}
