@@ -207,6 +207,8 @@ pub(crate) struct Listener {
     pub(crate) span: Span,
     /// Sorted. A `tcp` listener knows no hosts: it has `*`.
     pub(crate) hosts: Vec<(HostPattern, Span)>,
+    /// `redirect https` and `tls passthrough mesh` say what becomes of everything that no route takes.
+    pub(crate) needs_no_route: bool,
     /// Sorted by pattern.
     pub(crate) tables: Vec<HostTable>,
     pub(crate) access: Vec<AccessLine>,

@@ -3,6 +3,7 @@
 mod build;
 mod check;
 mod environments;
+mod examples;
 mod explain;
 mod fmt;
 mod harness;

@@ -63,6 +63,9 @@ fn hosts_without_route(model: &Model, owner: Owner) -> Vec<Diagnostic> {
     let Owner::Listener(gateway, listener) = owner else { return vec![] };
     let gateway = &model[gateway];
     let listener = &gateway.listeners[listener as usize];
+    if listener.needs_no_route {
+        return vec![];
+    }
     let which =
         if gateway.listeners.len() > 1 { format!(" listener {}", listener.name) } else { String::new() };
     let is_routed = |host: &HostPattern| listener.tables.iter().any(|table| covers(&table.host, host));
@@ -90,6 +93,17 @@ mod tests {
         let text = route("rule a { match /x/**\nto s:v1 }");
         says(&text, &["3 MESH3007 this route does not say what becomes of every request"]);
         shows(&text, "request without an answer:  GET /");
+    }
+
+    #[test]
+    fn a_listener_that_redirects_everything_needs_no_route() {
+        let text = |more| {
+            format!(
+                "gateway g {{\nlistener web port 80 http {{\nhost \"a.example\"\n{more}\n}}\n}}\nauthorize g {{\nallow from anyone\n}}"
+            )
+        };
+        says(&text("redirect https 301"), &[]);
+        says(&text(""), &["3 MESH3007 listener `web` accepts host `a.example` and no route takes it"]);
     }
 
     #[test]

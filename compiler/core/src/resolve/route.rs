@@ -5,7 +5,7 @@ use super::scope::{self, Place, Scope, Target, workload};
 use super::{backend, declarations, duplicate, edits, settings, shape};
 use crate::model::{Action, Backend, GatewayId, HostTable, Listener, Model, PortId, Rule, Table};
 use crate::partition::{MAX_LINES, covers};
-use mesh_lang::ast::{self, HostPattern, Protocol};
+use mesh_lang::ast::{self, HostPattern, ListenerTls, Protocol};
 use mesh_lang::diagnostic::suggest::nearest;
 use mesh_lang::{Code, Diagnostic, Diagnostics, Name, Span, Spanned};
 
@@ -74,12 +74,18 @@ pub(super) fn listeners(
             number: listener.number.value,
             span: listener.span,
             hosts,
+            needs_no_route: needs_no_route(listener),
             tables: vec![],
             access: vec![],
         });
     }
     listeners.sort_by(|a, b| a.name.cmp(&b.name));
     model.gateways[id.0 as usize].listeners = listeners;
+}
+
+fn needs_no_route(listener: &ast::Listener) -> bool {
+    let tls = listener.tls.as_ref().map(|tls| &tls.value);
+    listener.redirect_https.is_some() || matches!(tls, Some(ListenerTls::Passthrough { mesh: true }))
 }
 
 /// Adds a `route` to the tables it is about.
