@@ -3,7 +3,7 @@
 //! Everything is in its canonical order (services and gateways by name, rules by name), so what follows never asks in
 //! which file or line something stood: same meaning, same plan.
 
-use mesh_lang::ast::{Effect, HostPattern, Method, Mtls, PathPattern, Protocol};
+use mesh_lang::ast::{Effect, HostPattern, Method, Mtls, PathPattern, Protocol, Timeout};
 use mesh_lang::{Span, Spanned};
 use mesh_plan::Settings;
 use std::net::IpAddr;
@@ -179,8 +179,19 @@ pub(crate) struct CallLine {
     /// Whether the statement has a `to`.
     pub(crate) narrowed: bool,
     pub(crate) settings: Settings,
+    pub(crate) connection: Connection,
     pub(crate) client: Client,
     pub(crate) span: Span,
+}
+
+/// What a block says of connections and of the choice among endpoints.
+#[derive(Debug, Default, Clone, PartialEq, Eq)]
+pub(crate) struct Connection {
+    /// Milliseconds.
+    pub(crate) connect_timeout: Option<u32>,
+    pub(crate) idle_timeout: Option<Timeout>,
+    /// In canonical spelling.
+    pub(crate) load_balancer: Option<String>,
 }
 
 /// What the application that calls does itself: facts that checks rely on.
@@ -242,6 +253,7 @@ pub(crate) struct Rule {
     /// What it changes, or does besides, in order.
     pub(crate) edits: Vec<mesh_plan::Edit>,
     pub(crate) settings: Settings,
+    pub(crate) connection: Connection,
 }
 
 /// One alternative of a rule.

@@ -98,6 +98,7 @@ codes! {
     MirroredWrites       "MESH5020" Error   "mirrored-writes",
     VainStatement        "MESH5040" Error   "vain-statement",
     UnverifiedTls        "MESH5041" Warning "unverified-tls",
+    OverlappingSubsets   "MESH5042" Warning "overlapping-subsets",
     NotAPlan             "MESH8001" Error   "not-a-plan",
     TruncatedPlan        "MESH8002" Error   "truncated-plan",
     NewerPlan            "MESH8003" Error   "newer-plan",

@@ -101,7 +101,7 @@ const CONNECT_TIMEOUT: Signature = row(
     "connect-timeout DURATION",
     "How long a connection may take to be made.",
     Once,
-    Reserved,
+    Checked,
     service::a_duration,
 );
 const IDLE_TIMEOUT: Signature = row(
@@ -109,7 +109,7 @@ const IDLE_TIMEOUT: Signature = row(
     "idle-timeout DURATION|none",
     "How long a connection or a stream may be silent before it is closed.",
     Once,
-    Reserved,
+    Checked,
     traffic::timeout,
 );
 const LOAD_BALANCER_SETTING: Signature = block(
@@ -119,7 +119,7 @@ const LOAD_BALANCER_SETTING: Signature = block(
         "load-balancer round-robin|random|least-request|peak-ewma [{ … }] | load-balancer ring-hash|maglev KEY [{ … }]",
         "Which endpoint the next request goes to; without it, one after the other.",
         Once,
-        Reserved,
+        Checked,
         traffic::load_balancer,
     ),
 );

@@ -68,12 +68,13 @@ fn with_more(mut found: Vec<Diagnostic>) -> Vec<Diagnostic> {
 fn same_outcome(model: &Model, owner: Owner, table: usize, (a, b): (u32, u32)) -> bool {
     if let Owner::Call(service, call) = owner {
         let lines = &model[service].calls[call as usize].lines;
-        return lines[a as usize].settings == lines[b as usize].settings;
+        let (a, b) = (&lines[a as usize], &lines[b as usize]);
+        return (&a.settings, &a.connection) == (&b.settings, &b.connection);
     }
     let rules = &tables(model, owner)[table].rules;
-    let outcome = |rule: u32| -> (&_, &_, &_) {
-        let Rule { action, edits, settings, .. } = &rules[rule as usize];
-        (action, edits, settings)
+    let outcome = |rule: u32| -> (&_, &_, &_, &_) {
+        let Rule { action, edits, settings, connection, .. } = &rules[rule as usize];
+        (action, edits, settings, connection)
     };
     outcome(a) == outcome(b)
 }

@@ -19,6 +19,13 @@ pub(super) fn check(modules: &[Module<'_>], scope: &Scope<'_>, diagnostics: &mut
         about.outside();
         about.health();
         about.limits(&service.limits);
+        let used =
+            service.settings.uses.iter().chain(service.calls.iter().flat_map(|calls| &calls.settings.uses));
+        for name in used {
+            if let Some((super::shared::Named::Profile(profile), _)) = scope.shared.get(&name.value, place) {
+                about.limits(&profile.limits);
+            }
+        }
         service.calls.iter().for_each(|calls| about.limits(&calls.limits));
         telemetry(&service.telemetry, place, scope, diagnostics);
     }

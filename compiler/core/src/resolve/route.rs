@@ -291,11 +291,13 @@ fn resolve_rule(
         return None;
     };
     if !matches!(action.value, ast::Action::To(_))
-        && let Some(span) = rule.settings.timeout.as_ref().map(|timeout| timeout.span).or(rule
-            .settings
-            .retry
-            .as_ref()
-            .map(|retry| retry.span))
+        && let Some(span) = [
+            rule.settings.timeout.map(|timeout| timeout.span),
+            rule.settings.retry.as_ref().map(|retry| retry.span),
+            rule.settings.idle_timeout.map(|timeout| timeout.span),
+        ]
+        .into_iter()
+        .find_map(|span| span)
     {
         diagnostics.push(
             Diagnostic::new(
@@ -307,7 +309,7 @@ fn resolve_rule(
             .help("Delete it."),
         );
     }
-    let settings = settings::with_profiles(&rule.settings, place, scope, diagnostics);
+    let written = settings::with_profiles(&rule.settings, place, scope, diagnostics);
     let mut matches = rule.matches.clone();
     for line in &mut matches {
         match declarations::with_issuers(&line.when, workload(model, target)) {
@@ -371,7 +373,8 @@ fn resolve_rule(
         lines,
         edits,
         action: resolved,
-        settings,
+        settings: written.settings,
+        connection: written.connection,
     })
 }
 

@@ -1,7 +1,8 @@
 //! What a service declares: ports, subsets, endpoints, calls, settings.
 
 use super::scope::{self, Place, Scope, Target};
-use super::{duplicate, settings, shape};
+use super::settings::{self, Written};
+use super::{duplicate, shape};
 use crate::model::{Call, CallLine, Client, Endpoint, Model, Port, PortId, ServiceId, Subset};
 use mesh_lang::ast::{self, Endpoints};
 use mesh_lang::{Code, Diagnostic, Diagnostics, Name, Span};
@@ -22,22 +23,29 @@ pub(super) fn resolve(
         without_port(service, diagnostics);
     }
     let own = &mut model.services[id.0 as usize];
-    own.settings = settings::with_profiles(&service.settings, *place, scope, diagnostics);
+    let written = settings::with_profiles(&service.settings, *place, scope, diagnostics);
     own.ports = ports(service, diagnostics);
+    own.ports.iter().for_each(|port| written.fits(port, diagnostics));
+    own.settings = written.settings;
     own.subsets = subsets(service, diagnostics);
     let found = endpoints(service, own, diagnostics);
     for (port, endpoint) in found {
         own.ports[port].endpoints.push(endpoint);
     }
     subsets_have_endpoints(service, own, diagnostics);
+    subsets_are_disjoint(service, own, diagnostics);
 }
 
 /// What is said of calls to a service that nobody can call has no effect. (Endpoints are complained of where they are read.)
 fn without_port(service: &ast::Service, diagnostics: &mut Diagnostics) {
     let timeout = service.settings.timeout.as_ref().map(|timeout| (timeout.span, "timeout"));
     let retry = service.settings.retry.as_ref().map(|retry| (retry.span, "retry"));
+    let settings = &service.settings;
+    let connect = settings.connect_timeout.map(|timeout| (timeout.span, "connect-timeout"));
+    let idle = settings.idle_timeout.map(|timeout| (timeout.span, "idle-timeout"));
+    let balancer = settings.load_balancer.as_ref().map(|balancer| (balancer.span, "load-balancer"));
     let subset = service.subsets.first().map(|subset| (subset.span, "subset"));
-    for (span, word) in timeout.into_iter().chain(retry).chain(subset) {
+    for (span, word) in [timeout, retry, connect, idle, balancer, subset].into_iter().flatten() {
         diagnostics.push(
             Diagnostic::new(
                 Code::MissingStatement,
@@ -243,6 +251,46 @@ fn subsets_have_endpoints(
     }
 }
 
+/// A split between subsets that share endpoints is not the split that is written.
+fn subsets_are_disjoint(service: &ast::Service, own: &crate::model::Service, diagnostics: &mut Diagnostics) {
+    let endpoints: Vec<&Endpoint> = own.ports.iter().flat_map(|port| &port.endpoints).collect();
+    let index = |subset: &ast::Subset| own.subsets.iter().position(|known| known.name == subset.name.value);
+    let mut share = |first: &ast::Subset, second: &ast::Subset| {
+        let both = |endpoint: &&Endpoint| {
+            let has = |subset| index(subset).is_some_and(|index| endpoint.subsets.contains(&(index as u32)));
+            has(first) && has(second)
+        };
+        let may =
+            if endpoints.is_empty() { !are_disjoint(first, second) } else { endpoints.iter().any(both) };
+        if may {
+            let (one, other) = (&first.name.value, &second.name.value);
+            diagnostics.push(
+                Diagnostic::new(
+                    Code::OverlappingSubsets,
+                    format!("an endpoint may be in both subsets `{one}` and `{other}`"),
+                )
+                .at(second.span, "does not exclude the other")
+                .at(first.span, "the other")
+                .help(format!(
+                    "Let one label have different values in the two: `subset {one} label version = \"…\"`."
+                )),
+            );
+        }
+    };
+    for (number, second) in service.subsets.iter().enumerate() {
+        service.subsets[..number].iter().for_each(|first| share(first, second));
+    }
+}
+
+/// By a label with two values, by their clusters, or because one has endpoints of its own.
+fn are_disjoint(a: &ast::Subset, b: &ast::Subset) -> bool {
+    let differ =
+        |a: &ast::Label, b: &ast::Label| a.key.value == b.key.value && a.value.value != b.value.value;
+    let labels = a.labels.iter().any(|one| b.labels.iter().any(|other| differ(one, other)));
+    let clusters = matches!((&a.cluster, &b.cluster), (Some(a), Some(b)) if a.value != b.value);
+    labels || clusters || !a.endpoints.is_empty() || !b.endpoints.is_empty() || a.name.value == b.name.value
+}
+
 /// Fills in what a service calls, once the ports of all services are known.
 pub(super) fn calls(
     service: &ast::Service,
@@ -253,12 +301,15 @@ pub(super) fn calls(
 ) {
     let Some(Target::Service(id)) = scope.own(&service.name, *place, model) else { return };
     for statement in &service.calls {
-        let settings = settings::with_profiles(&statement.settings, *place, scope, diagnostics);
+        let written = settings::with_profiles(&statement.settings, *place, scope, diagnostics);
         for name in &statement.services {
             let callee = scope.service(name, *place);
             let to = callee.and_then(|callee| scope::port(model, callee, statement.port.as_ref(), name.span));
             match to {
-                Ok(to) => add_call(model, id, to, statement, &settings, name.span, diagnostics),
+                Ok(to) => {
+                    written.fits(model.port(to), diagnostics);
+                    add_call(model, id, to, (statement, &written), name.span, diagnostics);
+                }
                 Err(diagnostic) => diagnostics.push(diagnostic),
             }
         }
@@ -269,8 +320,7 @@ fn add_call(
     model: &mut Model,
     service: ServiceId,
     to: PortId,
-    statement: &ast::Calls,
-    settings: &mesh_plan::Settings,
+    (statement, written): (&ast::Calls, &Written),
     span: Span,
     diagnostics: &mut Diagnostics,
 ) {
@@ -278,7 +328,8 @@ fn add_call(
     let lines = shape::of_ops(&statement.to).into_iter().map(|shape| CallLine {
         shape,
         narrowed,
-        settings: settings.clone(),
+        settings: written.settings.clone(),
+        connection: written.connection.clone(),
         client: Client { timeout: statement.client_timeout, retry: statement.client_retry },
         span,
     });
@@ -297,4 +348,30 @@ fn add_call(
         return;
     }
     known.lines.extend(lines);
+}
+
+#[cfg(test)]
+mod tests {
+    use crate::testing::says;
+
+    #[test]
+    fn subsets_exclude_each_other() {
+        let service = |statements: &str| {
+            format!(
+                "mesh m {{ clusters c, d }}\nservice s {{\nport 80 http\n{statements}\n}}\nauthorize s {{ allow from anyone }}\n"
+            )
+        };
+        let said = "5 MESH5042 an endpoint may be in both subsets `a` and `b`";
+        says(&service("subset a label track = \"beta\"\nsubset b label version = \"v1\""), &[said]);
+        says(&service("subset a label v = \"1\", track = \"beta\"\nsubset b label v = \"2\""), &[]);
+        says(&service("subset a cluster c\nsubset b cluster d"), &[]);
+        says(&service("subset a cluster c\nsubset b label v = \"1\" cluster c"), &[said]);
+        let with = |labels: &str| {
+            format!(
+                "subset a label track = \"beta\"\nsubset b label version = \"v1\"\nendpoints static \"10.0.0.1\" label {labels}\nendpoints static \"10.0.0.2\" label version = \"v1\""
+            )
+        };
+        says(&service(&with("track = \"beta\"")), &[]);
+        says(&service(&with("track = \"beta\", version = \"v1\"")), &[said]);
+    }
 }

@@ -1,10 +1,36 @@
-//! `timeout` and `retry`: written out in full, in the plan's units.
+//! `timeout` and `retry`, written out in full in the plan's units, and what is said of connections.
 
 use super::scope::{Place, Scope};
 use super::shared::Named;
-use mesh_lang::ast::{self, Method, RetryOn, RetryPolicy, Shared, Timeout};
-use mesh_lang::{Code, Diagnostic, Diagnostics, Name};
+use crate::model::{Connection, Port};
+use mesh_lang::ast::{self, Algorithm, HashKey, LoadBalancer, Method, RetryOn, RetryPolicy, Shared, Timeout};
+use mesh_lang::{Code, Diagnostic, Diagnostics, Name, Span};
 use mesh_plan::{Budget, Retry, Settings};
+
+/// What one block writes, with what the profiles it uses say below it.
+pub(super) struct Written {
+    pub(super) settings: Settings,
+    pub(super) connection: Connection,
+    /// A load balancer that looks at requests.
+    hashes: Option<Span>,
+}
+
+impl Written {
+    /// Of connections there is nothing to hash but the address.
+    pub(super) fn fits(&self, port: &Port, diagnostics: &mut Diagnostics) {
+        if let Some(span) = self.hashes.filter(|_| !port.protocol.is_http()) {
+            diagnostics.push(
+                Diagnostic::new(
+                    Code::ProtocolMismatch,
+                    format!("port {} speaks {}, and no request is seen", port.number, port.protocol.as_str()),
+                )
+                .at(span, "looks at a request")
+                .at(port.span, "declared here")
+                .help("Hash `source-ip`, or use an algorithm without a key."),
+            );
+        }
+    }
+}
 
 /// The settings of one block, with those of the profiles it uses below its own.
 pub(super) fn with_profiles(
@@ -12,34 +38,139 @@ pub(super) fn with_profiles(
     place: Place<'_>,
     scope: &Scope<'_>,
     diagnostics: &mut Diagnostics,
-) -> Settings {
+) -> Written {
     let mut whole = settings.clone();
-    let (mut timeout, mut retry): (Option<&Name>, Option<&Name>) = (None, None);
+    let mut profiles: Vec<(&Name, &ast::Profile)> = Vec::new();
     for name in &settings.uses {
-        let Some((Named::Profile(profile), _)) = scope.shared.get(&name.value, place) else {
-            diagnostics.push(scope.shared.unknown(Shared::Profile, name, place));
-            continue;
-        };
-        let mut set_by = |first: &mut Option<&'_ Name>, word: &str, is_set: bool| {
-            if !is_set {
-                return;
-            }
-            if let Some(first) = first.filter(|first| first.value != name.value) {
-                diagnostics.push(both_set(first, name, word));
-            }
-        };
-        set_by(&mut timeout, "timeout", profile.settings.timeout.is_some());
-        set_by(&mut retry, "retry", profile.settings.retry.is_some());
-        if profile.settings.timeout.is_some() {
-            timeout = timeout.or(Some(name));
-            whole.timeout = whole.timeout.or(profile.settings.timeout);
-        }
-        if profile.settings.retry.is_some() {
-            retry = retry.or(Some(name));
-            whole.retry = whole.retry.or_else(|| profile.settings.retry.clone());
+        match scope.shared.get(&name.value, place) {
+            Some((Named::Profile(profile), _)) => profiles.push((name, profile)),
+            _ => diagnostics.push(scope.shared.unknown(Shared::Profile, name, place)),
         }
     }
-    resolve(&whole, diagnostics)
+    for word in WORDS {
+        let mut says = profiles.iter().filter(|(_, profile)| word.is_in(profile));
+        if let Some((first, _)) = says.next()
+            && let Some((second, _)) = says.find(|(name, _)| name.value != first.value)
+        {
+            diagnostics.push(both_set(first, second, word.as_str()));
+        }
+    }
+    for (_, profile) in profiles {
+        let below = &profile.settings;
+        whole.timeout = whole.timeout.or(below.timeout);
+        whole.retry = whole.retry.or_else(|| below.retry.clone());
+        whole.connect_timeout = whole.connect_timeout.or(below.connect_timeout);
+        whole.idle_timeout = whole.idle_timeout.or(below.idle_timeout);
+        whole.load_balancer = whole.load_balancer.or_else(|| below.load_balancer.clone());
+    }
+    let hashes = whole.load_balancer.as_ref().filter(|balancer| {
+        matches!(&balancer.value.algorithm, Algorithm::RingHash(key) | Algorithm::Maglev(key) if *key != HashKey::SourceIp)
+    });
+    Written {
+        hashes: hashes.map(|balancer| balancer.span),
+        connection: Connection {
+            connect_timeout: whole.connect_timeout.map(|timeout| timeout.value),
+            idle_timeout: whole.idle_timeout.map(|timeout| timeout.value),
+            load_balancer: whole.load_balancer.as_ref().map(|balancer| text_of(&balancer.value)),
+        },
+        settings: resolve(&whole, diagnostics),
+    }
+}
+
+/// What a profile may say once.
+#[derive(Clone, Copy)]
+enum Word {
+    Timeout,
+    Retry,
+    ConnectTimeout,
+    IdleTimeout,
+    LoadBalancer,
+    CircuitBreaker,
+    OutlierDetection,
+}
+
+const WORDS: [Word; 7] = [
+    Word::Timeout,
+    Word::Retry,
+    Word::ConnectTimeout,
+    Word::IdleTimeout,
+    Word::LoadBalancer,
+    Word::CircuitBreaker,
+    Word::OutlierDetection,
+];
+
+impl Word {
+    fn is_in(self, profile: &ast::Profile) -> bool {
+        let (settings, limits) = (&profile.settings, &profile.limits);
+        match self {
+            Word::Timeout => settings.timeout.is_some(),
+            Word::Retry => settings.retry.is_some(),
+            Word::ConnectTimeout => settings.connect_timeout.is_some(),
+            Word::IdleTimeout => settings.idle_timeout.is_some(),
+            Word::LoadBalancer => settings.load_balancer.is_some(),
+            Word::CircuitBreaker => limits.circuit_breaker.is_some(),
+            Word::OutlierDetection => limits.outlier_detection.is_some(),
+        }
+    }
+
+    fn as_str(self) -> &'static str {
+        match self {
+            Word::Timeout => "timeout",
+            Word::Retry => "retry",
+            Word::ConnectTimeout => "connect-timeout",
+            Word::IdleTimeout => "idle-timeout",
+            Word::LoadBalancer => "load-balancer",
+            Word::CircuitBreaker => "circuit-breaker",
+            Word::OutlierDetection => "outlier-detection",
+        }
+    }
+}
+
+/// The canonical spelling: two that mean the same are equal.
+fn text_of(balancer: &LoadBalancer) -> String {
+    let key = |key: &HashKey| match key {
+        HashKey::Header(name) => format!("header {:?}", name.value),
+        HashKey::Cookie(name, lifetime) => {
+            format!("cookie {:?} {:?}", name.value, lifetime.map(|one| one.value))
+        }
+        HashKey::Query(name) => format!("query {:?}", name.value),
+        HashKey::SourceIp => "source-ip".to_owned(),
+    };
+    let algorithm = match &balancer.algorithm {
+        Algorithm::RoundRobin => "round-robin".to_owned(),
+        Algorithm::Random => "random".to_owned(),
+        Algorithm::LeastRequest => "least-request".to_owned(),
+        Algorithm::PeakEwma => "peak-ewma".to_owned(),
+        Algorithm::RingHash(hashed) => format!("ring-hash {}", key(hashed)),
+        Algorithm::Maglev(hashed) => format!("maglev {}", key(hashed)),
+    };
+    format!("{algorithm} {:?}", balancer.slow_start.map(|time| time.value))
+}
+
+/// Parts of what a block says of connections that could never act.
+fn vain_connection(settings: &ast::Settings, diagnostics: &mut Diagnostics) {
+    if let (Some(connect), Some(total)) = (settings.connect_timeout, settings.timeout)
+        && let Timeout::After(total_is) = total.value
+        && connect.value >= total_is
+    {
+        diagnostics.push(
+            Diagnostic::new(Code::VainStatement, "the `connect-timeout` never passes")
+                .at(connect.span, "as long as the whole call, or longer")
+                .at(total.span, "the whole call")
+                .help("Make it shorter than the `timeout`."),
+        );
+    }
+    let Some(balancer) = &settings.load_balancer else { return };
+    if let (Algorithm::RingHash(_) | Algorithm::Maglev(_), Some(slow)) =
+        (&balancer.value.algorithm, balancer.value.slow_start)
+    {
+        diagnostics.push(
+            Diagnostic::new(Code::VainStatement, "a hash decides, whoever is new")
+                .at(slow.span, "nothing to begin slowly with")
+                .at(balancer.span, "each request has its endpoint")
+                .help("Delete it, or use an algorithm without a key."),
+        );
+    }
 }
 
 fn both_set(first: &Name, second: &Name, word: &str) -> Diagnostic {
@@ -54,6 +185,7 @@ fn both_set(first: &Name, second: &Name, word: &str) -> Diagnostic {
 
 /// The settings of one block.
 pub(super) fn resolve(settings: &ast::Settings, diagnostics: &mut Diagnostics) -> Settings {
+    vain_connection(settings, diagnostics);
     if let (Some(timeout), Some(retry)) = (&settings.timeout, &settings.retry)
         && let (Timeout::After(total), ast::Retry::Policy(RetryPolicy { per_try_timeout: Some(one), .. })) =
             (timeout.value, &retry.value)
@@ -179,6 +311,57 @@ mod tests {
 
     fn rule(settings: &str) -> String {
         route(&format!("rule a {{ to s:v1\n{settings} }}"))
+    }
+
+    #[test]
+    fn what_is_said_of_connections_can_act() {
+        says(
+            &service("connect-timeout 1s; timeout 1s", "http"),
+            &["1 MESH5040 the `connect-timeout` never passes"],
+        );
+        says(&service("connect-timeout 1s; timeout 2s; idle-timeout none", "http"), &[]);
+        let hash = "load-balancer ring-hash header \"x-user\"";
+        says(&service(hash, "http"), &[]);
+        says(&service(hash, "tcp"), &["1 MESH5006 port 80 speaks tcp, and no request is seen"]);
+        says(&service("load-balancer maglev source-ip", "tcp"), &[]);
+        says(
+            &service("load-balancer maglev source-ip { slow-start 30s }", "http"),
+            &["1 MESH5040 a hash decides, whoever is new"],
+        );
+        says(&service("load-balancer least-request { slow-start 30s }", "http"), &[]);
+        says(
+            &format!("{}service web {{ calls s {{ {hash} }} }}\n", service("", "tcp")),
+            &["3 MESH5006 port 80 speaks tcp, and no request is seen"],
+        );
+    }
+
+    #[test]
+    fn what_is_said_of_connections_is_part_of_the_outcome() {
+        let rules = "rule a { match GET; to s:v1; idle-timeout 1h }\nrule b { match /a; to s:v1 IDLE }\nrule c { to s:v2 }";
+        let found = crate::testing::found(&route(&rules.replace("IDLE", "")));
+        assert!(found.len() == 1 && found[0].contains("MESH3001"), "{found:?}");
+        says(&route(&rules.replace("IDLE", "; idle-timeout 60m")), &[]);
+    }
+
+    #[test]
+    fn two_profiles_do_not_say_the_same() {
+        let text = "profile a { load-balancer random; circuit-breaker { max-requests 5 } }\nprofile b { load-balancer maglev source-ip; circuit-breaker { max-connections 5 } }\n";
+        says(
+            &format!("{text}{}", service("use a, b", "http")),
+            &[
+                "3 MESH1008 the profiles `a` and `b` both set `circuit-breaker`",
+                "3 MESH1008 the profiles `a` and `b` both set `load-balancer`",
+            ],
+        );
+        let vain = "profile a { circuit-breaker { pending-timeout 1s } }\n";
+        says(
+            &format!("{vain}{}", service("use a", "http")),
+            &["1 MESH1011 the `circuit-breaker` limits nothing"],
+        );
+    }
+
+    fn service(statements: &str, protocol: &str) -> String {
+        format!("service s {{ port 80 {protocol}; {statements} }}\nauthorize s {{ allow from anyone }}\n")
     }
 
     #[test]
