@@ -11,6 +11,7 @@ mod edits;
 mod guardrail;
 mod mutual;
 mod operation;
+mod production;
 mod protocol;
 mod questions;
 mod reserved;
@@ -91,6 +92,7 @@ pub(crate) fn resolve(
         test.environments.is_empty() || test.environments.iter().any(named)
     };
     audit::check(modules, environment, today, &mut diagnostics);
+    production::faults(modules, environment, &mut diagnostics);
     declarations::check(modules, &scope, &mut diagnostics);
     operation::check(modules, &scope, &mut diagnostics);
     operation::aliases(modules, &mut diagnostics);

@@ -95,6 +95,7 @@ codes! {
     ProtocolMismatch     "MESH5006" Error   "protocol-mismatch",
     UnknownPeers         "MESH5007" Error   "unknown-peers",
     WeightsNotHundred    "MESH5008" Error   "weights-not-hundred",
+    FaultInProduction    "MESH5013" Error   "fault-in-production",
     MirroredWrites       "MESH5020" Error   "mirrored-writes",
     VainStatement        "MESH5040" Error   "vain-statement",
     UnverifiedTls        "MESH5041" Warning "unverified-tls",

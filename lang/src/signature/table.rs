@@ -428,7 +428,7 @@ const MESH: &[Signature] = &[
         "production NAME, …",
         "The environments in which faults and audit modes are not accepted.",
         Once,
-        Checked,
+        Executed,
         project::names,
     ),
     row(

@@ -3,7 +3,7 @@
 
 use crate::model::{Action, Client, GatewayId, Model, PortId, Rule, ServiceId, Table};
 use mesh_lang::Span;
-use mesh_plan::{Retry, Settings};
+use mesh_plan::{Edit, Retry, Settings};
 use std::collections::{BTreeMap, BTreeSet};
 
 /// Who sends requests.
@@ -32,6 +32,8 @@ pub(super) struct Hop {
     pub(super) timeout: Option<u32>,
     pub(super) retry: Option<Retry>,
     pub(super) client: Client,
+    /// How long a fault delays it, in milliseconds, or 0.
+    pub(super) delay: u32,
 }
 
 impl Hop {
@@ -97,15 +99,15 @@ pub(super) fn hops(model: &Model) -> Vec<Hop> {
     hops
 }
 
-/// Where a request to a port ends up, and what the rules on its way write.
-type End = (ServiceId, Settings);
+/// Where a request to a port ends up, what the rules on its way write, and how long their faults delay it.
+type End = (ServiceId, Settings, u32);
 
 fn ends(model: &Model, port: PortId, known: &mut BTreeMap<PortId, BTreeSet<End>>) -> BTreeSet<End> {
     if let Some(known) = known.get(&port) {
         return known.clone();
     }
     let found = match &model.port(port).route {
-        None => BTreeSet::from([(port.service, Settings::default())]),
+        None => BTreeSet::from([(port.service, Settings::default(), 0)]),
         Some(Table { rules, .. }) => {
             rules.iter().flat_map(|rule| ends_of_rule(model, rule, Some(port), known)).collect()
         }
@@ -121,13 +123,21 @@ fn ends_of_rule(
     known: &mut BTreeMap<PortId, BTreeSet<End>>,
 ) -> BTreeSet<End> {
     let Action::Forward(backends) = &rule.action else { return BTreeSet::new() };
+    let delayed = rule.edits.iter().map(|edit| match edit {
+        Edit::Delay { delay, .. } => *delay,
+        _ => 0,
+    });
+    let own_delay: u32 = delayed.max().unwrap_or(0);
     let mut found = BTreeSet::new();
     for backend in backends {
         if backend.enter && Some(backend.to) != own {
             let inner = ends(model, backend.to, known);
-            found.extend(inner.into_iter().map(|(to, settings)| (to, first(&rule.settings, &settings))));
+            let settled = inner.into_iter().map(|(to, settings, delay)| {
+                (to, first(&rule.settings, &settings), delay.saturating_add(own_delay))
+            });
+            found.extend(settled);
         } else {
-            found.insert((backend.to.service, rule.settings.clone()));
+            found.insert((backend.to.service, rule.settings.clone(), own_delay));
         }
     }
     found
@@ -142,10 +152,11 @@ fn first(near: &Settings, far: &Settings) -> Settings {
 }
 
 fn hop(model: &Model, from: Node, span: Span, end: &End, levels: &[&Settings], client: Client) -> Hop {
-    let (to, written) = end;
+    let (to, written, delay) = end;
     let below = levels.iter().copied().chain([&model[*to].settings, &model.default]);
     let all = below.fold(written.clone(), |near, far| first(&near, far));
-    Hop { from, to: *to, span, timeout: all.timeout.flatten(), retry: all.retry.flatten(), client }
+    let (timeout, retry) = (all.timeout.flatten(), all.retry.flatten());
+    Hop { from, to: *to, span, timeout, retry, client, delay: *delay }
 }
 
 /// Milliseconds as they are written.

@@ -30,7 +30,7 @@ struct Wait<'h> {
     hop: &'h Hop,
 }
 
-/// For each caller, its longest wait that has an end: its own, or, of a call that says none, of whom it calls.
+/// For each caller, its longest wait that has an end: its own, or, of a call that says none, of whom it calls or of a fault.
 fn longest(hops: &[Hop]) -> BTreeMap<Node, Wait<'_>> {
     let mut longest: BTreeMap<Node, Wait<'_>> = BTreeMap::new();
     let mut changed = true;
@@ -40,9 +40,11 @@ fn longest(hops: &[Hop]) -> BTreeMap<Node, Wait<'_>> {
             let again = hop.client.retry.map_or(0, |again| u64::from(again.value));
             let milliseconds = match (hop.patience(), longest.get(&Node::Service(hop.to))) {
                 (Some((patience, _)), _) => patience.saturating_mul(1 + again),
-                (None, Some(next)) => next.milliseconds,
-                (None, None) => continue,
+                (None, next) => next.map_or(0, |next| next.milliseconds).max(u64::from(hop.delay)),
             };
+            if milliseconds == 0 {
+                continue;
+            }
             if longest.get(&hop.from).is_none_or(|known| known.milliseconds < milliseconds) {
                 longest.insert(hop.from, Wait { milliseconds, hop });
                 changed = true;
@@ -122,6 +124,9 @@ mod tests {
         says(&shop("timeout 3s", "client-timeout 2s; client-retry 1"), &[&said("3s", "4s")]);
         says(&shop("timeout 3s", "client-timeout 3s"), &[]);
         says(&shop("", "client-timeout 3s"), &[]);
+        let fault = "route ratings { rule slow { fault delay 7s 100%; to ratings } }\n";
+        says(&format!("{}{fault}", shop("client-timeout 3s", "")), &[&said("3s", "7s")]);
+        says(&format!("{}{fault}", shop("client-timeout 7s", "")), &[]);
         let far = format!(
             "{}service db {{ port 80 http }}\nauthorize db {{ allow from ratings }}\n",
             shop("client-timeout 3s", "")
