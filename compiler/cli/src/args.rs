@@ -111,11 +111,12 @@ Examples:
     /// Look at plan files
     #[command(subcommand)]
     Plan(Plan),
-    /// What a code means and what to do about it
+    /// What a code means and what to do about it, or how a statement is written
     #[command(after_help = "\
 Examples:
   mesh explain MESH3001            by code
   mesh explain ambiguous-rules     by name
+  mesh explain retry               a statement: where it stands, its forms, what stands in it
   mesh explain --list              all of them")]
     Explain(Explain),
     /// Print a completion script for a shell
@@ -206,8 +207,8 @@ pub(crate) struct Fmt {
 
 #[derive(Debug, Args)]
 pub(crate) struct Explain {
-    /// `MESH3001`, or its name, `ambiguous-rules`; without it, all codes with their names
-    #[arg(value_name = "CODE")]
+    /// `MESH3001`, or its name, `ambiguous-rules`, or a statement, `retry`; without it, all codes with their names
+    #[arg(value_name = "CODE|KEYWORD")]
     pub(crate) code: Option<String>,
     /// All codes with their names
     #[arg(long, conflicts_with = "code")]

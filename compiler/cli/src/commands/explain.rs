@@ -1,15 +1,19 @@
-//! `mesh explain`: what a code means and what to do about it.
+//! `mesh explain`: what a code means and what to do about it, and how a statement is written.
 
 use crate::OK;
 use crate::args::Explain;
 use crate::failure::Failure;
 use crate::output::Output;
 use mesh_lang::diagnostic::{Code, Severity, suggest};
+use mesh_lang::signature::{Place, Signature, Status};
 use serde_json::json;
 
 pub(crate) fn run(explain: &Explain, output: &mut Output<'_>) -> Result<u8, Failure> {
     match &explain.code {
-        Some(asked) => page(find(asked)?, output),
+        Some(asked) => match rows(asked) {
+            rows if rows.is_empty() => page(find(asked)?, output),
+            rows => statement(asked, &rows, output),
+        },
         None => list(output),
     }
     Ok(OK)
@@ -26,6 +30,73 @@ fn page(code: Code, output: &mut Output<'_>) {
         }));
     } else {
         output.data(code.page().trim_end());
+    }
+}
+
+/// The rows of a keyword: it may have other forms in other blocks.
+fn rows(keyword: &str) -> Vec<(Place, &'static Signature)> {
+    let of = |place: Place| place.statements().iter().map(move |row| (place, row));
+    Place::ALL.into_iter().flat_map(of).filter(|(_, row)| row.keyword == keyword).collect()
+}
+
+fn statement(keyword: &str, rows: &[(Place, &'static Signature)], output: &mut Output<'_>) {
+    let mut forms: Vec<(&'static Signature, Vec<&'static str>)> = Vec::new();
+    for (place, row) in rows {
+        match forms.iter_mut().find(|(known, _)| known == row) {
+            Some((_, places)) => places.push(place_name(*place)),
+            None => forms.push((row, vec![place_name(*place)])),
+        }
+    }
+    if output.for_program() {
+        let forms: Vec<_> = forms
+            .iter()
+            .map(|(row, places)| {
+                let inside = row.body.place().map_or(&[][..], Place::statements);
+                let inside: Vec<_> =
+                    inside.iter().map(|row| json!({ "form": row.form, "doc": row.doc })).collect();
+                json!({ "form": row.form, "doc": row.doc, "in": places, "executed": executed(row), "statements": inside })
+            })
+            .collect();
+        return output.document(&json!({ "schema": "mesh.explain/v1", "keyword": keyword, "forms": forms }));
+    }
+    let texts: Vec<String> = forms.iter().map(|(row, places)| form(row, places)).collect();
+    output.data(&texts.join("\n\n"));
+}
+
+/// One form: how it is written, where, what for, and what stands in its block.
+fn form(row: &Signature, places: &[&str]) -> String {
+    let mut text = format!("{}\n\n  {}\n  In {}.", row.form, row.doc, in_words(places));
+    if let Some(without) = executed(row) {
+        text.push_str(&format!("\n  {without}"));
+    }
+    if let Some(place) = row.body.place() {
+        text.push_str(&format!("\n\n  What stands in `{}`:", row.keyword));
+        for row in place.statements() {
+            text.push_str(&format!("\n\n    {}\n      {}", row.form, row.doc));
+        }
+    }
+    text
+}
+
+/// What this version leaves out, where it leaves something out.
+fn executed(row: &Signature) -> Option<&'static str> {
+    match row.status {
+        Status::Executed => None,
+        Status::Checked => Some("`mesh check` decides about it; `mesh build` refuses it (MESH1010)."),
+        Status::Reserved => Some("It has no meaning in this version and is refused (MESH1010)."),
+    }
+}
+
+fn in_words(places: &[&str]) -> String {
+    let quoted = |place: &&str| if *place == "file" { "a file".to_owned() } else { format!("`{place}`") };
+    places.iter().map(quoted).collect::<Vec<_>>().join(", ")
+}
+
+fn place_name(place: Place) -> &'static str {
+    match place {
+        Place::File => "file",
+        Place::Env => "env",
+        other => other.keyword().unwrap_or_default(),
     }
 }
 

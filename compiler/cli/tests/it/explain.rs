@@ -33,3 +33,28 @@ fn the_list_has_every_code_once() {
         serde_json::from_str(&mesh(&["explain", "--list", "--format", "json"], b"").out).unwrap();
     assert_eq!(json["codes"].as_array().unwrap().len(), Code::ALL.len());
 }
+
+#[test]
+fn a_statement_is_explained_with_its_forms_its_places_and_what_stands_in_it() {
+    let ran = mesh(&["explain", "service"], b"");
+    assert_eq!(ran.code, 0);
+    assert!(ran.out.starts_with("service NAME"), "{}", ran.out);
+    assert!(ran.out.contains("What stands in `service`:") && ran.out.contains("\n    calls "), "{}", ran.out);
+    let json: serde_json::Value =
+        serde_json::from_str(&mesh(&["explain", "retry", "--format", "json"], b"").out).unwrap();
+    let forms = json["forms"].as_array().unwrap();
+    assert!(
+        forms.iter().any(|form| form["in"].as_array().unwrap().iter().any(|place| place == "rule")),
+        "{json}"
+    );
+}
+
+#[test]
+fn every_keyword_of_the_language_is_explained() {
+    for place in mesh_lang::signature::Place::ALL {
+        for row in place.statements() {
+            let ran = mesh(&["explain", row.keyword], b"");
+            assert!(ran.code == 0 && ran.out.contains(row.form), "{}: {}", row.keyword, ran.out);
+        }
+    }
+}
