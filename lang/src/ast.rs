@@ -1,6 +1,6 @@
 //! What a file says, statement by statement: plain values with spans, in the order of `spec/language.md`.
 //!
-//! [`crate::view`] builds these from statements and leaves out what could not be read (that has been complained of),
+//! The module `view` builds these from statements and leaves out what could not be read (that has been complained of),
 //! so everything here is well-formed text; whether it *means* something is asked in the compiler. Values are in their
 //! natural unit: durations in milliseconds, percentages in basis points (1/100 of a percent), sizes in bytes.
 

@@ -2,7 +2,7 @@
 //!
 //! Everything about the shape of a program comes from it: the parser reads a statement's arguments with the reader of its row,
 //! unknown words are classified with it, duplicates and `env` blocks follow its [`Times`], editors and documents quote its
-//! forms. Adding a statement is one row here, plus its meaning. The rows stand in [`table`], area by area.
+//! forms. Adding a statement is one row here, plus its meaning. The rows stand in `signature/table.rs`, area by area.
 
 mod table;
 

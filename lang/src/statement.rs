@@ -1,7 +1,7 @@
 //! Statements as values: a row of the table, the arguments that its reader understood, and the statements of its block.
 //!
 //! This is the form in which `env` blocks and parameters are replaced by what they stand for ([`crate::expand`]), before
-//! [`crate::view`] gives the statements their shapes.
+//! the module `view` gives the statements their shapes.
 
 use crate::ast::{
     AccessLog, Action, AllowRoutes, AuthorizeLine, Backend, Budget, Calls, Check, Edit, Endpoints, Export,

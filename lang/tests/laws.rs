@@ -248,11 +248,16 @@ fn long_files_of_one_piece_keep_the_laws() {
 /// before would make it two hundred and fifty-six times.
 #[test]
 fn reading_and_formatting_take_linear_time() {
+    // The best of several runs, with a floor: what a busy machine adds to one of them is not about the text.
     let time = |text: &str| {
-        let start = Instant::now();
-        assert!(parse(FileId(0), text).tokens.len() <= text.len());
-        assert!(mesh_lang::format(text).len() <= 20 * text.len() + 1);
-        start.elapsed().max(Duration::from_millis(2))
+        let run = || {
+            let start = Instant::now();
+            assert!(parse(FileId(0), text).tokens.len() <= text.len());
+            assert!(mesh_lang::format(text).len() <= 20 * text.len() + 1);
+            start.elapsed()
+        };
+        let best = (0..3).map(|_| run()).min();
+        best.unwrap_or_default().max(Duration::from_millis(5))
     };
     for piece in LONG {
         let text = piece.repeat((1 << 20) / piece.len());
