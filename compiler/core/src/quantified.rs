@@ -288,7 +288,15 @@ type Passed<'m> = Vec<&'m Rule>;
 
 impl<'m> World<'m> {
     fn new(model: &'m Model, entry: &Entry, shapes: &[Shape]) -> Result<World<'m>, TooMuch> {
-        let mut met = Met { model, ports: BTreeSet::new(), shapes: shapes.to_vec() };
+        let peer = match entry {
+            Entry::Sidecar { caller, .. } => Some(&model[*caller].workload.identity),
+            Entry::FromGateway { gateway, .. } | Entry::Gateway { gateway, .. } => {
+                Some(&model[*gateway].workload.identity)
+            }
+            Entry::Inbound { .. } => None,
+        };
+        let peer = peer.map(|identity| Candidate::of_identity(model, identity));
+        let mut met = Met { model, peer, ports: BTreeSet::new(), shapes: shapes.to_vec() };
         let mut access: Vec<AccessLine> = Vec::new();
         match entry {
             Entry::Sidecar { caller, to } => {
@@ -673,6 +681,8 @@ fn is_besides(edit: &Edit) -> bool {
 /// The lines that a request can meet.
 struct Met<'m> {
     model: &'m Model,
+    /// Whom services see, where it is one: lines about others are not met.
+    peer: Option<Candidate>,
     ports: BTreeSet<(PortId, bool)>,
     shapes: Vec<Shape>,
 }
@@ -683,7 +693,10 @@ impl Met<'_> {
             return;
         }
         let model = self.model;
-        self.shapes.extend(model.port(id).access.iter().flat_map(|line| line.shapes.iter().cloned()));
+        let peer = self.peer.clone();
+        let lines = model.port(id).access.iter();
+        let lines = lines.filter(|line| peer.as_ref().is_none_or(|peer| peer.is_in(&line.from)));
+        self.shapes.extend(lines.flat_map(|line| line.shapes.iter().cloned()));
         if let (true, Some(table)) = (enters, &model.port(id).route) {
             self.table(table);
         }

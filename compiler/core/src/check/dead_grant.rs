@@ -28,21 +28,32 @@ pub(super) fn check(model: &Model, partition: &mut Partition) -> Result<Vec<Diag
         let granted = partition.diagram.minus(partition.access_sets[index], denied)?;
         let asks = partition.diagram.any_of(partition.access_sets[index]).is_some();
         if asks && partition.diagram.any_of(granted).is_none() {
+            let mut over = false;
             let mut problem = Diagnostic::new(Code::DeadGrant, "this `allow` lets nobody in")
                 .at(line.span, "every request of it is denied");
             for (deny, refusal) in denies() {
                 let both =
                     partition.diagram.and(partition.access_sets[index], partition.access_sets[deny])?;
                 if partition.diagram.any_of(both).is_some() {
-                    problem = problem.at(refusal.span, "denied here");
+                    let by = guardrail(refusal).map_or("denied here".to_owned(), |name| {
+                        over = true;
+                        format!("denied by guardrail `{name}`")
+                    });
+                    problem = problem.at(refusal.span, by);
                 }
             }
-            found.push(problem.help(
-                "Delete the `allow`, or narrow the `deny` with `except`: no `allow` wins over a `deny`.",
-            ));
+            found.push(problem.help(match over {
+                true => "Delete the `allow`: no team's `allow` wins over a guardrail, which belongs to the platform.",
+                false => "Delete the `allow`, or narrow the `deny` with `except`: no `allow` wins over a `deny`.",
+            }));
         }
     }
     Ok(found)
+}
+
+/// The name of the guardrail that a line is of.
+pub(super) fn guardrail(line: &AccessLine) -> Option<&str> {
+    line.text.strip_prefix("guardrail ")?.split_once(':').map(|(name, _)| name)
 }
 
 #[cfg(test)]

@@ -1,6 +1,7 @@
 //! `MESH4010`: a declared call that the callee always refuses.
 
 use super::backends;
+use super::dead_grant::guardrail;
 use crate::diagram::{Diagram, TooManyNodes};
 use crate::model::{AccessLine, Call, CallLine, Model, ServiceId, Shape};
 use crate::quantified;
@@ -107,7 +108,9 @@ fn say(model: &Model, caller: ServiceId, call: &Call, line: &CallLine, denies: &
             .at(line.span, format!("`{}` declares that it calls", caller.name));
     if !denies.is_empty() {
         for deny in denies {
-            problem = problem.at(deny.span, "denied here");
+            let by = guardrail(deny)
+                .map_or("denied here".to_owned(), |name| format!("denied by guardrail `{name}`"));
+            problem = problem.at(deny.span, by);
         }
         return problem.help("Delete the call, or narrow the `deny`: no `allow` wins over it.");
     }
