@@ -78,9 +78,7 @@ pub(super) struct Names<'a> {
 impl<'a> Names<'a> {
     pub(super) fn new(modules: &'a [Module<'a>], diagnostics: &mut Diagnostics) -> Names<'a> {
         let mut names = Names::default();
-        for (place, module) in declared(modules, as_module) {
-            names.modules.insert(&module.name.value, place.directory);
-        }
+        names.collect_modules(modules, diagnostics);
         for (place, named) in declared(modules, Named::of) {
             names.declare(place, named, diagnostics);
         }
@@ -93,6 +91,45 @@ impl<'a> Names<'a> {
             names.import(place, import, diagnostics);
         }
         names
+    }
+
+    /// Two directories are two modules: they have two names, and share a namespace only under one owner.
+    fn collect_modules(&mut self, modules: &'a [Module<'a>], diagnostics: &mut Diagnostics) {
+        let mut named: BTreeMap<&str, (&str, Span)> = BTreeMap::new();
+        let mut owned: BTreeMap<&str, (Option<&str>, Span)> = BTreeMap::new();
+        for (place, module) in declared(modules, as_module) {
+            let name = module.name.value.as_str();
+            match named.get(name) {
+                Some((directory, first)) if *directory != place.directory => diagnostics.push(
+                    Diagnostic::new(Code::DuplicateName, format!("two directories are module `{name}`"))
+                        .at(module.name.span, "declared again here")
+                        .at(*first, "first declared here")
+                        .help("Rename one of them: an `import` names one directory."),
+                ),
+                Some(_) => {}
+                None => {
+                    named.insert(name, (place.directory, module.name.span));
+                    self.modules.insert(name, place.directory);
+                }
+            }
+            let Some(namespace) = &module.namespace else { continue };
+            let owner = module.owner.as_ref().map(|owner| owner.value.as_str());
+            match owned.get(namespace.value.as_str()) {
+                Some((first, span)) if *first != owner => diagnostics.push(
+                    Diagnostic::new(
+                        Code::ForeignStatement,
+                        format!("namespace `{}` has two owners", namespace.value),
+                    )
+                    .at(namespace.span, belongs_to(owner))
+                    .at(*span, belongs_to(*first))
+                    .help("Give one of the modules another namespace, or both the same `owner`."),
+                ),
+                Some(_) => {}
+                None => {
+                    owned.insert(&namespace.value, (owner, namespace.span));
+                }
+            }
+        }
     }
 
     fn declare(&mut self, place: Place<'a>, named: Named<'a>, diagnostics: &mut Diagnostics) {
@@ -265,6 +302,10 @@ impl<'a> Names<'a> {
     }
 }
 
+fn belongs_to(owner: Option<&str>) -> String {
+    owner.map_or("of a module without owner here".to_owned(), |owner| format!("of `{owner}` here"))
+}
+
 fn as_module(item: &Item) -> Option<&ast::Module> {
     match item {
         Item::Module(module) => Some(module),
@@ -320,6 +361,30 @@ mod tests {
         project(
             &[("platform", platform), ("web", &user.replace("use fast", "timeout 1s"))],
             &["MESH2021 nobody uses the profile `fast`"],
+        );
+    }
+
+    #[test]
+    fn two_directories_are_two_modules() {
+        project(&[("a", "module x { edition 2026 }\n"), ("b", "module y { edition 2026 }\n")], &[]);
+        project(
+            &[("a", "module x { edition 2026 }\n"), ("b", "module x { edition 2026 }\n")],
+            &["MESH2002 two directories are module `x`"],
+        );
+    }
+
+    #[test]
+    fn a_namespace_has_one_owner() {
+        let module =
+            |name: &str, owner: &str| format!("module {name} {{ owner \"{owner}\"; namespace n }}\n");
+        project(&[("a", &module("x", "t@x")), ("b", &module("y", "t@x"))], &[]);
+        project(
+            &[("a", &module("x", "t@x")), ("b", &module("y", "u@x"))],
+            &["MESH2010 namespace `n` has two owners"],
+        );
+        project(
+            &[("a", &module("x", "t@x")), ("b", "module y { namespace n }\n")],
+            &["MESH2010 namespace `n` has two owners"],
         );
     }
 
