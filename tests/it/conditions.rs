@@ -84,8 +84,10 @@ impl Subject {
 }
 
 fn text(rules: &str, access: &str) -> String {
+    let hops =
+        if rules.contains("client-ip") || access.contains("client-ip") { "; trusted-hops 1" } else { "" };
     format!(
-        "gateway g {{ listener web port 80 http {{ host \"*\" }}; jwt sso optional; jwt other optional }}\n\
+        "gateway g {{ listener web port 80 http {{ host \"*\" }}{hops}; jwt sso optional; jwt other optional }}\n\
          route g {{\n{rules}\notherwise 404\n}}\n\
          authorize g {{\n{access}\n}}\n\
          jwt sso {{ issuer \"s\"; audience \"a\"; jwks \"/keys\" }}\n\

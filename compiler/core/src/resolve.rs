@@ -95,6 +95,7 @@ pub(crate) fn resolve(
     production::faults(modules, environment, &mut diagnostics);
     declarations::check(modules, &scope, &mut diagnostics);
     operation::check(modules, &scope, &mut diagnostics);
+    operation::client_addresses(modules, &scope, &mut diagnostics);
     operation::aliases(modules, &mut diagnostics);
     diagnostics.extend(protocol::mismatches(modules, &scope, &model));
     scope.shared.unused().into_iter().for_each(|unused| diagnostics.push(unused));

@@ -16,6 +16,7 @@ pub(super) fn check(modules: &[Module<'_>], scope: &Scope<'_>, diagnostics: &mut
     for (place, service) in declared(modules, service) {
         let mut about = About { service, place, scope, clusters, diagnostics };
         about.places();
+        about.sources();
         about.outside();
         about.health();
         about.limits(&service.limits);
@@ -38,9 +39,81 @@ pub(super) fn check(modules: &[Module<'_>], scope: &Scope<'_>, diagnostics: &mut
         telemetry(&gateway.telemetry, place, scope, diagnostics);
         rate_limits(&gateway.limits, gateway.trusted_hops.is_some(), place, scope, diagnostics);
         for listener in &gateway.listeners {
+            answers_at_once(gateway, listener, place, modules, scope, diagnostics);
             rate_limits(&listener.limits, gateway.trusted_hops.is_some(), place, scope, diagnostics);
             listener_tls(listener, diagnostics);
         }
+    }
+}
+
+/// A listener that redirects everything has no use for routes.
+fn answers_at_once(
+    gateway: &ast::Gateway,
+    listener: &ast::Listener,
+    place: Place<'_>,
+    modules: &[Module<'_>],
+    scope: &Scope<'_>,
+    diagnostics: &mut Diagnostics,
+) {
+    let Some(redirect) = listener.redirect_https else { return };
+    let own = ast::ServiceRef { span: gateway.name.span, name: gateway.name.value.clone(), namespace: None };
+    let Ok(target) = scope.target(&own, place) else { return };
+    for (place, route) in declared(modules, route) {
+        let here = match &route.listener {
+            Some(name) => name.value == listener.name.value,
+            None => gateway.listeners.len() == 1,
+        };
+        if here && scope.target(&route.target, place).is_ok_and(|other| other == target) {
+            diagnostics.push(
+                Diagnostic::new(
+                    Code::VainStatement,
+                    format!("listener `{}` redirects every request", listener.name.value),
+                )
+                .at(route.span, "no request gets here")
+                .at(redirect.span, "answers before any route")
+                .help("Delete the route, or write it for the listener that speaks `https`."),
+            );
+        }
+    }
+}
+
+/// `client-ip` rests on proxies that somebody believes.
+pub(super) fn client_addresses(modules: &[Module<'_>], scope: &Scope<'_>, diagnostics: &mut Diagnostics) {
+    let believing: Vec<(Place<'_>, &ast::Gateway)> =
+        declared(modules, gateway).filter(|(_, gateway)| gateway.trusted_hops.is_none()).collect();
+    let mut asked = |name: &ast::ServiceRef, place: Place<'_>, when: &[ast::Condition]| {
+        let Some(condition) = when.iter().find(|condition| condition.field == ast::Field::ClientIp) else {
+            return;
+        };
+        let Ok(target) = scope.target(name, place) else { return };
+        let own = |(home, gateway): &&(Place<'_>, &ast::Gateway)| {
+            let own = ast::ServiceRef {
+                span: gateway.name.span,
+                name: gateway.name.value.clone(),
+                namespace: None,
+            };
+            scope.target(&own, *home).is_ok_and(|own| own == target)
+        };
+        if let Some((_, gateway)) = believing.iter().find(own) {
+            diagnostics.push(
+                Diagnostic::new(
+                    Code::MissingStatement,
+                    format!("gateway `{}` does not say which proxies before it are believed", gateway.name.value),
+                )
+                .at(condition.span, "nobody knows the client's address")
+                .at(gateway.name.span, "no `trusted-hops`")
+                .help("Add `trusted-hops 1` to the gateway, or write `source-ip` for the other end of the connection."),
+            );
+        }
+    };
+    for (place, authorize) in declared(modules, super::authorize) {
+        for name in &authorize.targets {
+            authorize.lines.iter().for_each(|line| asked(name, place, &line.when));
+        }
+    }
+    for (place, route) in declared(modules, route) {
+        let lines = route.rules.iter().flat_map(|rule| &rule.matches);
+        lines.for_each(|line| asked(&route.target, place, &line.when));
     }
 }
 
@@ -231,6 +304,35 @@ impl About<'_, '_> {
                 );
             }
         }
+        if let Some(threshold) = service.panic_threshold
+            && service.health_check.is_none()
+            && service.limits.outlier_detection.is_none()
+            && service.settings.uses.is_empty()
+        {
+            self.say(
+                Code::VainStatement,
+                "no endpoint is ever found unhealthy".into(),
+                threshold.span,
+                "a share of the healthy ones",
+                "Add a `health-check` or an `outlier-detection`, or delete it.",
+            );
+        }
+        for (probe, index) in service.probes.iter().zip(0..) {
+            self.probe(probe);
+            let same = |first: &&ast::Probe| {
+                first.kind == probe.kind
+                    && first.port.as_ref().map(|port| &port.value)
+                        == probe.port.as_ref().map(|port| &port.value)
+            };
+            if let Some(first) = service.probes[..index].iter().find(same) {
+                self.diagnostics.push(
+                    Diagnostic::new(Code::DuplicateStatement, "this probe is declared already")
+                        .at(probe.span, "declared again here")
+                        .at(first.span, "first declared here")
+                        .help("Delete one of the two."),
+                );
+            }
+        }
         for probe in &service.probes {
             if let Some(name) = &probe.port
                 && !service
@@ -249,6 +351,77 @@ impl About<'_, '_> {
             } else if probe.port.is_none() && service.ports.len() > 1 {
                 let message = format!("service `{}` has several ports", service.name.value);
                 self.say(Code::PortNeeded, message, probe.span, "which one is not said", "Add `port NAME`.");
+            }
+        }
+    }
+
+    /// What a probe speaks is what its port speaks.
+    fn probe(&mut self, probe: &ast::Probe) {
+        let named = |port: &&ast::Port| match &probe.port {
+            Some(name) => port.name.as_ref().is_some_and(|own| own.value == name.value),
+            None => self.service.ports.len() == 1,
+        };
+        let Some(port) = self.service.ports.iter().find(named) else { return };
+        let protocol = port.protocol.value;
+        let fits = match probe.kind {
+            ProbeKind::Get(_) => protocol.is_http() && protocol != Protocol::Grpc,
+            ProbeKind::Grpc => matches!(protocol, Protocol::Grpc | Protocol::Http2),
+            ProbeKind::Tcp => true,
+        };
+        if !fits {
+            self.diagnostics.push(
+                Diagnostic::new(
+                    Code::ProtocolMismatch,
+                    format!(
+                        "port {} of `{}` speaks {}",
+                        port.number.value,
+                        self.service.name.value,
+                        protocol.as_str()
+                    ),
+                )
+                .at(probe.span, "asks in another protocol")
+                .at(port.span, "declared here")
+                .help("Write `probe GET /…` for HTTP, `probe grpc` for gRPC, `probe tcp` for whatever else."),
+            );
+        }
+    }
+
+    /// Names that are looked up are names.
+    fn sources(&mut self) {
+        let of_subsets = self.service.subsets.iter().flat_map(|subset| &subset.endpoints);
+        let all: Vec<&EndpointSource> =
+            self.service.endpoints.iter().chain(of_subsets).map(|endpoints| &endpoints.source).collect();
+        let is_label = |text: &str| is_outside_name(text) && !text.contains(['/', '*', '.']);
+        for source in all {
+            let (names, fits, form): (&[Name], Fits<'_>, &str) = match source {
+                EndpointSource::Dns(names) => (
+                    names,
+                    &|text| {
+                        let (name, port) = text.split_once(':').unwrap_or((text, "1"));
+                        let is_port = port.parse::<u16>().is_ok_and(|port| port != 0);
+                        is_port && is_outside_name(name) && !name.contains(['/', '*'])
+                    },
+                    "a name like `\"db.example\"`, or with a port, `\"db.example:5432\"`",
+                ),
+                EndpointSource::Kubernetes(name) => (
+                    std::slice::from_ref(name),
+                    &|text| {
+                        let (namespace, name) = text.split_once('/').unwrap_or(("default", text));
+                        is_label(namespace) && is_label(name)
+                    },
+                    "a Service like `\"web\"`, or `\"shop/web\"` with its namespace",
+                ),
+                EndpointSource::Docker(_) | EndpointSource::Consul(_) => continue,
+                EndpointSource::Static(_) | EndpointSource::Passthrough => continue,
+            };
+            for name in names.iter().filter(|name| !fits(&name.value)) {
+                self.say(
+                    Code::InvalidValue,
+                    format!("`{}` cannot be looked up", name.value),
+                    name.span,
+                    "not a name of this source",
+                    &format!("Write {form}."),
+                );
             }
         }
     }
@@ -431,6 +604,9 @@ fn listener_tls(listener: &ast::Listener, diagnostics: &mut Diagnostics) {
     }
 }
 
+/// Whether a text is of a form.
+type Fits<'a> = &'a dyn Fn(&str) -> bool;
+
 /// A DNS name, with `*.` perhaps, or a network.
 fn is_outside_name(text: &str) -> bool {
     if text.contains('/') || text.parse::<std::net::IpAddr>().is_ok() {
@@ -500,6 +676,70 @@ mod tests {
             &["2 MESH1012 `192.0.2.1/24` is neither a name nor a network"],
         );
         says(&service("port 80 http; tls none"), &["2 MESH1006 `s` is inside the mesh and has a `tls`"]);
+    }
+
+    #[test]
+    fn probes_speak_what_their_ports_speak() {
+        says(&service("port 80 tcp; probe GET /x"), &["2 MESH5006 port 80 of `s` speaks tcp"]);
+        says(&service("port 80 http; probe grpc"), &["2 MESH5006 port 80 of `s` speaks http"]);
+        says(&service("port 80 tcp; probe tcp\nprobe tcp"), &["3 MESH1008 this probe is declared already"]);
+        says(&service("port 80 grpc; probe tcp; probe grpc"), &[]);
+    }
+
+    #[test]
+    fn what_is_looked_up_is_a_name() {
+        says(&service("port 80 http; endpoints dns \"db.example\", \"db.example:80\""), &[]);
+        says(
+            &service("port 80 http; endpoints dns \"not a name\", \"x.example:0\", \"*.x\""),
+            &[
+                "2 MESH1012 `not a name` cannot be looked up",
+                "2 MESH1012 `x.example:0` cannot be looked up",
+                "2 MESH1012 `*.x` cannot be looked up",
+            ],
+        );
+        says(&service("port 80 http; endpoints kubernetes \"shop/web\""), &[]);
+        says(
+            &service("port 80 http; endpoints kubernetes \"a/b/c\""),
+            &["2 MESH1012 `a/b/c` cannot be looked up"],
+        );
+    }
+
+    #[test]
+    fn a_threshold_needs_somebody_who_judges() {
+        says(
+            &service("port 80 http; panic-threshold 50%"),
+            &["2 MESH5040 no endpoint is ever found unhealthy"],
+        );
+        says(
+            &service("port 80 http; panic-threshold 50%; health-check tcp { interval 5s; timeout 1s }"),
+            &[],
+        );
+    }
+
+    fn gateway(listener: &str, route: &str, line: &str) -> String {
+        format!("gateway g {{ {listener} }}\n{route}\nauthorize g {{\n{line}\n}}\n")
+    }
+
+    #[test]
+    fn nothing_gets_past_a_redirect_of_everything() {
+        let listener = "listener l port 80 http { host \"*\"; redirect https 301 }";
+        says(&gateway(listener, "", "allow from anyone"), &[]);
+        says(
+            &gateway(listener, "route g { rule r { respond 200 } }", "allow from anyone"),
+            &["2 MESH5040 listener `l` redirects every request"],
+        );
+    }
+
+    #[test]
+    fn the_client_is_known_behind_proxies_that_are_believed() {
+        let listener = "listener l port 80 http { host \"*\" }";
+        let (route, line) =
+            ("route g { rule r { respond 200 } }", "allow from anyone when client-ip = \"10.0.0.1\"");
+        says(
+            &gateway(listener, route, line),
+            &["4 MESH1011 gateway `g` does not say which proxies before it are believed"],
+        );
+        says(&gateway(&format!("{listener}\ntrusted-hops 1\n"), route, line), &[]);
     }
 
     #[test]
