@@ -268,3 +268,67 @@ fn nobody_listens_is_said_and_does_not_hang() {
     let mesh = Mesh::start(&text, &[]);
     assert_eq!(mesh.connect("edge.default/web").get("a", "/", &[]).unwrap(), (503, "no endpoint".into()));
 }
+
+#[test]
+fn a_rate_limit_lets_in_what_it_says_for_each_key() {
+    let s = Upstream::named("s");
+    let routes = r#"route edge {
+  rule counted { match /counted
+    to s
+    rate-limit local 2/h per header "x-api-key" }
+  rule at-once { match /at-once
+    respond 200
+    rate-limit local 1/h }
+  rule tried { match /tried
+    to s
+    rate-limit local 1/h audit }
+  otherwise 404
+}"#;
+    let mesh = Mesh::start(&edge(&s, routes), &[]);
+    let mut client = mesh.connect("edge.default/web");
+    let mut ask = |path: &str, key: &str| {
+        let key = format!("x-api-key: {key}");
+        client.get("a", path, &[&key]).unwrap().0
+    };
+    assert_eq!([ask("/counted", "1"), ask("/counted", "1"), ask("/counted", "1")], [200, 200, 429]);
+    assert_eq!([ask("/counted", "2"), ask("/counted", "1")], [200, 429]);
+    assert_eq!([ask("/at-once", "1"), ask("/at-once", "2")], [200, 429]);
+    assert_eq!([ask("/tried", "1"), ask("/tried", "1")], [200, 200]);
+    assert_eq!(s.heads().len(), 5, "what is too much is not sent on");
+}
+
+#[test]
+fn limits_of_gateway_listener_and_service_hold_together() {
+    let s = Upstream::named("s");
+    let limited = |gateway: &str, listener: &str, service: &str| {
+        edge(&s, "route edge { to s }")
+            .replace("host \"*\" }", &format!("host \"*\"\n{listener} }}\n{gateway}"))
+            .replace("service s { port 80 http;", &format!("service s {{ port 80 http; {service};"))
+    };
+    let (narrow, wide) = ("rate-limit local 1/h per source-ip", "rate-limit local 5/h burst 2");
+    for (gateway, listener, service) in
+        [(narrow, wide, wide), (wide, narrow, wide), (wide, wide, narrow), (wide, wide, wide)]
+    {
+        let mesh = Mesh::start(&limited(gateway, listener, service), &[]);
+        let mut client = mesh.connect("edge.default/web");
+        let mut ask = || client.get("a", "/", &[]).unwrap().0;
+        let second = if [gateway, listener, service].contains(&narrow) { 429 } else { 200 };
+        assert_eq!([ask(), ask(), ask()], [200, second, 429], "{gateway} | {listener} | {service}");
+    }
+}
+
+#[test]
+fn a_body_is_as_long_as_the_least_limit_allows() {
+    let s = Upstream::named("s");
+    let text = edge(&s, "route edge { rule r { to s\nmax-request-body 8B } }")
+        .replace("service s { port 80 http;", "service s { port 80 http; max-request-body 4B;");
+    let mesh = Mesh::start(&text, &[]);
+    let ask = |head: &str, body: &str| {
+        let mut client = mesh.connect("edge.default/web");
+        client.send(&format!("POST / HTTP/1.1\r\nhost: a\r\n{head}\r\n\r\n{body}")).unwrap().0
+    };
+    assert_eq!(ask("content-length: 4", "1234"), 200);
+    assert_eq!(ask("content-length: 5", "12345"), 413);
+    assert_eq!(ask("transfer-encoding: chunked", "2\r\n12\r\n2\r\n34\r\n0\r\n\r\n"), 200);
+    assert_eq!(ask("transfer-encoding: chunked", "2\r\n12\r\n3\r\n345\r\n0\r\n\r\n"), 413);
+}

@@ -98,6 +98,9 @@ impl Upstream {
                 std::thread::spawn(move || {
                     let mut stream = BufReader::new(stream);
                     while let Some(head) = read_head(&mut stream) {
+                        if read_body(&head, &mut stream).is_none() {
+                            return;
+                        }
                         heard.lock().expect("no panic").push(head);
                         let (status, body, pause) = answer(asked.fetch_add(1, Ordering::Relaxed));
                         std::thread::sleep(pause);
@@ -124,7 +127,25 @@ impl Upstream {
     }
 }
 
-/// A request without a body.
+/// Reads a request's body, and forgets it.
+fn read_body(head: &str, stream: &mut impl BufRead) -> Option<()> {
+    let mut lengths = head.lines().filter_map(|line| line.strip_prefix("content-length: "));
+    if head.contains("\r\ntransfer-encoding: chunked\r\n") {
+        loop {
+            let mut size = String::new();
+            stream.read_line(&mut size).ok()?;
+            let size = usize::from_str_radix(size.trim(), 16).ok()?;
+            stream.read_exact(&mut vec![0; size + 2]).ok()?;
+            if size == 0 {
+                return Some(());
+            }
+        }
+    }
+    let length = lengths.next().map_or(Some(0), |length| length.parse().ok())?;
+    stream.read_exact(&mut vec![0; length]).ok()
+}
+
+/// A request's head.
 fn read_head(stream: &mut impl BufRead) -> Option<String> {
     let mut head = String::new();
     while !head.ends_with("\r\n\r\n") {

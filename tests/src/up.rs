@@ -183,7 +183,11 @@ impl Client {
         headers: &[&str],
     ) -> std::io::Result<(u16, String)> {
         let extra: String = headers.iter().map(|header| format!("{header}\r\n")).collect();
-        let request = format!("{method} {path} HTTP/1.1\r\nhost: {host}\r\n{extra}\r\n");
+        self.send(&format!("{method} {path} HTTP/1.1\r\nhost: {host}\r\n{extra}\r\n"))
+    }
+
+    /// Sends these bytes, which are a whole request.
+    pub fn send(&mut self, request: &str) -> std::io::Result<(u16, String)> {
         std::io::Write::write_all(self.stream.get_mut(), request.as_bytes())?;
         let status = self.line()?.split(' ').nth(1).and_then(|status| status.parse().ok());
         let mut length = 0;

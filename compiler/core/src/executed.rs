@@ -2,7 +2,7 @@
 //!
 //! Whole statements are known by the status of their row; here stand the forms of arguments.
 
-use mesh_lang::ast::{Condition, EndpointSource, Field, Protocol};
+use mesh_lang::ast::{Condition, EndpointSource, Field, Limits, Protocol, RateKey};
 use mesh_lang::{Code, Diagnostic, Span, Spanned, ast};
 use std::collections::BTreeSet;
 
@@ -19,6 +19,7 @@ pub(crate) fn refused(checked: &[(&'static str, Span)], files: &[ast::File]) -> 
         .collect();
     for item in items() {
         found.extend(forms(item));
+        found.extend(limits(item));
         found.extend(addresses(item, &services));
     }
     found.sort_by_key(Diagnostic::span);
@@ -51,6 +52,33 @@ fn forms(item: &ast::Item) -> Vec<Diagnostic> {
         .chain(places)
         .chain(weights_and_retries(item))
         .collect()
+}
+
+/// The proxy limits what comes in at gateways, listeners, rules and services, counts by itself, and knows of a peer its
+/// address and its headers.
+fn limits(item: &ast::Item) -> Vec<Diagnostic> {
+    let places: Vec<&Limits> = match item {
+        ast::Item::Service(service) => vec![&service.limits],
+        ast::Item::Gateway(gateway) => {
+            let listeners = gateway.listeners.iter().map(|listener| &listener.limits);
+            std::iter::once(&gateway.limits).chain(listeners).collect()
+        }
+        ast::Item::Route(route) => route.rules.iter().map(|rule| &rule.limits).collect(),
+        _ => return vec![],
+    };
+    let mut found = Vec::new();
+    for limit in places.iter().flat_map(|limits| &limits.rate_limits) {
+        if limit.global {
+            found.push(unexecuted("`rate-limit global`", limit.span));
+        }
+        let keys = limit.per.iter().filter_map(|key| match key {
+            RateKey::Source => Some("`per source`"),
+            RateKey::ClientIp => Some("`per client-ip`"),
+            RateKey::SourceIp | RateKey::Header(_) => None,
+        });
+        found.extend(keys.map(|key| unexecuted(key, limit.span)));
+    }
+    found
 }
 
 /// The proxy knows endpoints by their addresses, and one cluster.
@@ -169,4 +197,29 @@ fn unexecuted(what: &str, span: Span) -> Diagnostic {
     Diagnostic::new(Code::NotYetExecuted, format!("{what} is not executed by this version's proxy"))
         .at(span, "would be without effect at run time")
         .help("`mesh check` and `mesh test` know it; remove it to build a plan, or wait for a version that executes it.")
+}
+
+#[cfg(test)]
+mod tests {
+    use crate::{StandIns, compile};
+    use mesh_lang::SourceSet;
+
+    /// What is refused of these limits of a service.
+    fn refused(statements: &str) -> Vec<String> {
+        let text = format!("service s {{ port 80 http\n{statements} }}\nauthorize s {{ allow from anyone }}");
+        let compilation = compile(&SourceSet::single("test.mesh", &text), &StandIns::new());
+        assert!(compilation.diagnostics.is_empty(), "{text}");
+        compilation.unexecuted.into_iter().map(|diagnostic| diagnostic.message).collect()
+    }
+
+    #[test]
+    fn limits_are_counted_by_what_the_proxy_knows() {
+        let nothing: [&str; 0] = [];
+        assert_eq!(refused("rate-limit local 1/s per source-ip, header \"x-a\""), nothing);
+        assert_eq!(refused("max-request-body 64KiB"), nothing);
+        assert_eq!(
+            refused("rate-limit local 1/s per source"),
+            ["`per source` is not executed by this version's proxy"]
+        );
+    }
 }

@@ -233,6 +233,7 @@ impl Lowering {
             name: gateway.full_name(),
             owner: gateway.workload.owner.clone(),
             principal: self.principal(&gateway.workload.identity),
+            limits: gateway.limits.clone(),
             listeners: gateway
                 .listeners
                 .iter()
@@ -240,6 +241,7 @@ impl Lowering {
                 .map(|(listener, number)| plan::Listener {
                     name: listener.name.clone(),
                     number: listener.number,
+                    limits: listener.limits.clone(),
                     partition: partitions.get(&(1, index, number)).copied().unwrap_or(NONE),
                     hosts: listener.tables.iter().map(|table| host(&table.host)).collect(),
                 })
@@ -298,6 +300,7 @@ impl Lowering {
             owner: service.workload.owner.clone(),
             principal: self.principal(&service.workload.identity),
             settings: self.settings(&service.settings),
+            limits: service.limits.clone(),
             ports: ports.collect(),
             subsets: service.subsets.iter().map(|subset| subset.name.clone()).collect(),
             calls: calls.collect(),

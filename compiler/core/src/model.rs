@@ -93,6 +93,8 @@ pub(crate) struct Workload {
 pub(crate) struct Service {
     pub(crate) workload: Workload,
     pub(crate) settings: Settings,
+    /// What it lets in, sorted.
+    pub(crate) limits: Vec<mesh_plan::Edit>,
     /// Sorted by number.
     pub(crate) ports: Vec<Port>,
     /// Sorted by name.
@@ -206,6 +208,8 @@ pub(crate) struct Client {
 #[derive(Debug)]
 pub(crate) struct Gateway {
     pub(crate) workload: Workload,
+    /// What it lets in, sorted.
+    pub(crate) limits: Vec<mesh_plan::Edit>,
     /// Sorted by name.
     pub(crate) listeners: Vec<Listener>,
 }
@@ -216,6 +220,8 @@ pub(crate) struct Listener {
     pub(crate) number: u16,
     pub(crate) protocol: Protocol,
     pub(crate) span: Span,
+    /// What it lets in, sorted.
+    pub(crate) limits: Vec<mesh_plan::Edit>,
     /// Sorted. A `tcp` listener knows no hosts: it has `*`.
     pub(crate) hosts: Vec<(HostPattern, Span)>,
     /// `redirect https` and `tls passthrough mesh` say what becomes of everything that no route takes.

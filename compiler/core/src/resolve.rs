@@ -9,6 +9,7 @@ mod declarations;
 mod delegation;
 mod edits;
 mod guardrail;
+mod limits;
 mod mutual;
 mod operation;
 mod production;

@@ -158,7 +158,7 @@ const RATE_LIMIT: Signature = row(
     "rate-limit local|global RATE [burst COUNT] [per KEY, …] [by NAME] [audit]",
     "How many requests are let in; more are answered with 429. A key is `source`, `source-ip`, `client-ip` or `header STRING`.",
     Many,
-    Checked,
+    Executed,
     traffic::rate_limit,
 );
 const MAX_REQUEST_BODY: Signature = row(
@@ -166,7 +166,7 @@ const MAX_REQUEST_BODY: Signature = row(
     "max-request-body SIZE",
     "The longest request body; a longer one is answered with 413.",
     Once,
-    Checked,
+    Executed,
     traffic::size,
 );
 const JWT_USE: Signature = row(

@@ -39,11 +39,15 @@ impl Edited {
         self
     }
 
+    /// The rules, in order.
+    pub fn outcomes<'p>(&self, plan: &'p PlanView) -> impl Iterator<Item = Outcome<'p>> + use<'p> {
+        let (outcomes, len) = (self.outcomes, usize::from(self.len));
+        outcomes.into_iter().take(len).filter_map(move |index| plan.outcome(index))
+    }
+
     /// All edits, in order.
     pub fn edits<'p>(&self, plan: &'p PlanView) -> impl Iterator<Item = Edit<'p>> + use<'p> {
-        let (outcomes, len) = (self.outcomes, usize::from(self.len));
-        let passed = outcomes.into_iter().take(len).filter_map(move |index| plan.outcome(index));
-        passed.flat_map(|outcome| outcome.edits().iter())
+        self.outcomes(plan).flat_map(|outcome| outcome.edits().iter())
     }
 
     /// A path after the edits. The path `*` is about the server and stays.

@@ -48,6 +48,7 @@ pub(crate) fn tower(weights: &[u32]) -> PlanView {
         });
         partitions.push(partition(Target::Leaf(0), vec![Target::Leaf(layer * width + number)]));
         services.push(Service {
+            limits: vec![],
             name: format!("layer-{layer}-{number:02}.shop"),
             owner: String::new(),
             principal: 0,
@@ -60,7 +61,7 @@ pub(crate) fn tower(weights: &[u32]) -> PlanView {
     }
     let settings =
         (1..=width).map(|timeout| Settings { timeout: Some(Some(timeout)), retry: None }).collect();
-    let gateways = vec![Gateway { listeners: vec![], ..edge() }];
+    let gateways = vec![Gateway { limits: vec![], listeners: vec![], ..edge() }];
     let tower =
         Plan { services, gateways, partitions, nodes: vec![], outcomes, settings, grants: vec![], ..plan() };
     verify(encode(&Plan { default_settings: NONE, ..tower }).unwrap()).unwrap()
@@ -108,6 +109,7 @@ fn services() -> Vec<Service> {
     };
     let v6 = Endpoint { ip: std::net::Ipv6Addr::LOCALHOST.octets(), port: 9_090 };
     let ratings = Service {
+        limits: vec![],
         name: "ratings.shop".to_owned(),
         owner: String::new(),
         principal: 3,
@@ -118,6 +120,7 @@ fn services() -> Vec<Service> {
         hosts: vec![],
     };
     let reviews = Service {
+        limits: vec![],
         name: "reviews.shop".to_owned(),
         owner: "team-reviews".to_owned(),
         principal: 4,
@@ -132,6 +135,7 @@ fn services() -> Vec<Service> {
         hosts: vec![],
     };
     let web = Service {
+        limits: vec![],
         name: "web.shop".to_owned(),
         owner: "team-web".to_owned(),
         principal: 6,
@@ -153,10 +157,17 @@ fn edge() -> Gateway {
         host(HostKind::Labels, "x.shop.test"),
     ];
     Gateway {
+        limits: vec![],
         name: "edge.shop".to_owned(),
         owner: "platform".to_owned(),
         principal: 2,
-        listeners: vec![Listener { name: "web".to_owned(), number: 8_080, partition: 0, hosts }],
+        listeners: vec![Listener {
+            limits: vec![],
+            name: "web".to_owned(),
+            number: 8_080,
+            partition: 0,
+            hosts,
+        }],
     }
 }
 

@@ -2,7 +2,7 @@
 
 use crate::plan::{
     Action, Automaton, Call, CallHost, Edit, Field, Gateway, Listener, NONE, Node, Outcome, Partition, Peers,
-    Plan, Port, Principal, Retry, Service, Settings, State, Verdict,
+    Plan, Port, Principal, RateLimit, Retry, Service, Settings, State, Verdict,
 };
 use crate::view::{self, PlanView, Written};
 
@@ -55,6 +55,7 @@ fn to_service(service: view::Service<'_>) -> Service {
         owner: service.owner().to_owned(),
         principal: service.principal(),
         settings: service.settings_index(),
+        limits: service.limits().iter().map(to_edit).collect(),
         ports: service.ports().iter().map(to_port).collect(),
         subsets: service.subsets().map(str::to_owned).collect(),
         calls: service
@@ -86,6 +87,7 @@ fn to_gateway(gateway: view::Gateway<'_>) -> Gateway {
         name: gateway.name().to_owned(),
         owner: gateway.owner().to_owned(),
         principal: gateway.principal(),
+        limits: gateway.limits().iter().map(to_edit).collect(),
         listeners: gateway.listeners().iter().map(to_listener).collect(),
     }
 }
@@ -95,6 +97,7 @@ fn to_listener(listener: view::Listener<'_>) -> Listener {
         name: listener.name().to_owned(),
         number: listener.number(),
         partition: listener.partition(),
+        limits: listener.limits().iter().map(to_edit).collect(),
         hosts: listener.hosts().iter().map(|host| host.to_host()).collect(),
     }
 }
@@ -203,6 +206,15 @@ pub fn to_edit(edit: view::Edit<'_>) -> Edit {
         view::Edit::Delay { delay, share } => Edit::Delay { delay, share },
         view::Edit::Abort { status, share } => Edit::Abort { status, share },
         view::Edit::Mirror { service, port, subset, share } => Edit::Mirror { service, port, subset, share },
+        view::Edit::MaxRequestBody(bytes) => Edit::MaxRequestBody(bytes),
+        view::Edit::RateLimit(limit) => Edit::RateLimit(RateLimit {
+            count: limit.count,
+            per: limit.per,
+            burst: limit.burst,
+            by_source_ip: limit.by_source_ip,
+            by_headers: limit.by_headers.to_owned(),
+            audit: limit.audit,
+        }),
     }
 }
 

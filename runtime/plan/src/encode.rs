@@ -209,6 +209,7 @@ mod tests {
             subset_endpoints: vec![],
         };
         let service = |index| Service {
+            limits: vec![],
             name: number(index),
             owner: String::new(),
             principal: 0,

@@ -314,7 +314,8 @@ pub mod service {
     pub const SUBSETS: u32 = 6;
     pub const CALLS: u32 = 8;
     pub const HOSTS: u32 = 10;
-    pub const WORDS: u32 = 12;
+    pub const LIMITS: u32 = 12;
+    pub const WORDS: u32 = 14;
 }
 
 /// A port of a service.
@@ -360,7 +361,8 @@ pub mod gateway {
     pub const OWNER: u32 = 1;
     pub const PRINCIPAL: u32 = 2;
     pub const LISTENERS: u32 = 3;
-    pub const WORDS: u32 = 5;
+    pub const LIMITS: u32 = 5;
+    pub const WORDS: u32 = 7;
 }
 
 /// A listener of a gateway.
@@ -369,7 +371,8 @@ pub mod listener {
     pub const NUMBER: u32 = 1;
     pub const PARTITION: u32 = 2;
     pub const HOSTS: u32 = 3;
-    pub const WORDS: u32 = 5;
+    pub const LIMITS: u32 = 5;
+    pub const WORDS: u32 = 7;
 }
 
 /// A host pattern.
@@ -483,7 +486,8 @@ pub mod edit {
     pub const SECOND: u32 = 2;
     pub const THIRD: u32 = 3;
     pub const SHARE: u32 = 4;
-    pub const WORDS: u32 = 5;
+    pub const FLAGS: u32 = 5;
+    pub const WORDS: u32 = 6;
 
     /// A path.
     pub const PATH: u32 = 0;
@@ -507,6 +511,14 @@ pub mod edit {
     pub const ABORT: u32 = 11;
     /// Service, port, subset and share.
     pub const MIRROR: u32 = 12;
+    /// Bytes: the low word, then the high one.
+    pub const MAX_REQUEST_BODY: u32 = 13;
+    /// Count, milliseconds, burst; the header names where others have their share; flags.
+    pub const RATE_LIMIT: u32 = 14;
+
+    /// Bits of the flags.
+    pub const BY_SOURCE_IP: u32 = 1;
+    pub const AUDIT: u32 = 2;
 }
 
 /// One destination of a split.

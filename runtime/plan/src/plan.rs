@@ -57,6 +57,8 @@ pub struct Service {
     pub principal: u32,
     /// The service's own `timeout` and `retry`: index into `settings`, or [`NONE`].
     pub settings: u32,
+    /// What it lets in: `MaxRequestBody` and `RateLimit` only.
+    pub limits: Vec<Edit>,
     /// Sorted by `number`; may be empty.
     pub ports: Vec<Port>,
     /// Names of its subsets, sorted.
@@ -121,6 +123,8 @@ pub struct Gateway {
     pub owner: String,
     /// Index into `principals`.
     pub principal: u32,
+    /// What it lets in, all listeners together.
+    pub limits: Vec<Edit>,
     /// Sorted by `name`.
     pub listeners: Vec<Listener>,
 }
@@ -134,6 +138,8 @@ pub struct Listener {
     pub number: u16,
     /// Index into `partitions`: `access` is the authorization, `roots[i]` the route of `hosts[i]`.
     pub partition: u32,
+    /// What it lets in.
+    pub limits: Vec<Edit>,
     /// Host patterns with a table of their own. Sorted by (kind, name).
     pub hosts: Vec<Host>,
 }
@@ -393,6 +399,27 @@ pub enum Edit {
         /// Basis points.
         share: u32,
     },
+    /// A request body is not longer than so many bytes.
+    MaxRequestBody(u64),
+    /// So many requests are let in.
+    RateLimit(RateLimit),
+}
+
+/// How many requests a proxy lets in (the generic cell rate algorithm, ITU-T I.371).
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub struct RateLimit {
+    /// Requests in each `per`; not 0.
+    pub count: u32,
+    /// Milliseconds; not 0.
+    pub per: u32,
+    /// How many may come at once; not 0.
+    pub burst: u32,
+    /// Whether each address at the other end is counted for itself.
+    pub by_source_ip: bool,
+    /// Names of headers whose values are counted each for itself: lower-case, sorted, separated by commas; may be empty.
+    pub by_headers: String,
+    /// Whether what is too much is only told.
+    pub audit: bool,
 }
 
 /// What to do.

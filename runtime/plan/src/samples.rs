@@ -95,6 +95,7 @@ fn ratings() -> Service {
         subset_endpoints: vec![],
     };
     Service {
+        limits: vec![],
         name: "ratings.shop".to_owned(),
         owner: String::new(),
         principal: 2,
@@ -113,6 +114,7 @@ fn reviews() -> Service {
     };
     let v6 = Endpoint { ip: "fd00::1".parse::<std::net::Ipv6Addr>().unwrap().octets(), port: 9_090 };
     Service {
+        limits: vec![],
         name: "reviews.shop".to_owned(),
         owner: "team-reviews".to_owned(),
         principal: 3,
@@ -133,6 +135,7 @@ fn reviews() -> Service {
 fn web() -> Service {
     let host = |host: &str, call| CallHost { host: host.to_owned(), call };
     Service {
+        limits: vec![],
         name: "web.shop".to_owned(),
         owner: String::new(),
         principal: 4,
@@ -153,10 +156,17 @@ fn edge() -> Gateway {
         host(HostKind::Any, ""),
     ];
     Gateway {
+        limits: vec![],
         name: "edge.shop".to_owned(),
         owner: "platform".to_owned(),
         principal: 1,
-        listeners: vec![Listener { name: "web".to_owned(), number: 8_080, partition: 0, hosts }],
+        listeners: vec![Listener {
+            limits: vec![],
+            name: "web".to_owned(),
+            number: 8_080,
+            partition: 0,
+            hosts,
+        }],
     }
 }
 
@@ -282,6 +292,15 @@ fn edits() -> Vec<Edit> {
         Edit::Delay { delay: 2_000, share: 10_000 },
         Edit::Abort { status: 503, share: 1_000 },
         Edit::Mirror { service: 0, port: 0, subset: NONE, share: 500 },
+        Edit::MaxRequestBody(1 << 33),
+        Edit::RateLimit(RateLimit {
+            count: 100,
+            per: 60_000,
+            burst: 10,
+            by_source_ip: true,
+            by_headers: text("x-api-key"),
+            audit: true,
+        }),
     ]
 }
 

@@ -93,9 +93,11 @@ fn sizes(plan: &PlanView, out: &mut Page) {
 fn gateway_text(plan: &PlanView, gateway: Gateway<'_>, out: &mut Page) {
     out.block(format_args!("gateway {}{}", gateway.name(), owned_by(gateway.owner())), |out| {
         out.line(identity(plan, gateway.principal()));
+        gateway.limits().iter().for_each(|limit| out.line(edit_text(plan, limit)));
         for listener in gateway.listeners().iter() {
             let (name, number, partition) = (listener.name(), listener.number(), listener.partition());
             out.line(format_args!("listener {name} port {number}, partition {partition}"));
+            listener.limits().iter().for_each(|limit| out.line(format_args!("  {}", edit_text(plan, limit))));
             for (host, root) in listener.hosts().iter().zip(0u32..) {
                 let pattern = match host.kind() {
                     HostKind::Exact => host.name().to_owned(),
@@ -115,6 +117,7 @@ fn service_text(plan: &PlanView, service: Service<'_>, out: &mut Page) {
         if let Some(settings) = service.settings() {
             out.line(settings_text(settings));
         }
+        service.limits().iter().for_each(|limit| out.line(edit_text(plan, limit)));
         service.ports().iter().for_each(|port| port_text(service, port, out));
         for (call, index) in service.calls().iter().zip(0..) {
             let hosts = service.hosts().iter().filter(|host| host.call() == index).map(|host| host.host());
@@ -229,6 +232,17 @@ fn edit_text(plan: &PlanView, edit: Edit<'_>) -> String {
         Edit::RemoveResponseHeader(name) => format!("response-header remove {name:?}"),
         Edit::Delay { delay, share } => format!("delay {delay}ms {}", percent(share)),
         Edit::Abort { status, share } => format!("abort {status} {}", percent(share)),
+        Edit::MaxRequestBody(bytes) => format!("max-request-body {bytes}B"),
+        Edit::RateLimit(limit) => {
+            let by_ip = if limit.by_source_ip { " per source-ip" } else { "" };
+            let by_headers = match limit.by_headers {
+                "" => String::new(),
+                names => format!(" per header {names}"),
+            };
+            let audit = if limit.audit { " audit" } else { "" };
+            let (count, per, burst) = (limit.count, limit.per, limit.burst);
+            format!("rate-limit {count} in {per}ms burst {burst}{by_ip}{by_headers}{audit}")
+        }
         Edit::Mirror { service, port, subset, share } => {
             let name = plan.service(service).and_then(|service| service.subset(subset));
             let subset = name.map_or(String::new(), |name| format!(":{name}"));

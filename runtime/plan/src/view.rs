@@ -9,7 +9,7 @@ pub use diagrams::{
     Accept, Address, Automaton, Child, Edge, ExactValue, Field, Mask, Node, Partition, PeerNamespace,
     PeerPrincipal, Prefix, State, Union,
 };
-pub use outcomes::{Action, Edit, Outcome, Retry, Settings, Verdict, Written};
+pub use outcomes::{Action, Edit, Outcome, RateLimit, Retry, Settings, Verdict, Written};
 pub use rows::{Record, Row, Rows};
 pub use workloads::{Call, CallHost, Gateway, HostPattern, Listener, Namespace, Port, Principal, Service};
 

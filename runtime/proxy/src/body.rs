@@ -4,8 +4,10 @@ use crate::log::Record;
 use crate::serving::Serving;
 use crate::upstream::Connection;
 use hyper::body::{Body, Bytes, Frame, Incoming, SizeHint};
+use std::cell::Cell;
 use std::fmt;
 use std::pin::Pin;
+use std::rc::Rc;
 use std::sync::Arc;
 use std::task::{Context, Poll, ready};
 use tokio::time::{Instant, Sleep, sleep_until};
@@ -18,27 +20,73 @@ pub(crate) enum Outgoing {
     /// Kept bytes; can be sent again.
     Kept(Bytes),
     /// The client's body as it arrives, after what has already been read of it.
-    Streamed { read: Bytes, rest: Incoming },
+    Streamed { read: Bytes, rest: Measured },
+}
+
+/// A client's body that may have only so many more bytes. One that has more is broken off, and the flag says so.
+#[derive(Debug)]
+pub(crate) struct Measured {
+    incoming: Incoming,
+    left: u64,
+    exceeded: Rc<Cell<bool>>,
+}
+
+/// Why a client's body is not passed on to its end.
+#[derive(Debug)]
+pub(crate) enum Broken {
+    Client(hyper::Error),
+    TooLong,
+}
+
+impl fmt::Display for Broken {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Broken::Client(error) => write!(f, "the client failed: {error}"),
+            Broken::TooLong => f.write_str("the body is too long"),
+        }
+    }
+}
+
+impl std::error::Error for Broken {}
+
+impl Measured {
+    fn poll_frame(&mut self, cx: &mut Context<'_>) -> Poll<Option<Result<Frame<Bytes>, Broken>>> {
+        let frame = match ready!(Pin::new(&mut self.incoming).poll_frame(cx)) {
+            Some(Ok(frame)) => frame,
+            Some(Err(error)) => return Poll::Ready(Some(Err(Broken::Client(error)))),
+            None => return Poll::Ready(None),
+        };
+        let bytes = frame.data_ref().map_or(0, |data| data.len() as u64);
+        match self.left.checked_sub(bytes) {
+            Some(left) => self.left = left,
+            None => {
+                self.exceeded.set(true);
+                return Poll::Ready(Some(Err(Broken::TooLong)));
+            }
+        }
+        Poll::Ready(Some(Ok(frame)))
+    }
 }
 
 impl Outgoing {
-    /// The client's body, not read yet.
-    pub(crate) fn of(incoming: Incoming) -> Outgoing {
+    /// The client's body, not read yet, of at most so many bytes: `exceeded` says whether there were more.
+    pub(crate) fn of(incoming: Incoming, most: Option<u64>, exceeded: &Rc<Cell<bool>>) -> Outgoing {
         if incoming.is_end_stream() {
             Outgoing::Empty
         } else {
-            Outgoing::Streamed { read: Bytes::new(), rest: incoming }
+            let rest = Measured { incoming, left: most.unwrap_or(u64::MAX), exceeded: exceeded.clone() };
+            Outgoing::Streamed { read: Bytes::new(), rest }
         }
     }
 
     /// Reads a body that may fit in `limit` bytes, so that it can be sent again. What turns out larger streams on.
-    pub(crate) async fn keep(self, limit: usize) -> Result<Outgoing, hyper::Error> {
+    pub(crate) async fn keep(self, limit: usize) -> Result<Outgoing, Broken> {
         let Outgoing::Streamed { mut rest, .. } = self else { return Ok(self) };
-        if rest.size_hint().lower() > limit as u64 {
+        if rest.incoming.size_hint().lower() > limit as u64 {
             return Ok(Outgoing::Streamed { read: Bytes::new(), rest });
         }
         let mut read = Vec::new();
-        while let Some(frame) = std::future::poll_fn(|cx| Pin::new(&mut rest).poll_frame(cx)).await {
+        while let Some(frame) = std::future::poll_fn(|cx| rest.poll_frame(cx)).await {
             if let Ok(data) = frame?.into_data() {
                 read.extend_from_slice(&data);
             }
@@ -66,12 +114,9 @@ impl Outgoing {
 
 impl Body for Outgoing {
     type Data = Bytes;
-    type Error = hyper::Error;
+    type Error = Broken;
 
-    fn poll_frame(
-        self: Pin<&mut Self>,
-        cx: &mut Context<'_>,
-    ) -> Poll<Option<Result<Frame<Bytes>, hyper::Error>>> {
+    fn poll_frame(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Option<Result<Frame<Bytes>, Broken>>> {
         let this = self.get_mut();
         match this {
             Outgoing::Empty => Poll::Ready(None),
@@ -83,7 +128,7 @@ impl Body for Outgoing {
             Outgoing::Streamed { read, .. } if !read.is_empty() => {
                 Poll::Ready(Some(Ok(Frame::data(std::mem::take(read)))))
             }
-            Outgoing::Streamed { rest, .. } => match ready!(Pin::new(rest).poll_frame(cx)) {
+            Outgoing::Streamed { rest, .. } => match ready!(rest.poll_frame(cx)) {
                 Some(Ok(frame)) if frame.is_trailers() => Poll::Ready(None),
                 other => Poll::Ready(other),
             },
@@ -94,7 +139,7 @@ impl Body for Outgoing {
         match self {
             Outgoing::Empty => true,
             Outgoing::Kept(bytes) => bytes.is_empty(),
-            Outgoing::Streamed { read, rest } => read.is_empty() && rest.is_end_stream(),
+            Outgoing::Streamed { read, rest } => read.is_empty() && rest.incoming.is_end_stream(),
         }
     }
 
@@ -102,7 +147,7 @@ impl Body for Outgoing {
         match self {
             Outgoing::Empty => SizeHint::with_exact(0),
             Outgoing::Kept(bytes) => SizeHint::with_exact(bytes.len() as u64),
-            Outgoing::Streamed { read, rest } => match rest.size_hint().exact() {
+            Outgoing::Streamed { read, rest } => match rest.incoming.size_hint().exact() {
                 Some(left) => SizeHint::with_exact(left + read.len() as u64),
                 None => SizeHint::default(),
             },

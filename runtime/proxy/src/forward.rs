@@ -3,6 +3,7 @@
 use crate::body::{Outgoing, Passed, Reply};
 use crate::edits::{self, Faults};
 use crate::framing::{Defect, Watch};
+use crate::limits::{self, Counted, Limits};
 use crate::log::Record;
 use crate::refusal;
 use crate::request::{self, Headers, Refused, canonicalize};
@@ -10,11 +11,12 @@ use crate::retry::{self, Failure, is_retryable};
 use crate::serving::{Opened, Serving};
 use crate::upstream::Connection;
 use crate::worker::Worker;
-use hyper::body::{Bytes, Incoming};
+use hyper::body::{Body as _, Bytes, Incoming};
 use hyper::header::{self, HeaderMap, HeaderValue};
 use hyper::http::request::Parts;
 use hyper::{Request, Response, StatusCode, Uri, Version};
 use mesh_engine::{Action, Address, Edited, Forward, Method, Moment, Peer, decide};
+use std::cell::Cell;
 use std::convert::Infallible;
 use std::net::SocketAddr;
 use std::rc::Rc;
@@ -72,6 +74,12 @@ pub(crate) async fn answer(
     let decision = decide(&serving.view, opened.entry, Peer::Unauthenticated, &asked, Moment { dice });
     record.decided_by(decision.rule, decision.owner);
     record.audited(decision.audit);
+    let limits = limits::of(&serving.view, opened.entry, &decision);
+    if !matches!(decision.action, Action::Refuse(_))
+        && let Some(refused) = too_much(&worker, &limits, &asked, &body, &mut record)
+    {
+        return Ok(refused);
+    }
 
     let mut response = match decision.action {
         Action::Forward(forward) => {
@@ -86,8 +94,10 @@ pub(crate) async fn answer(
             edits::of_request(&mut parts, &target, &serving.view, &decision.edited);
             let head = Head { method: parts.method, uri: parts.uri, headers: parts.headers };
             let edited = decision.edited;
-            let call = Call { worker: &worker, serving, forward: &forward, edited, method, head };
-            return Ok(call.answer(Outgoing::of(body), deadline, record).await);
+            let too_long = Rc::default();
+            let body = Outgoing::of(body, limits.max_body, &too_long);
+            let call = Call { worker: &worker, serving, forward: &forward, edited, method, head, too_long };
+            return Ok(call.answer(body, deadline, record).await);
         }
         Action::Refuse(refusal) => {
             record.refused(refusal);
@@ -103,6 +113,34 @@ pub(crate) async fn answer(
     edits::of_response(response.headers_mut(), &serving.view, &decision.edited);
     record.answered(response.status().as_u16());
     Ok(response)
+}
+
+/// Counts a request, and answers it if it is one too many, or says that its body is too long.
+fn too_much(
+    worker: &Worker,
+    limits: &Limits<'_>,
+    asked: &mesh_engine::Request<'_>,
+    body: &Incoming,
+    record: &mut Record,
+) -> Option<Response<Reply>> {
+    if limits.max_body.is_some_and(|most| body.size_hint().lower() > most) {
+        return Some(Failed::TooLong.answer(record));
+    }
+    match worker.shared.counts.count(limits, asked) {
+        Counted::LetIn => None,
+        Counted::Told => {
+            record.flag("RL-audit");
+            None
+        }
+        Counted::Refused(wait) => {
+            record.flag("RL");
+            let mut response = local(StatusCode::TOO_MANY_REQUESTS, "too many requests");
+            let seconds = wait.as_secs() + u64::from(wait.subsec_nanos() > 0);
+            response.headers_mut().insert(header::RETRY_AFTER, HeaderValue::from(seconds));
+            record.answered(response.status().as_u16());
+            Some(response)
+        }
+    }
 }
 
 /// Delays a request, and answers it, if a fault says so. A delay counts for the timeout.
@@ -190,6 +228,8 @@ struct Call<'c> {
     edited: Edited,
     method: Method,
     head: Head,
+    /// Whether the client's body had more bytes than it may.
+    too_long: Rc<Cell<bool>>,
 }
 
 struct Head {
@@ -223,6 +263,8 @@ enum Failed {
     Try(Failure),
     /// The client's body broke off.
     Client,
+    /// The client's body has more bytes than it may.
+    TooLong,
     /// The total timeout passed.
     Timeout,
 }
@@ -249,6 +291,7 @@ impl Call<'_> {
                 record.answered(answer.response.status().as_u16());
                 return self.pass(answer, deadline, record);
             }
+            Err(_) if self.too_long.get() => Failed::TooLong.answer(&mut record),
             Err(failed) => failed.answer(&mut record),
         };
         if tries.exhausted {
@@ -454,6 +497,10 @@ impl Failed {
             }
             Failed::Client => {
                 let why = Refused { status: StatusCode::BAD_REQUEST, why: "the body broke off" };
+                return refused(record, &why);
+            }
+            Failed::TooLong => {
+                let why = Refused { status: StatusCode::PAYLOAD_TOO_LARGE, why: "the body is too long" };
                 return refused(record, &why);
             }
             Failed::Try(Failure::Reset | Failure::Status(_)) => {

@@ -2,6 +2,7 @@
 
 use crate::cause::cause;
 use crate::doors::{self, Door, DoorError, Wanted};
+use crate::limits::Counts;
 use crate::listen::{self, BindError};
 use crate::log::{self, AccessLog};
 use crate::serving::{Entrance, Opened, Rejected, Serving, Shared, SocketId};
@@ -147,6 +148,7 @@ pub fn start(plan: PlanView, config: Config) -> Result<Handle, StartError> {
         serving: ArcSwap::from_pointee(Serving::new(plan.clone())),
         rejected: ArcSwapOption::empty(),
         draining: AtomicBool::new(false),
+        counts: Counts::default(),
     });
     let (log, writer) = log::open(config.access_log).map_err(StartError::Thread)?.unzip();
     let mut handle = Handle {

@@ -26,6 +26,7 @@ mod forward;
 mod framing;
 mod handle;
 mod http1;
+mod limits;
 mod listen;
 mod log;
 mod refusal;

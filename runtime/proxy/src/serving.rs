@@ -18,6 +18,8 @@ pub(crate) struct Shared {
     pub(crate) rejected: ArcSwapOption<Rejected>,
     /// Whether new work is no longer wanted.
     pub(crate) draining: AtomicBool,
+    /// What has been let in by limits that count requests.
+    pub(crate) counts: crate::limits::Counts,
 }
 
 /// A plan in service.

@@ -73,6 +73,7 @@ pub(super) fn resolve(
             Err(found) => problems.extend(found),
         }
     }
+    edits.extend(super::limits::of(&rule.limits));
     if problems.is_empty() { Ok(edits) } else { Err(problems) }
 }
 

@@ -73,6 +73,7 @@ pub(super) fn listeners(
             name: listener.name.value.clone(),
             number: listener.number.value,
             span: listener.span,
+            limits: super::limits::of(&listener.limits),
             hosts,
             needs_no_route: needs_no_route(listener),
             tables: vec![],

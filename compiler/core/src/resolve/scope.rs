@@ -132,14 +132,16 @@ impl<'a> Scope<'a> {
                 issuers: vec![],
             };
             let target = match item {
-                Declared::Service(_) => {
+                Declared::Service(service) => {
+                    let limits = super::limits::of(&service.limits);
                     let settings = mesh_plan::Settings::default();
                     let (ports, subsets, calls) = (vec![], vec![], vec![]);
-                    model.services.push(Service { workload, settings, ports, subsets, calls });
+                    model.services.push(Service { workload, settings, limits, ports, subsets, calls });
                     Target::Service(ServiceId(model.services.len() as u32 - 1))
                 }
-                Declared::Gateway(_) => {
-                    model.gateways.push(Gateway { workload, listeners: vec![] });
+                Declared::Gateway(gateway) => {
+                    let limits = super::limits::of(&gateway.limits);
+                    model.gateways.push(Gateway { workload, limits, listeners: vec![] });
                     Target::Gateway(GatewayId(model.gateways.len() as u32 - 1))
                 }
             };

@@ -51,6 +51,7 @@ fn service_rows<'p>(service: &'p Service, draft: &mut Draft<'p>) {
         let name = draft.string(&host.host);
         draft.row(Section::CallHosts, &[name, host.call]);
     }
+    let limits = edit_rows(&service.limits, draft);
     let name = draft.string(&service.name);
     let owner = draft.string(&service.owner);
     draft.row(
@@ -68,6 +69,8 @@ fn service_rows<'p>(service: &'p Service, draft: &mut Draft<'p>) {
             service.calls.len() as u32,
             hosts,
             service.hosts.len() as u32,
+            limits,
+            service.limits.len() as u32,
         ],
     );
 }
@@ -100,6 +103,7 @@ fn port_rows<'p>(port: &'p Port, draft: &mut Draft<'p>) {
 }
 
 fn gateway_rows<'p>(gateway: &'p Gateway, draft: &mut Draft<'p>) {
+    let limits = edit_rows(&gateway.limits, draft);
     let listeners = draft.count(Section::Listeners);
     for listener in &gateway.listeners {
         let hosts = draft.count(Section::Hosts);
@@ -107,15 +111,19 @@ fn gateway_rows<'p>(gateway: &'p Gateway, draft: &mut Draft<'p>) {
             let name = draft.string(&host.name);
             draft.row(Section::Hosts, &[host.kind as u32, name]);
         }
+        let own = edit_rows(&listener.limits, draft);
         let name = draft.string(&listener.name);
         let number = u32::from(listener.number);
-        draft
-            .row(Section::Listeners, &[name, number, listener.partition, hosts, listener.hosts.len() as u32]);
+        let (hosts_len, limits_len) = (listener.hosts.len() as u32, listener.limits.len() as u32);
+        draft.row(Section::Listeners, &[name, number, listener.partition, hosts, hosts_len, own, limits_len]);
     }
     let name = draft.string(&gateway.name);
     let owner = draft.string(&gateway.owner);
-    draft
-        .row(Section::Gateways, &[name, owner, gateway.principal, listeners, gateway.listeners.len() as u32]);
+    let (listeners_len, limits_len) = (gateway.listeners.len() as u32, gateway.limits.len() as u32);
+    draft.row(
+        Section::Gateways,
+        &[name, owner, gateway.principal, listeners, listeners_len, limits, limits_len],
+    );
 }
 
 fn partition_rows<'p>(partition: &'p Partition, draft: &mut Draft<'p>) {
@@ -282,18 +290,24 @@ fn outcome_rows<'p>(outcome: &'p Outcome, draft: &mut Draft<'p>) {
         }
         Action::Respond { status, body } => [outcome::RESPOND, u32::from(*status), draft.string(body)],
     };
-    let edits = draft.count(Section::Edits);
-    for edit in &outcome.edits {
-        let row = edit_row(edit, draft);
-        draft.row(Section::Edits, &row);
-    }
+    let edits = edit_rows(&outcome.edits, draft);
     let count = outcome.edits.len() as u32;
     draft.row(Section::Outcomes, &[rule, outcome.settings, kind, first, second, edits, count]);
 }
 
+/// Returns where they begin.
+fn edit_rows<'p>(edits: &'p [Edit], draft: &mut Draft<'p>) -> u32 {
+    let start = draft.count(Section::Edits);
+    for edit in edits {
+        let row = edit_row(edit, draft);
+        draft.row(Section::Edits, &row);
+    }
+    start
+}
+
 fn edit_row<'p>(edit: &'p Edit, draft: &mut Draft<'p>) -> [u32; edit::WORDS as usize] {
     let mut texts =
-        |kind, first: &'p str, second: &'p str| [kind, draft.string(first), draft.string(second), 0, 0];
+        |kind, first: &'p str, second: &'p str| [kind, draft.string(first), draft.string(second), 0, 0, 0];
     match edit {
         Edit::Path(path) => texts(edit::PATH, path, ""),
         Edit::Prefix { from, to } => texts(edit::PREFIX, from, to),
@@ -305,9 +319,18 @@ fn edit_row<'p>(edit: &'p Edit, draft: &mut Draft<'p>) -> [u32; edit::WORDS as u
         Edit::SetResponseHeader(name, value) => texts(edit::SET_RESPONSE_HEADER, name, value),
         Edit::AddResponseHeader(name, value) => texts(edit::ADD_RESPONSE_HEADER, name, value),
         Edit::RemoveResponseHeader(name) => texts(edit::REMOVE_RESPONSE_HEADER, name, ""),
-        Edit::Delay { delay, share } => [edit::DELAY, *delay, 0, 0, *share],
-        Edit::Abort { status, share } => [edit::ABORT, u32::from(*status), 0, 0, *share],
-        Edit::Mirror { service, port, subset, share } => [edit::MIRROR, *service, *port, *subset, *share],
+        Edit::Delay { delay, share } => [edit::DELAY, *delay, 0, 0, *share, 0],
+        Edit::Abort { status, share } => [edit::ABORT, u32::from(*status), 0, 0, *share, 0],
+        Edit::Mirror { service, port, subset, share } => [edit::MIRROR, *service, *port, *subset, *share, 0],
+        Edit::MaxRequestBody(bytes) => {
+            [edit::MAX_REQUEST_BODY, *bytes as u32, (*bytes >> 32) as u32, 0, 0, 0]
+        }
+        Edit::RateLimit(limit) => {
+            let flag = |on: bool, bit: u32| if on { bit } else { 0 };
+            let flags = flag(limit.by_source_ip, edit::BY_SOURCE_IP) | flag(limit.audit, edit::AUDIT);
+            let headers = draft.string(&limit.by_headers);
+            [edit::RATE_LIMIT, limit.count, limit.per, limit.burst, headers, flags]
+        }
     }
 }
 

@@ -3,8 +3,8 @@
 use super::workloads::is_port;
 use super::{PlanError, Tiles, all, ascending, count, ensure, is_settings, is_string, some};
 use crate::layout::{
-    MAX_MILLISECONDS, MAX_RETRIES, MAX_RETRY_BUFFER, Section, WHOLE, backend, edit, grant, outcome, retry,
-    service, settings, verdict,
+    MAX_MILLISECONDS, MAX_RETRIES, MAX_RETRY_BUFFER, Section, WHOLE, backend, edit, gateway, grant, listener,
+    outcome, retry, service, settings, verdict,
 };
 use crate::plan::NONE;
 use crate::view::{PlanView, Record};
@@ -30,6 +30,15 @@ pub(super) fn check(plan: &PlanView) -> Result<(), PlanError> {
 fn outcomes(plan: &PlanView) -> Result<(), PlanError> {
     let mut backends = Tiles::of(plan, Section::Backends);
     let mut edits = Tiles::of(plan, Section::Edits);
+    for service in all(plan, Section::Services) {
+        limits(plan, edits.take(service.range(service::LIMITS))?)?;
+    }
+    for gateway in all(plan, Section::Gateways) {
+        limits(plan, edits.take(gateway.range(gateway::LIMITS))?)?;
+        for listener in some(plan, Section::Listeners, gateway.range(gateway::LISTENERS)) {
+            limits(plan, edits.take(listener.range(listener::LIMITS))?)?;
+        }
+    }
     for outcome in all(plan, Section::Outcomes) {
         is_string(plan, outcome.word(outcome::RULE))?;
         is_settings(plan, outcome.word(outcome::SETTINGS))?;
@@ -58,11 +67,18 @@ fn outcomes(plan: &PlanView) -> Result<(), PlanError> {
     backends.end()
 }
 
+/// Services, gateways and listeners only limit what they let in.
+fn limits(plan: &PlanView, range: (u32, u32)) -> Result<(), PlanError> {
+    let mut kinds = some(plan, Section::Edits, range).map(|record| record.word(edit::KIND));
+    ensure(kinds.all(|kind| matches!(kind, edit::MAX_REQUEST_BODY | edit::RATE_LIMIT)), "a limit is none")
+}
+
 fn is_edit(plan: &PlanView, record: Record<'_>) -> Result<(), PlanError> {
     let words = [edit::FIRST, edit::SECOND, edit::THIRD, edit::SHARE].map(|field| record.word(field));
     let [first, second, third, share] = words;
-    ensure(share <= WHOLE, "an edit is of more than everything")?;
-    match record.word(edit::KIND) {
+    let (kind, flags) = (record.word(edit::KIND), record.word(edit::FLAGS));
+    ensure(kind == edit::RATE_LIMIT || share <= WHOLE && flags == 0, "an edit is of more than everything")?;
+    match kind {
         edit::DELAY => ensure(first <= MAX_MILLISECONDS && second == 0 && third == 0, "a delay is too long"),
         edit::ABORT => {
             ensure((200..=599).contains(&first) && second == 0 && third == 0, "an abort has no status for it")
@@ -72,6 +88,12 @@ fn is_edit(plan: &PlanView, record: Record<'_>) -> Result<(), PlanError> {
             let subsets = Record::at(plan, Section::Services, first)
                 .map_or(0, |service| service.range(service::SUBSETS).1);
             ensure(third == NONE || third < subsets, "a mirror is no subset of its service")
+        }
+        edit::MAX_REQUEST_BODY => ensure(third == 0 && share == 0, "a limit says more than it can"),
+        edit::RATE_LIMIT => {
+            ensure(first > 0 && second > 0 && third > 0, "a limit lets nothing in")?;
+            ensure(flags & !(edit::BY_SOURCE_IP | edit::AUDIT) == 0, "a limit has a flag without a meaning")?;
+            is_string(plan, share)
         }
         kind if kind < edit::DELAY => {
             ensure(third == 0 && share == 0, "an edit says more than it can")?;

@@ -79,6 +79,20 @@ pub enum Edit<'p> {
     Delay { delay: u32, share: u32 },
     Abort { status: u16, share: u32 },
     Mirror { service: u32, port: u32, subset: u32, share: u32 },
+    MaxRequestBody(u64),
+    RateLimit(RateLimit<'p>),
+}
+
+/// How many requests are let in; see [`crate::plan::RateLimit`].
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub struct RateLimit<'p> {
+    pub count: u32,
+    pub per: u32,
+    pub burst: u32,
+    pub by_source_ip: bool,
+    /// Names of headers, separated by commas.
+    pub by_headers: &'p str,
+    pub audit: bool,
 }
 
 impl<'p> Row<'p> for Edit<'p> {
@@ -101,6 +115,18 @@ impl<'p> Row<'p> for Edit<'p> {
             edit::REMOVE_RESPONSE_HEADER => Edit::RemoveResponseHeader(texts().0),
             edit::DELAY => Edit::Delay { delay: first, share },
             edit::ABORT => Edit::Abort { status: first as u16, share },
+            edit::MAX_REQUEST_BODY => Edit::MaxRequestBody(u64::from(second) << 32 | u64::from(first)),
+            edit::RATE_LIMIT => {
+                let flags = record.word(edit::FLAGS);
+                Edit::RateLimit(RateLimit {
+                    count: first,
+                    per: second,
+                    burst: record.word(edit::THIRD),
+                    by_source_ip: flags & edit::BY_SOURCE_IP != 0,
+                    by_headers: record.text(edit::SHARE),
+                    audit: flags & edit::AUDIT != 0,
+                })
+            }
             _ => Edit::Mirror { service: first, port: second, subset: record.word(edit::THIRD), share },
         }
     }

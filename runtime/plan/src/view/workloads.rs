@@ -1,7 +1,7 @@
 //! Who is in the mesh: identities, services and gateways.
 
-use super::Settings;
 use super::rows::{Record, Row, Rows};
+use super::{Edit, Settings};
 use crate::layout::{
     Section, call, call_host, endpoint, gateway, host, listener, port, principal, service, subset_endpoints,
 };
@@ -123,6 +123,11 @@ impl<'p> Service<'p> {
 
     pub(crate) fn subset_rows(self) -> Rows<'p, SubsetName<'p>> {
         self.0.rows(service::SUBSETS)
+    }
+
+    /// What it lets in.
+    pub fn limits(self) -> Rows<'p, Edit<'p>> {
+        self.0.rows(service::LIMITS)
     }
 
     /// The services it may call, sorted by (service, port).
@@ -329,6 +334,11 @@ impl<'p> Gateway<'p> {
     }
 
     /// Sorted by name.
+    pub fn limits(self) -> Rows<'p, Edit<'p>> {
+        self.0.rows(gateway::LIMITS)
+    }
+
+    /// Sorted by name.
     pub fn listeners(self) -> Rows<'p, Listener<'p>> {
         self.0.rows(gateway::LISTENERS)
     }
@@ -369,6 +379,11 @@ impl<'p> Listener<'p> {
     /// Index of its partition: `access` is the authorization, root i the route of host pattern i.
     pub fn partition(self) -> u32 {
         self.0.word(listener::PARTITION)
+    }
+
+    /// What it lets in.
+    pub fn limits(self) -> Rows<'p, Edit<'p>> {
+        self.0.rows(listener::LIMITS)
     }
 
     /// Host patterns with a table of their own, sorted by (kind, name).

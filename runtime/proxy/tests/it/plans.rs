@@ -173,6 +173,7 @@ impl Mesh {
             });
             partitions.push(flat(Target::Leaf(*verdict), Target::Leaf(outcomes.len() as u32 - 1)));
             services.push(Service {
+                limits: vec![],
                 name: format!("{name}.default"),
                 owner: self.owner.to_owned(),
                 principal: principal(name),
@@ -196,6 +197,7 @@ impl Mesh {
         leaves.push(Target::Leaf(REFUSED));
         let verdict = |allow, rule: &str| Verdict { allow, rule: rule.to_owned(), audit: String::new() };
         let listener = Listener {
+            limits: vec![],
             name: "http".to_owned(),
             number: self.listener_port,
             partition: 0,
@@ -210,6 +212,7 @@ impl Mesh {
             namespaces: vec![],
             services,
             gateways: vec![Gateway {
+                limits: vec![],
                 name: format!("{}.default", self.gateway),
                 owner: self.owner.to_owned(),
                 principal: principal(self.gateway),
