@@ -105,6 +105,81 @@ guardrail no-put {
 }
 
 #[test]
+fn what_a_rule_changes_arrives_changed_and_is_authorized_so() {
+    let s = Upstream::named("s");
+    let mesh = Mesh::start(
+        &edge(
+            &s,
+            r#"route edge {
+  rule spice { match GET /cardamom/**
+    to s
+    rewrite prefix /fennel
+    rewrite host "elsewhere.example"
+    request-header set "x-set" "1"
+    request-header add "x-add" "2"
+    request-header remove "x-gone"
+    response-header set "x-served-by" "mesh" }
+  rule secret { match GET /innocent/**
+    to s
+    rewrite prefix /admin }
+  rule old { match /old/**
+    redirect prefix /new 308 }
+  rule moved { match /moved
+    redirect scheme https host "b.example" 301 }
+  otherwise 404
+}
+authorize s { deny to /admin/** }"#,
+        ),
+        &[],
+    );
+    let mut client = mesh.connect("edge.default/web");
+    let mut head = |path: &str| client.head("a", path, &["x-set: 0", "x-add: 0", "x-gone: 0"]).unwrap();
+    assert!(head("/cardamom/tea?q=1").contains("x-served-by: mesh"));
+    assert!(head("/innocent/x").starts_with("http/1.1 403"), "what is authorized is what is sent on");
+    assert!(head("/old/x?q=1").contains("location: /new/x?q=1"), "{}", head("/old/x?q=1"));
+    assert!(head("/moved?q=1").contains("location: https://b.example/moved?q=1"), "{}", head("/moved?q=1"));
+    let heard = s.heads();
+    assert_eq!(heard.len(), 1, "{heard:?}");
+    assert!(heard[0].starts_with("get /fennel/tea?q=1 http"), "{heard:?}");
+    let has = |line: &str| heard[0].lines().filter(|heard| heard.trim() == line).count();
+    assert_eq!(
+        (has("host: elsewhere.example"), has("x-set: 1"), has("x-set: 0"), has("x-add: 0"), has("x-add: 2")),
+        (1, 1, 0, 1, 1),
+        "{heard:?}"
+    );
+    assert!(!heard[0].contains("x-gone"), "{heard:?}");
+}
+
+#[test]
+fn a_fault_delays_or_ends_requests_and_says_so() {
+    let s = Upstream::named("s");
+    let mesh = Mesh::start(
+        &edge(
+            &s,
+            r#"route edge {
+  rule slow { match /slow
+    to s
+    fault delay 1ms 100% }
+  rule broken { match /broken
+    to s
+    fault abort 555 100% }
+  to s
+}"#,
+        ),
+        &[],
+    );
+    let mut client = mesh.connect("edge.default/web");
+    assert_eq!(client.get("a", "/slow", &[]).unwrap().0, 200);
+    assert_eq!(client.get("a", "/broken", &[]).unwrap().0, 555);
+    assert_eq!(client.get("a", "/whole", &[]).unwrap().0, 200);
+    assert_eq!(s.heads().len(), 2, "what is aborted meets no endpoint");
+    let log = mesh.log();
+    let flags =
+        log.iter().map(|line| ["DI", "FI"].map(|flag| line.contains(&format!("\"flags\":\"{flag}\""))));
+    assert_eq!(flags.collect::<Vec<_>>(), [[true, false], [false, true], [false, false]], "{log:?}");
+}
+
+#[test]
 fn queries_cookies_paths_and_addresses_decide() {
     let s = Upstream::named("s");
     let mesh = Mesh::start(

@@ -186,10 +186,23 @@ impl Client {
         self.send(&format!("{method} {path} HTTP/1.1\r\nhost: {host}\r\n{extra}\r\n"))
     }
 
-    /// Sends these bytes, which are a whole request.
+    /// Asks `GET` and returns the head of the answer, in lower case.
+    pub fn head(&mut self, host: &str, path: &str, headers: &[&str]) -> std::io::Result<String> {
+        let extra: String = headers.iter().map(|header| format!("{header}\r\n")).collect();
+        Ok(self.answer(&format!("GET {path} HTTP/1.1\r\nhost: {host}\r\n{extra}\r\n"))?.0)
+    }
+
+    /// Sends these bytes, which are a whole request. Returns status and body.
     pub fn send(&mut self, request: &str) -> std::io::Result<(u16, String)> {
+        let (head, body) = self.answer(request)?;
+        let status = head.split(' ').nth(1).and_then(|status| status.parse().ok());
+        Ok((status.ok_or(std::io::ErrorKind::InvalidData)?, body))
+    }
+
+    /// Sends a request and reads the head, in lower case, and the body of its answer.
+    fn answer(&mut self, request: &str) -> std::io::Result<(String, String)> {
         std::io::Write::write_all(self.stream.get_mut(), request.as_bytes())?;
-        let status = self.line()?.split(' ').nth(1).and_then(|status| status.parse().ok());
+        let mut head = String::new();
         let mut length = 0;
         loop {
             let line = self.line()?.to_ascii_lowercase();
@@ -200,10 +213,12 @@ impl Client {
                 length = value.trim().parse().map_err(std::io::Error::other)?;
             }
             assert!(!line.starts_with("transfer-encoding:"), "this client reads sized bodies only");
+            head.push_str(&line);
+            head.push('\n');
         }
         let mut body = vec![0; length];
         self.stream.read_exact(&mut body)?;
-        Ok((status.ok_or(std::io::ErrorKind::InvalidData)?, String::from_utf8_lossy(&body).into_owned()))
+        Ok((head, String::from_utf8_lossy(&body).into_owned()))
     }
 
     fn line(&mut self) -> std::io::Result<String> {
