@@ -1,14 +1,16 @@
 //! The one way to write a file: tokens and statements are enough, so broken files are formatted too.
 //!
-//! INVARIANT: only spaces, newlines, `;` and nothing else differ between a text and its formatted text, and every
-//! newline that is written stands where [`tree`] reads on or where the statement ended anyway.
+//! INVARIANT: only spaces, newlines, `;` and the order of imported names differ between a text and its formatted text,
+//! and every newline that is written stands where [`tree`] reads on or where the statement ended anyway.
+
+mod table;
 
 use std::ops::Range;
 
 use crate::lexer;
 use crate::source::{FileId, MAX_FILE_BYTES};
 use crate::token::{Token, TokenKind};
-use crate::tree::{self, Block, Statement};
+use crate::tree::{self, Block, Statement, Tree};
 
 /// Longer lines are broken where the language allows it.
 const MAX_WIDTH: usize = 100;
@@ -27,12 +29,39 @@ pub fn format(text: &str) -> String {
     if text.len() > MAX_FILE_BYTES {
         return text.into();
     }
-    let (tokens, _) = lexer::lex(FileId(0), text);
+    let (mut tokens, _) = lexer::lex(FileId(0), text);
     let (tree, _) = tree::build(FileId(0), text, &tokens);
+    sort_imports(text, &tree, &mut tokens);
     let mut printer = Printer { text, tokens: &tokens, out: String::with_capacity(text.len()), depth: 0 };
     printer.statements(0..tokens.len(), &tree.statements);
     printer.end_line();
     printer.out
+}
+
+/// Puts the names that a module imports into order, where they are a plain list without comments.
+fn sort_imports(text: &str, tree: &Tree, tokens: &mut [Token]) {
+    for import in &tree.statements {
+        let is_import = tokens.get(import.first as usize).is_some_and(|token| token.text(text) == "import");
+        let Some([names]) = import.block.as_deref().map(|block| block.statements.as_slice()) else {
+            continue;
+        };
+        if !is_import || names.broken || names.block.is_some() {
+            continue;
+        }
+        let mut places: Vec<usize> =
+            names.head().filter(|&at| tokens[at].kind != TokenKind::Newline).collect();
+        let is_list = places.iter().enumerate().all(|(index, &at)| {
+            tokens[at].kind == if index % 2 == 0 { TokenKind::Word } else { TokenKind::Comma }
+        });
+        // What would continue the statement or end it must not come to stand at the beginning of a line.
+        let plain = places.iter().all(|&at| !tree::continues(tokens[at].text(text)));
+        if is_list && plain {
+            places.retain(|&at| tokens[at].kind == TokenKind::Word);
+            let mut sorted: Vec<Token> = places.iter().map(|&at| tokens[at]).collect();
+            sorted.sort_by_key(|token| token.text(text));
+            places.iter().zip(sorted).for_each(|(&at, token)| tokens[at] = token);
+        }
+    }
 }
 
 struct Printer<'a> {
@@ -69,11 +98,15 @@ impl<'a> Printer<'a> {
     fn statements(&mut self, range: Range<usize>, statements: &[Statement]) {
         let mut at = range.start;
         let mut first = true;
+        let rows = self.tables(statements);
         for (index, statement) in statements.iter().enumerate() {
             let blank = self.gap(at..statement.first as usize, &mut first);
             self.start_line(blank);
             self.indent(self.indentation());
-            self.statement(statement);
+            match rows.get(index).and_then(Option::as_ref) {
+                Some(row) => self.out.push_str(row),
+                None => self.statement(statement),
+            }
             if self.needs_semicolon(statement, statements.get(index + 1)) {
                 if self.swallows(statement) {
                     self.end_line();
@@ -186,11 +219,11 @@ impl<'a> Printer<'a> {
         let mut line = String::new();
         let mut before = None;
         for token in self.tokens[head].iter().filter(|token| token.kind.is_significant()) {
-            if before.is_some_and(|before| spaced(before, token.kind)) {
+            if before.is_some_and(|before| self.spaced(before, *token)) {
                 line.push(' ');
             }
             line.push_str(self.raw(*token));
-            before = Some(token.kind);
+            before = Some(*token);
         }
         line
     }
@@ -229,7 +262,7 @@ impl<'a> Printer<'a> {
     /// Arguments with canonical spaces; `reserved` columns must stay free after them.
     fn arguments(&mut self, head: Range<usize>, reserved: usize) {
         let mut line = Line { column: self.indentation(), segment: String::new(), begins_line: true };
-        let mut before: Option<TokenKind> = None;
+        let mut before: Option<Token> = None;
         let mut newline = false;
         for at in head {
             let token = self.tokens[at];
@@ -244,18 +277,19 @@ impl<'a> Printer<'a> {
                 self.out.push_str(self.raw(token).trim_end());
                 before = None;
             } else if token.kind.is_significant() {
-                let breakable = before == Some(TokenKind::Comma) || self.continues(token);
+                let after_comma = before.is_some_and(|before| before.kind == TokenKind::Comma);
+                let breakable = after_comma || self.continues(token);
                 match before {
                     // A comment ended the line.
                     None if newline => self.continue_line(&mut line),
                     Some(_) if breakable => self.flush(&mut line, 0),
                     _ => {}
                 }
-                if before.is_some_and(|before| spaced(before, token.kind)) {
+                if before.is_some_and(|before| self.spaced(before, token)) {
                     line.segment.push(' ');
                 }
                 line.segment.push_str(self.raw(token));
-                (before, newline) = (Some(token.kind), false);
+                (before, newline) = (Some(token), false);
             }
         }
         self.flush(&mut line, reserved);
@@ -288,6 +322,19 @@ impl<'a> Printer<'a> {
 
     fn continues(&self, token: Token) -> bool {
         token.kind == TokenKind::Word && tree::continues(self.raw(token))
+    }
+
+    /// Whether a space stands between two tokens.
+    fn spaced(&self, before: Token, after: Token) -> bool {
+        match (before.kind, after.kind) {
+            (_, TokenKind::Comma | TokenKind::CloseParen | TokenKind::Pipe) => false,
+            (TokenKind::OpenParen | TokenKind::Pipe, _) => false,
+            // A path would take the points as its own, and so would a word that ends in one.
+            (TokenKind::Path, TokenKind::DotDot) => true,
+            (_, TokenKind::DotDot) => self.raw(before).ends_with('.') && before.kind != TokenKind::DotDot,
+            (TokenKind::DotDot, _) => false,
+            _ => true,
+        }
     }
 
     /// Tokens as they are and the spaces between them, from this byte on; after a newline this indentation, if one is
@@ -329,18 +376,6 @@ struct Line {
     segment: String,
     /// Nothing but the indentation has been written.
     begins_line: bool,
-}
-
-/// Whether a space stands between two tokens.
-fn spaced(before: TokenKind, after: TokenKind) -> bool {
-    match (before, after) {
-        (_, TokenKind::Comma | TokenKind::CloseParen | TokenKind::Pipe) => false,
-        (TokenKind::OpenParen | TokenKind::Pipe, _) => false,
-        // A path would take the points as its own.
-        (TokenKind::Path, TokenKind::DotDot) => true,
-        (_, TokenKind::DotDot) | (TokenKind::DotDot, _) => false,
-        _ => true,
-    }
 }
 
 #[cfg(test)]

@@ -1,8 +1,14 @@
 //! What holds for every text, however broken: nothing is lost, nothing panics, formatting changes no meaning.
 
-use mesh_lang::ast::File;
-use mesh_lang::token::{Token, TokenKind};
-use mesh_lang::{FileId, SourceSet, lex, parse};
+#[path = "laws/generate.rs"]
+mod generate;
+#[path = "laws/law.rs"]
+mod law;
+
+use mesh_lang::statement::{Args, Statement};
+use mesh_lang::{Code, FileId, parse};
+use std::collections::BTreeSet;
+use std::path::Path;
 use std::time::{Duration, Instant};
 
 const SAMPLE: &str = include_str!("bookinfo.mesh");
@@ -70,69 +76,25 @@ const PIECES: &[&str] = &[
     "}\n}",
 ];
 
-#[track_caller]
-fn check_laws(text: &str) {
-    let (tokens, _) = lex(FileId(0), text);
-    let mut end = 0;
-    for token in &tokens {
-        check_gap(text, end, token.start());
-        assert!(token.end() > token.start(), "a token is empty: {text:?}");
-        assert!(text.get(token.range()).is_some(), "a token ends inside a character: {text:?}");
-        end = token.end();
-    }
-    check_gap(text, end, text.len());
-
-    let parsed = parse(FileId(0), text);
-    let sources = SourceSet::single("a.mesh", text);
-    for diagnostic in parsed.diagnostics.iter() {
-        for label in &diagnostic.labels {
-            let (start, end) = (label.span.start as usize, label.span.end as usize);
-            assert!(text.get(start..end).is_some(), "{diagnostic:?} of {text:?}");
+/// What a file says, wherever it stands; the names of an import are a set.
+fn meaning(text: &str) -> String {
+    let mut statements = parse(FileId(0), text).statements;
+    for statement in &mut statements {
+        if let Args::Import(_, names) = &mut statement.args {
+            names.sort_by(|a, b| a.value.cmp(&b.value));
         }
-        assert!(diagnostic.help.is_some(), "every mistake says what to do: {diagnostic:?}");
-        mesh_lang::diagnostic::render::short(diagnostic, &sources);
     }
-
-    let once = mesh_lang::format(text);
-    let twice = mesh_lang::format(&once);
-    assert_eq!(once, twice, "formatting is done after one time: {text:?}");
-    assert!(once.is_empty() || (once.ends_with('\n') && !once.ends_with("\n\n")), "{text:?} -> {once:?}");
-    let again = parse(FileId(0), &once);
-    assert_eq!(
-        meaning(&parsed.file()),
-        meaning(&again.file()),
-        "the meaning is the same: {text:?} -> {once:?}"
-    );
-    let (formatted, _) = lex(FileId(0), &once);
-    assert_eq!(comments(text, &tokens), comments(&once, &formatted), "{text:?} -> {once:?}");
-    assert_eq!(significant(text, &tokens), significant(&once, &formatted), "{text:?} -> {once:?}");
-}
-
-/// Between two tokens stand spaces and tabs and nothing else: the tokens in their places are the text.
-#[track_caller]
-fn check_gap(text: &str, from: usize, to: usize) {
-    let gap = text.get(from..to).unwrap_or_else(|| panic!("tokens follow each other: {text:?}"));
-    assert!(gap.bytes().all(|byte| matches!(byte, b' ' | b'\t')), "{gap:?} is in no token of {text:?}");
-}
-
-/// What a file says, wherever it stands.
-fn meaning(file: &File) -> String {
-    let shown = format!("{file:?}");
+    let shown = format!("{statements:?}");
     let mut parts = shown.split("Span { file: ");
     let first = parts.next().unwrap_or_default().to_string();
     parts.fold(first, |whole, part| whole + part.split_once('}').map_or("", |(_, rest)| rest))
 }
 
-fn comments<'a>(text: &'a str, tokens: &[Token]) -> Vec<&'a str> {
-    tokens.iter().filter(|token| token.kind.is_comment()).map(|token| token.text(text).trim_end()).collect()
-}
-
-fn significant<'a>(text: &'a str, tokens: &[Token]) -> Vec<&'a str> {
-    tokens
-        .iter()
-        .filter(|token| token.kind.is_significant() && token.kind != TokenKind::Semicolon)
-        .map(|token| token.text(text))
-        .collect()
+#[track_caller]
+fn check_laws(text: &str) {
+    law::check(text);
+    let formatted = mesh_lang::format(text);
+    assert_eq!(meaning(text), meaning(&formatted), "the meaning is the same: {text:?} -> {formatted:?}");
 }
 
 #[test]
@@ -265,4 +227,51 @@ fn reading_and_formatting_take_linear_time() {
         let (short, long) = (time(&text[..short]), time(&text));
         assert!(long < 64 * short, "{piece:?}: {short:?} for a sixteenth, {long:?} for the whole");
     }
+}
+
+/// `MESH_FORMATTER_FILES` says how many.
+#[test]
+fn files_generated_from_the_table_keep_the_laws() {
+    let files = std::env::var("MESH_FORMATTER_FILES").ok().and_then(|files| files.parse().ok());
+    let files = files.unwrap_or(2_000);
+    let (mut read, mut unread, mut broken, mut rows) = (0, 0, 0, BTreeSet::new());
+    for seed in 0..files {
+        let file = generate::file(seed);
+        check_laws(&file.text);
+        let parsed = parse(FileId(0), &file.text);
+        parsed.statements.iter().for_each(|statement| count(statement, &mut read, &mut rows));
+        broken += u64::from(file.mistakes > 0);
+        if file.mistakes == 0 {
+            unread += parsed.diagnostics.iter().filter(|diagnostic| is_of_syntax(diagnostic.code)).count();
+        }
+    }
+    // The laws would hold for noise as well: most of what is generated is what the language reads.
+    assert!(unread * 10 < read, "{unread} statements are misread and {read} are read");
+    assert!((files / 20..files / 2).contains(&broken), "{broken} files have mistakes");
+    let never: Vec<_> = generate::rows().into_iter().filter(|row| !rows.contains(row)).collect();
+    // Some rows are rare: they stand in a block of a block.
+    assert!(never.is_empty() || files < 20_000, "never read in {files} files: {never:?}");
+}
+
+fn is_of_syntax(code: Code) -> bool {
+    matches!(code, Code::UnexpectedCharacter | Code::UnexpectedToken | Code::UnknownStatement)
+}
+
+fn count(statement: &Statement, read: &mut usize, rows: &mut BTreeSet<&'static str>) {
+    *read += 1;
+    rows.insert(statement.signature.form);
+    statement.block.iter().for_each(|inner| count(inner, read, rows));
+}
+
+/// What the fuzzer began with or found: `tests/fuzz`.
+#[test]
+fn the_corpus_of_the_fuzzer_keeps_the_laws() {
+    let corpus = Path::new(env!("CARGO_MANIFEST_DIR")).join("../tests/fuzz/corpus");
+    let mut count = 0;
+    for entry in std::fs::read_dir(corpus).expect("the corpus") {
+        let bytes = std::fs::read(entry.expect("a file").path()).expect("readable");
+        check_laws(&String::from_utf8_lossy(&bytes));
+        count += 1;
+    }
+    assert!(count > 50, "{count} files");
 }

@@ -41,6 +41,7 @@ fn spaces_stand_where_they_help() {
     check("backoff 5ms .. 1s", "backoff 5ms..1s\n");
     check("a->b", "a -> b\n");
     check("/a .. b", "/a ..b\n");
+    check("a. .. b", "a. ..b\n");
 }
 
 #[test]
@@ -109,4 +110,38 @@ fn the_specified_limit_of_depth_holds_here_too() {
     let formatted = format(&deep);
     assert!(formatted.contains("x   y"), "what is too deep is not read: {formatted}");
     assert_eq!(format(&formatted), formatted);
+}
+
+#[test]
+fn runs_of_allow_deny_and_subset_stand_in_columns() {
+    check(
+        "a {\nsubset v1 label version = \"v1\"\nsubset next label version = \"v2\"\n\nsubset old label a=\"b\"\nport 80 http\n}",
+        "a {\n  subset v1   label version = \"v1\"\n  subset next label version = \"v2\"\n\n  subset old label a = \"b\"\n  port 80 http\n}\n",
+    );
+    check(
+        "a {\nallow from web to GET /a # one\nallow from checkout, cart to POST /b when header \"a\" present\ndeny to /c\ndeny from dev;allow from x\n}",
+        "a {
+  allow from web            to GET /a  # one
+  allow from checkout, cart to POST /b when header \"a\" present
+  deny  to /c
+  deny  from dev
+  allow from x\n}\n",
+    );
+    check("allow from a\n# other\ndeny from b", "allow from a\n# other\ndeny from b\n");
+    check("allow from a\n## other\ndeny from b", "allow from a\n## other\ndeny from b\n");
+    check("a { allow from b; deny from c }", "a { allow from b; deny from c }\n");
+    let wide = format!("allow from {} to /a\n", "a".repeat(80));
+    check(
+        &format!("{wide}deny from b to GET /{}", "b".repeat(30)),
+        &format!("{wide}deny from b to GET /{}\n", "b".repeat(30)),
+    );
+}
+
+#[test]
+fn imported_names_are_sorted_where_no_comment_stands_between() {
+    check("import shop/a { c,a , b }", "import shop/a { a, b, c }\n");
+    check("import shop/a {\n  c,\n  a\n}", "import shop/a {\n  a, c\n}\n");
+    check("import shop/a {\n  c, # why\n  a\n}", "import shop/a {\n  c,  # why\n      a\n}\n");
+    check("import shop/a { c, }", "import shop/a { c, }\n");
+    check("export shop/a { c, a }", "export shop/a { c, a }\n");
 }
