@@ -1,11 +1,14 @@
 //! What is wrong, as plain data: made where a mistake is found, drawn by [`render`], kept in order by the driver.
 
 pub mod codes;
+pub mod fix;
 pub mod render;
 pub mod suggest;
 
 use crate::span::Span;
 pub use codes::Code;
+pub use fix::{Edit, Fix};
+use suggest::Meant;
 
 /// How much it matters.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
@@ -43,6 +46,8 @@ pub struct Diagnostic {
     pub notes: Vec<String>,
     /// What to do.
     pub help: Option<String>,
+    /// Edits that do it.
+    pub fixes: Vec<Fix>,
 }
 
 impl Diagnostic {
@@ -55,6 +60,7 @@ impl Diagnostic {
             labels: Vec::new(),
             notes: Vec::new(),
             help: None,
+            fixes: Vec::new(),
         }
     }
 
@@ -77,6 +83,23 @@ impl Diagnostic {
     pub fn help(mut self, text: impl Into<String>) -> Diagnostic {
         self.help = Some(text.into());
         self
+    }
+
+    /// Offers another text for `written`, which is or stands in the primary place. It is `certain` where nothing else can have
+    /// been meant: then `mesh check --fix` writes it.
+    #[must_use]
+    pub fn instead(mut self, written: &str, text: impl Into<String>, certain: bool) -> Diagnostic {
+        if let Some(span) = self.span() {
+            self.fixes.push(Fix::replace(span, written, text.into(), certain));
+        }
+        self
+    }
+
+    /// Asks whether another name was meant for `written`, which is or stands in the primary place.
+    #[must_use]
+    pub fn did_you_mean(self, written: &str, meant: Meant<'_>) -> Diagnostic {
+        let help = format!("Did you mean `{}`?", meant.name);
+        self.help(help).instead(written, meant.name, meant.certain)
     }
 
     /// Says how much it matters, where that differs from the code's own severity.

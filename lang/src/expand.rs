@@ -5,7 +5,7 @@
 //! value in its place. Everything behind this sees a program without environments.
 
 use crate::ast::{self, Weight};
-use crate::diagnostic::suggest::nearest;
+use crate::diagnostic::suggest::meant;
 use crate::diagnostic::{Code, Diagnostic, Diagnostics};
 use crate::parser::input::{Lexeme, Tokens};
 use crate::parser::project::literal;
@@ -183,9 +183,9 @@ impl<'a> Expansion<'a> {
         for name in names.iter().filter(|name| !self.known.contains(&name.value)) {
             let unknown = Diagnostic::new(Code::UnknownName, format!("unknown environment `{}`", name.value))
                 .at(name.span, "not among the `environments` of the mesh");
-            let near = nearest(&name.value, self.known.iter().map(String::as_str));
+            let near = meant(&name.value, self.known.iter().map(String::as_str));
             self.diagnostics.push(match near {
-                Some(near) => unknown.help(format!("Did you mean `{near}`?")),
+                Some(near) => unknown.did_you_mean(&name.value, near),
                 None if self.known.is_empty() => {
                     unknown.help(format!("Declare it: `mesh … {{ environments {} }}`.", name.value))
                 }
@@ -300,7 +300,9 @@ impl<'a> Expansion<'a> {
                 }
                 Some(args)
             }
-            Err(diagnostic) => {
+            Err(mut diagnostic) => {
+                // What is wrong with a value is not written here.
+                diagnostic.fixes.clear();
                 let values = waiting.iter().filter(|piece| piece.kind == TokenKind::Param);
                 let values: Vec<String> = values
                     .zip(lexemes.iter().filter(|lexeme| lexeme.substituted))
@@ -318,8 +320,8 @@ impl<'a> Expansion<'a> {
         let unknown = Diagnostic::new(Code::UnknownName, format!("unknown parameter `{name}`"))
             .at(span, "not declared in this module");
         let own = self.params.keys().filter(|(owner, _)| *owner == module).map(|(_, name)| *name);
-        match nearest(name, own) {
-            Some(near) => unknown.help(format!("Did you mean `{near}`?")),
+        match meant(name, own) {
+            Some(near) => unknown.did_you_mean(name, near),
             None => unknown.help(format!("Declare it at the top of a file: `param {name} percent = 0%`.")),
         }
     }

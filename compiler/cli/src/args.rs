@@ -83,7 +83,13 @@ Examples:
 Examples:
   mesh check                       every .mesh file below this directory
   mesh check --fail-on warning     for CI: warnings fail too
-  mesh check --format short shop/  one line for each finding")]
+  mesh check --format short shop/  one line for each finding
+  mesh check --env production      as it is in one environment
+  mesh check --fix                 mend what can only have been meant one way, such as `tiemout`
+  mesh check --diff                what --fix would change
+
+A warning that may stay is allowed by a remark directly above the statement, with the reason:
+  # mesh: allow MESH4001 \"its callers come next week, INC-42\"")]
     Check(Check),
     /// Run the `test` statements against the compiled plan
     #[command(after_help = "\
@@ -145,9 +151,9 @@ pub(crate) struct Paths {
 /// Which environments: the same for `check` and `test`.
 #[derive(Debug, Args)]
 pub(crate) struct Environment {
-    /// Only this environment; without it, each one that `mesh { environments … }` names
+    /// Only this environment (may be given several times); without it, each one that `mesh { environments … }` names
     #[arg(long = "env", value_name = "NAME")]
-    pub(crate) environment: Option<String>,
+    pub(crate) environments: Vec<String>,
 }
 
 #[derive(Debug, Args)]
@@ -156,6 +162,12 @@ pub(crate) struct Check {
     pub(crate) sources: Paths,
     #[command(flatten)]
     pub(crate) only: Environment,
+    /// Write the fixes that are certain into the files, then look again; what was written is listed
+    #[arg(long)]
+    pub(crate) fix: bool,
+    /// Change nothing; print what `--fix` would change
+    #[arg(long)]
+    pub(crate) diff: bool,
     /// From which severity on the exit code is 1
     #[arg(long, value_enum, default_value_t = FailOn::Error, value_name = "SEVERITY")]
     pub(crate) fail_on: FailOn,
@@ -220,7 +232,7 @@ pub(crate) struct Up {
     /// The project's directory, or its one file
     #[arg(value_name = "DIR", default_value = ".")]
     pub(crate) path: PathBuf,
-    /// The environment to run; needed where `mesh { environments … }` names several
+    /// The environment to run; without it, the first that is not `production`
     #[arg(long = "env", value_name = "NAME")]
     pub(crate) environment: Option<String>,
     /// Print one JSON line for each request on standard output

@@ -14,45 +14,76 @@ use crate::load::Project;
 use crate::output::Output;
 use crate::output::{Stream, count, report};
 use crate::report::{Report, Summary};
-use mesh_compiler::{Compilation, Day, StandIns};
-use mesh_lang::{Code, Diagnostic, Severity, SourceSet};
+use environment::Environment;
+use mesh_compiler::{Compilation, Day, StandIns, Suppressed};
+use mesh_lang::{Code, Diagnostic, Severity};
 use std::time::{SystemTime, UNIX_EPOCH};
 
 /// As many names as a line holds.
 const MAX_NAMES: usize = 3;
 
-/// Compiles what was loaded. Where a file could not be read as text, the others are not judged: every name it declares
-/// would be missing.
-fn compile(project: &Project, environment: Option<&str>, stand_ins: &StandIns) -> Compilation {
-    if !project.diagnostics.is_empty() {
-        return Compilation { diagnostics: project.diagnostics.clone(), ..Compilation::default() };
+/// A project that was loaded and whose text was read, once for all of its environments.
+struct Parsed<'a> {
+    loaded: &'a Project,
+    project: mesh_compiler::Project<'a>,
+    /// The environments that it names.
+    environments: Vec<String>,
+}
+
+impl<'a> Parsed<'a> {
+    fn of(loaded: &'a Project) -> Parsed<'a> {
+        let project = mesh_compiler::Project::parse(&loaded.sources);
+        Parsed { loaded, environments: project.environments(), project }
     }
-    let mut compilation = mesh_compiler::compile_on(&project.sources, environment, today(), stand_ins);
-    let unknown = |diagnostic: &&mut Diagnostic| diagnostic.code == Code::UnknownName;
-    if let Some(first) = compilation.diagnostics.iter_mut().find(unknown)
-        && !project.unread.is_empty()
-    {
-        let be = if project.unread.len() == 1 { "was" } else { "were" };
-        first.notes.push(format!("{} beside it {be} not read: name the directory", quoted(&project.unread)));
+
+    /// Compiles it. Where a file could not be read as text, the others are not judged: every name it declares would be missing.
+    fn compile(&self, environment: Option<&str>, stand_ins: &StandIns) -> Compilation {
+        let Project { diagnostics, unread, .. } = self.loaded;
+        if !diagnostics.is_empty() {
+            return Compilation { diagnostics: diagnostics.clone(), ..Compilation::default() };
+        }
+        let mut compilation = self.project.compile(environment, today(), stand_ins);
+        let unknown = |diagnostic: &&mut Diagnostic| diagnostic.code == Code::UnknownName;
+        if let Some(first) = compilation.diagnostics.iter_mut().find(unknown)
+            && !unread.is_empty()
+        {
+            let be = if unread.len() == 1 { "was" } else { "were" };
+            first.notes.push(format!("{} beside it {be} not read: name the directory", quoted(unread)));
+        }
+        compilation
     }
-    compilation
+
+    /// The rules of routes and the lines of authorizations, as they are written.
+    fn rules(&self) -> usize {
+        use mesh_lang::ast::Item;
+        let items = self.project.files(None).into_iter().flat_map(|file| file.items);
+        items
+            .map(|item| match item {
+                Item::Route(route) => route.rules.len(),
+                Item::Authorize(authorize) => authorize.lines.len(),
+                _ => 0,
+            })
+            .sum()
+    }
+
+    /// Compiles what is to run: what the proxy would not do is an error here.
+    fn compile_to_run(&self, environment: &Environment, stand_ins: &StandIns) -> Compilation {
+        let mut compilation = self.compile(environment.as_deref(), stand_ins);
+        if !compilation.unexecuted.is_empty() {
+            compilation.diagnostics.append(&mut compilation.unexecuted);
+            compilation.diagnostics.sort_by_key(Diagnostic::span);
+            compilation.plan = None;
+        }
+        let found = std::mem::take(&mut compilation.diagnostics);
+        compilation.diagnostics = environment::together(self, vec![(environment.clone(), found)]);
+        compilation
+    }
 }
 
 /// The day in UTC, where the clock is not before 1970.
 fn today() -> Option<Day> {
     let since = SystemTime::now().duration_since(UNIX_EPOCH).ok()?;
     Some(Day::of_unix(since.as_secs()))
-}
-
-/// Compiles what is to run: what the proxy would not do is an error here.
-fn compile_to_run(project: &Project, environment: Option<&str>, stand_ins: &StandIns) -> Compilation {
-    let mut compilation = compile(project, environment, stand_ins);
-    if !compilation.unexecuted.is_empty() {
-        compilation.diagnostics.append(&mut compilation.unexecuted);
-        compilation.diagnostics.sort_by_key(Diagnostic::span);
-        compilation.plan = None;
-    }
-    compilation
 }
 
 /// `` `a`, `b`, `c` and 4 more ``
@@ -63,27 +94,15 @@ fn quoted(names: &[impl AsRef<str>]) -> String {
     format!("{}{more}", first.join(", "))
 }
 
-fn summary(diagnostics: &[Diagnostic], sources: &SourceSet) -> Summary {
+fn summary(diagnostics: &[Diagnostic], allowed: usize, parsed: &Parsed<'_>) -> Summary {
     let of = |severity| diagnostics.iter().filter(|diagnostic| diagnostic.severity == severity).count();
     Summary {
-        files: sources.len(),
-        rules: rules(sources),
+        files: parsed.loaded.sources.len(),
+        rules: parsed.rules(),
         errors: of(Severity::Error),
         warnings: of(Severity::Warning),
+        allowed,
     }
-}
-
-/// The rules of routes and the lines of authorizations, as they are written.
-fn rules(sources: &SourceSet) -> usize {
-    use mesh_lang::ast::Item;
-    let items = sources.iter().flat_map(|(file, source)| mesh_lang::parse(file, &source.text).file().items);
-    items
-        .map(|item| match item {
-            Item::Route(route) => route.rules.len(),
-            Item::Authorize(authorize) => authorize.lines.len(),
-            _ => 0,
-        })
-        .sum()
 }
 
 /// The line that ends the findings, and where to read more about the first error.
@@ -93,12 +112,15 @@ fn say_summary(output: &mut Output<'_>, diagnostics: &[Diagnostic], summary: Sum
         (true, 0) => "✓ ",
         (true, _) => "✗ ",
     };
-    let Summary { files, rules, errors, warnings } = summary;
+    let Summary { files, rules, errors, warnings, allowed } = summary;
     let mut line =
         format!("{mark}{}, {}, {}", count(files, "file"), count(rules, "rule"), count(errors, "error"));
     // Most warnings are looked for only where there is no error: "0 warnings" would promise too much.
     if errors == 0 || warnings > 0 {
         line.push_str(&format!(", {}", count(warnings, "warning")));
+    }
+    if allowed > 0 {
+        line.push_str(&format!(", {allowed} allowed"));
     }
     output.say(&line);
     let first = diagnostics.iter().find(|diagnostic| diagnostic.severity == Severity::Error);
@@ -112,12 +134,14 @@ fn print(
     output: &mut Output<'_>,
     stream: Stream,
     diagnostics: &[Diagnostic],
-    sources: &SourceSet,
+    suppressed: &[Suppressed],
+    parsed: &Parsed<'_>,
     extend: impl FnOnce(&mut Report),
 ) {
-    let summary = summary(diagnostics, sources);
+    let sources = &parsed.loaded.sources;
+    let summary = summary(diagnostics, suppressed.len(), parsed);
     if output.for_program() {
-        let mut report = report(diagnostics, sources, summary);
+        let mut report = report(diagnostics, suppressed, sources, summary);
         extend(&mut report);
         output.report(&report);
     } else {

@@ -2,8 +2,9 @@
 
 use crate::args::{Color, Format, Global};
 use crate::failure::Failure;
-use crate::report::{Content, Finding, Line, Report, SCHEMA, Summary, Trouble};
+use crate::report::{AllowedFinding, Content, Finding, Line, Report, SCHEMA, Summary, Trouble};
 use crate::terminal::Terminal;
+use mesh_compiler::Suppressed;
 use mesh_lang::diagnostic::render::{self, Style};
 use mesh_lang::{Diagnostic, SourceSet};
 use serde::Serialize;
@@ -147,11 +148,13 @@ impl<'a> Output<'a> {
         if self.format == Format::Json {
             return self.document(report);
         }
+        let fixed = report.fixed.iter().cloned().map(Content::Fixed);
         let diagnostics = report.diagnostics.iter().cloned().map(Content::Diagnostic);
+        let allowed = report.allowed.iter().cloned().map(Content::Allowed);
         let tests = report.tests.iter().flatten().cloned().map(Content::Test);
         let plan = report.plan.iter().cloned().map(Content::Plan);
         let summary = [Content::Summary(report.summary)];
-        for content in diagnostics.chain(tests).chain(plan).chain(summary) {
+        for content in fixed.chain(diagnostics).chain(allowed).chain(tests).chain(plan).chain(summary) {
             self.document(&Line { schema: SCHEMA.to_owned(), content });
         }
     }
@@ -187,9 +190,21 @@ impl<'a> Output<'a> {
 }
 
 /// The report on some diagnostics.
-pub(crate) fn report(diagnostics: &[Diagnostic], sources: &SourceSet, summary: Summary) -> Report {
-    let diagnostics = diagnostics.iter().map(|diagnostic| Finding::of(diagnostic, sources)).collect();
-    Report { schema: SCHEMA.to_owned(), diagnostics, summary, tests: None, plan: None }
+pub(crate) fn report(
+    diagnostics: &[Diagnostic],
+    suppressed: &[Suppressed],
+    sources: &SourceSet,
+    summary: Summary,
+) -> Report {
+    Report {
+        schema: SCHEMA.to_owned(),
+        diagnostics: diagnostics.iter().map(|diagnostic| Finding::of(diagnostic, sources)).collect(),
+        allowed: suppressed.iter().map(|suppressed| AllowedFinding::of(suppressed, sources)).collect(),
+        fixed: Vec::new(),
+        summary,
+        tests: None,
+        plan: None,
+    }
 }
 
 /// `1 file`, `2 files`, `0 services`.

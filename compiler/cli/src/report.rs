@@ -1,6 +1,7 @@
 //! What `--format json` and `jsonl` print: copies of our values for other programs. `spec/schema/diagnostics.json` is
 //! their schema.
 
+use mesh_compiler::Suppressed;
 use mesh_lang::diagnostic::render::{self, FlatLabel};
 use mesh_lang::{Diagnostic, Severity, SourceSet};
 use schemars::JsonSchema;
@@ -26,6 +27,12 @@ pub struct Report {
     pub schema: String,
     /// In order of file and place.
     pub diagnostics: Vec<Finding>,
+    /// Warnings that a remark in the source allows, `# mesh: allow …`.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub allowed: Vec<AllowedFinding>,
+    /// What `mesh check --fix` wrote.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub fixed: Vec<Fixed>,
     /// How much was looked at and found.
     pub summary: Summary,
     /// The results of `mesh test`.
@@ -52,6 +59,10 @@ pub struct Line {
 pub enum Content {
     /// Something that was found.
     Diagnostic(Finding),
+    /// A warning that is allowed.
+    Allowed(AllowedFinding),
+    /// What `mesh check --fix` wrote.
+    Fixed(Fixed),
     /// A test that was run.
     Test(TestResult),
     /// The file that was written.
@@ -92,6 +103,56 @@ pub struct Finding {
     /// What to do.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub help: Option<String>,
+    /// Edits that do it.
+    pub fixes: Vec<Fix>,
+}
+
+/// A warning that a remark allows.
+#[derive(Clone, Debug, Serialize, JsonSchema)]
+pub struct AllowedFinding {
+    /// What was found.
+    pub finding: Finding,
+    /// Why it may stay.
+    pub reason: String,
+    /// The remark.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub remark: Option<Place>,
+}
+
+/// One way to make a finding go away.
+#[derive(Clone, Debug, Serialize, JsonSchema)]
+pub struct Fix {
+    /// A clause that says what it does.
+    pub title: String,
+    /// Whether nothing else can have been meant: then `mesh check --fix` does it.
+    pub certain: bool,
+    /// All of them together.
+    pub edits: Vec<Edit>,
+}
+
+/// Another text for a range of a file.
+#[derive(Clone, Debug, Serialize, JsonSchema)]
+pub struct Edit {
+    /// As given on the command line, with `/`.
+    pub file: String,
+    /// The first character that goes.
+    pub start: Position,
+    /// One past the last character that goes.
+    pub end: Position,
+    /// What comes in their place.
+    pub text: String,
+}
+
+/// What was written to make a finding go away.
+#[derive(Clone, Debug, Serialize, JsonSchema)]
+pub struct Fixed {
+    /// `MESH1007`
+    pub code: String,
+    /// A clause that says what was done.
+    pub title: String,
+    /// Where, in the file as it was then.
+    pub file: String,
+    pub start: Position,
 }
 
 /// How much a finding matters.
@@ -133,6 +194,8 @@ pub struct Summary {
     pub rules: usize,
     pub errors: usize,
     pub warnings: usize,
+    /// Warnings that remarks allow.
+    pub allowed: usize,
 }
 
 /// What came of a `test`.
@@ -171,17 +234,58 @@ impl Finding {
             related: places.collect(),
             notes: flat.notes.to_vec(),
             help: flat.help.map(str::to_owned),
+            fixes: diagnostic
+                .fixes
+                .iter()
+                .filter_map(|fix| Fix::of(&fix.settled(sources)?, sources))
+                .collect(),
         }
+    }
+}
+
+impl AllowedFinding {
+    /// The copy of a finding that is allowed.
+    pub fn of(suppressed: &Suppressed, sources: &SourceSet) -> AllowedFinding {
+        AllowedFinding {
+            finding: Finding::of(&suppressed.diagnostic, sources),
+            reason: suppressed.reason.clone(),
+            remark: sources.get(suppressed.span.file).map(|file| Place {
+                file: file.path.clone(),
+                start: Position::of(sources.position(suppressed.span)),
+                end: Position::of(sources.end_position(suppressed.span)),
+                label: String::new(),
+            }),
+        }
+    }
+}
+
+impl Fix {
+    fn of(fix: &mesh_lang::diagnostic::Fix, sources: &SourceSet) -> Option<Fix> {
+        let edit = |edit: &mesh_lang::diagnostic::Edit| {
+            Some(Edit {
+                file: sources.get(edit.span.file)?.path.clone(),
+                start: Position::of(sources.position(edit.span)),
+                end: Position::of(sources.end_position(edit.span)),
+                text: edit.text.clone(),
+            })
+        };
+        let edits: Option<Vec<Edit>> = fix.edits.iter().map(edit).collect();
+        Some(Fix { title: fix.title.clone(), certain: fix.certain, edits: edits? })
+    }
+}
+
+impl Position {
+    pub(crate) fn of((line, column): (usize, usize)) -> Position {
+        Position { line, column }
     }
 }
 
 impl Place {
     fn of(label: &FlatLabel<'_>) -> Place {
-        let position = |(line, column)| Position { line, column };
         Place {
             file: label.file.to_owned(),
-            start: position(label.start),
-            end: position(label.end),
+            start: Position::of(label.start),
+            end: Position::of(label.end),
             label: label.text.to_owned(),
         }
     }

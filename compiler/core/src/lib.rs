@@ -1,6 +1,6 @@
 //! Sources in, plan and diagnostics out. Pure: the drivers do the I/O.
 //!
-//! [`compile`] is the pipeline, each line a verb from one form of the mesh to the next; read the modules in that order.
+//! [`Project`] is the pipeline, each line a verb from one form of the mesh to the next; read the modules in that order.
 
 #![deny(clippy::disallowed_methods, reason = "pure: the driver does the I/O")]
 
@@ -20,11 +20,13 @@ mod quantified;
 mod rank;
 mod resolve;
 mod space;
+mod suppression;
 #[cfg(test)]
 mod testing;
 mod witness;
 
 pub use day::Day;
+pub use suppression::Suppressed;
 
 use echo::Wounds;
 use mesh_lang::{Code, Diagnostic, Diagnostics, Parse, SourceSet, ast, expand};
@@ -32,6 +34,7 @@ use model::{Endpoint, GatewayId, Model, ServiceId};
 use partition::{OverBudget, Owner, Partition};
 use std::collections::BTreeMap;
 use std::net::SocketAddr;
+use suppression::Suppressions;
 
 /// What became of the sources.
 #[derive(Debug, Default)]
@@ -40,6 +43,8 @@ pub struct Compilation {
     pub plan: Option<mesh_plan::Plan>,
     /// Everything to say, in order of place.
     pub diagnostics: Vec<Diagnostic>,
+    /// Warnings that are not said, because a remark allows them.
+    pub suppressed: Vec<Suppressed>,
     /// What the proxy of this version does not do (`MESH1010`). The plan answers what is asked of it when compiling; whoever
     /// wants to run it refuses it while this is not empty.
     pub unexecuted: Vec<Diagnostic>,
@@ -78,13 +83,6 @@ pub fn compile(sources: &SourceSet, stand_ins: &StandIns) -> Compilation {
     compile_in(sources, None, stand_ins)
 }
 
-/// The environments that a project names, in the order written.
-pub fn environments(sources: &SourceSet) -> Vec<String> {
-    let (parses, _, _) = parse(sources);
-    let statements = statements(sources, &parses);
-    mesh_lang::expand::environments(&statements).into_iter().map(|name| name.value).collect()
-}
-
 /// Compiles a project as it is in one environment.
 pub fn compile_in(sources: &SourceSet, environment: Option<&str>, stand_ins: &StandIns) -> Compilation {
     compile_on(sources, environment, None, stand_ins)
@@ -97,19 +95,111 @@ pub fn compile_on(
     today: Option<Day>,
     stand_ins: &StandIns,
 ) -> Compilation {
-    let Read { mut model, tests, unexecuted, mut diagnostics } = read(sources, environment, today);
-    if diagnostics.has_errors() {
-        return Compilation { diagnostics: diagnostics.sorted(), unexecuted, ..Compilation::default() };
+    Project::parse(sources).compile(environment, today, stand_ins)
+}
+
+/// A project whose text has been read: parsed once, compiled for each environment.
+pub struct Project<'a> {
+    sources: &'a SourceSet,
+    parses: Vec<Parse>,
+    wounds: Wounds,
+    suppressions: Suppressions,
+    /// What is wrong with the text, in every environment.
+    diagnostics: Diagnostics,
+}
+
+impl<'a> Project<'a> {
+    /// Reads the text.
+    pub fn parse(sources: &'a SourceSet) -> Project<'a> {
+        let mut project = Project {
+            sources,
+            parses: Vec::with_capacity(sources.len()),
+            wounds: Wounds::default(),
+            suppressions: Suppressions::default(),
+            diagnostics: Diagnostics::new(),
+        };
+        for (id, source) in sources.iter() {
+            let mut parsed = mesh_lang::parse(id, &source.text);
+            project.wounds.add(id, &source.text, &parsed);
+            project.diagnostics.extend(std::mem::take(&mut parsed.diagnostics));
+            project.suppressions.add(id, &source.text, &parsed, &mut project.diagnostics);
+            project.parses.push(parsed);
+        }
+        project
     }
-    let needs = needs(&model);
-    stand_in(&mut model, stand_ins);
-    let (mut partitions, found) = partitions(&model);
-    diagnostics.extend(found);
-    diagnostics.extend(check::check(&model, &mut partitions));
-    let (calls, examples) = (example::calls(&model), example::requests(&model));
-    let plan = if diagnostics.has_errors() { None } else { lower(&model, partitions, &mut diagnostics) };
-    let tests = if plan.is_some() { prove(&model, tests, &mut diagnostics) } else { vec![] };
-    Compilation { plan, diagnostics: diagnostics.sorted(), unexecuted, tests, needs, calls, examples }
+
+    /// The environments that it names, in the order written.
+    pub fn environments(&self) -> Vec<String> {
+        expand::environments(&self.statements()).into_iter().map(|name| name.value).collect()
+    }
+
+    /// Those of them that are production.
+    pub fn production(&self) -> Vec<String> {
+        let items = self.files(None).into_iter().flat_map(|file| file.items);
+        let names = items.filter_map(|item| match item {
+            ast::Item::Mesh(mesh) => Some(mesh.production),
+            _ => None,
+        });
+        names.flatten().map(|name| name.value).collect()
+    }
+
+    /// The files as they are in an environment.
+    pub fn files(&self, environment: Option<&str>) -> Vec<ast::File> {
+        expand::expand(&self.statements(), environment).files
+    }
+
+    /// Compiles it as it is in one environment on one day: what is written until an earlier one is an error then.
+    pub fn compile(
+        &self,
+        environment: Option<&str>,
+        today: Option<Day>,
+        stand_ins: &StandIns,
+    ) -> Compilation {
+        let mut compilation = self.decide(environment, today, stand_ins);
+        let found = std::mem::take(&mut compilation.diagnostics);
+        (compilation.diagnostics, compilation.suppressed) = self.suppressions.apply(found);
+        compilation.diagnostics.sort_by_key(Diagnostic::span);
+        compilation
+    }
+
+    fn decide(&self, environment: Option<&str>, today: Option<Day>, stand_ins: &StandIns) -> Compilation {
+        let Read { mut model, tests, unexecuted, mut diagnostics } = self.read(environment, today);
+        if diagnostics.has_errors() {
+            return Compilation { diagnostics: diagnostics.sorted(), unexecuted, ..Compilation::default() };
+        }
+        let needs = needs(&model);
+        stand_in(&mut model, stand_ins);
+        let (mut partitions, found) = partitions(&model);
+        diagnostics.extend(found);
+        diagnostics.extend(check::check(&model, &mut partitions));
+        let (calls, examples) = (example::calls(&model), example::requests(&model));
+        let plan = if diagnostics.has_errors() { None } else { lower(&model, partitions, &mut diagnostics) };
+        let tests = if plan.is_some() { prove(&model, tests, &mut diagnostics) } else { vec![] };
+        let diagnostics = diagnostics.sorted();
+        Compilation { plan, diagnostics, unexecuted, tests, needs, calls, examples, suppressed: vec![] }
+    }
+
+    fn read(&self, environment: Option<&str>, today: Option<Day>) -> Read {
+        let mut diagnostics = self.diagnostics.clone();
+        let expanded = expand::expand(&self.statements(), environment);
+        diagnostics.extend(expanded.diagnostics);
+        let files = expanded.files;
+        let unexecuted = executed::refused(&expanded.checked, &files);
+        let (model, tests, found) = resolve::resolve(&modules(self.sources, &files), environment, today);
+        let heard = found.iter().filter(|diagnostic| !self.wounds.explain(diagnostic, self.sources));
+        heard.for_each(|diagnostic| diagnostics.push(diagnostic.clone()));
+        Read { model, tests, unexecuted, diagnostics }
+    }
+
+    /// What the files say, each with its directory.
+    fn statements(&self) -> Vec<expand::Source<'_>> {
+        let both = self.sources.iter().zip(&self.parses);
+        both.map(|((_, source), parse)| expand::Source {
+            module: &source.module,
+            statements: &parse.statements,
+        })
+        .collect()
+    }
 }
 
 /// Decides the `every` and `some` lines of tests.
@@ -165,7 +255,7 @@ fn prove(
 /// Parses and resolves a project and decides nothing: what is wrong with its text and with what its names mean, as soon
 /// as that is known.
 pub fn check_names(sources: &SourceSet, environment: Option<&str>) -> Vec<Diagnostic> {
-    read(sources, environment, None).diagnostics.sorted()
+    Project::parse(sources).read(environment, None).diagnostics.sorted()
 }
 
 /// What the sources describe, before anything is decided.
@@ -174,37 +264,6 @@ struct Read {
     tests: Vec<(case::Test, Vec<quantified::Asking>)>,
     unexecuted: Vec<Diagnostic>,
     diagnostics: Diagnostics,
-}
-
-fn read(sources: &SourceSet, environment: Option<&str>, today: Option<Day>) -> Read {
-    let (parses, wounds, mut diagnostics) = parse(sources);
-    let expanded = expand::expand(&statements(sources, &parses), environment);
-    diagnostics.extend(expanded.diagnostics);
-    let files = expanded.files;
-    let unexecuted = executed::refused(&expanded.checked, &files);
-    let modules: Vec<resolve::Module<'_>> = modules(sources, &files);
-    let (model, tests, found) = resolve::resolve(&modules, environment, today);
-    let heard = found.iter().filter(|diagnostic| !wounds.explain(diagnostic, sources));
-    heard.for_each(|diagnostic| diagnostics.push(diagnostic.clone()));
-    Read { model, tests, unexecuted, diagnostics }
-}
-
-fn parse(sources: &SourceSet) -> (Vec<Parse>, Wounds, Diagnostics) {
-    let (mut parses, mut wounds, mut diagnostics) = (Vec::new(), Wounds::default(), Diagnostics::new());
-    for (id, source) in sources.iter() {
-        let mut parsed = mesh_lang::parse(id, &source.text);
-        wounds.add(id, &source.text, &parsed);
-        diagnostics.extend(std::mem::take(&mut parsed.diagnostics));
-        parses.push(parsed);
-    }
-    (parses, wounds, diagnostics)
-}
-
-/// What the files say, each with its directory.
-fn statements<'a>(sources: &'a SourceSet, parses: &'a [Parse]) -> Vec<expand::Source<'a>> {
-    let both = sources.iter().zip(parses);
-    both.map(|((_, source), parse)| expand::Source { module: &source.module, statements: &parse.statements })
-        .collect()
 }
 
 fn modules<'a>(sources: &'a SourceSet, files: &'a [ast::File]) -> Vec<resolve::Module<'a>> {

@@ -31,6 +31,16 @@ macro_rules! codes {
                 match self { $(Code::$variant => Severity::$severity,)* }
             }
 
+            /// The code of this number, with or without `MESH`, or of this name.
+            pub fn find(written: &str) -> Option<Code> {
+                let number = written.to_ascii_uppercase();
+                let name = written.to_ascii_lowercase();
+                let is_it = |code: &&Code| {
+                    code.as_str() == number || code.as_str().strip_prefix("MESH") == Some(&number) || code.name() == name
+                };
+                Code::ALL.iter().find(is_it).copied()
+            }
+
             /// The page that `mesh explain` prints: Markdown.
             pub fn page(self) -> &'static str {
                 match self {
@@ -100,6 +110,8 @@ codes! {
     VainStatement        "MESH5040" Error   "vain-statement",
     UnverifiedTls        "MESH5041" Warning "unverified-tls",
     OverlappingSubsets   "MESH5042" Warning "overlapping-subsets",
+    InvalidSuppression   "MESH6001" Error   "invalid-suppression",
+    UnusedSuppression    "MESH6002" Warning "unused-suppression",
     NotAPlan             "MESH8001" Error   "not-a-plan",
     TruncatedPlan        "MESH8002" Error   "truncated-plan",
     NewerPlan            "MESH8003" Error   "newer-plan",

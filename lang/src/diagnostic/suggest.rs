@@ -3,24 +3,46 @@
 /// A longer word is no slip of the pen, and the table of distances stays small.
 const MAX_CHARS: usize = 64;
 
+/// A name that was probably meant.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Meant<'a> {
+    pub name: &'a str,
+    /// Whether it can be nothing else: the same but for case, or one slip of the pen away with no other name near; and no digit
+    /// changed (`v1` for `v2` is no slip, it is another version).
+    pub certain: bool,
+}
+
 /// The candidate nearest to `word`, if it is near enough to have been meant: a third of the word may be wrong, of two letters none.
 /// Among equally near ones the alphabetically first.
-pub fn nearest<'a>(word: &str, candidates: impl IntoIterator<Item = &'a str>) -> Option<&'a str> {
+pub fn meant<'a>(word: &str, candidates: impl IntoIterator<Item = &'a str>) -> Option<Meant<'a>> {
     let written = lower_chars(word);
     if written.len() > MAX_CHARS {
         return None;
     }
     let allowed = written.len() / 3;
-    candidates
-        .into_iter()
-        .filter_map(|candidate| {
-            let other = lower_chars(candidate);
-            let near = other.len().abs_diff(written.len()) <= allowed;
-            let distance = near.then(|| distance(&written, &other))?;
-            (distance <= allowed).then_some((distance, candidate))
-        })
-        .min()
-        .map(|(_, candidate)| candidate)
+    let mut best: Option<(usize, &str)> = None;
+    let mut alone = true;
+    for candidate in candidates {
+        let other = lower_chars(candidate);
+        if other.len().abs_diff(written.len()) > allowed {
+            continue;
+        }
+        let found = (distance(&written, &other), candidate);
+        if found.0 > allowed || best == Some(found) {
+            continue;
+        }
+        alone &= best.is_none();
+        best = Some(best.map_or(found, |before| before.min(found)));
+    }
+    let (distance, name) = best?;
+    let digits = |text: &str| text.chars().filter(char::is_ascii_digit).collect::<String>();
+    let slip = distance == 0 || (alone && distance == 1);
+    Some(Meant { name, certain: slip && digits(word) == digits(name) })
+}
+
+/// The name of [`meant`].
+pub fn nearest<'a>(word: &str, candidates: impl IntoIterator<Item = &'a str>) -> Option<&'a str> {
+    meant(word, candidates).map(|meant| meant.name)
 }
 
 fn lower_chars(text: &str) -> Vec<char> {
@@ -58,6 +80,20 @@ mod tests {
         assert_eq!(nearest("prot", words), Some("port"));
         assert_eq!(nearest("subsets", words), Some("subset"));
         assert_eq!(nearest("cort", ["port", "cart"]), Some("cart"), "of equally near ones the first by name");
+    }
+
+    #[test]
+    fn one_slip_with_no_other_name_near_is_certain() {
+        let certain = |word, names: &[&'static str]| meant(word, names.iter().copied()).map(|it| it.certain);
+        assert_eq!(certain("tiemout", &["timeout", "retry"]), Some(true));
+        assert_eq!(certain("reviws", &["reviews", "reviews"]), Some(true), "the same name twice is one");
+        assert_eq!(certain("tmout", &["timeout"]), None);
+        assert_eq!(certain("timuot-x", &["timeout"]), None);
+        assert_eq!(certain("reviewws-api", &["reviews-ap"]), Some(false), "two slips");
+        assert_eq!(certain("cart", &["card", "care"]), Some(false), "it could be either");
+        assert_eq!(certain("cart-v2", &["cart-v1"]), Some(false), "another version is no slip");
+        assert_eq!(certain("carts", &["cart"]), Some(true));
+        assert_eq!(certain("HTTP", &["http", "http2"]), Some(true), "only the case differs");
     }
 
     #[test]

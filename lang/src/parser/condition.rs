@@ -448,7 +448,8 @@ fn wrong_name(name: &Name) -> Option<Diagnostic> {
     let lower = text.to_ascii_lowercase();
     if lower != text {
         let help = format!("Header names do not tell case apart; write `\"{lower}\"`.");
-        return Some(invalid(name.span, format!("the header `{quoted}` is not in lower case"), help));
+        let problem = invalid(name.span, format!("the header `{quoted}` is not in lower case"), help);
+        return Some(problem.instead(text, lower, true));
     }
     let reason = match text {
         "host" => "is decided before the rules are asked; write the host in the `route`",

@@ -78,21 +78,24 @@ fn wrong_host(written: &Name, what: &str) -> Diagnostic {
     let text = written.value.as_str();
     let lower = text.to_ascii_lowercase();
     let portless = text.rsplit_once(':').filter(|(host, _)| is_host(host)).map(|(host, _)| host);
-    let help = match text.strip_suffix('.') {
+    let problem = |help: String| invalid(written.span, format!("`{}` is not {what}", shown(text)), help);
+    match text.strip_suffix('.') {
         _ if lower != text && is_host(lower.trim_start_matches(['*', '.'])) => {
-            format!("Hosts do not tell case apart; write `\"{lower}\"`.")
+            problem(format!("Hosts do not tell case apart; write `\"{lower}\"`.")).instead(text, lower, true)
         }
         Some(without_dot) if is_host(without_dot) => {
-            format!("Write `\"{without_dot}\"`, without the dot at the end.")
+            problem(format!("Write `\"{without_dot}\"`, without the dot at the end."))
+                .instead(text, without_dot, true)
         }
         _ => match portless {
-            Some(host) => format!("A host is written without its port: `\"{host}\"`."),
-            None => {
+            Some(host) => problem(format!("A host is written without its port: `\"{host}\"`."))
+                // The port may have been the point.
+                .instead(text, host, false),
+            None => problem(
                 "A host is like `\"shop.example\"`; a pattern may begin with `*.` for one label or `**.` for \
                      one or more, and `\"*\"` is any host."
-                    .into()
-            }
+                    .into(),
+            ),
         },
-    };
-    invalid(written.span, format!("`{}` is not {what}", shown(text)), help)
+    }
 }

@@ -147,7 +147,9 @@ fn no_label(whole: &str, span: Span) -> Diagnostic {
     let mut diagnostic =
         Diagnostic::new(Code::InvalidName, format!("`{}` cannot be a name", shown(whole))).at(span, "");
     if repaired != whole && is_label(&repaired) && !is_reserved(&repaired) {
-        diagnostic = diagnostic.help(format!("Write `{repaired}`."));
+        // Other letters for `_` and `.` could be the name of something else; another case of letters is the same word.
+        let certain = repaired == whole.to_ascii_lowercase();
+        diagnostic = diagnostic.help(format!("Write `{repaired}`.")).instead(whole, repaired, certain);
     } else {
         diagnostic = diagnostic.help(format!(
             "A name is made of lower-case letters, digits and `-`, begins with a letter, does not end with `-` and \

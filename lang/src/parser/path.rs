@@ -182,6 +182,7 @@ fn non_canonical(span: Span, message: String) -> Diagnostic {
 fn rewrite(text: &str, canonical: &str, span: Span) -> Diagnostic {
     non_canonical(span, format!("`{}` is not in its canonical form", shown(text)))
         .help(format!("Write `{canonical}`: this is how a request's path is compared."))
+        .instead(text, canonical, true)
 }
 
 /// Why no request that reaches a decision has this path.

@@ -17,7 +17,7 @@ use crate::ast::{
     AccessLog, AllowRoutes, Calls, EndpointSource, Endpoints, HealthCheck, JwtUse, Label, Limits, Listener,
     ListenerTls, MetricLabel, Mtls, Port, Probe, ProbeKind, Protocol, Settings, Subset, Tls, Tracing,
 };
-use crate::diagnostic::suggest::nearest;
+use crate::diagnostic::suggest::meant;
 use crate::diagnostic::{Code, Diagnostic};
 use crate::span::{Span, Spanned};
 use crate::statement::Args;
@@ -62,13 +62,18 @@ fn protocol(input: Tokens<'_>) -> Parsed<'_, Spanned<Protocol>> {
     }
     let words = || Protocol::ALL.into_iter().map(Protocol::as_str);
     let lower = lexeme.text.to_ascii_lowercase();
-    let help = match (lower.as_str(), nearest(&lower, words())) {
-        ("h2" | "h2c" | "http/2", _) => "Write `http2`.".into(),
-        ("http1" | "http/1.1" | "websocket", _) => "Write `http`.".into(),
-        (_, Some(near)) => format!("Did you mean `{near}`?"),
-        (_, None) => format!("The protocols are `{}`.", words().collect::<Vec<_>>().join("`, `")),
-    };
-    refuse(invalid(lexeme.span, format!("`{}` is not a protocol", shown(lexeme.text)), help))
+    let message = format!("`{}` is not a protocol", shown(lexeme.text));
+    let problem = Diagnostic::new(Code::InvalidValue, message).at(lexeme.span, "");
+    refuse(match (lower.as_str(), meant(&lower, words())) {
+        ("h2" | "h2c" | "http/2", _) => problem.help("Write `http2`.").instead(lexeme.text, "http2", true),
+        ("http1" | "http/1.1", _) => problem.help("Write `http`.").instead(lexeme.text, "http", true),
+        // Of a port that speaks WebSocket, `http` says less than was meant.
+        ("websocket", _) => problem.help("Write `http`.").instead(lexeme.text, "http", false),
+        (_, Some(near)) => problem.did_you_mean(lexeme.text, near),
+        (_, None) => {
+            problem.help(format!("The protocols are `{}`.", words().collect::<Vec<_>>().join("`, `")))
+        }
+    })
 }
 
 /// `NAME [label KEY = STRING, …] [cluster NAME]`

@@ -18,7 +18,8 @@ use crate::ast::{
     Algorithm, Budget, Edit, FaultKind, GrpcStatus, HashKey, LoadBalancer, Mirror, RateKey, RateLimit,
     RetryOn, Rewrite,
 };
-use crate::diagnostic::suggest::nearest;
+use crate::diagnostic::suggest::meant;
+use crate::diagnostic::{Code, Diagnostic};
 use crate::span::{Name, Spanned};
 use crate::statement::Args;
 use crate::token::TokenKind;
@@ -226,12 +227,14 @@ fn retry_on(input: Tokens<'_>) -> Parsed<'_, Spanned<RetryOn>> {
         return expected(input, wanted);
     }
     let words = CONDITIONS.map(|(word, _)| word);
-    let help = match nearest(lexeme.text, words) {
-        Some(near) => format!("Did you mean `{near}`?"),
-        None => format!("The conditions are `{}` and statuses from 400 to 599.", words.join("`, `")),
-    };
     let message = format!("`{}` is not a condition for a retry", shown(lexeme.text));
-    refuse(invalid(lexeme.span, message, help))
+    let problem = Diagnostic::new(Code::InvalidValue, message).at(lexeme.span, "");
+    refuse(match meant(lexeme.text, words) {
+        Some(near) => problem.did_you_mean(lexeme.text, near),
+        None => {
+            problem.help(format!("The conditions are `{}` and statuses from 400 to 599.", words.join("`, `")))
+        }
+    })
 }
 
 /// `DURATION..DURATION`

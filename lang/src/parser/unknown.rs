@@ -1,7 +1,7 @@
 //! Words that may not stand where they do: what was probably meant is found before it is complained of.
 
 use super::recover::{listed, shown};
-use crate::diagnostic::suggest::nearest;
+use crate::diagnostic::suggest::meant;
 use crate::diagnostic::{Code, Diagnostic};
 use crate::signature::Place;
 use crate::span::Span;
@@ -97,8 +97,8 @@ pub(super) fn statement(place: Place, kind: TokenKind, word: &str, span: Span) -
             .help(format!("What other meshes call `{word}` is {here} here."));
     }
     let unknown = diagnostic(format!("unknown statement `{}` {}", shown(word), where_it_is(place)));
-    match nearest(word, place.statements().iter().map(|signature| signature.keyword)) {
-        Some(near) => unknown.help(format!("Did you mean `{near}`?")),
+    match meant(word, place.statements().iter().map(|signature| signature.keyword)) {
+        Some(near) => unknown.did_you_mean(word, near),
         None => unknown.help(choices(place)),
     }
 }

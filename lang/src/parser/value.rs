@@ -9,7 +9,7 @@ use nom::combinator::map;
 use super::input::{Lexeme, Parsed, Tokens, expected, keyword, one, refuse};
 use super::recover::{listed, shown};
 use crate::ast::{Method, Rate, Timeout};
-use crate::diagnostic::suggest::nearest;
+use crate::diagnostic::suggest::meant;
 use crate::diagnostic::{Code, Diagnostic};
 use crate::lexer::unescape;
 use crate::span::{Name, Span, Spanned};
@@ -96,12 +96,12 @@ pub(super) fn word_of<'a>(
         if let Some(value) = words.iter().find(|word| **word == lexeme.text) {
             return Ok((nom::Input::take_from(&input, 1), Spanned { value, span: lexeme.span }));
         }
-        match nearest(lexeme.text, words.iter().copied()) {
-            Some(near) => refuse(invalid(
-                lexeme.span,
-                format!("`{}` is not {wanted}", shown(lexeme.text)),
-                format!("Did you mean `{near}`?"),
-            )),
+        match meant(lexeme.text, words.iter().copied()) {
+            Some(near) => refuse(
+                Diagnostic::new(Code::InvalidValue, format!("`{}` is not {wanted}", shown(lexeme.text)))
+                    .at(lexeme.span, "")
+                    .did_you_mean(lexeme.text, near),
+            ),
             None => {
                 let quoted: Vec<String> = words.iter().map(|word| format!("`{word}`")).collect();
                 expected(input, listed(&quoted, "or"))
@@ -372,15 +372,19 @@ pub(super) fn method(input: Tokens<'_>) -> Parsed<'_, Spanned<Method>> {
 /// What is wrong with a word that was probably meant as a method.
 fn wrong_method(lexeme: &Lexeme<'_>) -> Option<Diagnostic> {
     let upper = lexeme.text.to_ascii_uppercase();
+    let message = format!("`{}` is not a method", shown(lexeme.text));
     let help = match Method::parse(&upper) {
-        Some(_) => format!("Write `{upper}`."),
+        Some(_) => {
+            let problem = invalid(lexeme.span, message, format!("Write `{upper}`."));
+            return Some(problem.instead(lexeme.text, upper, true));
+        }
         None if lexeme.text.bytes().all(|b| b.is_ascii_uppercase()) => {
             let all: Vec<&str> = Method::ALL.iter().map(|method| method.as_str()).collect();
             format!("The methods are `{}`.", all.join("`, `"))
         }
         None => return None,
     };
-    Some(invalid(lexeme.span, format!("`{}` is not a method", shown(lexeme.text)), help))
+    Some(invalid(lexeme.span, message, help))
 }
 
 /// The name of a label, as Kubernetes writes them.
@@ -401,9 +405,12 @@ pub(super) fn trust_domain(input: Tokens<'_>) -> Parsed<'_, Name> {
         return Ok((rest, Spanned { value: lexeme.text.into(), span: lexeme.span }));
     }
     let lower = lexeme.text.to_ascii_lowercase();
-    let help = match lower != lexeme.text && lower.bytes().all(allowed) {
-        true => format!("Write `{lower}`."),
-        false => "A trust domain is made of lower-case letters, digits, `-`, `.` and `_`.".into(),
-    };
-    refuse(invalid(lexeme.span, format!("`{}` is not a trust domain", shown(lexeme.text)), help))
+    let message = format!("`{}` is not a trust domain", shown(lexeme.text));
+    refuse(match lower != lexeme.text && lower.bytes().all(allowed) {
+        true => invalid(lexeme.span, message, format!("Write `{lower}`.")).instead(lexeme.text, lower, true),
+        false => {
+            let help = "A trust domain is made of lower-case letters, digits, `-`, `.` and `_`.";
+            invalid(lexeme.span, message, help)
+        }
+    })
 }

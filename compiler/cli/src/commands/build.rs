@@ -1,6 +1,6 @@
 //! `mesh build`: compile to a plan file, or leave the old one as it is.
 
-use super::environment;
+use super::{Parsed, environment};
 use crate::args::Build;
 use crate::failure::Failure;
 use crate::load::{STANDARD_STREAM, load};
@@ -19,10 +19,12 @@ pub(crate) fn run(build: &Build, output: &mut Output<'_>) -> Result<u8, Failure>
     let target = Target::of(build, output)?;
     misplaced_target(build)?;
     let project = load(&build.sources.paths)?;
-    let environment = environment::one(&project, build.environment.as_deref())?;
-    let compilation = super::compile_to_run(&project, environment.as_deref(), &StandIns::new());
+    let parsed = Parsed::of(&project);
+    let environment = environment::one(&parsed, build.environment.as_deref())?;
+    let compilation = parsed.compile_to_run(&environment, &StandIns::new());
+    let (diagnostics, suppressed) = (&compilation.diagnostics, &compilation.suppressed);
     let Some(plan) = &compilation.plan else {
-        super::print(output, target.findings(), &compilation.diagnostics, &project.sources, |_| {});
+        super::print(output, target.findings(), diagnostics, suppressed, &parsed, |_| {});
         output.say(&target.not_written());
         return Ok(FINDINGS);
     };
@@ -32,8 +34,8 @@ pub(crate) fn run(build: &Build, output: &mut Output<'_>) -> Result<u8, Failure>
         Target::StandardOutput => output.raw(&bytes),
     }
     let written = WrittenPlan { path: target.to_string(), bytes: bytes.len(), digest: view.digest_hex() };
-    let line = describe(&written, plan, super::rules(&project.sources));
-    super::print(output, target.findings(), &compilation.diagnostics, &project.sources, |report| {
+    let line = describe(&written, plan, parsed.rules());
+    super::print(output, target.findings(), diagnostics, suppressed, &parsed, |report| {
         report.plan = Some(written);
     });
     output.say(&line);

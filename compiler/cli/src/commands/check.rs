@@ -1,30 +1,46 @@
-//! `mesh check`: look for mistakes, in each environment.
+//! `mesh check`: look for mistakes, in each environment, and mend those that can only have been meant one way.
 
-use super::environment;
+mod fix;
+
+use super::{Parsed, environment};
 use crate::args::{Check, FailOn};
 use crate::failure::Failure;
-use crate::load::load;
+use crate::load::{Project, load};
 use crate::output::{Output, Stream, count};
 use crate::{FINDINGS, OK};
-use mesh_compiler::StandIns;
-use mesh_lang::Severity;
+use mesh_compiler::{StandIns, Suppressed};
+use mesh_lang::{Diagnostic, Severity};
 
 pub(crate) fn run(check: &Check, output: &mut Output<'_>) -> Result<u8, Failure> {
-    let project = load(&check.sources.paths)?;
-    let (mut found, mut unexecuted) = (Vec::new(), Vec::new());
-    for environment in environment::each(&project, check.only.environment.as_deref())? {
-        let compilation = super::compile(&project, environment.as_deref(), &StandIns::new());
-        unexecuted.push((environment.clone(), compilation.unexecuted));
-        found.push((environment, compilation.diagnostics));
+    let mut project = load(&check.sources.paths)?;
+    let mut fixed = Vec::new();
+    if check.fix || check.diff {
+        let mended = fix::mend(&project, &check.only.environments)?;
+        if check.diff {
+            fix::show(&project, &mended, output);
+        } else {
+            fix::write(&project, &mended)?;
+            (project, fixed) = (mended.project, mended.fixed);
+        }
     }
-    let diagnostics = environment::together(found);
-    let unexecuted = environment::together(unexecuted);
-    super::print(output, Stream::Data, &diagnostics, &project.sources, |_| {});
+    let parsed = Parsed::of(&project);
+    let Findings { diagnostics, suppressed, unexecuted } = Findings::of(&parsed, &check.only.environments)?;
+    if !output.for_program() {
+        fix::list(&fixed, output);
+    }
+    // Of a difference and of findings one is standard output.
+    let stream = if check.diff { Stream::Errors } else { Stream::Data };
+    super::print(output, stream, &diagnostics, &suppressed, &parsed, |report| report.fixed = fixed);
     if !unexecuted.is_empty() {
         let statements = count(unexecuted.len(), "statement");
         output.say(&format!(
             "{statements} the proxy of this version does not execute: `mesh build` names them"
         ));
+    }
+    let left = fix::certain(&diagnostics, &project.sources).len();
+    if left > 0 && !check.fix && !check.diff && !output.for_program() {
+        let mistakes = count(left, "mistake");
+        output.say(&format!("{mistakes} can be mended: mesh check --fix, or --diff to see how"));
     }
     let fails = diagnostics.iter().any(|diagnostic| match check.fail_on {
         FailOn::Error => diagnostic.severity == Severity::Error,
@@ -32,4 +48,28 @@ pub(crate) fn run(check: &Check, output: &mut Output<'_>) -> Result<u8, Failure>
         FailOn::Never => false,
     });
     Ok(if fails { FINDINGS } else { OK })
+}
+
+/// What is found in the environments that are looked at.
+struct Findings {
+    diagnostics: Vec<Diagnostic>,
+    suppressed: Vec<Suppressed>,
+    unexecuted: Vec<Diagnostic>,
+}
+
+impl Findings {
+    fn of(parsed: &Parsed<'_>, environments: &[String]) -> Result<Findings, Failure> {
+        let (mut found, mut suppressed, mut unexecuted) = (vec![], vec![], vec![]);
+        for environment in environment::each(parsed, environments)? {
+            let compilation = parsed.compile(environment.as_deref(), &StandIns::new());
+            unexecuted.push((environment.clone(), compilation.unexecuted));
+            suppressed.push(compilation.suppressed);
+            found.push((environment, compilation.diagnostics));
+        }
+        Ok(Findings {
+            diagnostics: environment::together(parsed, found),
+            suppressed: environment::allowed(suppressed),
+            unexecuted: environment::together(parsed, unexecuted),
+        })
+    }
 }

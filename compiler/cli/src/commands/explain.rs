@@ -124,10 +124,7 @@ fn severity(code: Code) -> &'static str {
 fn find(asked: &str) -> Result<Code, Failure> {
     let number = asked.to_ascii_uppercase();
     let name = asked.to_ascii_lowercase();
-    let is_it = |code: &&Code| {
-        code.as_str() == number || code.as_str().strip_prefix("MESH") == Some(&number) || code.name() == name
-    };
-    Code::ALL.iter().find(is_it).copied().ok_or_else(|| {
+    Code::find(asked).ok_or_else(|| {
         let names = Code::ALL.iter().flat_map(|code| [code.as_str(), code.name()]);
         let nearest = suggest::nearest(&number, names.clone()).or_else(|| suggest::nearest(&name, names));
         // A part of a name, `ambiguous`, is too far from the whole for a slip of the pen.

@@ -132,7 +132,7 @@ fn document(layout: &Layout<'_>) -> serde_json::Value {
     json!({ "schema": "mesh.fmt/v1", "changed": changed, "not_touched": broken, "diagnostics": findings })
 }
 
-fn diff(source: &Source, formatted: &str) -> String {
+pub(super) fn diff(source: &Source, formatted: &str) -> String {
     let diff = TextDiff::from_lines(source.text.as_str(), formatted);
     diff.unified_diff().header(&source.path, &source.path).to_string()
 }

@@ -53,7 +53,7 @@ fn read(path: &Path) -> Result<Vec<u8>, Failure> {
 fn refuse(diagnostic: &Diagnostic, output: &mut Output<'_>) {
     let (diagnostics, sources) = (std::slice::from_ref(diagnostic), SourceSet::default());
     if output.for_program() {
-        output.report(&report(diagnostics, &sources, Summary { errors: 1, ..Summary::default() }));
+        output.report(&report(diagnostics, &[], &sources, Summary { errors: 1, ..Summary::default() }));
     } else {
         output.diagnostics(Stream::Errors, diagnostics, &sources);
     }

@@ -2,17 +2,17 @@
 
 mod seen;
 
-use super::environment;
+use super::{Parsed, environment};
 use crate::args::Test;
 use crate::failure::Failure;
 use crate::load::load;
 use crate::output::{Output, Stream, count, report};
 use crate::report::TestResult;
 use crate::{FINDINGS, OK};
-use mesh_compiler::{StandIns, case};
+use mesh_compiler::{StandIns, Suppressed, case};
 use mesh_engine::{Claim, ClaimValue, Entry, Method, Peer, Token};
+use mesh_lang::Severity;
 use mesh_lang::diagnostic::{Code, Diagnostic, suggest};
-use mesh_lang::{Severity, SourceSet};
 use mesh_plan::{FieldKind, Plan, PlanView};
 use seen::Seen;
 use std::collections::BTreeSet;
@@ -20,17 +20,19 @@ use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
 
 pub(crate) fn run(test: &Test, output: &mut Output<'_>) -> Result<u8, Failure> {
     let project = load(&test.sources.paths)?;
-    let sources = &project.sources;
-    let mut compiled = Vec::new();
-    for environment in environment::each(&project, test.only.environment.as_deref())? {
-        let compilation = super::compile(&project, environment.as_deref(), &StandIns::new());
+    let parsed = Parsed::of(&project);
+    let (mut compiled, mut allowed) = (Vec::new(), Vec::new());
+    for environment in environment::each(&parsed, &test.only.environments)? {
+        let mut compilation = parsed.compile(environment.as_deref(), &StandIns::new());
+        allowed.push(std::mem::take(&mut compilation.suppressed));
         compiled.push((environment, compilation));
     }
+    let allowed = environment::allowed(allowed);
     let said =
         compiled.iter().map(|(environment, each)| (environment.clone(), each.diagnostics.clone())).collect();
-    let diagnostics = environment::together(said);
+    let diagnostics = environment::together(&parsed, said);
     if compiled.iter().any(|(_, compilation)| compilation.plan.is_none()) {
-        super::print(output, Stream::Data, &diagnostics, sources, |_| {});
+        super::print(output, Stream::Data, &diagnostics, &allowed, &parsed, |_| {});
         return Ok(FINDINGS);
     }
     let filter = test.filter.as_deref();
@@ -58,9 +60,9 @@ pub(crate) fn run(test: &Test, output: &mut Output<'_>) -> Result<u8, Failure> {
         }
         failures.push((environment.clone(), failed));
     }
-    let failures = environment::together(failures);
+    let failures = environment::together(&parsed, failures);
     let failed = !failures.is_empty();
-    print(output, sources, &diagnostics, failures, &results);
+    print(output, &parsed, &diagnostics, &allowed, failures, &results);
     if results.is_empty() {
         output.say("There are no tests: write `test \"name\" { request … expect … }`.");
     }
@@ -238,14 +240,16 @@ fn entry(entry: case::Entry) -> Entry {
 /// The table and the failures; before them the compiler's warnings.
 fn print(
     output: &mut Output<'_>,
-    sources: &SourceSet,
+    parsed: &Parsed<'_>,
     warnings: &[Diagnostic],
+    allowed: &[Suppressed],
     failures: Vec<Diagnostic>,
     results: &[TestResult],
 ) {
+    let sources = &parsed.loaded.sources;
     let all: Vec<_> = warnings.iter().cloned().chain(failures).collect();
     if output.for_program() {
-        let mut report = report(&all, sources, super::summary(&all, sources));
+        let mut report = report(&all, allowed, sources, super::summary(&all, allowed.len(), parsed));
         report.tests = Some(results.to_vec());
         return output.report(&report);
     }

@@ -9,8 +9,9 @@ mod proxies;
 mod signals;
 mod watch;
 
+use super::Parsed;
 use super::build::seal;
-use super::environment;
+use super::environment::{self, Environment};
 use crate::args::Up;
 use crate::failure::{Failure, reason};
 use crate::load::{Project, load};
@@ -94,6 +95,9 @@ fn trouble(doing: &str, error: &io::Error) -> Failure {
 /// A plan that can be run: all its services have endpoints or stand-ins, all its gateways ports that can be had.
 struct Planned {
     compilation: Compilation,
+    environment: Environment,
+    /// How many rules it was made of.
+    rules: usize,
     /// Of the plan as `mesh build` would write it: without what differs from one start to the next.
     digest: String,
     placement: Placement,
@@ -110,17 +114,19 @@ fn plan(
     moved: &Moved,
     ours: &BTreeSet<u16>,
 ) -> Result<Result<Planned, Vec<Diagnostic>>, Failure> {
-    let environment = environment::one(project, environment)?;
-    let draft = super::compile_to_run(project, environment.as_deref(), &StandIns::new());
+    let parsed = Parsed::of(project);
+    let environment = environment::to_try(&parsed, environment)?;
+    let draft = parsed.compile_to_run(&environment, &StandIns::new());
     let Some(plan) = &draft.plan else { return Ok(Err(draft.diagnostics)) };
     let digest = seal(plan)?.1.digest_hex();
     let addresses = stand_ins.start(&draft.needs).map_err(|error| trouble("start the stand-ins", &error))?;
-    let mut compilation = super::compile_to_run(project, environment.as_deref(), &addresses);
+    let mut compilation = parsed.compile_to_run(&environment, &addresses);
     let Some(plan) = &mut compilation.plan else { return Ok(Err(compilation.diagnostics)) };
     let placement =
         placement::place(plan, moved, ours).map_err(|error| trouble("find a free port", &error))?;
     let (_, view) = seal(plan)?;
-    Ok(Ok(Planned { compilation, digest, placement, view }))
+    let rules = parsed.rules();
+    Ok(Ok(Planned { compilation, environment, rules, digest, placement, view }))
 }
 
 /// What a save led to.
@@ -166,7 +172,7 @@ impl Session<'_> {
                 return Ok(Replanned::Refused);
             }
         };
-        let Planned { compilation, digest, placement: Placement { moved, notes }, view } = planned;
+        let Planned { compilation, digest, placement: Placement { moved, notes }, view, .. } = planned;
         show(output, &compilation.diagnostics, &project);
         if view.digest_hex() == self.proxies.digest() {
             self.proxies.remember(moved);

@@ -4,7 +4,7 @@ use super::scope::{self, Place, Scope};
 use super::shared::Named;
 use crate::model::{Model, PortId};
 use mesh_lang::ast::{self, Weight};
-use mesh_lang::diagnostic::suggest::nearest;
+use mesh_lang::diagnostic::suggest::meant;
 use mesh_lang::{Code, Diagnostic, Span};
 
 /// A destination with its weight written out.
@@ -94,8 +94,8 @@ fn destination(
                 )
                 .at(name.span, "not a subset of this service")
                 .at(model[service].workload.span, "declared here");
-                return Err(match nearest(&name.value, names()) {
-                    Some(near) => problem.help(format!("Did you mean `{near}`?")),
+                return Err(match meant(&name.value, names()) {
+                    Some(near) => problem.did_you_mean(&name.value, near),
                     None if subsets.is_empty() => {
                         problem.help(format!("Declare it: `subset {0} label version = \"{0}\"`.", name.value))
                     }

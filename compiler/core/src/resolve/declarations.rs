@@ -6,7 +6,7 @@ use super::shared::Named;
 use super::{Module, declared};
 use crate::model::Workload;
 use mesh_lang::ast::{self, Condition, Field, Item, Shared, TokenSource, Tracing};
-use mesh_lang::diagnostic::suggest::nearest;
+use mesh_lang::diagnostic::suggest::meant;
 use mesh_lang::{Code, Diagnostic, Diagnostics, Name, Span};
 use std::collections::BTreeMap;
 
@@ -189,8 +189,8 @@ pub(super) fn unknown_among(
     let problem = Diagnostic::new(Code::UnknownName, format!("unknown {kind} `{}`", name.value))
         .at(name.span, format!("not among the `{statement}` of the mesh"));
     let names = || known.iter().map(|own| own.value.as_str());
-    diagnostics.push(match nearest(&name.value, names()) {
-        Some(near) => problem.help(format!("Did you mean `{near}`?")),
+    diagnostics.push(match meant(&name.value, names()) {
+        Some(near) => problem.did_you_mean(&name.value, near),
         None if known.is_empty() => {
             problem.help(format!("Declare it: `mesh … {{ {statement} {} }}`.", name.value))
         }
@@ -259,8 +259,8 @@ fn not_verified(name: &Name, workload: &Workload) -> Option<Diagnostic> {
     )
     .at(name.span, "not a `jwt` of it")
     .at(workload.span, "declared here");
-    Some(match nearest(&name.value, workload.issuers.iter().map(String::as_str)) {
-        Some(near) => problem.help(format!("Did you mean `{near}`?")),
+    Some(match meant(&name.value, workload.issuers.iter().map(String::as_str)) {
+        Some(near) => problem.did_you_mean(&name.value, near),
         None => problem.help(format!("Add it there: `jwt {} required`, or `optional`.", name.value)),
     })
 }

@@ -5,7 +5,7 @@ use super::{Module, declared, gateway};
 use crate::model::{GatewayId, Model};
 use crate::partition::covers;
 use mesh_lang::ast::{self, AllowRoutes, HostPattern, PathPattern, Segment};
-use mesh_lang::diagnostic::suggest::nearest;
+use mesh_lang::diagnostic::suggest::meant;
 use mesh_lang::{Code, Diagnostic, Diagnostics};
 
 /// Everything that is delegated.
@@ -128,8 +128,8 @@ fn module<'a>(
     let Some(directory) = scope.shared.module(&name.value) else {
         let unknown = Diagnostic::new(Code::UnknownName, format!("unknown module `{}`", name.value))
             .at(name.span, "no directory declares it");
-        diagnostics.push(match nearest(&name.value, scope.shared.modules()) {
-            Some(near) => unknown.help(format!("Did you mean `{near}`?")),
+        diagnostics.push(match meant(&name.value, scope.shared.modules()) {
+            Some(near) => unknown.did_you_mean(&name.value, near),
             None => unknown.help(format!("Declare it in its directory: `module {} {{ … }}`.", name.value)),
         });
         return None;

@@ -6,7 +6,7 @@ use super::{backend, declarations, duplicate, edits, settings, shape};
 use crate::model::{Action, Backend, GatewayId, HostTable, Listener, Model, PortId, Rule, Table};
 use crate::partition::{MAX_LINES, covers};
 use mesh_lang::ast::{self, HostPattern, ListenerTls, Protocol};
-use mesh_lang::diagnostic::suggest::nearest;
+use mesh_lang::diagnostic::suggest::meant;
 use mesh_lang::{Code, Diagnostic, Diagnostics, Name, Span, Spanned};
 
 /// Fills in the listeners of a gateway.
@@ -191,8 +191,8 @@ pub(super) fn listener_of(
                 )
                 .at(wanted.span, "not a listener of this gateway")
                 .at(model[gateway].workload.span, "declared here");
-                match nearest(&wanted.value, names()) {
-                    Some(near) => problem.help(format!("Did you mean `{near}`?")),
+                match meant(&wanted.value, names()) {
+                    Some(near) => problem.did_you_mean(&wanted.value, near),
                     None => problem.help(format!("Its listeners are {}.", scope::listed(names()))),
                 }
             })
@@ -414,8 +414,8 @@ pub(super) fn overrides_exist(model: &Model, diagnostics: &mut Diagnostics) {
                 let problem = Diagnostic::new(Code::UnknownName, format!("unknown rule `{name}`"))
                     .at(*span, "no rule of this target and host has this name");
                 let names = table.rules.iter().map(|rule| rule.name.as_str());
-                diagnostics.push(match nearest(name, names) {
-                    Some(near) => problem.help(format!("Did you mean `{near}`?")),
+                diagnostics.push(match meant(name, names) {
+                    Some(near) => problem.did_you_mean(name, near),
                     None => problem.help("`overrides` names a rule of the same target and host."),
                 });
             }

@@ -4,7 +4,7 @@ use super::shared::Names;
 use super::{Module, declared, duplicate};
 use crate::model::{Gateway, GatewayId, Model, PortId, Service, ServiceId, Workload};
 use mesh_lang::ast::{self, ServiceRef};
-use mesh_lang::diagnostic::suggest::nearest;
+use mesh_lang::diagnostic::suggest::{Meant, meant};
 use mesh_lang::{Code, Diagnostic, Diagnostics, Name, Span};
 use std::cell::Cell;
 use std::collections::{BTreeMap, BTreeSet};
@@ -190,12 +190,12 @@ impl<'a> Scope<'a> {
         let diagnostic = Diagnostic::new(Code::UnknownName, format!("unknown namespace `{name}`"))
             .at(span, "no module is in this namespace");
         let near = if self.may_compare(self.namespaces.len()) {
-            nearest(name, self.namespaces.iter().copied())
+            meant(name, self.namespaces.iter().copied())
         } else {
             None
         };
         match near {
-            Some(near) => diagnostic.help(format!("Did you mean `{near}`?")),
+            Some(near) => diagnostic.did_you_mean(name, near),
             None => diagnostic.help(format!("Declare it in a module: `namespace {name}`.")),
         }
     }
@@ -266,35 +266,32 @@ impl<'a> Scope<'a> {
     }
 
     fn unknown(&self, name: &ServiceRef, namespace: &str, wanted: Wanted) -> Diagnostic {
-        Diagnostic::new(Code::UnknownName, format!("unknown {} `{name}`", wanted.word()))
-            .at(name.span, format!("not declared in namespace `{namespace}`"))
-            .help(self.meant(name, namespace, wanted).unwrap_or_else(|| {
-                let home = match &name.namespace {
-                    Some(namespace) => format!(" in namespace `{namespace}`"),
-                    None => String::new(),
-                };
-                format!("Declare it{home}: `{}`.", wanted.declaration(&name.name))
-            }))
-    }
-
-    /// What was probably meant by a name that nothing has.
-    fn meant(&self, name: &ServiceRef, namespace: &str, wanted: Wanted) -> Option<String> {
+        let unknown = Diagnostic::new(Code::UnknownName, format!("unknown {} `{name}`", wanted.word()))
+            .at(name.span, format!("not declared in namespace `{namespace}`"));
         if !self.may_compare(self.targets.len()) {
-            return None;
+            return unknown.help(declare(name, wanted));
         }
         let fitting = || self.targets.iter().filter(|(_, (target, _))| wanted.admits(*target));
         if let Some(((other, own), (_, directory))) = fitting().find(|((_, own), _)| *own == name.name) {
-            return Some(match wanted {
-                Wanted::Own => {
-                    format!("`{own}.{other}` is declared in {}: move the statement there.", home(directory))
-                }
-                _ => format!("It is declared in another namespace: write `{own}.{other}`."),
-            });
+            return match wanted {
+                Wanted::Own => unknown.help(format!(
+                    "`{own}.{other}` is declared in {}: move the statement there.",
+                    home(directory)
+                )),
+                // Another namespace may have a service of this name that is not meant at all.
+                _ => unknown
+                    .help(format!("It is declared in another namespace: write `{own}.{other}`."))
+                    .instead(&name.to_string(), format!("{own}.{other}"), false),
+            };
         }
         let here = fitting().map(|(key, _)| *key).filter(|(own, _)| *own == namespace);
-        let near = nearest(&name.name, here.map(|(_, own)| own))?.to_owned();
-        let meant = ServiceRef { name: near, ..name.clone() };
-        Some(format!("Did you mean `{meant}`?"))
+        match meant(&name.name, here.map(|(_, own)| own)) {
+            Some(near) => {
+                let whole = ServiceRef { name: near.name.to_owned(), ..name.clone() }.to_string();
+                unknown.did_you_mean(&name.to_string(), Meant { name: &whole, ..near })
+            }
+            None => unknown.help(declare(name, wanted)),
+        }
     }
 
     /// Whether to look for a near one among so many names.
@@ -303,6 +300,15 @@ impl<'a> Scope<'a> {
         self.compared.set(before.saturating_add(names));
         before < MAX_COMPARED
     }
+}
+
+/// How to make a name known.
+fn declare(name: &ServiceRef, wanted: Wanted) -> String {
+    let home = match &name.namespace {
+        Some(namespace) => format!(" in namespace `{namespace}`"),
+        None => String::new(),
+    };
+    format!("Declare it{home}: `{}`.", wanted.declaration(&name.name))
 }
 
 impl Wanted {
@@ -382,8 +388,8 @@ pub(super) fn port(
             )
             .at(wanted.span, "not a port of this service")
             .at(workload.span, "declared here");
-            Err(match nearest(&wanted.value, names()) {
-                Some(near) => diagnostic.help(format!("Did you mean `{near}`?")),
+            Err(match meant(&wanted.value, names()) {
+                Some(near) => diagnostic.did_you_mean(&wanted.value, near),
                 None if names().next().is_none() => {
                     diagnostic.help("Its only port has no name: leave `port …` out.")
                 }

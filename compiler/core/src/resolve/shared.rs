@@ -4,7 +4,7 @@
 use super::scope::Place;
 use super::{Module, declared};
 use mesh_lang::ast::{self, Item, Shared};
-use mesh_lang::diagnostic::suggest::nearest;
+use mesh_lang::diagnostic::suggest::meant;
 use mesh_lang::{Code, Diagnostic, Diagnostics, Name, Severity, Span};
 use std::cell::Cell;
 use std::collections::{BTreeMap, BTreeSet};
@@ -166,9 +166,9 @@ impl<'a> Names<'a> {
                     let unknown =
                         Diagnostic::new(Code::UnknownName, format!("unknown {kind} `{}`", name.value))
                             .at(name.span, "this module declares none of this name");
-                    let near = nearest(&name.value, self.of_kind(place, export.kind));
+                    let near = meant(&name.value, self.of_kind(place, export.kind));
                     diagnostics.push(match near {
-                        Some(near) => unknown.help(format!("Did you mean `{near}`?")),
+                        Some(near) => unknown.did_you_mean(&name.value, near),
                         None => unknown.help("Declare it in this directory, or delete it from the `export`."),
                     });
                 }
@@ -181,8 +181,8 @@ impl<'a> Names<'a> {
         let Some(home) = self.modules.get(module).copied() else {
             let unknown = Diagnostic::new(Code::UnknownName, format!("unknown module `{module}`"))
                 .at(import.module.span, "no directory declares it");
-            diagnostics.push(match nearest(module, self.modules.keys().copied()) {
-                Some(near) => unknown.help(format!("Did you mean `{near}`?")),
+            diagnostics.push(match meant(module, self.modules.keys().copied()) {
+                Some(near) => unknown.did_you_mean(module, near),
                 None => unknown.help(format!("Declare it in its directory: `module {module} {{ … }}`.")),
             });
             return;
@@ -218,8 +218,8 @@ impl<'a> Names<'a> {
                     let there =
                         self.exported.iter().filter(|(owner, _)| *owner == home).map(|(_, name)| *name);
                     let all: Vec<&str> = there.collect();
-                    diagnostics.push(match nearest(&name.value, all.iter().copied()) {
-                        Some(near) => unknown.help(format!("Did you mean `{near}`?")),
+                    diagnostics.push(match meant(&name.value, all.iter().copied()) {
+                        Some(near) => unknown.did_you_mean(&name.value, near),
                         None if all.is_empty() => unknown.help("It exports nothing."),
                         None => {
                             unknown.help(format!("It exports {}.", super::scope::listed(all.iter().copied())))
@@ -269,8 +269,8 @@ impl<'a> Names<'a> {
         }
         let unknown = Diagnostic::new(Code::UnknownName, format!("unknown {word} `{}`", name.value))
             .at(name.span, "neither declared in this module nor imported");
-        if let Some(near) = nearest(&name.value, self.of_kind(place, kind)) {
-            return unknown.help(format!("Did you mean `{near}`?"));
+        if let Some(near) = meant(&name.value, self.of_kind(place, kind)) {
+            return unknown.did_you_mean(&name.value, near);
         }
         let elsewhere = self.exported.iter().find(|(_, exported)| *exported == name.value);
         let module = elsewhere.and_then(|(home, _)| {

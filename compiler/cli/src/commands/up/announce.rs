@@ -5,7 +5,6 @@ use super::watch::Changes;
 use super::{Planned, Replanned};
 use crate::args::Up;
 use crate::commands::build::{contents, short};
-use crate::commands::rules;
 use crate::load::Project;
 use crate::output::{Output, count};
 use mesh_compiler::StandIn;
@@ -23,8 +22,9 @@ pub(super) fn started(
     let path = up.path.display();
     if let Some(plan) = &planned.compilation.plan {
         let files = count(project.sources.len(), "file");
-        let contents = contents(plan, rules(&project.sources));
-        output.say(&format!("{path}: {files}, {contents}"));
+        let contents = contents(plan, planned.rules);
+        let environment = planned.environment.as_ref().map_or(String::new(), |name| format!(" in {name}"));
+        output.say(&format!("{path}{environment}: {files}, {contents}"));
         output.say(&format!("digest {}", short(&planned.digest)));
     }
     say_notes(output, &planned.placement.notes);
