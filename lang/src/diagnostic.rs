@@ -46,8 +46,8 @@ pub struct Diagnostic {
     pub notes: Vec<String>,
     /// What to do.
     pub help: Option<String>,
-    /// Edits that do it.
-    pub fixes: Vec<Fix>,
+    /// Edits that do it. Boxed: a diagnostic travels in results, and most have none.
+    pub fixes: Box<[Fix]>,
 }
 
 impl Diagnostic {
@@ -60,7 +60,7 @@ impl Diagnostic {
             labels: Vec::new(),
             notes: Vec::new(),
             help: None,
-            fixes: Vec::new(),
+            fixes: Box::default(),
         }
     }
 
@@ -90,7 +90,8 @@ impl Diagnostic {
     #[must_use]
     pub fn instead(mut self, written: &str, text: impl Into<String>, certain: bool) -> Diagnostic {
         if let Some(span) = self.span() {
-            self.fixes.push(Fix::replace(span, written, text.into(), certain));
+            let one_more = Fix::replace(span, written, text.into(), certain);
+            self.fixes = self.fixes.into_iter().chain([one_more]).collect();
         }
         self
     }

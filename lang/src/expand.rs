@@ -302,7 +302,7 @@ impl<'a> Expansion<'a> {
             }
             Err(mut diagnostic) => {
                 // What is wrong with a value is not written here.
-                diagnostic.fixes.clear();
+                diagnostic.fixes = Box::default();
                 let values = waiting.iter().filter(|piece| piece.kind == TokenKind::Param);
                 let values: Vec<String> = values
                     .zip(lexemes.iter().filter(|lexeme| lexeme.substituted))
