@@ -47,18 +47,7 @@ pub struct Expanded {
 
 /// The files as they are in an environment. Time and space: linear in the statements.
 pub fn expand(sources: &[Source<'_>], environment: Option<&str>) -> Expanded {
-    let mut expansion = Expansion {
-        environment,
-        known: environments(sources).into_iter().map(|name| name.value).collect(),
-        params: BTreeMap::new(),
-        diagnostics: Diagnostics::new(),
-    };
-    for source in sources {
-        expansion.declare(source);
-    }
-    for source in sources {
-        expansion.set(source);
-    }
+    let mut expansion = Expansion::of(sources, environment);
     let (mut files, mut checked) = (Vec::new(), Vec::new());
     for source in sources {
         let statements = expansion.block(source.module, source.statements, false);
@@ -66,6 +55,36 @@ pub fn expand(sources: &[Source<'_>], environment: Option<&str>) -> Expanded {
         files.push(view::file(statements));
     }
     Expanded { files, checked, diagnostics: expansion.diagnostics }
+}
+
+/// The value of a parameter in one environment.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Parameter {
+    /// The directory that declares it.
+    pub module: String,
+    pub name: String,
+    /// As written.
+    pub text: String,
+    /// Where this value is written.
+    pub span: Span,
+}
+
+/// The statements of each source as they are in an environment, before they get their shapes, and what the parameters are
+/// there, in order of directory and name: for those who ask where something was written.
+pub fn statements(
+    sources: &[Source<'_>],
+    environment: Option<&str>,
+) -> (Vec<Vec<Statement>>, Vec<Parameter>) {
+    let mut expansion = Expansion::of(sources, environment);
+    let blocks =
+        sources.iter().map(|source| expansion.block(source.module, source.statements, false)).collect();
+    let parameters = expansion.params.iter().map(|((module, name), declared)| Parameter {
+        module: (*module).to_owned(),
+        name: (*name).to_owned(),
+        text: declared.value.text.to_string(),
+        span: declared.value.span,
+    });
+    (blocks, parameters.collect())
 }
 
 /// The outermost statements that are checked and not executed.
@@ -96,6 +115,22 @@ struct Declared<'a> {
 }
 
 impl<'a> Expansion<'a> {
+    fn of(sources: &[Source<'a>], environment: Option<&'a str>) -> Expansion<'a> {
+        let mut expansion = Expansion {
+            environment,
+            known: environments(sources).into_iter().map(|name| name.value).collect(),
+            params: BTreeMap::new(),
+            diagnostics: Diagnostics::new(),
+        };
+        for source in sources {
+            expansion.declare(source);
+        }
+        for source in sources {
+            expansion.set(source);
+        }
+        expansion
+    }
+
     fn declare(&mut self, source: &Source<'a>) {
         for statement in source.statements {
             let Args::Param(param) = &statement.args else { continue };

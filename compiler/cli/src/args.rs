@@ -117,13 +117,16 @@ Examples:
     /// Look at plan files
     #[command(subcommand)]
     Plan(Plan),
-    /// What a code means and what to do about it, or how a statement is written
+    /// What a code means and what to do about it, how a statement is written, or where a value comes from
     #[command(after_help = "\
 Examples:
   mesh explain MESH3001            by code
   mesh explain ambiguous-rules     by name
   mesh explain retry               a statement: where it stands, its forms, what stands in it
-  mesh explain --list              all of them")]
+  mesh explain reviews.timeout     a value of this project, and the lines that set it
+  mesh explain reviews.timeout shop/ --env production
+                                   of another project, in one environment
+  mesh explain --list              all codes and statements")]
     Explain(Explain),
     /// Print a completion script for a shell
     #[command(after_help = "\
@@ -219,11 +222,17 @@ pub(crate) struct Fmt {
 
 #[derive(Debug, Args)]
 pub(crate) struct Explain {
-    /// `MESH3001`, or its name, `ambiguous-rules`, or a statement, `retry`; without it, all codes with their names
-    #[arg(value_name = "CODE|KEYWORD")]
-    pub(crate) code: Option<String>,
-    /// All codes with their names
-    #[arg(long, conflicts_with = "code")]
+    /// `MESH3001`, or its name, `ambiguous-rules`, or a statement, `retry`, or a value, `reviews.timeout`; without it, all codes
+    /// and statements
+    #[arg(value_name = "CODE|KEYWORD|VALUE")]
+    pub(crate) asked: Option<String>,
+    /// For a value: files, and directories that are searched for `*.mesh`
+    #[arg(value_name = "PATH")]
+    pub(crate) paths: Vec<PathBuf>,
+    #[command(flatten)]
+    pub(crate) only: Environment,
+    /// All codes and statements
+    #[arg(long, conflicts_with_all = ["asked", "environments"])]
     pub(crate) list: bool,
 }
 

@@ -23,6 +23,7 @@ mod space;
 mod suppression;
 #[cfg(test)]
 mod testing;
+pub mod values;
 mod witness;
 
 pub use day::Day;
@@ -146,6 +147,22 @@ impl<'a> Project<'a> {
     /// The files as they are in an environment.
     pub fn files(&self, environment: Option<&str>) -> Vec<ast::File> {
         expand::expand(&self.statements(), environment).files
+    }
+
+    /// The first mistake for which something could not be read.
+    pub fn unreadable(&self) -> Option<&Diagnostic> {
+        let errors = self.diagnostics.iter().filter(|found| found.severity == mesh_lang::Severity::Error);
+        errors.min_by_key(|found| found.span())
+    }
+
+    /// What `reviews.timeout` is in an environment, and the lines that say so.
+    pub fn value(&self, asked: &str, environment: Option<&str>) -> Result<values::Value, values::Unknown> {
+        self.written(environment).value(asked)
+    }
+
+    fn written(&self, environment: Option<&str>) -> values::Written<'_> {
+        let (files, parameters) = expand::statements(&self.statements(), environment);
+        values::Written { sources: self.sources, files, parameters }
     }
 
     /// Compiles it as it is in one environment on one day: what is written until an earlier one is an error then.

@@ -30,6 +30,7 @@ use crate::model::Model;
 use crate::quantified::Asking;
 use mesh_lang::ast;
 use mesh_lang::{Code, Diagnostic, Diagnostics};
+pub(crate) use scope::DEFAULT_NAMESPACE;
 use scope::Scope;
 
 /// A parsed file and the directory it stands in.

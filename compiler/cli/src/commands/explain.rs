@@ -1,4 +1,6 @@
-//! `mesh explain`: what a code means and what to do about it, and how a statement is written.
+//! `mesh explain`: what a code means and what to do about it, how a statement is written, and where a value comes from.
+
+mod value;
 
 use crate::OK;
 use crate::args::Explain;
@@ -9,12 +11,25 @@ use mesh_lang::signature::{Place, Signature, Status};
 use serde_json::json;
 
 pub(crate) fn run(explain: &Explain, output: &mut Output<'_>) -> Result<u8, Failure> {
-    match &explain.code {
-        Some(asked) => match rows(asked) {
-            rows if rows.is_empty() => page(find(asked)?, output),
-            rows => statement(asked, &rows, output),
-        },
-        None => list(output),
+    let Some(asked) = explain.asked.as_deref() else {
+        list(output);
+        return Ok(OK);
+    };
+    if asked.contains('.') {
+        return value::run(asked, explain, output);
+    }
+    if let (Some(path), _) | (_, Some(path)) = (
+        explain.paths.first().map(|path| path.display().to_string()),
+        explain.only.environments.first().cloned(),
+    ) {
+        return Err(Failure::new(
+            format!("`{asked}` is the same in every project: `{path}` has no part in it"),
+            format!("Leave it out, or ask for a value: mesh explain {asked}.timeout {path}"),
+        ));
+    }
+    match rows(asked) {
+        rows if rows.is_empty() => page(find(asked)?, output),
+        rows => statement(asked, &rows, output),
     }
     Ok(OK)
 }
@@ -100,16 +115,36 @@ fn place_name(place: Place) -> &'static str {
     }
 }
 
+/// Every keyword once, in the order of the specification, with what it is for where it first stands.
+fn keywords() -> Vec<&'static Signature> {
+    let mut known: Vec<&'static Signature> = Vec::new();
+    for row in Place::ALL.into_iter().flat_map(Place::statements) {
+        if !known.iter().any(|own| own.keyword == row.keyword) {
+            known.push(row);
+        }
+    }
+    known
+}
+
 fn list(output: &mut Output<'_>) {
     if output.for_program() {
         let codes: Vec<_> = Code::ALL
             .iter()
             .map(|code| json!({ "code": code.as_str(), "name": code.name(), "severity": severity(*code) }))
             .collect();
-        return output.document(&json!({ "schema": "mesh.explain/v1", "codes": codes }));
+        let statements: Vec<_> =
+            keywords().iter().map(|row| json!({ "keyword": row.keyword, "doc": row.doc })).collect();
+        return output
+            .document(&json!({ "schema": "mesh.explain/v1", "codes": codes, "statements": statements }));
     }
     for code in Code::ALL {
         output.data(&format!("{}  {:<7}  {}", code.as_str(), severity(*code), code.name()));
+    }
+    output.data("");
+    let keywords = keywords();
+    let width = keywords.iter().map(|row| row.keyword.len()).max().unwrap_or_default();
+    for row in keywords {
+        output.data(&format!("{:<width$}  {}", row.keyword, row.doc));
     }
 }
 
@@ -125,16 +160,17 @@ fn find(asked: &str) -> Result<Code, Failure> {
     let number = asked.to_ascii_uppercase();
     let name = asked.to_ascii_lowercase();
     Code::find(asked).ok_or_else(|| {
-        let names = Code::ALL.iter().flat_map(|code| [code.as_str(), code.name()]);
+        let codes = Code::ALL.iter().flat_map(|code| [code.as_str(), code.name()]);
+        let names = codes.chain(keywords().into_iter().map(|row| row.keyword));
         let nearest = suggest::nearest(&number, names.clone()).or_else(|| suggest::nearest(&name, names));
         // A part of a name, `ambiguous`, is too far from the whole for a slip of the pen.
         let parts = || Code::ALL.iter().map(|code| code.name()).filter(|known| known.contains(&name));
         let near: Vec<&str> = nearest.map_or_else(|| parts().collect(), |nearest| vec![nearest]);
         let help = if near.is_empty() || asked.is_empty() {
-            "All codes: mesh explain --list".to_owned()
+            "All of them: mesh explain --list".to_owned()
         } else {
-            format!("Did you mean {}? All codes: mesh explain --list", super::quoted(&near))
+            format!("Did you mean {}? All of them: mesh explain --list", super::quoted(&near))
         };
-        Failure::new(format!("no such code: `{asked}`"), help)
+        Failure::new(format!("neither a code nor a statement: `{asked}`"), help)
     })
 }

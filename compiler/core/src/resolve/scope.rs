@@ -50,7 +50,7 @@ struct ModuleInfo<'a> {
 }
 
 /// The namespace of a module that does not name one.
-const DEFAULT_NAMESPACE: &str = "default";
+pub(crate) const DEFAULT_NAMESPACE: &str = "default";
 /// The trust domain of a project without a `mesh`.
 const DEFAULT_TRUST_DOMAIN: &str = "local.test";
 /// After so many comparisons no near name is looked for: they take half a second, names times mistakes could take minutes, and
