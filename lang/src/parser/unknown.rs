@@ -15,7 +15,56 @@ const FOREIGN: &[(&str, &str)] = &[
     ("routes", "`route`"),
     ("serviceprofile", "`route` and, in `service`, `timeout` and `retry`"),
     ("destinationrule", "`subset`, `timeout` and `retry` in `service`"),
-    ("serviceentry", "`service` with `endpoints static`"),
+    ("serviceentry", "`service` with `external` and `endpoints`"),
+    ("workloadgroup", "`service` with `endpoints`"),
+    ("sidecar", "`calls` in `service`: a service reaches what it calls"),
+    ("peerauthentication", "`mtls` in `mesh`, `service` or `port`"),
+    ("requestauthentication", "`jwt`, at the top of a file and in `service` or `gateway`"),
+    ("jwtrules", "`jwt`"),
+    ("jwksuri", "`jwks` in `jwt`"),
+    ("trafficpolicy", "`load-balancer`, `circuit-breaker` and `outlier-detection` in `service`"),
+    ("destinationpolicy", "`load-balancer`, `circuit-breaker` and `outlier-detection` in `service`"),
+    ("connectionpool", "`circuit-breaker`"),
+    ("connectionlimit", "`circuit-breaker`"),
+    ("circuitbreaker", "`circuit-breaker`"),
+    ("circuitbreakers", "`circuit-breaker`"),
+    ("outlierdetection", "`outlier-detection`"),
+    ("failureaccrual", "`outlier-detection`"),
+    ("loadbalancer", "`load-balancer`"),
+    ("lbpolicy", "`load-balancer`"),
+    ("consistenthash", "`load-balancer ring-hash …`"),
+    ("localitylbsetting", "`locality` and `failover` in `service`"),
+    ("telemetry", "`access-log`, `tracing` and `metric-label`"),
+    ("corspolicy", "`cors` in `rule`"),
+    ("faultinjection", "`fault` in `rule`"),
+    ("delay", "`fault delay` in `rule`"),
+    ("abort", "`fault abort` in `rule`"),
+    ("mirrorpercentage", "the percentage in `mirror`"),
+    ("requestmirror", "`mirror` in `rule`"),
+    ("requestheadermodifier", "`request-header` in `rule`"),
+    ("responseheadermodifier", "`response-header` in `rule`"),
+    ("urlrewrite", "`rewrite` in `rule`"),
+    ("prefixrewrite", "`rewrite prefix` in `rule`"),
+    ("requestredirect", "`redirect` in `rule`"),
+    ("httplocalratelimit", "`rate-limit local`"),
+    ("httplocalratelimitpolicy", "`rate-limit local`"),
+    ("localratelimit", "`rate-limit local`"),
+    ("ratelimitpolicy", "`rate-limit`"),
+    ("tcproute", "`route` of a service whose port speaks `tcp`"),
+    ("tlsroute", "`route` of a gateway whose listener speaks `tls`"),
+    ("referencegrant", "`export` in `module`, and `allow-routes` in `listener`"),
+    ("backendtlspolicy", "`tls` in `service`"),
+    ("egressnetwork", "`egress` in `mesh`, and `external` in `service`"),
+    ("server", "`port` in `service`"),
+    ("meshtlsauthentication", "`identity` in `allow` or `deny`"),
+    ("networkauthentication", "`when source-ip in (…)` in `allow` or `deny`"),
+    ("trustdomain", "`trust-domain`"),
+    ("exportto", "`export` in `module`"),
+    ("healthchecks", "`health-check`"),
+    ("livenessprobe", "`probe` in `service`"),
+    ("readinessprobe", "`probe` in `service`"),
+    ("timeouts", "`timeout` and, in `retry`, `per-try-timeout`"),
+    ("backendrequest", "`per-try-timeout` in `retry`"),
     ("workloadentry", "`endpoints static` in `service`"),
     ("ingress", "`gateway`"),
     ("servers", "`listener` in `gateway`"),
@@ -60,6 +109,10 @@ const FOREIGN: &[(&str, &str)] = &[
     ("rules", "`rule` in `route`, `allow` and `deny` in `authorize`"),
 ];
 
+/// What other meshes let people put into the proxy itself (spelt as above): nobody could decide about it.
+const NOWHERE: &[&str] =
+    &["envoyfilter", "wasmplugin", "proxyconfig", "lua", "envoyextensionpolicy", "envoypatchpolicy"];
+
 /// A thing of the language that has no effect yet: it is refused, not ignored.
 pub(super) fn not_executed(what: &str, span: Span) -> Diagnostic {
     Diagnostic::new(Code::NotYetExecuted, format!("`{}` is not executed by this version", shown(what)))
@@ -91,6 +144,11 @@ pub(super) fn statement(place: Place, kind: TokenKind, word: &str, span: Span) -
         let there = where_it_is(Place::File);
         return diagnostic(format!("`{word}` stands {there}, not {}", where_it_is(place)))
             .help(choices(place));
+    }
+    if NOWHERE.contains(&plain(word).as_str()) {
+        return diagnostic(format!("`{word}` is not a statement of this language")).help(
+            "There is no counterpart: the proxy does what statements say, so that everything it does can be checked.",
+        );
     }
     if let Some(here) = foreign(word) {
         return diagnostic(format!("`{word}` is not a statement of this language"))
@@ -141,6 +199,47 @@ fn choices(place: Place) -> String {
 }
 
 fn foreign(word: &str) -> Option<&'static str> {
-    let plain = word.to_ascii_lowercase().replace(['-', '_'], "").trim_end_matches(':').to_string();
+    let plain = plain(word);
     FOREIGN.iter().find(|(theirs, _)| *theirs == plain).map(|(_, ours)| *ours)
+}
+
+/// A word as the tables above spell it.
+fn plain(word: &str) -> String {
+    word.to_ascii_lowercase().replace(['-', '_'], "").trim_end_matches(':').to_string()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::{FOREIGN, NOWHERE, foreign, plain};
+    use crate::signature::Place;
+    use std::collections::BTreeSet;
+
+    #[test]
+    fn what_other_meshes_say_is_found_however_it_is_spelt() {
+        for word in ["outlierDetection", "outlier_detection", "OutlierDetection:"] {
+            assert_eq!(foreign(word), Some("`outlier-detection`"), "{word}");
+        }
+        assert_eq!(foreign("failure-accrual"), Some("`outlier-detection`"));
+        assert_eq!(foreign("cart"), None);
+    }
+
+    #[test]
+    fn each_word_is_there_once_and_spelt_so_that_it_is_found() {
+        let words: Vec<&str> = FOREIGN.iter().map(|(word, _)| *word).chain(NOWHERE.iter().copied()).collect();
+        assert_eq!(words.iter().collect::<BTreeSet<_>>().len(), words.len());
+        assert!(words.iter().all(|word| plain(word) == *word));
+    }
+
+    #[test]
+    fn what_is_named_instead_is_in_the_language() {
+        let known: Vec<&str> =
+            Place::ALL.into_iter().flat_map(Place::statements).map(|row| row.keyword).collect();
+        for (theirs, here) in FOREIGN {
+            let named = here.split('`').skip(1).step_by(2).filter_map(|form| form.split(' ').next());
+            for word in named.filter(|word| word.starts_with(|c: char| c.is_ascii_lowercase())) {
+                let clause = ["when", "from", "label", "http", "tcp", "tls", "grpc"].contains(&word);
+                assert!(clause || known.contains(&word), "`{theirs}` names `{word}`");
+            }
+        }
+    }
 }
