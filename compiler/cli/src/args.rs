@@ -128,6 +128,15 @@ Examples:
                                    of another project, in one environment
   mesh explain --list              all codes and statements")]
     Explain(Explain),
+    /// Write a page for each service and gateway: who may call, what it calls, routes, settings, tests
+    ///
+    /// Nothing is fetched, and the same files give the same bytes. What differs between environments says so.
+    #[command(after_help = "\
+Examples:
+  mesh doc -o site                 HTML for the project in this directory
+  mesh doc shop/ -o docs/mesh --markup markdown
+                                   Markdown, for the place where the sources are read")]
+    Doc(Doc),
     /// Print a completion script for a shell
     #[command(after_help = "\
 Examples:
@@ -234,6 +243,25 @@ pub(crate) struct Explain {
     /// All codes and statements
     #[arg(long, conflicts_with_all = ["asked", "environments"])]
     pub(crate) list: bool,
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct Doc {
+    #[command(flatten)]
+    pub(crate) sources: Paths,
+    /// The directory to write to; it is made if it is not there, and other files in it are left alone
+    #[arg(short, long, value_name = "DIR")]
+    pub(crate) output: PathBuf,
+    /// What the pages are written in
+    #[arg(long, value_enum, default_value_t = DocFormat::Html)]
+    pub(crate) markup: DocFormat,
+}
+
+/// What pages are written in.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
+pub(crate) enum DocFormat {
+    Html,
+    Markdown,
 }
 
 #[derive(Debug, Args)]

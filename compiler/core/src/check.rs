@@ -76,7 +76,7 @@ fn tables(model: &Model, owner: Owner) -> Vec<&Table> {
 }
 
 /// The service ports that a table sends to.
-fn backends(table: &Table) -> impl Iterator<Item = PortId> + '_ {
+pub(crate) fn backends(table: &Table) -> impl Iterator<Item = PortId> + '_ {
     table.rules.iter().flat_map(|rule| match &rule.action {
         crate::model::Action::Forward(backends) => backends.iter().map(|backend| backend.to).collect(),
         _ => vec![],

@@ -9,6 +9,7 @@ pub mod case;
 mod bits;
 mod check;
 mod day;
+pub mod describe;
 mod diagram;
 mod echo;
 mod example;
@@ -158,6 +159,16 @@ impl<'a> Project<'a> {
     /// What `reviews.timeout` is in an environment, and the lines that say so.
     pub fn value(&self, asked: &str, environment: Option<&str>) -> Result<values::Value, values::Unknown> {
         self.written(environment).value(asked)
+    }
+
+    /// What there is to know of each service and gateway in an environment. Of a project with errors it is what could be
+    /// understood.
+    pub fn describe(&self, environment: Option<&str>) -> describe::Description {
+        let Read { model, diagnostics, .. } = self.read(environment, None);
+        // What beats what can be asked where every name means something.
+        let partitions = if diagnostics.has_errors() { Vec::new() } else { partitions(&model).0 };
+        let files = self.files(environment);
+        describe::describe(&model, &partitions, &files, &self.written(environment))
     }
 
     fn written(&self, environment: Option<&str>) -> values::Written<'_> {

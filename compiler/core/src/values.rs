@@ -52,9 +52,9 @@ pub(crate) struct Written<'a> {
 
 /// A block of the file level, and what its file belongs to.
 #[derive(Clone, Copy)]
-struct Block<'a> {
-    statement: &'a Statement,
-    directory: &'a str,
+pub(crate) struct Block<'a> {
+    pub(crate) statement: &'a Statement,
+    pub(crate) directory: &'a str,
     namespace: &'a str,
 }
 
@@ -76,18 +76,27 @@ impl<'a> Written<'a> {
         };
         let (name, namespace) =
             target.split_once('.').map_or((target, None), |(name, rest)| (name, Some(rest)));
-        let blocks = self.blocks();
+        self.value_of(&self.blocks(), (target, name, namespace), keyword)
+    }
+
+    /// What a statement of a service or gateway is: `target` as it was written, and its parts.
+    pub(crate) fn value_of(
+        &self,
+        blocks: &[Block<'_>],
+        (target, name, namespace): (&str, &str, Option<&str>),
+        keyword: &str,
+    ) -> Result<Value, Unknown> {
         let is_it = |block: &&Block<'_>| {
             name_of(block.statement) == Some(name) && namespace.is_none_or(|wanted| wanted == block.namespace)
         };
-        let Some(owner) = workloads(&blocks).find(is_it).copied() else {
-            return Err(unknown(&blocks, target));
+        let Some(owner) = workloads(blocks).find(is_it).copied() else {
+            return Err(unknown(blocks, target));
         };
         let place = if owner.statement.keyword() == "service" { Place::Service } else { Place::Gateway };
         let Some(row) = place.statement(keyword) else { return Err(no_statement(place, keyword)) };
         let of = format!("{} {name}.{}", owner.statement.keyword(), owner.namespace);
         let mut lines = self.lines_of(
-            &blocks,
+            blocks,
             owner,
             owner.statement,
             keyword,
@@ -102,12 +111,12 @@ impl<'a> Written<'a> {
                 lines.extend(own.map(|line| self.line(mesh.directory, line, place.to_owned())));
             }
         }
-        let nearer = if place == Place::Service { self.nearer(&blocks, owner, keyword) } else { Vec::new() };
+        let nearer = if place == Place::Service { self.nearer(blocks, owner, keyword) } else { Vec::new() };
         Ok(Value { of, keyword: row.keyword, lines, nearer, together: TOGETHER.contains(&keyword) })
     }
 
     /// The blocks of the file level.
-    fn blocks(&self) -> Vec<Block<'_>> {
+    pub(crate) fn blocks(&self) -> Vec<Block<'_>> {
         let directories =
             || self.sources.iter().zip(&self.files).map(|((_, source), file)| (source.module.as_str(), file));
         let namespace = |wanted: &str| {
@@ -204,7 +213,7 @@ impl<'a> Written<'a> {
         nearer
     }
 
-    fn line(&self, directory: &str, statement: &Statement, place: String) -> Line {
+    pub(crate) fn line(&self, directory: &str, statement: &Statement, place: String) -> Line {
         let written = self.whole(statement);
         let (mut text, mut parameters) = (String::new(), Vec::new());
         let mut rest = written.as_str();
@@ -236,7 +245,7 @@ impl<'a> Written<'a> {
     }
 
     /// Keyword and arguments, on one line.
-    fn head(&self, statement: &Statement) -> String {
+    pub(crate) fn head(&self, statement: &Statement) -> String {
         self.sources.text(statement.span).split_whitespace().collect::<Vec<_>>().join(" ")
     }
 }

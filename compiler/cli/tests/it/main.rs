@@ -2,6 +2,7 @@
 
 mod build;
 mod check;
+mod doc;
 mod environments;
 mod examples;
 mod explain;
