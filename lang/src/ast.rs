@@ -10,7 +10,8 @@ mod traffic;
 pub use project::*;
 pub use traffic::*;
 
-use crate::span::{Name, Span, Spanned};
+use crate::span::{Name, Span, Spanned, Text};
+use std::sync::Arc;
 
 /// One file, in one environment: without `param` and `env`, which [`crate::expand`] has replaced by what they stand for.
 #[derive(Clone, Debug, Default, PartialEq)]
@@ -288,16 +289,16 @@ pub struct Calls {
 #[derive(Clone, Debug, PartialEq)]
 pub struct ServiceRef {
     pub span: Span,
-    pub name: String,
-    pub namespace: Option<String>,
+    pub name: Text,
+    pub namespace: Option<Text>,
 }
 
 /// `METHOD|METHOD PATH`: no methods is every method, no path is every path (and `*`); not both are missing.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Op {
     pub span: Span,
-    pub methods: Vec<Spanned<Method>>,
-    pub path: Option<Spanned<PathPattern>>,
+    pub methods: Methods,
+    pub path: Option<Spanned<Path>>,
     /// Whether it was written `grpc pkg.Service/Method`: the path says the same.
     pub grpc: bool,
 }
@@ -345,6 +346,70 @@ impl Method {
     }
 }
 
+/// Some of the methods, each once. In the order of the specification: one says them in any order and means the same.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct Methods {
+    bits: u8,
+}
+
+impl Methods {
+    pub fn is_empty(self) -> bool {
+        self.bits == 0
+    }
+
+    pub fn len(self) -> usize {
+        self.bits.count_ones() as usize
+    }
+
+    pub fn iter(self) -> impl Iterator<Item = Method> {
+        Method::ALL.into_iter().filter(move |method| self.bits & 1 << *method as u8 != 0)
+    }
+}
+
+impl FromIterator<Method> for Methods {
+    fn from_iter<I: IntoIterator<Item = Method>>(methods: I) -> Methods {
+        Methods { bits: methods.into_iter().fold(0, |bits, method| bits | 1 << method as u8) }
+    }
+}
+
+/// A path pattern as its canonical text, which is how it was written: what it says is read from it when it is asked, and a copy
+/// shares the text.
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct Path {
+    /// INVARIANT: the text of a [`PathPattern`].
+    text: Text,
+}
+
+impl Path {
+    /// The path of a text that has been found to be canonical.
+    pub(crate) fn new(text: Text) -> Path {
+        Path { text }
+    }
+
+    pub fn as_str(&self) -> &str {
+        &self.text
+    }
+
+    /// What it says, segment by segment.
+    pub fn pattern(&self) -> PathPattern {
+        let (path, subtree) = self.text.strip_suffix("/**").map_or((&*self.text, false), |path| (path, true));
+        let segments = path.split('/').skip(1).map(Segment::of).collect();
+        PathPattern { segments, subtree }
+    }
+}
+
+impl std::convert::From<PathPattern> for Path {
+    fn from(pattern: PathPattern) -> Path {
+        Path { text: pattern.to_string().into() }
+    }
+}
+
+impl std::fmt::Display for Path {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str(&self.text)
+    }
+}
+
 /// A path pattern, split at `/`. `/a/{b}/**` is `[Literal("a"), Any("b")]` with `subtree`; `/` is `[Literal("")]`;
 /// `/a/` is `[Literal("a"), Literal("")]`; `/**` is `[]` with `subtree`.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
@@ -358,11 +423,22 @@ pub struct PathPattern {
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub enum Segment {
     /// Exactly this text, canonical; empty only as the last segment.
-    Literal(String),
+    Literal(Text),
     /// `{name}`: exactly one segment that is not empty.
-    Any(String),
+    Any(Text),
     /// `{name}.json`: exactly one segment that ends so and has something before it.
-    AnyWithSuffix { name: String, suffix: String },
+    AnyWithSuffix { name: Text, suffix: Text },
+}
+
+impl Segment {
+    /// A segment of a canonical pattern.
+    fn of(text: &str) -> Segment {
+        match text.strip_prefix('{').and_then(|rest| rest.split_once('}')) {
+            None => Segment::Literal(text.into()),
+            Some((name, "")) => Segment::Any(name.into()),
+            Some((name, suffix)) => Segment::AnyWithSuffix { name: name.into(), suffix: suffix.into() },
+        }
+    }
 }
 
 impl std::fmt::Display for PathPattern {
@@ -427,18 +503,18 @@ pub struct AllowRoutes {
     /// Empty: every host of the listener.
     pub hosts: Vec<Spanned<HostPattern>>,
     /// Empty: every path.
-    pub paths: Vec<Spanned<PathPattern>>,
+    pub paths: Vec<Spanned<Path>>,
 }
 
 /// A host pattern; names are lower-case.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub enum HostPattern {
     /// `"shop.example"`
-    Exact(String),
+    Exact(Text),
     /// `"*.shop.example"` holds `"shop.example"`: exactly one label before it.
-    OneLabel(String),
+    OneLabel(Text),
     /// `"**.shop.example"` holds `"shop.example"`: one or more labels before it.
-    Labels(String),
+    Labels(Text),
     /// `"*"`
     Any,
 }
@@ -601,7 +677,7 @@ pub enum Weight {
 pub struct Authorize {
     pub span: Span,
     pub targets: Vec<ServiceRef>,
-    pub lines: Vec<AuthorizeLine>,
+    pub lines: Vec<Arc<AuthorizeLine>>,
     pub checks: Vec<Check>,
     pub mode: Option<Spanned<Mode>>,
 }
@@ -697,11 +773,11 @@ pub enum PrincipalKind {
     /// A service, or a `group`.
     Service(ServiceRef),
     Gateway(ServiceRef),
-    Namespace(String),
+    Namespace(Text),
     /// The whole `spiffe://…` string, perhaps with `/*` as its end; checked by the compiler (`MESH1012`).
-    Identity(String),
+    Identity(Text),
     /// Every identity of this SPIFFE trust domain.
-    TrustDomain(String),
+    TrustDomain(Text),
     Authenticated,
     Unauthenticated,
     Anyone,
@@ -804,14 +880,14 @@ impl std::fmt::Display for Backend {
 impl std::fmt::Display for Op {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         if let (true, Some(path)) = (self.grpc, &self.path) {
-            let service = path.value.to_string();
-            let service = service.strip_suffix("/**").unwrap_or(&service).trim_start_matches('/');
+            let service = path.value.as_str();
+            let service = service.strip_suffix("/**").unwrap_or(service).trim_start_matches('/');
             return write!(f, "grpc {service}");
         }
-        let mut methods: Vec<Method> = self.methods.iter().map(|method| method.value).collect();
-        methods.sort_unstable();
-        let methods: Vec<&str> = methods.into_iter().map(Method::as_str).collect();
-        f.write_str(&methods.join("|"))?;
+        for (method, index) in self.methods.iter().zip(0..) {
+            f.write_str(if index > 0 { "|" } else { "" })?;
+            f.write_str(method.as_str())?;
+        }
         match &self.path {
             Some(path) if self.methods.is_empty() => write!(f, "{}", path.value),
             Some(path) => write!(f, " {}", path.value),

@@ -11,7 +11,7 @@ use crate::parser::input::{Lexeme, Tokens};
 use crate::parser::project::literal;
 use crate::parser::recover;
 use crate::signature::{Status, Times};
-use crate::span::{Name, Span};
+use crate::span::{Name, Span, Text};
 use crate::statement::{Args, Controlled, Param, Statement, Waiting};
 use crate::token::TokenKind;
 use crate::view;
@@ -100,7 +100,7 @@ fn only_checked(statements: &[Statement], found: &mut Vec<(&'static str, Span)>)
 struct Expansion<'a> {
     environment: Option<&'a str>,
     /// All environments of the project.
-    known: Vec<String>,
+    known: Vec<Text>,
     /// By directory and name.
     params: BTreeMap<(&'a str, &'a str), Declared<'a>>,
     diagnostics: Diagnostics,
@@ -218,7 +218,7 @@ impl<'a> Expansion<'a> {
         for name in names.iter().filter(|name| !self.known.contains(&name.value)) {
             let unknown = Diagnostic::new(Code::UnknownName, format!("unknown environment `{}`", name.value))
                 .at(name.span, "not among the `environments` of the mesh");
-            let near = meant(&name.value, self.known.iter().map(String::as_str));
+            let near = meant(&name.value, self.known.iter().map(Text::as_str));
             self.diagnostics.push(match near {
                 Some(near) => unknown.did_you_mean(&name.value, near),
                 None if self.known.is_empty() => {

@@ -24,4 +24,4 @@ pub use format::format;
 pub use lexer::lex;
 pub use parser::{Parse, parse};
 pub use source::{FileId, Source, SourceSet};
-pub use span::{Name, Span, Spanned};
+pub use span::{Name, Span, Spanned, Text};

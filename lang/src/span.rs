@@ -19,6 +19,11 @@ impl Span {
         Span { file, start, end: end.max(start) }
     }
 
+    /// The empty span behind it.
+    pub fn after(self) -> Span {
+        Span { start: self.end, ..self }
+    }
+
     /// The smallest span that covers both; `self` where the files differ.
     pub fn to(self, other: Span) -> Span {
         if self.file != other.file {
@@ -38,7 +43,11 @@ pub struct Spanned<T> {
 }
 
 /// A name as written.
-pub type Name = Spanned<String>;
+pub type Name = Spanned<Text>;
+
+/// A text of a program: a name, a value. Nearly all have at most 23 bytes and stand inside it, without a block of memory of their
+/// own, and a copy of a longer one shares its bytes. Names are most of what a statement holds.
+pub type Text = smol_str::SmolStr;
 
 /// Two values are the same wherever they stand.
 impl<T: PartialEq> PartialEq for Spanned<T> {

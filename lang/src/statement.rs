@@ -12,6 +12,7 @@ use crate::ast::{
 use crate::signature::Signature;
 use crate::span::{Name, Span, Spanned};
 use crate::token::TokenKind;
+use std::sync::Arc;
 
 /// A statement whose keyword stands in the table.
 #[derive(Clone, Debug, PartialEq)]
@@ -100,7 +101,7 @@ pub struct Controlled {
 pub type RetryHead = (Spanned<u32>, Vec<Spanned<RetryOn>>);
 
 /// The arguments of a statement, by what they look like; the row says what they mean. Larger ones are boxed, so that a
-/// statement stays small.
+/// statement stays small; lines of `authorize`, which are most of a program, are the same value in every environment.
 #[derive(Clone, Debug, PartialEq)]
 pub enum Args {
     /// There are none.
@@ -167,7 +168,7 @@ pub enum Args {
     HeaderEdit(Box<(Name, Edit)>),
     Fault(Box<(FaultKind, Spanned<u32>)>),
     RateLimit(Box<RateLimit>),
-    AuthorizeLine(Box<AuthorizeLine>),
+    AuthorizeLine(Arc<AuthorizeLine>),
     Check(Box<Check>),
     Guardrail(Box<GuardrailLine>),
     Mode(Name),

@@ -524,7 +524,7 @@ fn authorize(span: Span, targets: Vec<ServiceRef>, block: Vec<Statement>) -> Aut
     let mut authorize = Authorize { span, targets, lines: Vec::new(), checks: Vec::new(), mode: None };
     for line in block {
         match line.args {
-            Args::AuthorizeLine(read) => authorize.lines.push(AuthorizeLine { span: line.span, ..*read }),
+            Args::AuthorizeLine(read) => authorize.lines.push(read),
             Args::Check(check) => authorize.checks.push(Check { span: line.span, ..*check }),
             Args::Mode(until) => authorize.mode = Some(Spanned { value: Mode { until }, span: line.span }),
             _ => {}

@@ -157,7 +157,7 @@ pub(crate) fn describe(
         let calls = edges.iter().filter(|(_, to)| *to == workload.named);
         workload.callers = calls.map(|(from, _)| from.clone()).collect();
     }
-    Description { mesh: mesh.unwrap_or_default(), workloads }
+    Description { mesh: mesh.unwrap_or_default().to_string(), workloads }
 }
 
 /// What is asked again and again.
@@ -193,7 +193,7 @@ impl<'a> Context<'a> {
                     docs.extend(gateway.doc.as_deref().map(|doc| (gateway.name.span, doc)))
                 }
                 Item::Authorize(authorize) => {
-                    lines.extend(authorize.lines.iter().map(|line| (line.span, line)))
+                    lines.extend(authorize.lines.iter().map(|line| (line.span, &**line)))
                 }
                 Item::Test(test) => asts.push(test),
                 _ => {}
@@ -208,7 +208,7 @@ impl<'a> Context<'a> {
                 }
                 Args::Test(name, _) => {
                     let lines = statement.block.iter().map(|line| written.head(line)).collect();
-                    let test = Test { name: name.value.clone(), lines, span: statement.span };
+                    let test = Test { name: name.value.to_string(), lines, span: statement.span };
                     let own = asts.iter().find(|test| test.span == statement.span).copied();
                     tests.extend(own.map(|own| (own, test)));
                 }
@@ -292,7 +292,7 @@ impl<'a> Context<'a> {
         Workload {
             doc: self.docs.get(&declared.span).copied().unwrap_or_default().to_owned(),
             owner: declared.owner.clone(),
-            identity: declared.identity.clone(),
+            identity: declared.identity.to_string(),
             doors: Vec::new(),
             endpoints: Vec::new(),
             access: Vec::new(),

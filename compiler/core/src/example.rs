@@ -66,7 +66,7 @@ fn plain_request(gateway: &str, listener: &Listener) -> Option<ExampleRequest> {
 fn a_host(pattern: &HostPattern) -> Option<String> {
     match pattern {
         HostPattern::Any => None,
-        HostPattern::Exact(name) => Some(name.clone()),
+        HostPattern::Exact(name) => Some(name.to_string()),
         HostPattern::OneLabel(name) | HostPattern::Labels(name) => Some(format!("www.{name}")),
     }
 }

@@ -132,7 +132,7 @@ impl<'a> Project<'a> {
 
     /// The environments that it names, in the order written.
     pub fn environments(&self) -> Vec<String> {
-        expand::environments(&self.statements()).into_iter().map(|name| name.value).collect()
+        expand::environments(&self.statements()).into_iter().map(|name| name.value.to_string()).collect()
     }
 
     /// Those of them that are production.
@@ -142,7 +142,7 @@ impl<'a> Project<'a> {
             ast::Item::Mesh(mesh) => Some(mesh.production),
             _ => None,
         });
-        names.flatten().map(|name| name.value).collect()
+        names.flatten().map(|name| name.value.to_string()).collect()
     }
 
     /// The files as they are in an environment.

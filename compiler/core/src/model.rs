@@ -3,8 +3,8 @@
 //! Everything is in its canonical order (services and gateways by name, rules by name), so what follows never asks in
 //! which file or line something stood: same meaning, same plan.
 
-use mesh_lang::ast::{Effect, HostPattern, Method, Mtls, PathPattern, Protocol, Timeout};
-use mesh_lang::{Span, Spanned};
+use mesh_lang::ast::{Effect, HostPattern, Method, Mtls, Path, Protocol, Timeout};
+use mesh_lang::{Span, Spanned, Text};
 use mesh_plan::Settings;
 use std::net::IpAddr;
 
@@ -80,13 +80,13 @@ pub(crate) struct Workload {
     /// May be empty.
     pub(crate) owner: String,
     /// `spiffe://…`
-    pub(crate) identity: String,
+    pub(crate) identity: Text,
     /// Where it is declared: the name.
     pub(crate) span: Span,
     /// Whether an `authorize` names it.
     pub(crate) authorized: bool,
     /// The `jwt`s whose tokens it verifies, in the order written.
-    pub(crate) issuers: Vec<String>,
+    pub(crate) issuers: Vec<Text>,
 }
 
 #[derive(Debug)]
@@ -274,7 +274,7 @@ pub(crate) struct Line {
 #[derive(Debug, Clone, Default, PartialEq, Eq, PartialOrd, Ord)]
 pub(crate) struct Shape {
     pub(crate) method: Option<Method>,
-    pub(crate) path: Option<PathPattern>,
+    pub(crate) path: Option<Path>,
     /// Each must hold; two may look at the same field.
     pub(crate) tests: Vec<FieldTest>,
 }
@@ -292,14 +292,14 @@ pub(crate) struct FieldTest {
 pub(crate) enum Field {
     Path,
     /// Lower-case.
-    Header(String),
-    Query(String),
-    Cookie(String),
-    Jwt(String),
+    Header(Text),
+    Query(Text),
+    Cookie(Text),
+    Jwt(Text),
     Claim {
         /// Empty where it is not said: then there is one token.
-        issuer: String,
-        path: Vec<String>,
+        issuer: Text,
+        path: Vec<Text>,
     },
     SourceIp,
     ClientIp,
@@ -340,13 +340,13 @@ pub(crate) enum ValueSet {
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
 pub(crate) enum Asked {
     /// Sorted, each once.
-    OneOf(Vec<String>),
-    Prefix(String),
-    Suffix(String),
-    Contains(String),
+    OneOf(Vec<Text>),
+    Prefix(Text),
+    Suffix(Text),
+    Contains(Text),
     /// One item of a list, or of a claim one token between blanks.
-    Has(String),
-    Matches(String),
+    Has(Text),
+    Matches(Text),
     /// Sorted, each once.
     Within(Vec<Block>),
 }
@@ -430,8 +430,8 @@ pub(crate) struct PeerSet {
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) enum Principal {
     /// Exactly this identity: of a service, a gateway or written out.
-    Identity(String),
-    Namespace(String),
+    Identity(Text),
+    Namespace(Text),
     Authenticated,
     Unauthenticated,
     Anyone,

@@ -12,6 +12,7 @@ use crate::model::{
 use crate::rank::{Ranked, rank};
 use crate::space::peer::Peers;
 use crate::space::{Space, TooFine};
+use mesh_lang::Text;
 use mesh_lang::ast::{Effect, HostPattern};
 use mesh_plan::{REFUSED, Target};
 use std::rc::Rc;
@@ -156,7 +157,7 @@ pub(crate) fn next_wider(tables: &[HostTable], table: usize) -> Option<usize> {
 
 /// The patterns that contain this one, the narrowest first.
 pub(crate) fn wider(host: &HostPattern) -> Vec<HostPattern> {
-    let parent = |name: &str| name.split_once('.').map(|(_, rest)| rest.to_owned());
+    let parent = |name: &str| name.split_once('.').map(|(_, rest)| Text::from(rest));
     let (mut wider, mut above) = match host {
         HostPattern::Any => return vec![],
         HostPattern::Exact(name) => {

@@ -731,7 +731,7 @@ fn call_of(model: &Model, caller: ServiceId, to: PortId) -> Option<&Call> {
 
 /// The table of the most specific pattern that covers a host.
 fn host_table(listener: &crate::model::Listener, host: &str) -> Option<usize> {
-    let asked = HostPattern::Exact(host.to_owned());
+    let asked = HostPattern::Exact(host.into());
     let accepted = listener.hosts.iter().any(|(own, _)| partition::covers(own, &asked));
     let chain = std::iter::once(asked.clone()).chain(partition::wider(&asked));
     let mut tables =

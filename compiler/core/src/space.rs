@@ -16,6 +16,7 @@ pub(crate) mod value;
 use crate::bits::Bits;
 use crate::model::{Asked, Field, Line, Polarity, Shape, ValueSet};
 use address::Addresses;
+use mesh_lang::Text;
 use mesh_lang::ast::Method;
 use mesh_plan::METHOD_ATOMS;
 use path::Paths;
@@ -256,10 +257,12 @@ fn parts<'m>(field: &Field, sets: &[&'m ValueSet]) -> Vec<(Option<Vec<String>>, 
 fn part_of(field: &Field, set: &ValueSet) -> Option<Vec<String>> {
     let ValueSet::Passing { asked, negated, polarity } = set else { return None };
     match (field, asked) {
-        (_, Asked::Has(value)) => Some(vec![value.clone()]),
+        (_, Asked::Has(value)) => Some(vec![value.to_string()]),
         // A claim that is a string is compared as a whole, and asked for its pieces.
         (Field::Claim { .. } | Field::Host, _) => None,
-        (_, Asked::OneOf(values)) if !negated && *polarity == Polarity::Refusal => Some(values.clone()),
+        (_, Asked::OneOf(values)) if !negated && *polarity == Polarity::Refusal => {
+            Some(values.iter().map(Text::to_string).collect())
+        }
         _ => None,
     }
 }

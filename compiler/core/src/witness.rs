@@ -5,7 +5,7 @@ use crate::model::{Asked, Field, Model, Shape, ValueSet};
 use crate::space::peer::Candidate;
 use crate::space::value::{Sample, Standing};
 use crate::space::{FIELDS, Kind, METHOD, NOT_LISTS, PATH, PEER, Space, TOKEN};
-use mesh_lang::ast::{Method, PathPattern, Segment};
+use mesh_lang::ast::{Method, Path, Segment};
 use std::collections::BTreeMap;
 use std::net::IpAddr;
 
@@ -90,9 +90,9 @@ impl Witness {
     fn say(&mut self, field: &Field, value: &str) {
         let value = value.to_owned();
         match field {
-            Field::Header(name) => self.headers.push((name.clone(), value)),
-            Field::Query(name) => self.query.push((name.clone(), value)),
-            Field::Cookie(name) => self.cookies.push((name.clone(), value)),
+            Field::Header(name) => self.headers.push((name.to_string(), value)),
+            Field::Query(name) => self.query.push((name.to_string(), value)),
+            Field::Cookie(name) => self.cookies.push((name.to_string(), value)),
             Field::Jwt(issuer) => self.tokens.push(format!("jwt {issuer}")),
             Field::Claim { issuer, path } => {
                 let of = if issuer.is_empty() { String::new() } else { format!(" {issuer}") };
@@ -121,10 +121,10 @@ impl Witness {
                 ValueSet::Absent => continue,
                 ValueSet::Present | ValueSet::Passing { negated: true, .. } => "1".to_owned(),
                 ValueSet::Passing { asked, .. } => match asked {
-                    Asked::OneOf(values) => values.first()?.clone(),
+                    Asked::OneOf(values) => values.first()?.to_string(),
                     Asked::Prefix(prefix) => format!("{prefix}1"),
                     Asked::Suffix(suffix) => format!("1{suffix}"),
-                    Asked::Contains(text) | Asked::Has(text) => text.clone(),
+                    Asked::Contains(text) | Asked::Has(text) => text.to_string(),
                     Asked::Matches(_) | Asked::Within(_) => return None,
                 },
             };
@@ -244,7 +244,8 @@ impl std::fmt::Display for Witness {
 }
 
 /// A path that fits a pattern.
-pub(crate) fn instance(pattern: &PathPattern) -> String {
+pub(crate) fn instance(path: &Path) -> String {
+    let pattern = path.pattern();
     let segments = pattern.segments.iter().map(|segment| match segment {
         Segment::Literal(text) => format!("/{text}"),
         Segment::Any(_) => "/1".to_owned(),

@@ -113,7 +113,7 @@ fn value_test(input: Tokens<'_>) -> Parsed<'_, ValueTest> {
 
 fn regex(input: Tokens<'_>) -> Parsed<'_, Name> {
     let (rest, lexeme) = one(TokenKind::Regex, "a regex, as in `re\"v[12]\"`")(input)?;
-    Ok((rest, Spanned { value: unescape_regex(lexeme.text), span: lexeme.span }))
+    Ok((rest, Spanned { value: unescape_regex(lexeme.text).into(), span: lexeme.span }))
 }
 
 /// The tests that a field can be put to.
@@ -415,7 +415,7 @@ pub(super) fn fact(input: Tokens<'_>) -> Parsed<'_, Condition> {
 fn header_fact(input: Tokens<'_>) -> Parsed<'_, Condition> {
     let (rest, _) = keyword("header")(input)?;
     let bare = map(one(TokenKind::Word, "the name of a header"), |lexeme| Spanned {
-        value: lexeme.text.to_string(),
+        value: lexeme.text.into(),
         span: lexeme.span,
     });
     let (rest, name) = cut(alt((string, bare))).parse(rest)?;

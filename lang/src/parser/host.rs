@@ -8,7 +8,7 @@ use super::recover::shown;
 use super::value::{host_string, invalid};
 use crate::ast::HostPattern;
 use crate::diagnostic::Diagnostic;
-use crate::span::{Name, Spanned};
+use crate::span::{Name, Spanned, Text};
 
 /// What one label of a DNS name may have (RFC 1035 2.3.4).
 const MAX_LABEL_BYTES: usize = 63;
@@ -21,7 +21,7 @@ pub(super) fn patterns(input: Tokens<'_>) -> Parsed<'_, Vec<Spanned<HostPattern>
 fn pattern(input: Tokens<'_>) -> Parsed<'_, Spanned<HostPattern>> {
     let (rest, written) = host_string(input)?;
     let text = written.value.as_str();
-    let (suffix, make): (&str, fn(String) -> HostPattern) = match text.strip_prefix('*') {
+    let (suffix, make): (&str, fn(Text) -> HostPattern) = match text.strip_prefix('*') {
         Some("") => return Ok((rest, Spanned { value: HostPattern::Any, span: written.span })),
         Some(tail) => match tail.strip_prefix("*.") {
             Some(suffix) => (suffix, HostPattern::Labels),

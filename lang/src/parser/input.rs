@@ -24,13 +24,13 @@ pub(crate) struct Lexeme<'a> {
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct Tokens<'a> {
     lexemes: &'a [Lexeme<'a>],
-    /// The place after the last one.
-    end: Span,
+    /// The whole statement, keyword included: it ends after the last one.
+    statement: Span,
 }
 
 impl<'a> Tokens<'a> {
-    pub(crate) fn new(lexemes: &'a [Lexeme<'a>], end: Span) -> Tokens<'a> {
-        Tokens { lexemes, end }
+    pub(crate) fn new(lexemes: &'a [Lexeme<'a>], statement: Span) -> Tokens<'a> {
+        Tokens { lexemes, statement }
     }
 
     pub(crate) fn first(&self) -> Option<&'a Lexeme<'a>> {
@@ -44,7 +44,12 @@ impl<'a> Tokens<'a> {
 
     /// Where the next token stands, or the end.
     pub(super) fn here(&self) -> Span {
-        self.first().map_or(self.end, |lexeme| lexeme.span)
+        self.first().map_or(self.statement.after(), |lexeme| lexeme.span)
+    }
+
+    /// The statement that these are arguments of, keyword included.
+    pub(super) fn statement(&self) -> Span {
+        self.statement
     }
 
     /// From the next token to the last one that `rest` does not have any more.

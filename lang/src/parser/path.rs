@@ -3,7 +3,7 @@
 use super::input::{Parsed, Tokens, expected, refuse};
 use super::recover::shown;
 use super::value::{invalid, string};
-use crate::ast::{PathPattern, Segment};
+use crate::ast::{Path, PathPattern, Segment};
 use crate::diagnostic::{Code, Diagnostic};
 use crate::span::{Name, Span, Spanned};
 use crate::token::TokenKind;
@@ -21,11 +21,11 @@ fn written(input: Tokens<'_>) -> Parsed<'_, Name> {
 }
 
 /// A path pattern, as a path or as a string.
-pub(super) fn pattern(input: Tokens<'_>) -> Parsed<'_, Spanned<PathPattern>> {
+pub(super) fn pattern(input: Tokens<'_>) -> Parsed<'_, Spanned<Path>> {
     let (rest, path) = written(input)?;
-    match to_pattern(&path.value, path.span) {
-        Ok(value) => Ok((rest, Spanned { value, span: path.span })),
-        Err(diagnostic) => refuse(diagnostic),
+    match not_a_pattern(&path.value, path.span) {
+        None => Ok((rest, Spanned { value: Path::new(path.value), span: path.span })),
+        Some(diagnostic) => refuse(diagnostic),
     }
 }
 
@@ -82,35 +82,36 @@ fn placeholder(segment: &str) -> Option<(&str, &str)> {
     (begins && name.bytes().all(inside) && suffixed).then_some((name, suffix))
 }
 
-/// The pattern of a path that is plainly canonical: each segment is unreserved letters, or a placeholder without a suffix.
-/// Nearly all paths are, and this reads them without taking them apart twice.
-fn plain(text: &str) -> Option<PathPattern> {
+/// Whether a path is plainly canonical: each segment is unreserved letters, or a placeholder without a suffix. Nearly all
+/// paths are, and this reads them without taking them apart.
+fn is_plain(text: &str) -> bool {
     let (path, subtree) = text.strip_suffix("/**").map_or((text, false), |path| (path, true));
-    if path.is_empty() {
-        return subtree.then(|| PathPattern { segments: Vec::new(), subtree });
+    let Some(relative) = path.strip_prefix('/') else { return path.is_empty() && subtree };
+    let unreserved = |byte: u8| byte.is_ascii_alphanumeric() || b"-_~".contains(&byte);
+    relative.split('/').all(|segment| match placeholder(segment) {
+        Some((_, suffix)) => suffix.is_empty(),
+        // A segment of dots alone means another path.
+        None => {
+            segment.bytes().all(|byte| unreserved(byte) || byte == b'.') && segment.bytes().any(unreserved)
+        }
+    })
+}
+
+/// What is wrong with a path pattern.
+fn not_a_pattern(text: &str, span: Span) -> Option<Diagnostic> {
+    if is_plain(text) {
+        return None;
     }
-    let relative = path.strip_prefix('/')?;
-    let mut segments = Vec::with_capacity(relative.bytes().filter(|byte| *byte == b'/').count() + 1);
-    for segment in relative.split('/') {
-        let unreserved = |byte: u8| byte.is_ascii_alphanumeric() || b"-_~".contains(&byte);
-        let dotted = |byte: u8| unreserved(byte) || byte == b'.';
-        segments.push(match placeholder(segment) {
-            Some((name, "")) => Segment::Any(name.into()),
-            Some(_) => return None,
-            // A segment of dots alone means another path.
-            None if segment.bytes().all(dotted) && segment.bytes().any(unreserved) => {
-                Segment::Literal(segment.into())
-            }
-            None => return None,
-        });
+    match to_pattern(text, span) {
+        Err(diagnostic) => Some(diagnostic),
+        Ok(pattern) => {
+            let canonical = pattern.to_string();
+            (canonical != text).then(|| rewrite(text, &canonical, span))
+        }
     }
-    Some(PathPattern { segments, subtree })
 }
 
 fn to_pattern(text: &str, span: Span) -> Result<PathPattern, Diagnostic> {
-    if let Some(pattern) = plain(text) {
-        return Ok(pattern);
-    }
     let (path, subtree) = text.strip_suffix("/**").map_or((text, false), |path| (path, true));
     if path.contains('*') {
         return Err(non_canonical(span, format!("`*` cannot stand inside the path `{}`", shown(text)))
@@ -129,14 +130,12 @@ fn to_pattern(text: &str, span: Span) -> Result<PathPattern, Diagnostic> {
             Some((name, "")) => Segment::Any(name.into()),
             Some((name, suffix)) => {
                 let suffix = decode(suffix).map_err(|fault| fault.at(text, span))?;
-                Segment::AnyWithSuffix { name: name.into(), suffix }
+                Segment::AnyWithSuffix { name: name.into(), suffix: suffix.into() }
             }
-            None => Segment::Literal(segment),
+            None => Segment::Literal(segment.into()),
         });
     }
-    let pattern = PathPattern { segments: parts, subtree };
-    let canonical = pattern.to_string();
-    if canonical == text { Ok(pattern) } else { Err(rewrite(text, &canonical, span)) }
+    Ok(PathPattern { segments: parts, subtree })
 }
 
 fn check_concrete(text: &str, span: Span) -> Option<Diagnostic> {

@@ -13,6 +13,7 @@ use crate::ast::{
 };
 use crate::span::Name;
 use crate::statement::Args;
+use std::sync::Arc;
 
 /// `TARGET, …`
 pub(crate) fn targets(input: Tokens<'_>) -> Parsed<'_, Args> {
@@ -41,8 +42,8 @@ fn line(effect: Effect, input: Tokens<'_>) -> Parsed<'_, Args> {
     }
     // The compiler says what an `allow` without `from` would mean.
     let (port, ops) = to.unwrap_or_default();
-    let span = input.span_to(&after_when);
-    Ok((after_when, Args::AuthorizeLine(Box::new(AuthorizeLine { span, effect, from, port, ops, when }))))
+    let span = input.statement();
+    Ok((after_when, Args::AuthorizeLine(Arc::new(AuthorizeLine { span, effect, from, port, ops, when }))))
 }
 
 /// `ext-authz NAME [to [port NAME] [OP, …]]`

@@ -172,8 +172,7 @@ impl<'a> Reader<'a> {
                     substituted: false,
                 })
                 .collect();
-            let end =
-                lexemes.last().map_or(line.span, |last| Span::new(self.file, last.span.end, last.span.end));
+            let end = lexemes.last().map_or(line.span, |last| last.span.after());
             match parsed(|input| list(name)(input), line.signature, &lexemes, end, end) {
                 Ok(read) => names.extend(read),
                 Err(diagnostic) => self.report(*diagnostic),
@@ -228,8 +227,7 @@ pub(crate) fn read(
     keyword: Span,
     span: Span,
 ) -> Result<Args, Box<Diagnostic>> {
-    let end = Span::new(span.file, span.end, span.end);
-    parsed(signature.read, signature, lexemes, keyword, end)
+    parsed(signature.read, signature, lexemes, keyword, span)
 }
 
 fn parsed<T>(
@@ -237,9 +235,9 @@ fn parsed<T>(
     signature: &'static Signature,
     lexemes: &[Lexeme<'_>],
     keyword: Span,
-    end: Span,
+    statement: Span,
 ) -> Result<T, Box<Diagnostic>> {
-    let problem = match parser(Tokens::new(lexemes, end)) {
+    let problem = match parser(Tokens::new(lexemes, statement)) {
         Ok((rest, value)) => match rest.first() {
             None => return Ok(value),
             Some(lexeme) => {
@@ -247,7 +245,7 @@ fn parsed<T>(
             }
         },
         Err(nom::Err::Error(problem) | nom::Err::Failure(problem)) => problem,
-        Err(nom::Err::Incomplete(_)) => Problem::Expected { at: end, wanted: Wanted::Nothing },
+        Err(nom::Err::Incomplete(_)) => Problem::Expected { at: statement.after(), wanted: Wanted::Nothing },
     };
     Err(Box::new(diagnosis(problem, signature, keyword, lexemes)))
 }

@@ -13,9 +13,7 @@ use super::policy::principal;
 use super::recover::shown;
 use super::value::{invalid, method, percent, status, text, word_of};
 use super::{host, path};
-use crate::ast::{
-    Action, Backend, Match, Method, Op, PathPattern, Redirect, RedirectTo, Route, Segment, Weight,
-};
+use crate::ast::{Action, Backend, Match, Methods, Op, Path, Redirect, RedirectTo, Route, Weight};
 use crate::span::{Name, Span, Spanned};
 use crate::statement::Args;
 use crate::token::TokenKind;
@@ -72,7 +70,7 @@ pub(super) fn redirect_to(input: Tokens<'_>) -> Parsed<'_, Redirect> {
         Some("scheme" | "host") => {
             let scheme = opt(after("scheme", word_of("a scheme", &["https", "http"])));
             let (rest, (scheme, host)) = (scheme, opt(after("host", host::host))).parse(input)?;
-            let scheme = scheme.map(|word| Spanned { value: word.value.to_owned(), span: word.span });
+            let scheme = scheme.map(|word| Spanned { value: word.value.into(), span: word.span });
             (rest, RedirectTo::Parts { scheme, host })
         }
         _ => match path::location(input) {
@@ -123,7 +121,7 @@ pub(super) fn op(input: Tokens<'_>) -> Parsed<'_, Vec<Op>> {
     }
     let (rest, methods) = match input.first() {
         Some(lexeme) if lexeme.kind == TokenKind::Word => methods(input)?,
-        _ => (input, Vec::new()),
+        _ => (input, Methods::default()),
     };
     let path_follows =
         rest.first().is_some_and(|lexeme| matches!(lexeme.kind, TokenKind::Path | TokenKind::String));
@@ -154,11 +152,9 @@ fn grpc(input: Tokens<'_>) -> Parsed<'_, Vec<Op>> {
         return refuse(invalid(span, message, "Write `grpc shop.Cart` or `grpc shop.Cart/Add|Remove`."));
     }
     let op = |method: Option<&str>, span: Span| {
-        let literal = |text: &str| Segment::Literal(text.to_owned());
-        let segments = std::iter::once(service).chain(method).map(literal).collect();
-        let pattern = PathPattern { segments, subtree: method.is_none() };
-        let path = Some(Spanned { value: pattern, span });
-        Op { span, methods: Vec::new(), path, grpc: true }
+        let path = format!("/{service}/{}", method.unwrap_or("**"));
+        let path = Some(Spanned { value: Path::new(path.into()), span });
+        Op { span, methods: Methods::default(), path, grpc: true }
     };
     let ops = std::iter::once(op(method, first.span));
     Ok((rest, ops.chain(more.iter().map(|lexeme| op(Some(lexeme.text), lexeme.span))).collect()))
@@ -176,10 +172,13 @@ fn a_method_or_a_path<T>(input: Tokens<'_>) -> Parsed<'_, T> {
 }
 
 /// `METHOD|METHOD`
-fn methods(input: Tokens<'_>) -> Parsed<'_, Vec<Spanned<Method>>> {
+fn methods(input: Tokens<'_>) -> Parsed<'_, Methods> {
     let pipe = one(TokenKind::Pipe, "`|`");
     match (method, many0(preceded(pipe, cut(method)))).parse(input) {
-        Ok((rest, (first, more))) => Ok((rest, std::iter::once(first).chain(more).collect())),
+        Ok((rest, (first, more))) => {
+            let all = std::iter::once(first).chain(more);
+            Ok((rest, all.map(|method| method.value).collect()))
+        }
         Err(nom::Err::Error(_)) => a_method_or_a_path(input),
         Err(error) => Err(error),
     }

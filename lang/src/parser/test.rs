@@ -19,7 +19,7 @@ use super::value::{invalid, method, retry_count, status, string, timeout};
 use super::{host, path};
 use crate::ast::{
     Asked, Condition, Expect, ExpectedOutcome, Fault, Field, From, Method, Mirror, Op, PrincipalKind,
-    Quantifier, Segment, TestLine,
+    Quantifier, TestLine,
 };
 use crate::diagnostic::{Code, Diagnostic};
 use crate::span::{Name, Span, Spanned};
@@ -134,10 +134,10 @@ fn one_request(input: Tokens<'_>) -> Parsed<'_, Option<(Spanned<Method>, Name)>>
                 "Write `grpc package.Service/Method`.",
             ));
         };
-        return match op.path.as_ref().and_then(|path| concrete(&path.value.segments)) {
-            Some(path) if op.path.as_ref().is_some_and(|path| !path.value.subtree) => {
+        return match op.path.as_ref().map(|path| path.value.as_str()) {
+            Some(path) if !path.ends_with("/**") => {
                 let method = Spanned { value: Method::Post, span: op.span };
-                Ok((rest, Some((method, Spanned { value: path, span: op.span }))))
+                Ok((rest, Some((method, Spanned { value: path.into(), span: op.span }))))
             }
             _ => refuse(invalid(
                 op.span,
@@ -156,15 +156,6 @@ fn one_request(input: Tokens<'_>) -> Parsed<'_, Option<(Spanned<Method>, Name)>>
         ));
     }
     Ok((rest, Some((method, path))))
-}
-
-/// The path of segments that are all written out.
-fn concrete(segments: &[Segment]) -> Option<String> {
-    let literal = |segment: &Segment| match segment {
-        Segment::Literal(text) => Some(format!("/{text}")),
-        _ => None,
-    };
-    segments.iter().map(literal).collect()
 }
 
 /// One OP, or nothing: everything.

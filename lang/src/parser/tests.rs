@@ -308,11 +308,14 @@ fn paths_are_written_as_they_are_compared() {
 fn path_patterns_are_split_at_their_slashes() {
     let pattern = |path: &str| rule(&format!("match {path}")).matches[0].ops[0].path.clone().unwrap().value;
     let literal = |text: &str| Segment::Literal(text.into());
-    assert_eq!(pattern("/"), PathPattern { segments: vec![literal("")], subtree: false });
-    assert_eq!(pattern("/**"), PathPattern { segments: vec![], subtree: true });
-    assert_eq!(pattern("/a/"), PathPattern { segments: vec![literal("a"), literal("")], subtree: false });
+    assert_eq!(pattern("/"), PathPattern { segments: vec![literal("")], subtree: false }.into());
+    assert_eq!(pattern("/**"), PathPattern { segments: vec![], subtree: true }.into());
+    assert_eq!(
+        pattern("/a/"),
+        PathPattern { segments: vec![literal("a"), literal("")], subtree: false }.into()
+    );
     let any = Segment::Any("b".into());
-    assert_eq!(pattern("/a/{b}/**"), PathPattern { segments: vec![literal("a"), any], subtree: true });
+    assert_eq!(pattern("/a/{b}/**"), PathPattern { segments: vec![literal("a"), any], subtree: true }.into());
     assert_eq!(pattern("/%3B%23").to_string(), "/%3B%23");
 }
 

@@ -352,7 +352,7 @@ pub(super) fn host_string(input: Tokens<'_>) -> Parsed<'_, Name> {
 pub(super) fn text(input: Tokens<'_>) -> Parsed<'_, Name> {
     let (rest, lexeme) = one(TokenKind::String, "a string in double quotes")(input)?;
     match unescape(lexeme.text) {
-        Ok(value) => Ok((rest, Spanned { value, span: lexeme.span })),
+        Ok(value) => Ok((rest, Spanned { value: value.into(), span: lexeme.span })),
         // The lexer makes no string token with such an escape.
         Err(_) => expected(input, "a string"),
     }

@@ -109,7 +109,7 @@ fn sample(pattern: &HostPattern, tables: &std::collections::BTreeMap<HostPattern
     let length = tables.keys().map(|pattern| pattern.to_string().len()).max().unwrap_or(0) + 1;
     let fresh = "z".repeat(length);
     match pattern {
-        HostPattern::Exact(name) => name.clone(),
+        HostPattern::Exact(name) => name.to_string(),
         HostPattern::OneLabel(name) => format!("{fresh}.{name}"),
         HostPattern::Labels(name) => format!("{fresh}.{fresh}.{name}"),
         HostPattern::Any => fresh,

@@ -53,13 +53,13 @@ pub(crate) fn of_ops(rule: usize, ops: &[ast::Op]) -> Vec<Line> {
     }
     let mut lines = Vec::new();
     for op in ops {
-        let path = op.path.as_ref().map(|path| path.value.clone());
+        let path = op.path.as_ref().map(|path| path.value.pattern());
         if op.methods.is_empty() {
             lines.push(Line { rule, path, ..Line::default() });
             continue;
         }
-        for method in &op.methods {
-            lines.push(Line { rule, method: Some(method.value), path: path.clone(), ..Line::default() });
+        for method in op.methods.iter() {
+            lines.push(Line { rule, method: Some(method), path: path.clone(), ..Line::default() });
         }
     }
     lines
@@ -76,7 +76,7 @@ fn with_conditions(mut lines: Vec<Line>, when: &[ast::Condition]) -> Vec<Line> {
             .flat_map(|line| {
                 alternatives.iter().map(|alternative| {
                     let mut line = line.clone();
-                    line.conditions.push((header.value.clone(), alternative.clone()));
+                    line.conditions.push((header.value.to_string(), alternative.clone()));
                     line
                 })
             })
@@ -91,17 +91,17 @@ fn alternatives(condition: &ast::Condition) -> Vec<Condition> {
         (ValueTest::Present, false) | (ValueTest::Absent, true) => vec![Condition::Present],
         (ValueTest::Absent, false) | (ValueTest::Present, true) => vec![Condition::Absent],
         (ValueTest::Equals(x), false) | (ValueTest::NotEquals(x), true) => {
-            vec![Condition::Is(x.value.clone())]
+            vec![Condition::Is(x.value.to_string())]
         }
         (ValueTest::NotEquals(x), false) | (ValueTest::Equals(x), true) => {
-            vec![Condition::IsNot(x.value.clone())]
+            vec![Condition::IsNot(x.value.to_string())]
         }
-        (ValueTest::In(list), false) => list.iter().map(|x| Condition::Is(x.value.clone())).collect(),
+        (ValueTest::In(list), false) => list.iter().map(|x| Condition::Is(x.value.to_string())).collect(),
         (ValueTest::In(list), true) => {
-            vec![Condition::IsNone(list.iter().map(|x| x.value.clone()).collect())]
+            vec![Condition::IsNone(list.iter().map(|x| x.value.to_string()).collect())]
         }
-        (ValueTest::Prefix(x), false) => vec![Condition::Begins(x.value.clone())],
-        (ValueTest::Prefix(x), true) => vec![Condition::BeginsNot(x.value.clone())],
+        (ValueTest::Prefix(x), false) => vec![Condition::Begins(x.value.to_string())],
+        (ValueTest::Prefix(x), true) => vec![Condition::BeginsNot(x.value.to_string())],
         (ValueTest::Suffix(_) | ValueTest::Contains(_) | ValueTest::Has(_) | ValueTest::Matches(_), _) => {
             vec![]
         }

@@ -87,7 +87,7 @@ impl Program {
             if let Item::Mesh(mesh) = item {
                 program.default = Settings::of(&mesh.default);
                 program.trust_domain =
-                    mesh.trust_domain.as_ref().map_or(program.trust_domain, |name| name.value.clone());
+                    mesh.trust_domain.as_ref().map_or(program.trust_domain, |name| name.value.to_string());
             }
         }
         for (namespace, item) in &statements {
@@ -112,7 +112,7 @@ impl Program {
             Item::Service(service) => {
                 let account = service.service_account.as_ref().unwrap_or(&service.name);
                 let port = |port: &ast::Port| Port {
-                    name: port.name.as_ref().map(|n| n.value.clone()),
+                    name: port.name.as_ref().map(|n| n.value.to_string()),
                     number: port.number.value,
                 };
                 let declared = Service {
@@ -120,7 +120,7 @@ impl Program {
                     identity: identity::identity(&self.trust_domain, namespace, &account.value),
                     settings: Settings::of(&service.settings),
                     ports: service.ports.iter().map(port).collect(),
-                    subsets: service.subsets.iter().map(|subset| subset.name.value.clone()).collect(),
+                    subsets: service.subsets.iter().map(|subset| subset.name.value.to_string()).collect(),
                     calls: BTreeMap::new(),
                     routes: BTreeMap::new(),
                     access: Vec::new(),
@@ -133,7 +133,7 @@ impl Program {
                     |listener: &ast::Listener| listener.hosts.iter().map(|host| host.value.clone()).collect();
                 let listeners = gateway.listeners.iter().map(|listener| {
                     (
-                        listener.name.value.clone(),
+                        listener.name.value.to_string(),
                         Listener { hosts: hosts(listener), tables: BTreeMap::new() },
                     )
                 });
@@ -166,7 +166,9 @@ impl Program {
         let found = match (port, service.ports.as_slice()) {
             (None, [only]) => Some(only),
             (None, _) => None,
-            (Some(name), ports) => ports.iter().find(|port| port.name.as_ref() == Some(&name.value)),
+            (Some(name), ports) => {
+                ports.iter().find(|port| port.name.as_deref() == Some(name.value.as_str()))
+            }
         };
         let number = found.ok_or_else(|| format!("no such port of `{full}`"))?.number;
         Ok((full, number))
@@ -215,7 +217,7 @@ impl Program {
                 continue;
             };
             let name = match (&route.listener, gateway.listeners.first_key_value()) {
-                (Some(name), _) => name.value.clone(),
+                (Some(name), _) => name.value.to_string(),
                 (None, Some((only, _))) if gateway.listeners.len() == 1 => only.clone(),
                 (None, _) => return Err(format!("which listener of `{full}`?")),
             };
@@ -224,7 +226,7 @@ impl Program {
             for host in if written.is_empty() { listener.hosts.clone() } else { written } {
                 let target = format!("{full} listener {name} host \"{host}\"");
                 let new = || Written { target, namespace, ..Written::default() };
-                of_hosts.entry((full.clone(), name.clone(), host)).or_insert_with(new).add(route);
+                of_hosts.entry((full.clone(), name.to_string(), host)).or_insert_with(new).add(route);
             }
         }
         for ((full, number), written) in of_ports {
@@ -275,8 +277,8 @@ impl Program {
                 rule.action.as_ref().ok_or_else(|| format!("no action in rule `{}`", rule.name.value))?;
             let action = self.action(&action.value, written.namespace, of)?;
             let result = RuleResult { action, settings: Settings::of(&rule.settings) };
-            let overrides = rule.overrides.iter().map(|name| name.value.clone()).collect();
-            let resolved = Rule { name: rule.name.value.clone(), overrides, result };
+            let overrides = rule.overrides.iter().map(|name| name.value.to_string()).collect();
+            let resolved = Rule { name: rule.name.value.to_string(), overrides, result };
             rules.push((resolved, line::of_rule(index, &rule.matches)));
         }
         Ok(Table::new(written.target, rules, written.otherwise))
@@ -286,13 +288,13 @@ impl Program {
         Ok(match action {
             ast::Action::Redirect(redirect) => match &redirect.to {
                 ast::RedirectTo::Location(location) => {
-                    Action::Redirect { status: redirect.status.value, location: location.value.clone() }
+                    Action::Redirect { status: redirect.status.value, location: location.value.to_string() }
                 }
                 _ => return Err("this form of redirect is not covered".to_owned()),
             },
             ast::Action::Respond { status, body } => Action::Respond {
                 status: status.value,
-                body: body.as_ref().map(|body| body.value.clone()).unwrap_or_default(),
+                body: body.as_ref().map(|body| body.value.clone()).unwrap_or_default().to_string(),
             },
             ast::Action::To(backends) => {
                 let mut shares = BTreeMap::new();
@@ -307,7 +309,7 @@ impl Program {
     /// 3.10, 3.11
     fn backend(&self, backend: &ast::Backend, namespace: &str, of: Option<&str>) -> Result<Backend, String> {
         let (full, port) = self.port(namespace, &backend.service, backend.port.as_ref())?;
-        let subset = backend.subset.as_ref().map(|subset| subset.value.clone());
+        let subset = backend.subset.as_ref().map(|subset| subset.value.to_string());
         let (_, service) = self.service(namespace, &backend.service)?;
         if let Some(unknown) = subset.iter().find(|subset| !service.subsets.contains(*subset)) {
             return Err(format!("no subset `{unknown}` of `{full}`"));
@@ -387,8 +389,8 @@ impl Program {
                 let gateway = self.gateways.get(&full).ok_or_else(|| format!("no gateway `{full}`"))?;
                 Principal::Identity(gateway.identity.clone())
             }
-            PrincipalKind::Namespace(name) => Principal::Namespace(name.clone()),
-            PrincipalKind::Identity(id) => Principal::Identity(id.clone()),
+            PrincipalKind::Namespace(name) => Principal::Namespace(name.to_string()),
+            PrincipalKind::Identity(id) => Principal::Identity(id.to_string()),
             PrincipalKind::TrustDomain(_) => return Err("trust domains are not covered".to_owned()),
             PrincipalKind::Authenticated => Principal::Authenticated,
             PrincipalKind::Unauthenticated => Principal::Unauthenticated,
@@ -456,7 +458,7 @@ fn covered(item: &Item) -> Result<(), String> {
             )
     };
     let plain = |op: &ast::Op| {
-        let segments = op.path.iter().flat_map(|path| &path.value.segments);
+        let segments = op.path.iter().flat_map(|path| path.value.pattern().segments);
         !segments.into_iter().any(|segment| matches!(segment, ast::Segment::AnyWithSuffix { .. }))
     };
     let covered = match item {

@@ -7,6 +7,7 @@ use crate::space::path::Paths;
 use crate::space::peer::{Candidate, Peers};
 use crate::space::value::{ABSENT, MANY, OTHER, Reader};
 use crate::space::{Dimension, Kind, NO_TOKEN, PATH, Space, TOKEN};
+use mesh_lang::Text;
 use mesh_plan::{self as plan, FieldKind, NONE};
 
 /// Everything but the roots. `principals` and `namespaces` are the plan's, sorted.
@@ -106,11 +107,11 @@ fn field(dimension: &Dimension, automata: &mut Intern<plan::Automaton>) -> plan:
 
 fn named(field: &Field) -> (FieldKind, String, String) {
     let (kind, name) = match field {
-        Field::Header(name) => (FieldKind::Header, name.clone()),
-        Field::Query(name) => (FieldKind::Query, name.clone()),
-        Field::Cookie(name) => (FieldKind::Cookie, name.clone()),
-        Field::Jwt(issuer) => (FieldKind::Jwt, issuer.clone()),
-        Field::Claim { issuer, path } => return (FieldKind::Claim, pointer(path), issuer.clone()),
+        Field::Header(name) => (FieldKind::Header, name.to_string()),
+        Field::Query(name) => (FieldKind::Query, name.to_string()),
+        Field::Cookie(name) => (FieldKind::Cookie, name.to_string()),
+        Field::Jwt(issuer) => (FieldKind::Jwt, issuer.to_string()),
+        Field::Claim { issuer, path } => return (FieldKind::Claim, pointer(path), issuer.to_string()),
         Field::SourceIp => (FieldKind::SourceIp, String::new()),
         Field::ClientIp => (FieldKind::ClientIp, String::new()),
         // The path has a dimension of its own.
@@ -120,7 +121,7 @@ fn named(field: &Field) -> (FieldKind, String, String) {
 }
 
 /// RFC 6901.
-fn pointer(path: &[String]) -> String {
+fn pointer(path: &[Text]) -> String {
     path.iter().map(|name| format!("/{}", name.replace('~', "~0").replace('/', "~1"))).collect()
 }
 

@@ -212,7 +212,7 @@ fn at_gateway(
     let protocol = model[gateway].listeners[listener].protocol;
     let host = match (&line.host, protocol) {
         (_, Protocol::Tcp) => String::new(),
-        (Some(host), _) => host.value.clone(),
+        (Some(host), _) => host.value.to_string(),
         (None, _) => {
             return Err(one(Diagnostic::new(Code::MissingStatement, "a request to a gateway says a host")
                 .at(name.span, "no host after it")

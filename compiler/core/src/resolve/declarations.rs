@@ -7,7 +7,7 @@ use super::{Module, declared};
 use crate::model::Workload;
 use mesh_lang::ast::{self, Condition, Field, Item, Shared, TokenSource, Tracing};
 use mesh_lang::diagnostic::suggest::meant;
-use mesh_lang::{Code, Diagnostic, Diagnostics, Name, Span};
+use mesh_lang::{Code, Diagnostic, Diagnostics, Name, Span, Text};
 use std::collections::BTreeMap;
 
 /// Everything the files declare besides services, gateways, routes and authorizations.
@@ -204,8 +204,8 @@ pub(super) fn issuers(
     place: Place<'_>,
     scope: &Scope<'_>,
     diagnostics: &mut Diagnostics,
-) -> Vec<String> {
-    let mut found: Vec<String> = Vec::new();
+) -> Vec<Text> {
+    let mut found: Vec<Text> = Vec::new();
     for one in uses {
         match scope.shared.get(&one.name.value, place) {
             Some((Named::Jwt(_), _)) if found.contains(&one.name.value) => diagnostics.push(
@@ -259,13 +259,13 @@ fn not_verified(name: &Name, workload: &Workload) -> Option<Diagnostic> {
     )
     .at(name.span, "not a `jwt` of it")
     .at(workload.span, "declared here");
-    Some(match meant(&name.value, workload.issuers.iter().map(String::as_str)) {
+    Some(match meant(&name.value, workload.issuers.iter().map(Text::as_str)) {
         Some(near) => problem.did_you_mean(&name.value, near),
         None => problem.help(format!("Add it there: `jwt {} required`, or `optional`.", name.value)),
     })
 }
 
-fn whose(several: &[String], span: Span, workload: &Workload) -> Diagnostic {
+fn whose(several: &[Text], span: Span, workload: &Workload) -> Diagnostic {
     let name = &workload.name;
     if several.is_empty() {
         return Diagnostic::new(Code::UnknownName, format!("`{name}` verifies no tokens"))
@@ -275,11 +275,7 @@ fn whose(several: &[String], span: Span, workload: &Workload) -> Diagnostic {
     }
     Diagnostic::new(Code::MissingStatement, format!("`{name}` verifies tokens of several issuers"))
         .at(span, "whose claim this is, is not said")
-        .help(format!(
-            "Name one of {}: `claim {} …`.",
-            listed(several.iter().map(String::as_str)),
-            several[0]
-        ))
+        .help(format!("Name one of {}: `claim {} …`.", listed(several.iter().map(Text::as_str)), several[0]))
 }
 
 #[cfg(test)]

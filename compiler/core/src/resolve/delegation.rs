@@ -4,7 +4,7 @@ use super::scope::{Place, Scope, Target};
 use super::{Module, declared, gateway};
 use crate::model::{GatewayId, Model};
 use crate::partition::covers;
-use mesh_lang::ast::{self, AllowRoutes, HostPattern, PathPattern, Segment};
+use mesh_lang::ast::{self, AllowRoutes, HostPattern, Path, PathPattern, Segment};
 use mesh_lang::diagnostic::suggest::meant;
 use mesh_lang::{Code, Diagnostic, Diagnostics};
 
@@ -108,7 +108,7 @@ impl Grant<'_> {
         }
         let (mine, theirs) = (self.written, other.written);
         let hosts = meet(&mine.hosts, &theirs.hosts, |a, b| covers(a, b) || covers(b, a));
-        hosts && meet(&mine.paths, &theirs.paths, paths_meet)
+        hosts && meet(&mine.paths, &theirs.paths, |a, b| paths_meet(&a.pattern(), &b.pattern()))
     }
 }
 
@@ -207,6 +207,7 @@ fn outside(route: &ast::Route, host: &HostPattern, grants: &[&AllowRoutes]) -> O
         return None;
     }
     let paths = || covering.iter().flat_map(|grant| &grant.paths).map(|path| &path.value);
+    let wide: Vec<PathPattern> = paths().map(Path::pattern).collect();
     let listed = paths().map(|path| format!("`{path}`")).collect::<Vec<_>>().join(", ");
     for rule in &route.rules {
         let help = format!("Write `match` lines with paths inside {listed}.");
@@ -218,7 +219,9 @@ fn outside(route: &ast::Route, host: &HostPattern, grants: &[&AllowRoutes]) -> O
                 return say(line.span, "about every path", help);
             }
             let inside = |op: &ast::Op| {
-                op.path.as_ref().is_some_and(|path| paths().any(|wide| path_inside(&path.value, wide)))
+                op.path
+                    .as_ref()
+                    .is_some_and(|path| wide.iter().any(|wide| path_inside(&path.value.pattern(), wide)))
             };
             if let Some(op) = line.ops.iter().find(|op| !inside(op)) {
                 return say(op.span, "not inside the paths", help);
@@ -283,7 +286,9 @@ mod tests {
             mesh_lang::parse(FileId(0), &format!("route a {{ rule r {{ match {text}; respond 200 }} }}\n"));
         let source = mesh_lang::expand::Source { module: "", statements: &parsed.statements };
         match &mesh_lang::expand::expand(&[source], None).files[0].items[0] {
-            Item::Route(route) => route.rules[0].matches[0].ops[0].path.clone().expect("a path").value,
+            Item::Route(route) => {
+                route.rules[0].matches[0].ops[0].path.as_ref().expect("a path").value.pattern()
+            }
             _ => unreachable!("a route"),
         }
     }

@@ -26,8 +26,8 @@ pub(super) fn resolve(
                 Err(problem) => problems.push(problem),
             },
             RedirectTo::Parts { scheme, host } => {
-                edits.extend(scheme.as_ref().map(|scheme| Edit::Scheme(scheme.value.clone())));
-                edits.extend(host.as_ref().map(|host| Edit::Host(host.value.clone())));
+                edits.extend(scheme.as_ref().map(|scheme| Edit::Scheme(scheme.value.to_string())));
+                edits.extend(host.as_ref().map(|host| Edit::Host(host.value.to_string())));
             }
         }
     }
@@ -35,8 +35,8 @@ pub(super) fn resolve(
     problems.extend(twice(rule));
     for rewrite in &modifiers.rewrites {
         match &rewrite.value {
-            Rewrite::Path(to) => edits.push(Edit::Path(to.value.clone())),
-            Rewrite::Host(to) => edits.push(Edit::Host(to.value.clone())),
+            Rewrite::Path(to) => edits.push(Edit::Path(to.value.to_string())),
+            Rewrite::Host(to) => edits.push(Edit::Host(to.value.to_string())),
             Rewrite::Prefix(to) => match prefixes(rule, rewrite.span, &to.value) {
                 Ok(found) => edits.extend(found),
                 Err(problem) => problems.push(problem),
@@ -44,13 +44,13 @@ pub(super) fn resolve(
         }
     }
     headers(&modifiers.request_headers, &mut edits, &mut problems, &|name, edit| match edit {
-        ast::Edit::Set(value) => Edit::SetRequestHeader(name, value.value.clone()),
-        ast::Edit::Add(value) => Edit::AddRequestHeader(name, value.value.clone()),
+        ast::Edit::Set(value) => Edit::SetRequestHeader(name, value.value.to_string()),
+        ast::Edit::Add(value) => Edit::AddRequestHeader(name, value.value.to_string()),
         ast::Edit::Remove => Edit::RemoveRequestHeader(name),
     });
     headers(&modifiers.response_headers, &mut edits, &mut problems, &|name, edit| match edit {
-        ast::Edit::Set(value) => Edit::SetResponseHeader(name, value.value.clone()),
-        ast::Edit::Add(value) => Edit::AddResponseHeader(name, value.value.clone()),
+        ast::Edit::Set(value) => Edit::SetResponseHeader(name, value.value.to_string()),
+        ast::Edit::Add(value) => Edit::AddResponseHeader(name, value.value.to_string()),
         ast::Edit::Remove => Edit::RemoveResponseHeader(name),
     });
     for fault in &modifiers.faults {
@@ -158,7 +158,7 @@ fn prefixes(rule: &ast::Rule, span: Span, to: &str) -> Result<Vec<Edit>, Diagnos
             return Err(needs(line.span, "matches every path"));
         }
         for op in &line.ops {
-            match op.path.as_ref().and_then(|path| literal(&path.value)) {
+            match op.path.as_ref().and_then(|path| literal(&path.value.pattern())) {
                 Some(prefix) => from.push(prefix),
                 None => return Err(needs(op.span, "not a prefix")),
             }
@@ -194,7 +194,7 @@ fn headers(
                 .at(edit.name.span, why)
                 .help("Delete it."),
             ),
-            None => edits.push(make(edit.name.value.clone(), &edit.edit)),
+            None => edits.push(make(edit.name.value.to_string(), &edit.edit)),
         }
     }
 }
@@ -252,7 +252,7 @@ fn writes(rule: &ast::Rule) -> Option<Span> {
         return Some(rule.span);
     }
     let safe = |op: &ast::Op| {
-        !op.methods.is_empty() && op.methods.iter().all(|method| matches!(method.value, Get | Head | Options))
+        !op.methods.is_empty() && op.methods.iter().all(|method| matches!(method, Get | Head | Options))
     };
     let line = rule.matches.iter().find(|line| line.ops.is_empty() || !line.ops.iter().all(safe))?;
     Some(line.span)

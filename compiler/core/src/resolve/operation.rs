@@ -610,7 +610,7 @@ type Fits<'a> = &'a dyn Fn(&str) -> bool;
 /// A DNS name, with `*.` perhaps, or a network.
 fn is_outside_name(text: &str) -> bool {
     if text.contains('/') || text.parse::<std::net::IpAddr>().is_ok() {
-        let name = Name { value: text.to_owned(), span: Span::new(mesh_lang::FileId(0), 0, 0) };
+        let name = Name { value: text.into(), span: Span::new(mesh_lang::FileId(0), 0, 0) };
         return super::address::block(&name).is_ok();
     }
     let plain = text.strip_prefix("*.").unwrap_or(text);

@@ -7,7 +7,7 @@ use crate::model::{Action, Backend, GatewayId, HostTable, Listener, Model, PortI
 use crate::partition::{MAX_LINES, covers};
 use mesh_lang::ast::{self, HostPattern, ListenerTls, Protocol};
 use mesh_lang::diagnostic::suggest::meant;
-use mesh_lang::{Code, Diagnostic, Diagnostics, Name, Span, Spanned};
+use mesh_lang::{Code, Diagnostic, Diagnostics, Name, Span, Spanned, Text};
 
 /// Fills in the listeners of a gateway.
 pub(super) fn listeners(
@@ -70,7 +70,7 @@ pub(super) fn listeners(
         hosts.sort();
         listeners.push(Listener {
             protocol: listener.protocol.value,
-            name: listener.name.value.clone(),
+            name: listener.name.value.to_string(),
             number: listener.number.value,
             span: listener.span,
             limits: super::limits::of(&listener.limits),
@@ -252,8 +252,8 @@ fn hosts(
 
 fn add(table: &mut Table, route: &ast::Route, rules: &[Rule], diagnostics: &mut Diagnostics) {
     table.spans.push(route.span);
-    let is_lost = |name: &&String| !rules.iter().any(|rule| rule.name == **name);
-    table.lost.extend(route.rules.iter().map(|rule| &rule.name.value).filter(is_lost).cloned());
+    let is_lost = |name: &&Text| !rules.iter().any(|rule| rule.name == **name);
+    table.lost.extend(route.rules.iter().map(|rule| &rule.name.value).filter(is_lost).map(Text::to_string));
     for rule in rules {
         match table.rules.iter().find(|known| known.name == rule.name) {
             Some(first) => diagnostics.push(duplicate("rule", &rule.name, rule.span, first.span)),
@@ -346,7 +346,7 @@ fn resolve_rule(
             return None;
         }
     };
-    let overrides = rule.overrides.iter().map(|name| (name.value.clone(), name.span)).collect();
+    let overrides = rule.overrides.iter().map(|name| (name.value.to_string(), name.span)).collect();
     let resolved = match &action.value {
         ast::Action::To(backends) => match backend::resolve(backends, action.span, place, scope, model) {
             Ok(found) => Action::Forward(forward(found, own)),
@@ -358,17 +358,17 @@ fn resolve_rule(
         ast::Action::Redirect(redirect) => {
             let location = match &redirect.to {
                 ast::RedirectTo::Location(location) => location.value.clone(),
-                ast::RedirectTo::Prefix(_) | ast::RedirectTo::Parts { .. } => String::new(),
+                ast::RedirectTo::Prefix(_) | ast::RedirectTo::Parts { .. } => Text::default(),
             };
-            Action::Redirect { status: redirect.status.value, location }
+            Action::Redirect { status: redirect.status.value, location: location.to_string() }
         }
         ast::Action::Respond { status, body } => {
             let body = body.as_ref().map(|body| body.value.clone()).unwrap_or_default();
-            Action::Respond { status: status.value, body }
+            Action::Respond { status: status.value, body: body.to_string() }
         }
     };
     Some(Rule {
-        name: rule.name.value.clone(),
+        name: rule.name.value.to_string(),
         span: rule.span,
         overrides,
         lines,

@@ -123,10 +123,11 @@ impl<'a> Scope<'a> {
         for ((_, namespace), (directory, item)) in found {
             let account = item.service_account().unwrap_or(item.name());
             let workload = Workload {
-                name: item.name().value.clone(),
+                name: item.name().value.to_string(),
                 namespace: namespace.to_owned(),
                 owner: self.owner(directory),
-                identity: format!("spiffe://{}/ns/{namespace}/sa/{}", model.trust_domain, account.value),
+                identity: format!("spiffe://{}/ns/{namespace}/sa/{}", model.trust_domain, account.value)
+                    .into(),
                 span: item.name().span,
                 authorized: false,
                 issuers: vec![],
@@ -170,7 +171,7 @@ impl<'a> Scope<'a> {
         let statement = self.modules.get(directory).and_then(|module| module.statement);
         statement
             .and_then(|module| module.owner.as_ref())
-            .map(|owner| owner.value.clone())
+            .map(|owner| owner.value.to_string())
             .unwrap_or_default()
     }
 
@@ -287,7 +288,7 @@ impl<'a> Scope<'a> {
         let here = fitting().map(|(key, _)| *key).filter(|(own, _)| *own == namespace);
         match meant(&name.name, here.map(|(_, own)| own)) {
             Some(near) => {
-                let whole = ServiceRef { name: near.name.to_owned(), ..name.clone() }.to_string();
+                let whole = ServiceRef { name: near.name.into(), ..name.clone() }.to_string();
                 unknown.did_you_mean(&name.to_string(), Meant { name: &whole, ..near })
             }
             None => unknown.help(declare(name, wanted)),

@@ -85,7 +85,7 @@ fn ports(service: &ast::Service, diagnostics: &mut Diagnostics) -> Vec<Port> {
             continue;
         }
         ports.push(Port {
-            name: port.name.as_ref().map(|name| name.value.clone()).unwrap_or_default(),
+            name: port.name.as_ref().map(|name| name.value.clone()).unwrap_or_default().to_string(),
             number,
             protocol: port.protocol.value,
             target: port.target.map_or(number, |target| target.value),
@@ -111,8 +111,10 @@ fn subsets(service: &ast::Service, diagnostics: &mut Diagnostics) -> Vec<Subset>
                 let labels = labels(&subset.labels, diagnostics);
                 let labels =
                     labels.into_iter().map(|(key, value)| (key.to_owned(), value.to_owned())).collect();
-                subsets
-                    .insert(&subset.name.value, (subset, Subset { name: subset.name.value.clone(), labels }));
+                subsets.insert(
+                    &subset.name.value,
+                    (subset, Subset { name: subset.name.value.to_string(), labels }),
+                );
             }
         }
     }

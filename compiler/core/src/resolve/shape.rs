@@ -5,7 +5,7 @@ use crate::model::{Asked, Field, FieldTest, Line, Polarity, Shape, ValueSet};
 use crate::partition::MAX_LINES;
 use crate::space::text::regex;
 use mesh_lang::ast::{self, Condition, Match, Op, ValueTest};
-use mesh_lang::{Code, Diagnostic, Name, Span};
+use mesh_lang::{Code, Diagnostic, Name, Span, Text};
 
 /// The shapes of a list of operations; an empty list is everything.
 pub(super) fn of_ops(ops: &[Op]) -> Vec<Shape> {
@@ -20,8 +20,10 @@ fn of_op(op: &Op) -> Vec<Shape> {
     if op.methods.is_empty() {
         return vec![Shape { path, ..Shape::default() }];
     }
-    let methods = op.methods.iter().map(|method| method.value);
-    methods.map(|method| Shape { method: Some(method), path: path.clone(), tests: vec![] }).collect()
+    op.methods
+        .iter()
+        .map(|method| Shape { method: Some(method), path: path.clone(), tests: vec![] })
+        .collect()
 }
 
 /// Why lines cannot be written out.
@@ -187,7 +189,7 @@ fn of_field(field: &ast::Field) -> Field {
 
 fn one_of(field: &Field, values: &[Name]) -> Result<Asked, Vec<Diagnostic>> {
     if !matches!(field, Field::SourceIp | Field::ClientIp) {
-        let mut texts: Vec<String> = values.iter().map(|value| value.value.clone()).collect();
+        let mut texts: Vec<Text> = values.iter().map(|value| value.value.clone()).collect();
         texts.sort();
         texts.dedup();
         return Ok(Asked::OneOf(texts));
@@ -200,7 +202,7 @@ fn one_of(field: &Field, values: &[Name]) -> Result<Asked, Vec<Diagnostic>> {
     if wrong.is_empty() { Ok(Asked::Within(blocks)) } else { Err(wrong) }
 }
 
-fn checked_regex(text: &Name) -> Result<String, Vec<Diagnostic>> {
+fn checked_regex(text: &Name) -> Result<Text, Vec<Diagnostic>> {
     match regex(&text.value) {
         Ok(_) => Ok(text.value.clone()),
         Err(why) => Err(vec![

@@ -39,7 +39,7 @@ pub(super) fn resolve(
         };
         problems.into_iter().for_each(|problem| diagnostics.push(problem));
     }
-    (case::Test { name: test.name.value.clone(), span: test.span, requests, proofs: vec![] }, askings)
+    (case::Test { name: test.name.value.to_string(), span: test.span, requests, proofs: vec![] }, askings)
 }
 
 /// What is expected, its names looked up.
@@ -55,7 +55,7 @@ pub(super) fn expectation(
         ExpectedOutcome::Status(status) => Expectation::Status(*status),
         ExpectedOutcome::Redirect(redirect) => {
             let location = match &redirect.to {
-                ast::RedirectTo::Location(location) => location.value.clone(),
+                ast::RedirectTo::Location(location) => location.value.to_string(),
                 ast::RedirectTo::Prefix(to) => format!("prefix {}", to.value),
                 ast::RedirectTo::Parts { scheme, host } => {
                     let scheme = scheme.as_ref().map(|scheme| format!("scheme {}", scheme.value));
@@ -114,7 +114,7 @@ fn resolve_request(
     let mut carried = Carried::of(&request.when);
     if let [only] = workload(model, target).issuers.as_slice() {
         let unsaid = carried.tokens.iter_mut().filter(|token| token.issuer.is_empty());
-        unsaid.for_each(|token| token.issuer.clone_from(only));
+        unsaid.for_each(|token| token.issuer = only.to_string());
     }
     Ok(case::Request {
         span: request.span,
@@ -199,7 +199,7 @@ impl Carried {
             _ => "",
         };
         match &fact.field {
-            Field::Header(name) => self.headers.push((name.value.clone(), value.to_owned())),
+            Field::Header(name) => self.headers.push((name.value.to_string(), value.to_owned())),
             Field::Query(name) => self.query.push(format!("{}={}", encoded(&name.value), encoded(value))),
             Field::Cookie(name) => self.cookies.push(format!("{}={value}", name.value)),
             Field::SourceIp => self.source_ip = value.parse().ok(),
@@ -315,7 +315,7 @@ fn at_gateway(
             .at(name.span, "no host after it")
             .help(format!("Write `to {name} \"shop.example\" {method} {path} …`.")));
     };
-    Ok(Arrival { entry, peer, host: host.value.clone(), host_port: None })
+    Ok(Arrival { entry, peer, host: host.value.to_string(), host_port: None })
 }
 
 fn at_service(
@@ -368,7 +368,7 @@ fn peer(
 ) -> Result<Option<String>, Diagnostic> {
     let Some(from) = one_peer(request)? else { return Ok(None) };
     match (&from.kind, access::principal(from, place, scope, model)?) {
-        (_, crate::model::Principal::Identity(identity)) => Ok(Some(identity)),
+        (_, crate::model::Principal::Identity(identity)) => Ok(Some(identity.to_string())),
         (PrincipalKind::Unauthenticated, _) => Ok(None),
         _ => Err(many_peers(&from.to_string(), from.span)),
     }

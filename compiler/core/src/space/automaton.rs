@@ -390,7 +390,9 @@ mod tests {
             && pattern.segments.iter().zip(own).all(|(wanted, own)| match wanted {
                 Segment::Literal(text) => text == own,
                 Segment::Any(_) => !own.is_empty(),
-                Segment::AnyWithSuffix { suffix, .. } => own.len() > suffix.len() && own.ends_with(suffix),
+                Segment::AnyWithSuffix { suffix, .. } => {
+                    own.len() > suffix.len() && own.ends_with(suffix.as_str())
+                }
             })
     }
 
@@ -490,11 +492,11 @@ mod tests {
         let mut cases = 0;
         for _ in 0..40 {
             let segment = |dice: &mut Dice| match dice.roll(5) {
-                0 | 1 => Segment::Literal(["a", "b", "a.a"][dice.roll(3)].to_owned()),
-                2 => Segment::Any(String::new()),
+                0 | 1 => Segment::Literal(["a", "b", "a.a"][dice.roll(3)].into()),
+                2 => Segment::Any(mesh_lang::Text::default()),
                 _ => Segment::AnyWithSuffix {
-                    name: String::new(),
-                    suffix: [".a", ".ab"][dice.roll(2)].to_owned(),
+                    name: mesh_lang::Text::default(),
+                    suffix: [".a", ".ab"][dice.roll(2)].into(),
                 },
             };
             let mut tests: Vec<TextTest> = (0..1 + dice.roll(5))

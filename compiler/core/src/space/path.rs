@@ -9,7 +9,8 @@ use super::text::{TextTest, Universe};
 use super::value::{TooMuch, culprit, readable};
 use crate::bits::Bits;
 use crate::model::{Polarity, ValueSet};
-use mesh_lang::ast::{PathPattern, Segment};
+use mesh_lang::Text;
+use mesh_lang::ast::{Path, PathPattern, Segment};
 use std::collections::{BTreeMap, BTreeSet, VecDeque};
 
 /// More states are refused (`MESH3090`): dense wildcards can blow up to millions, and a plan must stay small. Ten
@@ -63,11 +64,10 @@ fn sorted(lists: &[&[(u32, u32)]]) -> Positions {
 impl Paths {
     /// The paths that these patterns and sets tell apart.
     pub(crate) fn new<'m>(
-        patterns: impl Iterator<Item = &'m PathPattern>,
+        paths: impl Iterator<Item = &'m Path>,
         sets: &[&ValueSet],
     ) -> Result<Paths, TooMuch> {
-        let patterns: Vec<PathPattern> =
-            patterns.map(nameless).collect::<BTreeSet<_>>().into_iter().collect();
+        let patterns: Vec<PathPattern> = paths.map(nameless).collect::<BTreeSet<_>>().into_iter().collect();
         let inside = |segment: &Segment| matches!(segment, Segment::AnyWithSuffix { .. });
         if !sets.is_empty() || patterns.iter().any(|pattern| pattern.segments.iter().any(inside)) {
             return Paths::by_bytes(patterns, sets);
@@ -113,8 +113,8 @@ impl Paths {
     }
 
     /// The paths that fit a pattern of this partition.
-    pub(crate) fn set(&self, pattern: &PathPattern) -> Bits {
-        let pattern = nameless(pattern);
+    pub(crate) fn set(&self, path: &Path) -> Bits {
+        let pattern = nameless(path);
         let index = match self.automaton {
             Some(_) => self.tests.binary_search(&TextTest::Path(pattern)),
             None => self.patterns.binary_search(&pattern),
@@ -293,15 +293,14 @@ fn fresh_segment(is_taken: impl Fn(&str) -> bool) -> String {
 }
 
 /// `{id}` and `{name}` are the same segment.
-pub(crate) fn nameless(pattern: &PathPattern) -> PathPattern {
-    let segments = pattern.segments.iter().map(|segment| match segment {
-        Segment::Literal(text) => Segment::Literal(text.clone()),
-        Segment::Any(_) => Segment::Any(String::new()),
-        Segment::AnyWithSuffix { suffix, .. } => {
-            Segment::AnyWithSuffix { name: String::new(), suffix: suffix.clone() }
+pub(crate) fn nameless(path: &Path) -> PathPattern {
+    let mut pattern = path.pattern();
+    for segment in &mut pattern.segments {
+        if let Segment::Any(name) | Segment::AnyWithSuffix { name, .. } = segment {
+            *name = Text::default();
         }
-    });
-    PathPattern { segments: segments.collect(), subtree: pattern.subtree }
+    }
+    pattern
 }
 
 #[cfg(test)]
@@ -309,12 +308,14 @@ mod tests {
     use super::*;
     use mesh_lang::ast::Segment::{Any, Literal};
 
-    fn pattern(text: &str) -> PathPattern {
+    fn pattern(text: &str) -> Path {
         let (text, subtree) = text.strip_suffix("/**").map_or((text, false), |rest| (rest, true));
-        let segment =
-            |text: &str| if text.starts_with('{') { Any(text.into()) } else { Literal(text.into()) };
+        let segment = |text: &str| match text.strip_prefix('{').and_then(|rest| rest.strip_suffix('}')) {
+            Some(name) => Any(name.into()),
+            None => Literal(text.into()),
+        };
         let segments = text.strip_prefix('/').map(|rest| rest.split('/').map(segment).collect());
-        PathPattern { segments: segments.unwrap_or_default(), subtree }
+        Path::from(PathPattern { segments: segments.unwrap_or_default(), subtree })
     }
 
     #[test]
@@ -331,14 +332,15 @@ mod tests {
     }
 
     /// By definition, segment by segment.
-    fn fits(pattern: &PathPattern, path: &PathPattern) -> bool {
+    fn fits(pattern: &Path, path: &Path) -> bool {
+        let (pattern, path) = (pattern.pattern(), path.pattern());
         let long_enough = if pattern.subtree {
             path.segments.len() >= pattern.segments.len()
         } else {
             path.segments.len() == pattern.segments.len()
         };
         let same = |(wanted, own): (&Segment, &Segment)| match (wanted, own) {
-            (Any(_), own) => *own != Literal(String::new()),
+            (Any(_), own) => *own != Literal(Text::default()),
             (wanted, own) => wanted == own,
         };
         long_enough && pattern.segments.iter().zip(&path.segments).all(same)

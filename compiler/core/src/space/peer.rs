@@ -101,7 +101,7 @@ pub(crate) fn candidates<'m>(
         match principal {
             Principal::Identity(identity) => candidates.insert(Candidate::of_identity(model, identity)),
             Principal::Namespace(namespace) => {
-                candidates.insert(Candidate::OtherIn { namespace: namespace.clone() })
+                candidates.insert(Candidate::OtherIn { namespace: namespace.to_string() })
             }
             Principal::Authenticated | Principal::Unauthenticated | Principal::Anyone => false,
         };
@@ -138,7 +138,7 @@ impl Candidate {
                 matches!(self, Candidate::Own { .. } | Candidate::OtherIn { .. } | Candidate::OtherOwn)
             }
             Principal::Namespace(wanted) => match self {
-                Candidate::Own { namespace, .. } => namespace.as_ref() == Some(wanted),
+                Candidate::Own { namespace, .. } => namespace.as_deref() == Some(wanted.as_str()),
                 Candidate::OtherIn { namespace } => namespace == wanted,
                 _ => false,
             },

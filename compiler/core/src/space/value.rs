@@ -8,6 +8,7 @@ use super::automaton::{Automaton, TooManyStates};
 use super::text::{TextTest, Universe};
 use crate::bits::Bits;
 use crate::model::{Asked, Polarity, ValueSet};
+use mesh_lang::Text;
 use std::collections::{BTreeMap, BTreeSet, VecDeque};
 
 /// More ways in which several values pass tests together are refused (`MESH3090`): each is an atom of its own.
@@ -352,13 +353,13 @@ impl Asked {
     /// What it asks of one value.
     pub(super) fn of_one(&self, is_claim: bool) -> Option<TextTest> {
         Some(match self {
-            Asked::OneOf(values) => TextTest::OneOf(values.clone()),
-            Asked::Prefix(text) => TextTest::Prefix(text.clone()),
-            Asked::Suffix(text) => TextTest::Suffix(text.clone()),
-            Asked::Contains(text) => TextTest::Contains(text.clone()),
-            Asked::Has(text) if is_claim => TextTest::Token(text.clone()),
-            Asked::Has(text) => TextTest::OneOf(vec![text.clone()]),
-            Asked::Matches(regex) => TextTest::Matches(regex.clone()),
+            Asked::OneOf(values) => TextTest::OneOf(values.iter().map(Text::to_string).collect()),
+            Asked::Prefix(text) => TextTest::Prefix(text.to_string()),
+            Asked::Suffix(text) => TextTest::Suffix(text.to_string()),
+            Asked::Contains(text) => TextTest::Contains(text.to_string()),
+            Asked::Has(text) if is_claim => TextTest::Token(text.to_string()),
+            Asked::Has(text) => TextTest::OneOf(vec![text.to_string()]),
+            Asked::Matches(regex) => TextTest::Matches(regex.to_string()),
             Asked::Within(_) => return None,
         })
     }
@@ -366,7 +367,7 @@ impl Asked {
     /// What it asks of the items of several values, and whether an item has to fail it.
     fn of_items(&self, negated: bool, polarity: Polarity) -> Option<(TextTest, bool)> {
         match (self, polarity) {
-            (Asked::Has(text), _) => Some((TextTest::OneOf(vec![text.clone()]), false)),
+            (Asked::Has(text), _) => Some((TextTest::OneOf(vec![text.to_string()]), false)),
             (_, Polarity::Grant) => None,
             (_, Polarity::Refusal) => self.of_one(false).map(|test| (test, negated)),
         }

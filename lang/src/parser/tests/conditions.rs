@@ -8,7 +8,7 @@ fn line(text: &str) -> AuthorizeLine {
     let parsed = crate::parse(FileId(0), &text);
     assert_eq!(parsed.diagnostics.clone().sorted(), [], "{text}");
     let [Item::Authorize(authorize)] = &parsed.file().items[..] else { panic!("{text}") };
-    authorize.lines[0].clone()
+    AuthorizeLine::clone(&authorize.lines[0])
 }
 
 fn condition(text: &str) -> Condition {
@@ -46,7 +46,7 @@ fn a_condition_says_itself_again() {
 #[test]
 fn the_first_word_of_a_claim_is_its_token() {
     let Field::Claim { issuer, path } = condition(r#"claim sso "a" "b" present"#).field else { panic!() };
-    assert_eq!(issuer.map(|name| name.value), Some("sso".to_owned()));
+    assert_eq!(issuer.map(|name| name.value), Some("sso".into()));
     assert_eq!(path.iter().map(|name| name.value.as_str()).collect::<Vec<_>>(), ["a", "b"]);
 }
 
@@ -137,7 +137,7 @@ fn what_no_request_can_have_is_refused_where_it_is_written() {
 fn a_placeholder_may_have_a_suffix() {
     let pattern = |text: &str| {
         let ops = line(&format!("allow from anyone to {text}")).ops;
-        ops[0].path.clone().map(|path| path.value.segments).unwrap_or_default()
+        ops[0].path.clone().map(|path| path.value.pattern().segments).unwrap_or_default()
     };
     let suffixed = Segment::AnyWithSuffix { name: "id".into(), suffix: ".json".into() };
     assert_eq!(pattern("/books/{id}.json"), [Segment::Literal("books".into()), suffixed.clone()]);
