@@ -407,3 +407,55 @@ fn a_body_is_as_long_as_the_least_limit_allows() {
     assert_eq!(ask("transfer-encoding: chunked", "2\r\n12\r\n2\r\n34\r\n0\r\n\r\n"), 200);
     assert_eq!(ask("transfer-encoding: chunked", "2\r\n12\r\n3\r\n345\r\n0\r\n\r\n"), 413);
 }
+
+#[test]
+fn a_callers_own_route_is_for_its_proxy_alone() {
+    let [old, new, other] = ["old", "new", "other"].map(Upstream::named);
+    let mesh = Mesh::start(
+        &format!(
+            r#"gateway edge {{ listener web port 80 http {{ host "*" }} }}
+route edge {{ to ratings }}
+authorize edge {{ allow from anyone }}
+service ratings {{
+  port 80 http
+  subset old label v = "1"
+  subset new label v = "2"
+  endpoints static "{}" label v = "1"
+  endpoints static "{}" label v = "2"
+}}
+service other {{ port 80 http; endpoints static "{}" }}
+authorize ratings, other {{ allow from reviews, details, gateway edge }}
+service reviews {{ calls ratings to GET, POST }}
+service details {{ calls ratings }}
+route ratings {{ to ratings:new }}
+route ratings from reviews {{
+  rule elsewhere {{ match /other/**
+    to other }}
+  rule rest-of-it {{ to ratings:old }}
+}}
+route ratings from gateway edge {{
+  rule hello {{ match /hello
+    respond 200 "hello" }}
+  rule rest-of-it {{ to ratings:new 0%, ratings:old 100% }}
+}}"#,
+            old.address, new.address, other.address
+        ),
+        &["reviews.default", "details.default"],
+    );
+    let ask =
+        |door: &str, method: &str, path: &str| mesh.connect(door).ask(method, "ratings", path, &[]).unwrap();
+    assert_eq!(ask("reviews.default", "GET", "/"), (200, "old".into()));
+    assert_eq!(ask("reviews.default", "GET", "/other/1"), (200, "other".into()));
+    assert_eq!(ask("reviews.default", "DELETE", "/").0, 403, "what it does not declare is refused before");
+    assert_eq!(ask("details.default", "GET", "/"), (200, "new".into()));
+    assert_eq!(ask("details.default", "GET", "/other/1"), (200, "new".into()));
+    assert_eq!(ask("edge.default/web", "GET", "/"), (200, "old".into()));
+    assert_eq!(ask("edge.default/web", "GET", "/hello"), (200, "hello".into()));
+    let log = mesh.log();
+    let rule = "route ratings.default from reviews.default rule elsewhere";
+    assert!(!log.iter().any(|line| line.contains(rule)), "the rule of `other` decided last");
+    let said = |rule: &str| log.iter().filter(|line| line.contains(rule)).count();
+    assert_eq!(said("route ratings.default from reviews.default rule rest-of-it"), 1);
+    assert_eq!(said("route ratings.default from gateway edge.default rule hello"), 1);
+    assert_eq!(said("route ratings.default rule default"), 2);
+}

@@ -17,6 +17,7 @@ mod shared_identity;
 mod unallowed_call;
 mod uncalled_allow;
 mod unreachable_rule;
+mod unused_route;
 
 use crate::diagram::TooManyNodes;
 use crate::model::{Model, PortId, Table};
@@ -35,6 +36,7 @@ pub(crate) fn check(model: &Model, partitions: &mut [Partition]) -> Diagnostics 
     say(shared_identity::check(model));
     say(no_authorize::check(model));
     say(route_cycle::check(model));
+    say(unused_route::check(model));
     say(uncalled_allow::check(model));
     for partition in partitions {
         match of_partition(model, partition) {
@@ -72,6 +74,7 @@ fn tables(model: &Model, owner: Owner) -> Vec<&Table> {
             tables.iter().map(|host| &host.table).collect()
         }
         Owner::Call(..) => vec![],
+        Owner::Consumer(index) => vec![&model.consumer_routes[index as usize].table],
     }
 }
 

@@ -1,7 +1,9 @@
 //! What there is to know of each service and gateway, as a person asks it: who may call, what it calls, which rule comes first.
 //! Plain data for whoever writes pages of it.
 
-use crate::model::{AccessLine, GatewayId, Model, PortId, Service, ServiceId, Table, Workload as Declared};
+use crate::model::{
+    AccessLine, Caller, GatewayId, Model, PortId, Service, ServiceId, Table, Workload as Declared,
+};
 use crate::partition::{Judged, Owner, Partition};
 use crate::rank::Ranked;
 use crate::values::{Block, Value, Written};
@@ -97,7 +99,8 @@ pub struct Called {
 /// A rule of a route.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Rule {
-    /// Of a gateway, the listener and the host: `web "*"`; of a service with several ports, the port.
+    /// Of a gateway, the listener and the host: `web "*"`; of a service with several ports, the port; of a route of one's own for what
+    /// one calls, `to ratings.default`.
     pub table: String,
     pub name: String,
     /// What its `match` statements say; empty: every request.
@@ -232,6 +235,7 @@ impl<'a> Context<'a> {
             rules.extend(self.rules(&name, table, self.judged(owner, 0)));
             callees.extend(self.sent_to(table));
         }
+        rules.extend(self.consumer_rules(Caller::Service(id), &mut callees));
         callees.remove(&named);
         let doors = service.ports.iter().map(|port| Door {
             name: port.name.clone(),
@@ -263,6 +267,7 @@ impl<'a> Context<'a> {
                 callees.extend(self.sent_to(&host.table));
             }
         }
+        rules.extend(self.consumer_rules(Caller::Gateway(id), &mut callees));
         let doors = gateway.listeners.iter().map(|listener| Door {
             name: listener.name.clone(),
             number: listener.number,
@@ -278,6 +283,19 @@ impl<'a> Context<'a> {
             rules,
             ..self.workload(named, &gateway.workload)
         }
+    }
+
+    /// The rules of a caller's own routes, and to whom they send.
+    fn consumer_rules(&self, caller: Caller, callees: &mut BTreeSet<Named>) -> Vec<Rule> {
+        let mut rules = Vec::new();
+        for (route, index) in self.model.consumer_routes.iter().zip(0..) {
+            if route.caller == caller {
+                let name = format!("to {}", self.model.port_name(route.to));
+                rules.extend(self.rules(&name, &route.table, self.judged(Owner::Consumer(index), 0)));
+                callees.extend(self.sent_to(&route.table));
+            }
+        }
+        rules
     }
 
     /// What services and gateways have both.

@@ -71,12 +71,17 @@ fn a_host(pattern: &HostPattern) -> Option<String> {
     }
 }
 
-/// Headers that choose a rule of some service's route, and which.
+/// Headers that choose a rule of some route to a service, and which.
 fn chosen_by_header(model: &Model) -> impl Iterator<Item = (Vec<(String, String)>, String)> + '_ {
-    model.ports().flat_map(move |id| {
-        let rules = model.port(id).route.iter().flat_map(|table| &table.rules);
-        let name = model[id.service].workload.name.clone();
-        rules.filter_map(move |rule| {
+    let own = model.ports().filter_map(move |id| {
+        Some((model.port(id).route.as_ref()?, model[id.service].workload.name.clone()))
+    });
+    let consumers = model.consumer_routes.iter().map(move |route| {
+        let (callee, caller) = (&model[route.to.service].workload.name, &model.workload(route.caller).name);
+        (&route.table, format!("{callee} from {caller}"))
+    });
+    own.chain(consumers).flat_map(|(table, name)| {
+        table.rules.iter().filter_map(move |rule| {
             Some((choosing_headers(rule)?, format!("rule {} of route {name}", rule.name)))
         })
     })

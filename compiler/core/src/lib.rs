@@ -299,7 +299,7 @@ fn modules<'a>(sources: &'a SourceSet, files: &'a [ast::File]) -> Vec<resolve::M
     both.map(|((_, source), file)| resolve::Module { directory: &source.module, file }).collect()
 }
 
-/// One partition for each service port, then each listener, then each call.
+/// One partition for each service port, then each listener, each call, each consumer route.
 fn partitions(model: &Model) -> (Vec<Partition>, Diagnostics) {
     let mut partitions = Vec::new();
     let mut diagnostics = Diagnostics::new();
@@ -319,6 +319,9 @@ fn partitions(model: &Model) -> (Vec<Partition>, Diagnostics) {
         for (call, number) in service.calls.iter().zip(0..) {
             keep(Owner::Call(id, number), partition::of_call(call, id, number));
         }
+    }
+    for index in 0..model.consumer_routes.len() as u32 {
+        keep(Owner::Consumer(index), partition::of_consumer(model, index));
     }
     (partitions, diagnostics)
 }

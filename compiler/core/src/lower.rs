@@ -4,7 +4,8 @@ mod intern;
 mod space;
 
 use crate::model::{
-    AccessLine, Action, Backend, Call, Listener, Model, Port, PortId, Principal, Service, Table,
+    AccessLine, Action, Backend, Call, Caller, GatewayId, Listener, Model, Port, PortId, Principal, Service,
+    ServiceId, Table,
 };
 use crate::partition::{Leaf, Owner, Partition};
 use intern::Intern;
@@ -36,6 +37,7 @@ fn key(owner: Owner) -> Key {
         Owner::Port(PortId { service, port }) => (0, service.0, port),
         Owner::Listener(gateway, listener) => (1, gateway.0, listener),
         Owner::Call(service, call) => (2, service.0, call),
+        Owner::Consumer(index) => (3, index, 0),
     }
 }
 
@@ -119,7 +121,7 @@ impl Lowering {
         let lines = match partition.owner {
             Owner::Port(id) => &model.port(id).access,
             Owner::Listener(gateway, listener) => &model[gateway].listeners[listener as usize].access,
-            Owner::Call(..) => return Ok(Target::Leaf(REFUSED)),
+            Owner::Call(..) | Owner::Consumer(_) => return Ok(Target::Leaf(REFUSED)),
         };
         let (root, told) = told(lines, partition)?;
         let verdicts: Vec<u32> = told.into_iter().map(|told| self.verdict(lines, told)).collect();
@@ -162,6 +164,11 @@ impl Lowering {
                     .collect()
             }
             Owner::Call(service, call) => self.grants_of(&model[service].calls[call as usize]),
+            Owner::Consumer(index) => {
+                let route = &model.consumer_routes[index as usize];
+                let name = format!("route {}", model.consumer_route_name(route));
+                self.outcomes_of(&route.table, 0, &name).into_iter().collect()
+            }
         }
     }
 
@@ -246,6 +253,7 @@ impl Lowering {
                     hosts: listener.tables.iter().map(|table| host(&table.host)).collect(),
                 })
                 .collect(),
+            consumer_routes: consumer_routes(model, Caller::Gateway(GatewayId(index)), partitions),
         });
         let gateways = gateways.collect();
         let default_settings = self.settings(&model.default);
@@ -305,6 +313,7 @@ impl Lowering {
             subsets: service.subsets.iter().map(|subset| subset.name.clone()).collect(),
             calls: calls.collect(),
             hosts: hosts(model, service),
+            consumer_routes: consumer_routes(model, Caller::Service(ServiceId(index)), partitions),
         }
     }
 }
@@ -364,6 +373,23 @@ fn named(model: &Model) -> (BTreeSet<&str>, BTreeSet<&str>) {
         };
     }
     (identities, namespaces)
+}
+
+/// The routes that a caller has of its own.
+fn consumer_routes(
+    model: &Model,
+    caller: Caller,
+    partitions: &BTreeMap<Key, u32>,
+) -> Vec<plan::ConsumerRoute> {
+    let first = model.consumer_routes.partition_point(|route| route.caller < caller);
+    let own = model.consumer_routes[first..].iter().zip(first as u32..);
+    own.take_while(|(route, _)| route.caller == caller)
+        .map(|(route, index)| plan::ConsumerRoute {
+            service: route.to.service.0,
+            port: route.to.port,
+            partition: partitions.get(&key(Owner::Consumer(index))).copied().unwrap_or(NONE),
+        })
+        .collect()
 }
 
 /// The names by which a service says whom it calls.

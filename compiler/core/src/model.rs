@@ -23,6 +23,13 @@ pub(crate) struct PortId {
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub(crate) struct GatewayId(pub(crate) u32);
 
+/// Whose proxy sends.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub(crate) enum Caller {
+    Gateway(GatewayId),
+    Service(ServiceId),
+}
+
 /// The whole mesh.
 #[derive(Debug, Default)]
 pub(crate) struct Model {
@@ -34,6 +41,8 @@ pub(crate) struct Model {
     pub(crate) services: Vec<Service>,
     /// Sorted by full name.
     pub(crate) gateways: Vec<Gateway>,
+    /// Sorted by (caller, port).
+    pub(crate) consumer_routes: Vec<ConsumerRoute>,
 }
 
 impl std::ops::Index<ServiceId> for Model {
@@ -53,6 +62,35 @@ impl std::ops::Index<GatewayId> for Model {
 impl Model {
     pub(crate) fn port(&self, id: PortId) -> &Port {
         &self[id.service].ports[id.port as usize]
+    }
+
+    pub(crate) fn workload(&self, caller: Caller) -> &Workload {
+        match caller {
+            Caller::Gateway(gateway) => &self[gateway].workload,
+            Caller::Service(service) => &self[service].workload,
+        }
+    }
+
+    /// The index of a caller's own route to a port.
+    pub(crate) fn consumer_route(&self, caller: Caller, to: PortId) -> Option<usize> {
+        self.consumer_routes.binary_search_by(|route| (route.caller, route.to).cmp(&(caller, to))).ok()
+    }
+
+    /// What decides about requests that a caller itself sends to a port: its own route, else that of the port, if one is written.
+    pub(crate) fn route_from(&self, caller: Caller, to: PortId) -> Option<&Table> {
+        match self.consumer_route(caller, to) {
+            Some(index) => Some(&self.consumer_routes[index].table),
+            None => self.port(to).route.as_ref(),
+        }
+    }
+
+    /// `ratings.default from reviews.default`, `ratings.default port http from gateway web.default`
+    pub(crate) fn consumer_route_name(&self, route: &ConsumerRoute) -> String {
+        let kind = match route.caller {
+            Caller::Gateway(_) => "gateway ",
+            Caller::Service(_) => "",
+        };
+        format!("{} from {kind}{}", self.port_name(route.to), self.workload(route.caller).full_name())
     }
 
     /// All service ports, in order.
@@ -237,7 +275,15 @@ pub(crate) struct HostTable {
     pub(crate) table: Table,
 }
 
-/// The rules of one target and host.
+/// A caller's own route: its proxy uses it instead of the route of the port.
+#[derive(Debug)]
+pub(crate) struct ConsumerRoute {
+    pub(crate) caller: Caller,
+    pub(crate) to: PortId,
+    pub(crate) table: Table,
+}
+
+/// The rules of one target and host, or of one target and caller.
 #[derive(Debug, Default)]
 pub(crate) struct Table {
     /// Sorted by name.

@@ -24,6 +24,8 @@ pub(crate) enum Owner {
     Listener(GatewayId, u32),
     /// The calling service and the index of the call.
     Call(ServiceId, u32),
+    /// Index into the model's consumer routes.
+    Consumer(u32),
 }
 
 /// A decision and what is known about it.
@@ -34,7 +36,7 @@ pub(crate) struct Partition {
     pub(crate) access_sets: Vec<Target>,
     /// Leaves are indices of access lines, or [`REFUSED`].
     pub(crate) access: Target,
-    /// One for the port's route, one for each host table of a listener, one for a call.
+    /// One for the route of a port or of a consumer, one for each host table of a listener, one for a call.
     pub(crate) tables: Vec<Judged>,
 }
 
@@ -120,6 +122,12 @@ pub(crate) fn of_listener(model: &Model, gateway: GatewayId, index: u32) -> Resu
     let Listener { tables, access, .. } = &model[gateway].listeners[index as usize];
     let own: Vec<&Table> = tables.iter().map(|host| &host.table).collect();
     build(model, Owner::Listener(gateway, index), access, &own, &|table| next_wider(tables, table))
+}
+
+/// The partition of a consumer's route: nobody is authorized there.
+pub(crate) fn of_consumer(model: &Model, index: u32) -> Result<Partition, OverBudget> {
+    let table = &model.consumer_routes[index as usize].table;
+    build(model, Owner::Consumer(index), &[], &[table], &|_| None)
 }
 
 /// The partition of a call: a rule for each line; its leaves are line numbers.

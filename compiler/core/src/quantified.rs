@@ -6,7 +6,7 @@
 use crate::case::{Backend as Expected, Besides, Expectation, redirect_text};
 use crate::diagram::{Diagram, TooManyNodes};
 use crate::model::{
-    AccessLine, Action, Call, GatewayId, Model, PeerSet, PortId, Rule, ServiceId, Shape, Table,
+    AccessLine, Action, Call, Caller, GatewayId, Model, PeerSet, PortId, Rule, ServiceId, Shape, Table,
 };
 use crate::partition::{self, Judged, Leaf};
 use crate::space::peer::{Candidate, Peers};
@@ -306,9 +306,9 @@ impl<'m> World<'m> {
                         .flat_map(|call| &call.lines)
                         .map(|line| line.shape.clone()),
                 );
-                met.port(*to, true);
+                met.sent(Caller::Service(*caller), *to);
             }
-            Entry::FromGateway { to, .. } => met.port(*to, true),
+            Entry::FromGateway { gateway, to } => met.sent(Caller::Gateway(*gateway), *to),
             Entry::Inbound { from, to } => {
                 access.extend(model.port(*to).access.iter().cloned());
                 access.push(pseudo(from));
@@ -318,7 +318,8 @@ impl<'m> World<'m> {
                 let listener = &model[*gateway].listeners[*listener as usize];
                 access.extend(listener.access.iter().cloned());
                 access.push(pseudo(from));
-                listener.tables.iter().for_each(|host| met.table(&host.table));
+                let sender = Some(Caller::Gateway(*gateway));
+                listener.tables.iter().for_each(|host| met.table(&host.table, sender));
                 met.shapes.extend(listener.access.iter().flat_map(|line| line.shapes.iter().cloned()));
             }
         }
@@ -359,7 +360,7 @@ impl<'m> World<'m> {
             }
             Entry::FromGateway { gateway, to } => {
                 let peer = model[*gateway].workload.identity.clone();
-                self.enter(*to, &peer, &vec![], all, 0)
+                self.send(Caller::Gateway(*gateway), *to, &peer, &vec![], all)
             }
             Entry::Sidecar { caller, to } => self.call(*caller, *to, all),
             Entry::Gateway { gateway, listener, host, .. } => {
@@ -376,7 +377,9 @@ impl<'m> World<'m> {
                         let next = |table: usize| partition::next_wider(&own.tables, table);
                         let judged = self.judge(&tables, &next)?;
                         let root = judged[index].root;
-                        pieces.extend(self.route(&tables, root, &peer, &vec![], inside, 0)?);
+                        let sender = Some(Caller::Gateway(*gateway));
+                        let none = (&vec![], &vec![]);
+                        pieces.extend(self.route(&tables, root, &peer, sender, none, inside, 0)?);
                     }
                 }
                 Ok(pieces)
@@ -413,7 +416,7 @@ impl<'m> World<'m> {
             let mut levels: Levels<'m> = Vec::new();
             levels.extend(line.narrowed.then_some(&line.settings));
             levels.extend(plain);
-            pieces.extend(self.enter(to, &peer, &levels, set, 0)?);
+            pieces.extend(self.send(Caller::Service(caller), to, &peer, &levels, set)?);
         }
         let covered = self.diagram.any_of_sets(&covered)?;
         let outside = self.diagram.minus(all, covered)?;
@@ -427,50 +430,47 @@ impl<'m> World<'m> {
         Ok(self.diagram.map(root, &yes)?)
     }
 
-    /// A port's own route. `calls` are the caller's levels, which stand behind the rules.
-    fn enter(
+    /// What a caller itself sends to a port. `calls` are the caller's levels, which stand behind the rules.
+    fn send(
         &mut self,
+        caller: Caller,
         to: PortId,
         peer: &str,
         calls: &Levels<'m>,
         set: Target,
-        depth: usize,
     ) -> Result<Vec<Piece>, TooMuch> {
-        let model = self.model;
-        match &model.port(to).route {
+        match self.model.route_from(caller, to) {
             None => self.reach(to, None, peer, &[], calls, set),
-            Some(table) => {
-                let tables = [table];
-                let judged = self.judge(&tables, &|_| None)?;
-                let root = judged[0].root;
-                self.route_with(&tables, root, peer, &vec![], calls, set, depth)
-            }
+            Some(table) => self.table(table, peer, (&vec![], calls), set, 0),
         }
     }
 
+    /// A route to a port.
+    fn table(
+        &mut self,
+        table: &'m Table,
+        peer: &str,
+        passed: (&Passed<'m>, &Levels<'m>),
+        set: Target,
+        depth: usize,
+    ) -> Result<Vec<Piece>, TooMuch> {
+        let tables = [table];
+        let judged = self.judge(&tables, &|_| None)?;
+        self.route(&tables, judged[0].root, peer, None, passed, set, depth)
+    }
+
+    /// Tables, and of which they are: `sender` is the gateway whose own rules these are.
+    #[expect(
+        clippy::too_many_arguments,
+        reason = "one step of a walk: what was passed, and where it goes on"
+    )]
     fn route(
         &mut self,
         tables: &[&'m Table],
         root: Target,
         peer: &str,
-        calls: &Levels<'m>,
-        set: Target,
-        depth: usize,
-    ) -> Result<Vec<Piece>, TooMuch> {
-        self.route_with(tables, root, peer, &vec![], calls, set, depth)
-    }
-
-    #[expect(
-        clippy::too_many_arguments,
-        reason = "one step of a walk: what was passed, and where it goes on"
-    )]
-    fn route_with(
-        &mut self,
-        tables: &[&'m Table],
-        root: Target,
-        peer: &str,
-        rules: &Passed<'m>,
-        calls: &Levels<'m>,
+        sender: Option<Caller>,
+        (rules, calls): (&Passed<'m>, &Levels<'m>),
         set: Target,
         depth: usize,
     ) -> Result<Vec<Piece>, TooMuch> {
@@ -501,7 +501,8 @@ impl<'m> World<'m> {
                         }
                         let mut passed = rules.clone();
                         passed.push(rule);
-                        pieces.extend(self.forward(backends, peer, &passed, calls, matching, depth)?);
+                        let passed = (&passed, calls);
+                        pieces.extend(self.forward(backends, peer, sender, passed, matching, depth)?);
                     }
                 }
                 if pieces.len() > MAX_PIECES {
@@ -526,8 +527,8 @@ impl<'m> World<'m> {
         &mut self,
         backends: &[crate::model::Backend],
         peer: &str,
-        rules: &Passed<'m>,
-        calls: &Levels<'m>,
+        sender: Option<Caller>,
+        (rules, calls): (&Passed<'m>, &Levels<'m>),
         set: Target,
         depth: usize,
     ) -> Result<Vec<Piece>, TooMuch> {
@@ -535,14 +536,14 @@ impl<'m> World<'m> {
         for backend in backends.iter().filter(|backend| backend.weight > 0) {
             let mut cut = Vec::new();
             for piece in pieces {
-                let ways = match (backend.enter, &self.model.port(backend.to).route) {
-                    (true, Some(table)) => {
-                        let tables = [table];
-                        let judged = self.judge(&tables, &|_| None)?;
-                        let root = judged[0].root;
-                        self.route_with(&tables, root, peer, rules, calls, piece.set, depth + 1)?
-                    }
-                    _ => self.reach(backend.to, backend.subset, peer, rules, calls, piece.set)?,
+                let route = match sender {
+                    _ if !backend.enter => None,
+                    Some(caller) => self.model.route_from(caller, backend.to),
+                    None => self.model.port(backend.to).route.as_ref(),
+                };
+                let ways = match route {
+                    Some(table) => self.table(table, peer, (rules, calls), piece.set, depth + 1)?,
+                    None => self.reach(backend.to, backend.subset, peer, rules, calls, piece.set)?,
                 };
                 for way in ways {
                     if self.diagram.any_of(way.set).is_none() {
@@ -698,15 +699,29 @@ impl Met<'_> {
         let lines = lines.filter(|line| peer.as_ref().is_none_or(|peer| peer.is_in(&line.from)));
         self.shapes.extend(lines.flat_map(|line| line.shapes.iter().cloned()));
         if let (true, Some(table)) = (enters, &model.port(id).route) {
-            self.table(table);
+            self.table(table, None);
         }
     }
 
-    fn table(&mut self, table: &Table) {
+    /// What a caller itself sends.
+    fn sent(&mut self, caller: Caller, to: PortId) {
+        let model = self.model;
+        match model.consumer_route(caller, to) {
+            Some(own) => self.table(&model.consumer_routes[own].table, None),
+            None => self.port(to, true),
+        }
+    }
+
+    /// `sender` is the gateway whose own rules these are.
+    fn table(&mut self, table: &Table, sender: Option<Caller>) {
         for rule in &table.rules {
             self.shapes.extend(rule.lines.iter().map(|line| line.shape.clone()));
-            if let Action::Forward(backends) = &rule.action {
-                backends.iter().for_each(|backend| self.port(backend.to, backend.enter));
+            let Action::Forward(backends) = &rule.action else { continue };
+            for backend in backends {
+                match sender {
+                    Some(caller) if backend.enter => self.sent(caller, backend.to),
+                    _ => self.port(backend.to, backend.enter),
+                }
             }
         }
     }

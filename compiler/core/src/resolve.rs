@@ -5,6 +5,7 @@ mod address;
 mod asking;
 mod audit;
 mod backend;
+mod consumer;
 mod declarations;
 mod delegation;
 mod edits;
@@ -126,6 +127,10 @@ fn default_settings(modules: &[Module<'_>], diagnostics: &mut Diagnostics) -> me
 
 /// Sorts what was collected in source order, so that nothing after this sees it.
 fn in_canonical_order(model: &mut Model) {
+    model.consumer_routes.sort_by_key(|route| (route.caller, route.to));
+    for route in &mut model.consumer_routes {
+        route.table.rules.sort_by(|a, b| a.name.cmp(&b.name));
+    }
     for service in &mut model.services {
         service.calls.sort_by_key(|call| call.to);
         for call in &mut service.calls {

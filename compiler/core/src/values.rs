@@ -199,7 +199,13 @@ impl<'a> Written<'a> {
                         if is_owner(*block, &route.target)
                             || inner.block.iter().any(|line| sends_to(line, |to| is_owner(*block, to))) =>
                     {
-                        format!("rule {} of route {}", rule.value, route.target)
+                        let from: Vec<String> = route.from.iter().map(ToString::to_string).collect();
+                        let from = if from.is_empty() {
+                            from.concat()
+                        } else {
+                            format!(" from {}", from.join(", "))
+                        };
+                        format!("rule {} of route {}{from}", rule.value, route.target)
                     }
                     (_, Args::Calls(calls)) if calls.services.iter().any(|to| is_owner(*block, to)) => {
                         let caller = name_of(block.statement).unwrap_or_default();

@@ -1,13 +1,13 @@
 //! A shop by hand, for this crate's tests.
 //!
 //! Gateway `edge` has three host patterns; what it sends to `reviews` is split once more there. `web` calls `reviews`
-//! (`GET /reviews/{id}`) and the admin port of `ratings`.
+//! (`GET /reviews/{id}`) and the admin port of `ratings`; both `web` and `edge` have a route of their own to the latter.
 
 use mesh_plan::layout::{MAX_ENTER_DEPTH, WHOLE};
 use mesh_plan::{
-    Action, Backend, Budget, Call, CallHost, Endpoint, Field, Gateway, Grant, Host, HostKind, Listener, NONE,
-    Node, Outcome, Partition, Peers, Plan, PlanView, Port, Principal, REFUSED, Retry, Service, Settings,
-    State, Target, Verdict, encode, verify,
+    Action, Backend, Budget, Call, CallHost, ConsumerRoute, Endpoint, Field, Gateway, Grant, Host, HostKind,
+    Listener, NONE, Node, Outcome, Partition, Peers, Plan, PlanView, Port, Principal, REFUSED, Retry,
+    Service, Settings, State, Target, Verdict, encode, verify,
 };
 
 pub(crate) const EDGE: u32 = 0;
@@ -57,11 +57,12 @@ pub(crate) fn tower(weights: &[u32]) -> PlanView {
             subsets: vec![],
             calls: vec![],
             hosts: vec![],
+            consumer_routes: vec![],
         });
     }
     let settings =
         (1..=width).map(|timeout| Settings { timeout: Some(Some(timeout)), retry: None }).collect();
-    let gateways = vec![Gateway { limits: vec![], listeners: vec![], ..edge() }];
+    let gateways = vec![Gateway { limits: vec![], listeners: vec![], consumer_routes: vec![], ..edge() }];
     let tower =
         Plan { services, gateways, partitions, nodes: vec![], outcomes, settings, grants: vec![], ..plan() };
     verify(encode(&Plan { default_settings: NONE, ..tower }).unwrap()).unwrap()
@@ -118,6 +119,7 @@ fn services() -> Vec<Service> {
         subsets: vec![],
         calls: vec![],
         hosts: vec![],
+        consumer_routes: vec![],
     };
     let reviews = Service {
         limits: vec![],
@@ -133,6 +135,7 @@ fn services() -> Vec<Service> {
         subsets: ["v1", "v2", "v3"].map(str::to_owned).to_vec(),
         calls: vec![],
         hosts: vec![],
+        consumer_routes: vec![],
     };
     let web = Service {
         limits: vec![],
@@ -144,6 +147,7 @@ fn services() -> Vec<Service> {
         subsets: vec![],
         calls: vec![Call { service: 0, port: 1, partition: 5 }, Call { service: 1, port: 0, partition: 4 }],
         hosts: vec![host("ratings", 0), host("ratings.shop", 0), host("reviews", 1), host("reviews.shop", 1)],
+        consumer_routes: vec![ConsumerRoute { service: RATINGS, port: 1, partition: 6 }],
     };
     vec![ratings, reviews, web]
 }
@@ -168,6 +172,7 @@ fn edge() -> Gateway {
             partition: 0,
             hosts,
         }],
+        consumer_routes: vec![ConsumerRoute { service: RATINGS, port: 1, partition: 7 }],
     }
 }
 
@@ -240,6 +245,8 @@ fn partitions(nodes: &mut Vec<Node>) -> Vec<Partition> {
         partition(REFUSE, vec![leaf(9)]),
         partition(leaf(NONE), vec![call]),
         partition(leaf(NONE), vec![leaf(1)]),
+        partition(leaf(NONE), vec![leaf(10)]),
+        partition(leaf(NONE), vec![leaf(11)]),
     ]
 }
 
@@ -274,6 +281,8 @@ fn outcomes() -> Vec<Outcome> {
         respond("otherwise", 404, ""),
         forward("ratings", NONE, vec![backend(RATINGS, 10_000)]),
         forward("admin", NONE, vec![Backend { port: 1, ..backend(RATINGS, 10_000) }]),
+        forward("admin from web", NONE, vec![Backend { port: 1, ..backend(RATINGS, 10_000) }]),
+        forward("admin from edge", 0, vec![Backend { enter: true, ..backend(RATINGS, 10_000) }]),
     ]
 }
 

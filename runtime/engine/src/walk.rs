@@ -8,7 +8,7 @@ use crate::host;
 use crate::peer::Caller;
 use crate::request::{Entry, Peer, Request};
 use mesh_plan::layout::MAX_ENTER_DEPTH;
-use mesh_plan::view::{self, Call, Partition, Port, Rows, Service, Settings, Written};
+use mesh_plan::view::{self, Call, ConsumerRoute, Partition, Port, Rows, Service, Settings, Written};
 use mesh_plan::{Backend, Grant, NONE, PlanView, REFUSED, Target};
 
 /// A request on its way.
@@ -38,6 +38,8 @@ pub(crate) enum Step<'p> {
 pub(crate) struct Draw<'p> {
     outcome: view::Outcome<'p>,
     backends: Rows<'p, Backend>,
+    /// Of the route.
+    owner: &'p str,
     trail: Trail<'p>,
 }
 
@@ -93,11 +95,19 @@ struct Trail<'p> {
     grant: Option<Grant>,
     entered: u32,
     edited: Edited,
+    /// The caller's own routes, as long as it is the caller itself that sends.
+    own: Option<Rows<'p, ConsumerRoute<'p>>>,
 }
 
 impl<'p> Trail<'p> {
-    const START: Trail<'static> =
-        Trail { timeout: Written::No, retry: Written::No, grant: None, entered: 0, edited: Edited::NOTHING };
+    const START: Trail<'static> = Trail {
+        timeout: Written::No,
+        retry: Written::No,
+        grant: None,
+        entered: 0,
+        edited: Edited::NOTHING,
+        own: None,
+    };
 
     /// What is written so far holds; the level only fills in the rest.
     fn then(self, level: Option<Settings<'p>>) -> Trail<'p> {
@@ -161,7 +171,8 @@ impl<'p, 'r> Walk<'p, 'r> {
         self.audit[SERVICE] = "";
         let step = if enter {
             let trail = Trail { entered: draw.trail.entered + 1, ..draw.trail };
-            self.enter(service, port, trail)
+            // Only a gateway's rule sends for itself here: a service's `calls` has sent already.
+            self.send(service, port, draw.owner, trail)
         } else {
             self.deliver(service, port, subset, draw.outcome.rule(), draw.trail)
         };
@@ -179,7 +190,7 @@ impl<'p, 'r> Walk<'p, 'r> {
         let root = partition.root(table).ok_or(BROKEN)?;
         let leaf = self.leaf(partition, root, &Edited::NOTHING)?;
         self.atoms.set_caller(Caller::Workload(gateway.principal()));
-        self.take(leaf, gateway.owner(), Trail::START)
+        self.take(leaf, gateway.owner(), Trail { own: Some(gateway.consumer_routes()), ..Trail::START })
     }
 
     /// 5.2: whom the host names, a declared call that covers the request, then the callee's route.
@@ -194,7 +205,13 @@ impl<'p, 'r> Walk<'p, 'r> {
             return Err(undeclared);
         }
         let grant = self.plan.grant(leaf).ok_or(BROKEN)?;
-        self.enter(call.service(), call.port(), Trail { grant: Some(grant), ..Trail::START })
+        let own = Some(caller.consumer_routes());
+        self.send(
+            call.service(),
+            call.port(),
+            caller.owner(),
+            Trail { grant: Some(grant), own, ..Trail::START },
+        )
     }
 
     /// The call that the request's host and port mean. Without a number they mean the only port of the callee.
@@ -219,22 +236,42 @@ impl<'p, 'r> Walk<'p, 'r> {
         Ok(None)
     }
 
-    /// 5.6: a gateway straight into the callee's route.
+    /// 5.6: a gateway straight to the callee.
     fn at_service(&mut self, gateway: u32, service: u32, port: u32) -> Result<Step<'p>, Refused<'p>> {
         let gateway = self.plan.gateway(gateway).ok_or(BROKEN)?;
         self.atoms.set_caller(Caller::Workload(gateway.principal()));
-        self.enter(service, port, Trail::START)
+        let own = Some(gateway.consumer_routes());
+        self.send(service, port, gateway.owner(), Trail { own, ..Trail::START })
+    }
+
+    /// 3.12: what the caller itself sends takes its own route to the port; where it has none, that of the port.
+    fn send(
+        &mut self,
+        service: u32,
+        port: u32,
+        owner: &'p str,
+        trail: Trail<'p>,
+    ) -> Result<Step<'p>, Refused<'p>> {
+        let Some(own) = trail.own.and_then(|routes| routes.of_port(service, port)) else {
+            return self.enter(service, port, trail);
+        };
+        self.route(own.partition(), owner, trail)
     }
 
     /// 3.10: a service's own route decides.
     fn enter(&mut self, service: u32, port: u32, trail: Trail<'p>) -> Result<Step<'p>, Refused<'p>> {
+        let (service, port) = self.port(service, port)?;
+        self.route(port.partition(), service.owner(), trail)
+    }
+
+    /// What the only route of a partition decides. Behind it, everybody's own routes decide, not the caller's.
+    fn route(&mut self, partition: u32, owner: &'p str, trail: Trail<'p>) -> Result<Step<'p>, Refused<'p>> {
         if trail.entered > MAX_ENTER_DEPTH {
             return Err(BROKEN);
         }
-        let (service, port) = self.port(service, port)?;
-        let partition = self.plan.partition(port.partition()).ok_or(BROKEN)?;
+        let partition = self.plan.partition(partition).ok_or(BROKEN)?;
         let leaf = self.leaf(partition, partition.root(0).ok_or(BROKEN)?, &trail.edited)?;
-        self.take(leaf, service.owner(), trail)
+        self.take(leaf, owner, Trail { own: None, ..trail })
     }
 
     /// What a leaf of a route says.
@@ -250,7 +287,7 @@ impl<'p, 'r> Walk<'p, 'r> {
         match outcome.action() {
             view::Action::Forward(backends) => {
                 let trail = Trail { edited, ..trail.then(outcome.settings()) };
-                Ok(Step::Draw(Draw { outcome, backends, trail }))
+                Ok(Step::Draw(Draw { outcome, backends, owner, trail }))
             }
             view::Action::Redirect { status, location } => end(Action::Redirect { status, location }),
             view::Action::Respond { status, body } => end(Action::Respond { status, body }),

@@ -1,8 +1,8 @@
 //! Back from the bytes to values, for tools and tests; nothing on the way of a request needs it.
 
 use crate::plan::{
-    Action, Automaton, Call, CallHost, Edit, Field, Gateway, Listener, NONE, Node, Outcome, Partition, Peers,
-    Plan, Port, Principal, RateLimit, Retry, Service, Settings, State, Verdict,
+    Action, Automaton, Call, CallHost, ConsumerRoute, Edit, Field, Gateway, Listener, NONE, Node, Outcome,
+    Partition, Peers, Plan, Port, Principal, RateLimit, Retry, Service, Settings, State, Verdict,
 };
 use crate::view::{self, PlanView, Written};
 
@@ -68,6 +68,7 @@ fn to_service(service: view::Service<'_>) -> Service {
             .iter()
             .map(|host| CallHost { host: host.host().to_owned(), call: host.call() })
             .collect(),
+        consumer_routes: to_consumer_routes(service.consumer_routes()),
     }
 }
 
@@ -89,7 +90,17 @@ fn to_gateway(gateway: view::Gateway<'_>) -> Gateway {
         principal: gateway.principal(),
         limits: gateway.limits().iter().map(to_edit).collect(),
         listeners: gateway.listeners().iter().map(to_listener).collect(),
+        consumer_routes: to_consumer_routes(gateway.consumer_routes()),
     }
+}
+
+fn to_consumer_routes<'p>(routes: view::Rows<'p, view::ConsumerRoute<'p>>) -> Vec<ConsumerRoute> {
+    let value = |route: view::ConsumerRoute<'_>| ConsumerRoute {
+        service: route.service(),
+        port: route.port(),
+        partition: route.partition(),
+    };
+    routes.iter().map(value).collect()
 }
 
 fn to_listener(listener: view::Listener<'_>) -> Listener {

@@ -218,6 +218,7 @@ mod tests {
             subsets: vec![],
             calls: vec![],
             hosts: vec![],
+            consumer_routes: vec![],
         };
         let outcome = |index: u32| {
             let last = index + 1 == services;
@@ -244,6 +245,30 @@ mod tests {
     fn a_chain_of_routes_has_a_limit_that_is_named() {
         assert!(encode(&chain(9)).is_ok(), "eight are entered after the first");
         let refused = encode(&chain(10)).unwrap_err();
+        assert_eq!(refused.to_string(), "the plan would have more than 8 routes entered one after the other");
+    }
+
+    #[test]
+    fn a_gateways_own_route_is_one_of_those_entered() {
+        let with = |services, gateway: bool| {
+            let mut plan = chain(services);
+            let routes = vec![ConsumerRoute { service: services - 1, port: 0, partition: 0 }];
+            match gateway {
+                true => plan.gateways.push(Gateway {
+                    name: "g".to_owned(),
+                    owner: String::new(),
+                    principal: 0,
+                    limits: vec![],
+                    listeners: vec![],
+                    consumer_routes: routes,
+                }),
+                false => plan.services[0].consumer_routes = routes,
+            }
+            encode(&plan)
+        };
+        assert!(with(9, false).is_ok(), "a service's own route is the first");
+        assert!(with(8, true).is_ok());
+        let refused = with(9, true).unwrap_err();
         assert_eq!(refused.to_string(), "the plan would have more than 8 routes entered one after the other");
     }
 

@@ -121,11 +121,12 @@ pub enum Section {
     FieldMasks = 39,
     FieldUnions = 40,
     Edits = 41,
+    ConsumerRoutes = 42,
 }
 
 impl Section {
     /// All of them.
-    pub const ALL: [Section; 41] = {
+    pub const ALL: [Section; 42] = {
         use Section::*;
         [
             Strings,
@@ -169,6 +170,7 @@ impl Section {
             FieldMasks,
             FieldUnions,
             Edits,
+            ConsumerRoutes,
         ]
     };
 
@@ -237,6 +239,7 @@ impl Section {
             Section::Settings => settings::WORDS,
             Section::Retries => retry::WORDS,
             Section::Edits => edit::WORDS,
+            Section::ConsumerRoutes => consumer_route::WORDS,
         }
     }
 
@@ -284,6 +287,7 @@ impl Section {
             Section::FieldMasks => "field masks",
             Section::FieldUnions => "field unions",
             Section::Edits => "edits",
+            Section::ConsumerRoutes => "consumer routes",
         }
     }
 }
@@ -315,7 +319,8 @@ pub mod service {
     pub const CALLS: u32 = 8;
     pub const HOSTS: u32 = 10;
     pub const LIMITS: u32 = 12;
-    pub const WORDS: u32 = 14;
+    pub const CONSUMER_ROUTES: u32 = 14;
+    pub const WORDS: u32 = 16;
 }
 
 /// A port of a service.
@@ -355,6 +360,14 @@ pub mod call_host {
     pub const WORDS: u32 = 2;
 }
 
+/// A caller's own route for a port of a callee.
+pub mod consumer_route {
+    pub const SERVICE: u32 = 0;
+    pub const PORT: u32 = 1;
+    pub const PARTITION: u32 = 2;
+    pub const WORDS: u32 = 3;
+}
+
 /// A gateway.
 pub mod gateway {
     pub const NAME: u32 = 0;
@@ -362,7 +375,8 @@ pub mod gateway {
     pub const PRINCIPAL: u32 = 2;
     pub const LISTENERS: u32 = 3;
     pub const LIMITS: u32 = 5;
-    pub const WORDS: u32 = 7;
+    pub const CONSUMER_ROUTES: u32 = 7;
+    pub const WORDS: u32 = 9;
 }
 
 /// A listener of a gateway.

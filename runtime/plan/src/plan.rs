@@ -19,7 +19,7 @@ pub struct Plan {
     pub services: Vec<Service>,
     /// Sorted by `name`.
     pub gateways: Vec<Gateway>,
-    /// Decision structures; one for each service port, gateway listener and call.
+    /// Decision structures; one for each service port, gateway listener, call and consumer route.
     pub partitions: Vec<Partition>,
     /// Tables that read a value byte by byte, referred to by partitions and fields; each once.
     pub automata: Vec<Automaton>,
@@ -68,6 +68,8 @@ pub struct Service {
     /// The names by which it may say whom it calls, sorted by `host`: `name`, `name.namespace`. A host stands here
     /// once for each of the callee's ports that it has a call for.
     pub hosts: Vec<CallHost>,
+    /// Routes of its own for what it calls, sorted by (service, port).
+    pub consumer_routes: Vec<ConsumerRoute>,
 }
 
 /// A port of a service.
@@ -114,6 +116,17 @@ pub struct CallHost {
     pub call: u32,
 }
 
+/// A caller's own route: its proxy uses it instead of the route of the port.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct ConsumerRoute {
+    /// Index into `services`: whom it is for.
+    pub service: u32,
+    /// Index into that service's `ports`.
+    pub port: u32,
+    /// Index into `partitions`: `roots[0]` is the route (leaves are outcomes).
+    pub partition: u32,
+}
+
 /// A gateway.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Gateway {
@@ -127,6 +140,8 @@ pub struct Gateway {
     pub limits: Vec<Edit>,
     /// Sorted by `name`.
     pub listeners: Vec<Listener>,
+    /// Routes of its own for where its rules send, sorted by (service, port).
+    pub consumer_routes: Vec<ConsumerRoute>,
 }
 
 /// A listener of a gateway.

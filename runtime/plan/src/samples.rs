@@ -2,7 +2,8 @@
 
 use crate::plan::*;
 
-/// Gateway `edge` sends to `reviews`, two thirds of it by subset, and `web` calls `reviews` and `ratings`; `ratings` has two ports.
+/// Gateway `edge` sends to `reviews`, two thirds of it by subset, and `web` calls `reviews` and `ratings`; `ratings` has two ports. `web` and `edge` have
+/// each a route of their own.
 pub(crate) fn plan() -> Plan {
     Plan {
         trust_domain: "shop.test".to_owned(),
@@ -38,6 +39,9 @@ pub(crate) fn plan() -> Plan {
             // 4 and 5: the calls.
             Partition { access: Target::Leaf(NONE), roots: vec![Target::Leaf(0)], ..partition() },
             Partition { access: Target::Leaf(NONE), roots: vec![Target::Node(3)], ..partition() },
+            // 6 and 7: routes of `web` to ratings' second port, and of the gateway to reviews.
+            Partition { access: Target::Leaf(NONE), roots: vec![Target::Node(5)], ..partition() },
+            Partition { access: Target::Leaf(NONE), roots: vec![Target::Leaf(4)], ..partition() },
         ],
         automata: vec![automaton()],
         nodes: vec![
@@ -55,6 +59,7 @@ pub(crate) fn plan() -> Plan {
             Node { dim: 1, children: [vec![Target::Leaf(4)], vec![Target::Leaf(3); 7]].concat() },
             Node { dim: 1, children: [vec![Target::Leaf(REFUSED); 7], vec![Target::Leaf(1)]].concat() },
             Node { dim: 0, children: vec![Target::Leaf(0), Target::Leaf(1), Target::Leaf(REFUSED)] },
+            Node { dim: 2, children: vec![Target::Leaf(1), Target::Leaf(REFUSED), Target::Leaf(4)] },
         ],
         outcomes: outcomes(),
         verdicts: vec![
@@ -104,6 +109,7 @@ fn ratings() -> Service {
         subsets: vec![],
         calls: vec![],
         hosts: vec![],
+        consumer_routes: vec![],
     }
 }
 
@@ -129,6 +135,7 @@ fn reviews() -> Service {
         subsets: vec!["v1".to_owned(), "v2".to_owned()],
         calls: vec![],
         hosts: vec![],
+        consumer_routes: vec![],
     }
 }
 
@@ -144,6 +151,7 @@ fn web() -> Service {
         subsets: vec![],
         calls: vec![Call { service: 0, port: 1, partition: 5 }, Call { service: 1, port: 0, partition: 4 }],
         hosts: vec![host("ratings", 0), host("ratings.shop", 0), host("reviews", 1), host("reviews.shop", 1)],
+        consumer_routes: vec![ConsumerRoute { service: 0, port: 1, partition: 6 }],
     }
 }
 
@@ -167,6 +175,7 @@ fn edge() -> Gateway {
             partition: 0,
             hosts,
         }],
+        consumer_routes: vec![ConsumerRoute { service: 1, port: 0, partition: 7 }],
     }
 }
 

@@ -3,8 +3,8 @@
 use crate::layout::Section;
 use crate::plan::{Endpoint, FieldKind, HostKind, NONE, Target};
 use crate::view::{
-    Action, Edit, Field, Gateway, Outcome, Partition, PlanView, Port, Retry, Row, Rows, Service, Settings,
-    Written,
+    Action, ConsumerRoute, Edit, Field, Gateway, Outcome, Partition, PlanView, Port, Retry, Row, Rows,
+    Service, Settings, Written,
 };
 use std::collections::BTreeMap;
 use std::fmt::{Display, Write};
@@ -108,6 +108,7 @@ fn gateway_text(plan: &PlanView, gateway: Gateway<'_>, out: &mut Page) {
                 out.line(format_args!("  host {pattern}, root {root}"));
             }
         }
+        consumer_routes_text(plan, gateway.consumer_routes(), out);
     });
 }
 
@@ -125,7 +126,15 @@ fn service_text(plan: &PlanView, service: Service<'_>, out: &mut Page) {
             let hosts: Vec<&str> = hosts.collect();
             out.line(format_args!("calls {callee} as {}, partition {}", hosts.join(", "), call.partition()));
         }
+        consumer_routes_text(plan, service.consumer_routes(), out);
     });
+}
+
+fn consumer_routes_text<'p>(plan: &PlanView, routes: Rows<'p, ConsumerRoute<'p>>, out: &mut Page) {
+    for route in routes.iter() {
+        let callee = destination(plan, route.service(), route.port());
+        out.line(format_args!("its own route to {callee}, partition {}", route.partition()));
+    }
 }
 
 fn port_text(service: Service<'_>, port: Port<'_>, out: &mut Page) {
@@ -341,6 +350,7 @@ mod tests {
             "    subset v1 10.0.0.1:8080 [fd00::1]:9090",
             "    subset v2 none",
             "  calls ratings.shop port 9000 as ratings, ratings.shop, partition 5",
+            "  its own route to ratings.shop port 9000, partition 6",
             "     0  atoms: peer 3, path 3, x-user 5; 3 states, 2 nodes; access leaf 0; roots node 1 refused leaf 2 leaf 3",
             "     2  atoms: peer 3, path 3, query role 6, source-ip 2; 2 byte states, 0 nodes; access leaf 1; roots leaf 1",
             "     0  2 states, 2 classes of bytes",

@@ -11,7 +11,9 @@ pub use diagrams::{
 };
 pub use outcomes::{Action, Edit, Outcome, RateLimit, Retry, Settings, Verdict, Written};
 pub use rows::{Record, Row, Rows};
-pub use workloads::{Call, CallHost, Gateway, HostPattern, Listener, Namespace, Port, Principal, Service};
+pub use workloads::{
+    Call, CallHost, ConsumerRoute, Gateway, HostPattern, Listener, Namespace, Port, Principal, Service,
+};
 
 use crate::layout::{DIGEST, HEADER_BYTES, Section, mesh};
 use crate::plan::{Grant, NONE};

@@ -11,7 +11,7 @@ pub(super) fn check(model: &Model, partition: &mut Partition) -> Result<Vec<Diag
     let lines: &[AccessLine] = match partition.owner {
         Owner::Port(id) => &model.port(id).access,
         Owner::Listener(gateway, listener) => &model[gateway].listeners[listener as usize].access,
-        Owner::Call(..) => return Ok(vec![]),
+        Owner::Call(..) | Owner::Consumer(_) => return Ok(vec![]),
     };
     let denies = || lines.iter().enumerate().filter(|(_, line)| line.effect == Effect::Deny);
     if denies().next().is_none() {

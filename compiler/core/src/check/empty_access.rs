@@ -17,7 +17,7 @@ pub(super) fn check(model: &Model, partition: &Partition) -> Vec<Diagnostic> {
             let own = from.first().map_or(&[][..], |listener| listener.access.as_slice());
             (own, before.iter().flat_map(|listener| &listener.access).collect())
         }
-        Owner::Call(..) => return vec![],
+        Owner::Call(..) | Owner::Consumer(_) => return vec![],
     };
     let mut found = Vec::new();
     for (line, set) in lines.iter().zip(&partition.access_sets) {

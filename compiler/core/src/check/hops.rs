@@ -1,30 +1,14 @@
 //! Who calls whom, and how long and how often: each declared call with every end that the routes behind it have, and a gateway's
 //! rules likewise (`spec/semantics.md` 11.5).
 
-use crate::model::{Action, Client, GatewayId, Model, PortId, Rule, ServiceId, Table};
+use crate::model::{Action, Caller, Client, GatewayId, Model, PortId, Rule, ServiceId, Table};
 use mesh_lang::Span;
 use mesh_plan::{Edit, Retry, Settings};
 use std::collections::{BTreeMap, BTreeSet};
 
-/// Who sends requests.
-#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
-pub(super) enum Node {
-    Gateway(GatewayId),
-    Service(ServiceId),
-}
-
-impl Node {
-    pub(super) fn name(self, model: &Model) -> &str {
-        match self {
-            Node::Gateway(id) => &model[id].workload.name,
-            Node::Service(id) => &model[id].workload.name,
-        }
-    }
-}
-
 /// A call that may happen, with the settings that hold for it.
 pub(super) struct Hop {
-    pub(super) from: Node,
+    pub(super) from: Caller,
     pub(super) to: ServiceId,
     /// Where it is declared: the name in `calls`, or a gateway's rule.
     pub(super) span: Span,
@@ -73,15 +57,16 @@ pub(super) fn hops(model: &Model) -> Vec<Hop> {
     for (gateway, id) in model.gateways.iter().zip(0..) {
         let tables = gateway.listeners.iter().flat_map(|listener| &listener.tables);
         for rule in tables.flat_map(|host| &host.table.rules) {
-            let ends = ends_of_rule(model, rule, None, &mut known);
-            let from = Node::Gateway(GatewayId(id));
+            let from = Caller::Gateway(GatewayId(id));
+            let ends = ends_of_rule(model, rule, Place::Listener(from), &mut known);
             let hop = |end: &End| hop(model, from, rule.span, end, &[], Client::default());
             hops.extend(ends.iter().map(hop));
         }
     }
     for (service, id) in model.services.iter().zip(0..) {
         for call in &service.calls {
-            let ends = ends(model, call.to, &mut known);
+            let from = Caller::Service(ServiceId(id));
+            let ends = ends_from(model, from, call.to, &mut known);
             let plain = call.lines.iter().find(|line| !line.narrowed);
             for line in &call.lines {
                 let below = plain.filter(|_| line.narrowed);
@@ -91,7 +76,6 @@ pub(super) fn hops(model: &Model) -> Vec<Hop> {
                     timeout: line.client.timeout.or(below.and_then(|line| line.client.timeout)),
                     retry: line.client.retry.or(below.and_then(|line| line.client.retry)),
                 };
-                let from = Node::Service(ServiceId(id));
                 hops.extend(ends.iter().map(|end| hop(model, from, line.span, end, &levels, client)));
             }
         }
@@ -102,6 +86,27 @@ pub(super) fn hops(model: &Model) -> Vec<Hop> {
 /// Where a request to a port ends up, what the rules on its way write, and how long their faults delay it.
 type End = (ServiceId, Settings, u32);
 
+/// Where a rule stands.
+#[derive(Clone, Copy)]
+enum Place {
+    /// In a route of this gateway.
+    Listener(Caller),
+    /// In a route to this port.
+    Port(PortId),
+}
+
+/// The ends of what a caller itself sends: behind its own route to the port, where it has one.
+fn ends_from(
+    model: &Model,
+    caller: Caller,
+    port: PortId,
+    known: &mut BTreeMap<PortId, BTreeSet<End>>,
+) -> BTreeSet<End> {
+    let Some(own) = model.consumer_route(caller, port) else { return ends(model, port, known) };
+    let rules = &model.consumer_routes[own].table.rules;
+    rules.iter().flat_map(|rule| ends_of_rule(model, rule, Place::Port(port), known)).collect()
+}
+
 fn ends(model: &Model, port: PortId, known: &mut BTreeMap<PortId, BTreeSet<End>>) -> BTreeSet<End> {
     if let Some(known) = known.get(&port) {
         return known.clone();
@@ -109,7 +114,7 @@ fn ends(model: &Model, port: PortId, known: &mut BTreeMap<PortId, BTreeSet<End>>
     let found = match &model.port(port).route {
         None => BTreeSet::from([(port.service, Settings::default(), 0)]),
         Some(Table { rules, .. }) => {
-            rules.iter().flat_map(|rule| ends_of_rule(model, rule, Some(port), known)).collect()
+            rules.iter().flat_map(|rule| ends_of_rule(model, rule, Place::Port(port), known)).collect()
         }
     };
     known.insert(port, found.clone());
@@ -119,7 +124,7 @@ fn ends(model: &Model, port: PortId, known: &mut BTreeMap<PortId, BTreeSet<End>>
 fn ends_of_rule(
     model: &Model,
     rule: &Rule,
-    own: Option<PortId>,
+    place: Place,
     known: &mut BTreeMap<PortId, BTreeSet<End>>,
 ) -> BTreeSet<End> {
     let Action::Forward(backends) = &rule.action else { return BTreeSet::new() };
@@ -130,8 +135,12 @@ fn ends_of_rule(
     let own_delay: u32 = delayed.max().unwrap_or(0);
     let mut found = BTreeSet::new();
     for backend in backends {
-        if backend.enter && Some(backend.to) != own {
-            let inner = ends(model, backend.to, known);
+        let inner = match place {
+            Place::Listener(gateway) if backend.enter => Some(ends_from(model, gateway, backend.to, known)),
+            Place::Port(own) if backend.enter && backend.to != own => Some(ends(model, backend.to, known)),
+            _ => None,
+        };
+        if let Some(inner) = inner {
             let settled = inner.into_iter().map(|(to, settings, delay)| {
                 (to, first(&rule.settings, &settings), delay.saturating_add(own_delay))
             });
@@ -151,7 +160,7 @@ fn first(near: &Settings, far: &Settings) -> Settings {
     }
 }
 
-fn hop(model: &Model, from: Node, span: Span, end: &End, levels: &[&Settings], client: Client) -> Hop {
+fn hop(model: &Model, from: Caller, span: Span, end: &End, levels: &[&Settings], client: Client) -> Hop {
     let (to, written, delay) = end;
     let below = levels.iter().copied().chain([&model[*to].settings, &model.default]);
     let all = below.fold(written.clone(), |near, far| first(&near, far));

@@ -18,6 +18,11 @@ pub(crate) fn over_budget(model: &Model, owner: Owner, why: &OverBudget) -> Diag
             (format!("{} listener {}", model[gateway].full_name(), listener.name), listener.span)
         }
         Owner::Call(service, call) => (model[service].full_name(), model[service].calls[call as usize].span),
+        Owner::Consumer(index) => {
+            let route = &model.consumer_routes[index as usize];
+            let span = route.table.spans.first().copied().unwrap_or(model.workload(route.caller).span);
+            (model.consumer_route_name(route), span)
+        }
     };
     let (what, help) = match why {
         OverBudget::Lines(count) => (
@@ -77,7 +82,7 @@ fn line_with(model: &Model, owner: Owner, fine: &TooFine) -> Option<Span> {
     let access = match owner {
         Owner::Port(id) => model.port(id).access.as_slice(),
         Owner::Listener(gateway, listener) => &model[gateway].listeners[listener as usize].access,
-        Owner::Call(..) => &[],
+        Owner::Call(..) | Owner::Consumer(_) => &[],
     };
     let access = access.iter().flat_map(|line| line.shapes.iter().map(|shape| (shape, line.span)));
     lines.chain(access).filter(|(shape, _)| asks(shape)).map(|(_, span)| span).min()

@@ -1,7 +1,7 @@
 //! `MESH5003` and `MESH5004`: waits that do not fit into each other.
 
-use super::hops::{Hop, Node, duration, waits};
-use crate::model::{Model, ServiceId};
+use super::hops::{Hop, duration, waits};
+use crate::model::{Caller, Model, ServiceId};
 use mesh_lang::{Code, Diagnostic, Span};
 use std::collections::BTreeMap;
 
@@ -14,7 +14,7 @@ pub(super) fn check(model: &Model, hops: &[Hop]) -> Vec<Diagnostic> {
         if let Some(problem) = no_time(hop) {
             found.entry(key(problem.code)).or_insert(problem);
         }
-        if let Some(next) = longest.get(&Node::Service(hop.to))
+        if let Some(next) = longest.get(&Caller::Service(hop.to))
             && let Some(problem) = impatient(model, hop, next)
         {
             found.entry(key(problem.code)).or_insert(problem);
@@ -31,14 +31,14 @@ struct Wait<'h> {
 }
 
 /// For each caller, its longest wait that has an end: its own, or, of a call that says none, of whom it calls or of a fault.
-fn longest(hops: &[Hop]) -> BTreeMap<Node, Wait<'_>> {
-    let mut longest: BTreeMap<Node, Wait<'_>> = BTreeMap::new();
+fn longest(hops: &[Hop]) -> BTreeMap<Caller, Wait<'_>> {
+    let mut longest: BTreeMap<Caller, Wait<'_>> = BTreeMap::new();
     let mut changed = true;
     // It ends: a wait only grows, and there are as many as there are calls that say one.
     while std::mem::take(&mut changed) {
         for hop in hops {
             let again = hop.client.retry.map_or(0, |again| u64::from(again.value));
-            let milliseconds = match (hop.patience(), longest.get(&Node::Service(hop.to))) {
+            let milliseconds = match (hop.patience(), longest.get(&Caller::Service(hop.to))) {
                 (Some((patience, _)), _) => patience.saturating_mul(1 + again),
                 (None, next) => next.map_or(0, |next| next.milliseconds).max(u64::from(hop.delay)),
             };
@@ -60,7 +60,7 @@ fn impatient(model: &Model, hop: &Hop, next: &Wait<'_>) -> Option<Diagnostic> {
     if patience >= next.milliseconds {
         return None;
     }
-    let (caller, callee) = (hop.from.name(model), &model[hop.to].workload.name);
+    let (caller, callee) = (&model.workload(hop.from).name, &model[hop.to].workload.name);
     let last = &model[next.hop.to].workload.name;
     let (short, long) = (duration(patience), duration(next.milliseconds));
     let again = match hop.tries() {

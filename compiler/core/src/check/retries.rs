@@ -1,7 +1,7 @@
 //! `MESH5001` and `MESH5002`: retries that multiply on their way through the mesh.
 
-use super::hops::{Hop, Node};
-use crate::model::Model;
+use super::hops::Hop;
+use crate::model::{Caller, Model};
 use mesh_lang::{Code, Diagnostic, Span};
 use petgraph::algo::tarjan_scc;
 use petgraph::graph::{DiGraph, NodeIndex};
@@ -15,7 +15,7 @@ struct Worst {
     budgeted: bool,
 }
 
-type Calls = DiGraph<Node, Worst>;
+type Calls = DiGraph<Caller, Worst>;
 
 /// Circles with retries, and more tries than the mesh's `limit` allows.
 pub(super) fn check(model: &Model, hops: &[Hop]) -> Vec<Diagnostic> {
@@ -35,11 +35,11 @@ pub(super) fn check(model: &Model, hops: &[Hop]) -> Vec<Diagnostic> {
 }
 
 fn graph(hops: &[Hop]) -> Calls {
-    let mut worst: BTreeMap<(Node, Node), Worst> = BTreeMap::new();
-    let mut nodes: BTreeMap<Node, NodeIndex> = BTreeMap::new();
+    let mut worst: BTreeMap<(Caller, Caller), Worst> = BTreeMap::new();
+    let mut nodes: BTreeMap<Caller, NodeIndex> = BTreeMap::new();
     let mut graph = Calls::new();
     for hop in hops {
-        let to = Node::Service(hop.to);
+        let to = Caller::Service(hop.to);
         for node in [hop.from, to] {
             nodes.entry(node).or_insert_with(|| graph.add_node(node));
         }
@@ -69,8 +69,10 @@ fn of_circle(model: &Model, graph: &Calls, circle: &BTreeSet<NodeIndex>) -> Opti
     again.sort_by_key(|edge| (graph[edge.source()], graph[edge.target()]));
     let edge = again.first()?;
     let way = way_back(graph, edge.target(), edge.source(), circle);
-    let names: Vec<&str> =
-        std::iter::once(edge.source()).chain(way).map(|node| graph[node].name(model)).collect();
+    let names: Vec<&str> = std::iter::once(edge.source())
+        .chain(way)
+        .map(|node| model.workload(graph[node]).name.as_str())
+        .collect();
     let code = if model.retry_limit.is_some() { Code::RetryAmplification } else { Code::RetryCircle };
     let mut problem = Diagnostic::new(code, format!("`{}` is a circle with retries", names.join(" → ")))
         .at(edge.weight().span, format!("{} tries each time round", edge.weight().tries));
@@ -152,17 +154,20 @@ fn too_many(
         node = *source;
     }
     way.reverse();
-    let first = graph[node].name(model);
+    let first = &model.workload(graph[node]).name;
     let mut problem = Diagnostic::new(
         Code::RetryAmplification,
-        format!("one request of `{first}` may become {tries} tries at `{}`", graph[*last].name(model)),
+        format!(
+            "one request of `{first}` may become {tries} tries at `{}`",
+            model.workload(graph[*last]).name
+        ),
     );
     let mut text = format!("`{first}`");
     for edge in way {
         let (Some((_, to)), Some(worst)) = (graph.edge_endpoints(edge), graph.edge_weight(edge)) else {
             continue;
         };
-        text += &format!(" → `{}` ×{}", graph[to].name(model), worst.tries);
+        text += &format!(" → `{}` ×{}", model.workload(graph[to]).name, worst.tries);
         if worst.tries > 1 {
             problem = problem.at(worst.span, format!("up to {} tries", worst.tries));
         }

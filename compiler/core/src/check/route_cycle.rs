@@ -1,8 +1,8 @@
 //! `MESH3009`: routes that send a request round in a circle, or through more routes than a proxy follows.
 
 use super::entered;
-use crate::model::{Model, PortId};
-use mesh_lang::{Code, Diagnostic};
+use crate::model::{Caller, Model, PortId};
+use mesh_lang::{Code, Diagnostic, Span};
 use mesh_plan::layout::MAX_ENTER_DEPTH;
 use petgraph::algo::{tarjan_scc, toposort};
 use petgraph::graph::{DiGraph, NodeIndex};
@@ -21,7 +21,7 @@ pub(super) fn check(model: &Model) -> Vec<Diagnostic> {
     let mut found: Vec<Diagnostic> =
         circles.map(|circle| say_circle(model, circle.iter().map(|node| graph[*node]).collect())).collect();
     if found.is_empty() {
-        found.extend(too_long(model, &graph));
+        found.extend(too_long(model, &graph, &nodes));
     }
     found
 }
@@ -40,33 +40,41 @@ fn say_circle(model: &Model, mut circle: Vec<PortId>) -> Diagnostic {
 }
 
 /// How many routes a request enters at most; a gateway enters the first.
-fn too_long(model: &Model, graph: &DiGraph<PortId, ()>) -> Option<Diagnostic> {
+fn too_long(
+    model: &Model,
+    graph: &DiGraph<PortId, ()>,
+    nodes: &BTreeMap<PortId, NodeIndex>,
+) -> Option<Diagnostic> {
     let order = toposort(graph, None).ok()?;
     let mut depth: BTreeMap<NodeIndex, u32> = BTreeMap::new();
     for node in order.into_iter().rev() {
         let below = graph.neighbors(node).filter_map(|next| depth.get(&next)).max();
         depth.insert(node, below.map_or(0, |below| below + 1));
     }
+    for route in &model.consumer_routes {
+        let behind = entered(&route.table).filter_map(|to| depth.get(&nodes[&to])).max();
+        let first = u32::from(matches!(route.caller, Caller::Gateway(_)));
+        let length = first + behind.map_or(0, |behind| behind + 1);
+        if length > MAX_ENTER_DEPTH {
+            let span = route.table.spans.first()?;
+            let name = format!("`{}` to `{}`", model.workload(route.caller).name, model.port_name(route.to));
+            return Some(say_long(&name, length, *span));
+        }
+    }
     let (node, length) = depth.into_iter().max_by_key(|(_, depth)| *depth)?;
     if length < MAX_ENTER_DEPTH {
         return None;
     }
     let id = graph[node];
-    let problem = Diagnostic::new(
-        Code::RouteCycle,
-        format!(
-            "a request from a gateway to `{}` enters {} routes, more than {}",
-            model.port_name(id),
-            length + 1,
-            MAX_ENTER_DEPTH
-        ),
-    );
     let span = model.port(id).route.as_ref()?.spans.first()?;
-    Some(
-        problem
-            .at(*span, "the first of them")
-            .help("Send to the last service directly, or name a subset of it."),
-    )
+    Some(say_long(&format!("a gateway to `{}`", model.port_name(id)), length + 1, *span))
+}
+
+fn say_long(between: &str, length: u32, span: Span) -> Diagnostic {
+    let message = format!("a request from {between} enters {length} routes, more than {MAX_ENTER_DEPTH}");
+    Diagnostic::new(Code::RouteCycle, message)
+        .at(span, "the first of them")
+        .help("Send to the last service directly, or name a subset of it.")
 }
 
 #[cfg(test)]

@@ -3,7 +3,7 @@
 use super::backends;
 use super::dead_grant::guardrail;
 use crate::diagram::{Diagram, TooManyNodes};
-use crate::model::{AccessLine, Call, CallLine, Model, ServiceId, Shape};
+use crate::model::{AccessLine, Call, CallLine, Caller, Model, ServiceId, Shape};
 use crate::quantified;
 use crate::space::peer::{Candidate, Peers};
 use crate::space::{Space, TooFine};
@@ -41,7 +41,7 @@ fn of_line(model: &Model, caller: ServiceId, call: &Call, line: &CallLine) -> Op
         lines.filter(|line| peer.is_in(&line.from)).collect::<Vec<_>>()
     };
     let (allows, denies) = (own(Effect::Allow), own(Effect::Deny));
-    let mut ends = model.port(call.to).route.iter().flat_map(backends);
+    let mut ends = model.route_from(Caller::Service(caller), call.to).into_iter().flat_map(backends);
     let stays = ends.all(|to| to == call.to);
     if stays && allows.iter().any(|allow| lets_in(line, allow, &denies).unwrap_or(false)) {
         return None;

@@ -1,7 +1,7 @@
 //! `MESH4011`: an `allow` for a service that declares no call there.
 
-use super::backends;
-use crate::model::{Model, PortId, ServiceId};
+use super::{backends, entered};
+use crate::model::{Caller, Model, PortId, ServiceId};
 use mesh_lang::{Code, Diagnostic};
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -51,14 +51,27 @@ fn named(model: &Model, caller: ServiceId, port: PortId) -> String {
 /// identity comes as the same.
 fn reach(model: &Model, service: ServiceId) -> BTreeSet<PortId> {
     let identity = &model[service].workload.identity;
-    let sharers = model.services.iter().filter(|other| other.workload.identity == *identity);
-    let mut left: Vec<PortId> = sharers.flat_map(|sharer| &sharer.calls).map(|call| call.to).collect();
-    let mut found = BTreeSet::new();
+    let sharers = model.services.iter().zip(0..).filter(|(other, _)| other.workload.identity == *identity);
+    let (mut left, mut found, mut ends) = (Vec::new(), BTreeSet::new(), BTreeSet::new());
+    for (sharer, id) in sharers {
+        for call in &sharer.calls {
+            match model.consumer_route(Caller::Service(ServiceId(id)), call.to) {
+                // The callee's own route is not on the way.
+                Some(own) => {
+                    let table = &model.consumer_routes[own].table;
+                    left.extend(entered(table));
+                    ends.extend(backends(table));
+                }
+                None => left.push(call.to),
+            }
+        }
+    }
     while let Some(port) = left.pop() {
         if found.insert(port) {
             left.extend(model.port(port).route.iter().flat_map(backends));
         }
     }
+    found.extend(ends);
     found
 }
 

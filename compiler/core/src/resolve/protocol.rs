@@ -198,6 +198,10 @@ fn families(model: &Model, found: &mut Diagnostics) {
             tables.extend(port.route.as_ref().map(|table| (of_port(port, &service.workload.name), table)));
         }
     }
+    for route in &model.consumer_routes {
+        let (port, callee) = (model.port(route.to), &model[route.to.service].workload.name);
+        tables.push((of_port(port, callee), &route.table));
+    }
     for listener in model.gateways.iter().flat_map(|gateway| &gateway.listeners) {
         tables.extend(listener.tables.iter().map(|host| (of_listener(listener), &host.table)));
     }

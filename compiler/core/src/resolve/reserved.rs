@@ -10,21 +10,10 @@ use mesh_lang::{Code, Diagnostic, Diagnostics, Span};
 pub(super) fn forms(modules: &[Module<'_>]) -> Diagnostics {
     let mut found = Diagnostics::new();
     for item in modules.iter().flat_map(|module| &module.file.items) {
-        match item {
-            Item::Route(route) => {
-                if let Some(from) = route.from.first() {
-                    found.push(refused("`from`", from.span));
-                }
-            }
-            Item::Authorize(authorize) => {
-                for line in &authorize.lines {
-                    if let Some(from) = &line.from {
-                        principals(&from.principals, &mut found);
-                        principals(&from.except, &mut found);
-                    }
-                }
-            }
-            _ => {}
+        let Item::Authorize(authorize) = item else { continue };
+        for from in authorize.lines.iter().filter_map(|line| line.from.as_ref()) {
+            principals(&from.principals, &mut found);
+            principals(&from.except, &mut found);
         }
     }
     found

@@ -2,7 +2,7 @@
 
 use super::delegation::Delegations;
 use super::scope::{self, Place, Scope, Target, workload};
-use super::{backend, declarations, duplicate, edits, settings, shape};
+use super::{backend, consumer, declarations, duplicate, edits, settings, shape};
 use crate::model::{Action, Backend, GatewayId, HostTable, Listener, Model, PortId, Rule, Table};
 use crate::partition::{MAX_LINES, covers};
 use mesh_lang::ast::{self, HostPattern, ListenerTls, Protocol};
@@ -98,6 +98,9 @@ pub(super) fn resolve(
     model: &mut Model,
     diagnostics: &mut Diagnostics,
 ) {
+    if !route.from.is_empty() {
+        return consumer::resolve(route, *place, scope, model, diagnostics);
+    }
     let target = match delegations.target(route, *place, scope, model) {
         Ok(target) => target,
         Err(problems) => return problems.into_iter().for_each(|problem| diagnostics.push(problem)),
@@ -111,17 +114,7 @@ pub(super) fn resolve(
         Target::Gateway(_) => None,
     };
     misplaced(route, target, model, diagnostics);
-    if let Target::Service(_) = target {
-        let lines = route.rules.iter().flat_map(|rule| &rule.matches);
-        lines
-            .filter_map(|line| shape::for_gateways(&line.when))
-            .for_each(|problem| diagnostics.push(problem));
-    }
-    let rules: Vec<Rule> = route
-        .rules
-        .iter()
-        .filter_map(|rule| resolve_rule(rule, target, own, *place, scope, model, diagnostics))
-        .collect();
+    let rules = rules(route, target, own, *place, scope, model, diagnostics);
     match (target, own) {
         (Target::Gateway(gateway), _) => {
             for (listener, host) in hosts(route, gateway, model, diagnostics) {
@@ -141,8 +134,28 @@ pub(super) fn resolve(
     }
 }
 
+/// The rules of a route to a target; `own` is the service port that it is about, if it is about a service.
+pub(super) fn rules(
+    route: &ast::Route,
+    target: Target,
+    own: Option<PortId>,
+    place: Place<'_>,
+    scope: &Scope<'_>,
+    model: &Model,
+    diagnostics: &mut Diagnostics,
+) -> Vec<Rule> {
+    if let Target::Service(_) = target {
+        let lines = route.rules.iter().flat_map(|rule| &rule.matches);
+        lines
+            .filter_map(|line| shape::for_gateways(&line.when))
+            .for_each(|problem| diagnostics.push(problem));
+    }
+    let rules = route.rules.iter();
+    rules.filter_map(|rule| resolve_rule(rule, target, own, place, scope, model, diagnostics)).collect()
+}
+
 /// `host` and `listener` are for gateways, `port` is for services.
-fn misplaced(route: &ast::Route, target: Target, model: &Model, diagnostics: &mut Diagnostics) {
+pub(super) fn misplaced(route: &ast::Route, target: Target, model: &Model, diagnostics: &mut Diagnostics) {
     let name = &workload(model, target).name;
     let mut wrong = |span: Span, word: &str, kind: &str, help: &str| {
         diagnostics.push(
@@ -250,7 +263,7 @@ fn hosts(
     found.into_iter().map(|host| (index, host.value.clone())).collect()
 }
 
-fn add(table: &mut Table, route: &ast::Route, rules: &[Rule], diagnostics: &mut Diagnostics) {
+pub(super) fn add(table: &mut Table, route: &ast::Route, rules: &[Rule], diagnostics: &mut Diagnostics) {
     table.spans.push(route.span);
     let is_lost = |name: &&Text| !rules.iter().any(|rule| rule.name == **name);
     table.lost.extend(route.rules.iter().map(|rule| &rule.name.value).filter(is_lost).map(Text::to_string));
@@ -398,7 +411,8 @@ pub(super) fn overrides_exist(model: &Model, diagnostics: &mut Diagnostics) {
         model.services.iter().flat_map(|service| &service.ports).filter_map(|port| port.route.as_ref());
     let hosts =
         model.gateways.iter().flat_map(|gateway| &gateway.listeners).flat_map(|listener| &listener.tables);
-    for table in services.chain(hosts.map(|host| &host.table)) {
+    let consumers = model.consumer_routes.iter().map(|route| &route.table);
+    for table in services.chain(consumers).chain(hosts.map(|host| &host.table)) {
         for rule in &table.rules {
             for (name, span) in &rule.overrides {
                 if *name == rule.name {

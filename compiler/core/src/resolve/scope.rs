@@ -266,6 +266,11 @@ impl<'a> Scope<'a> {
         )))
     }
 
+    /// The directory whose module declares what a name means.
+    pub(super) fn home_of(&self, name: &ServiceRef, place: Place<'_>) -> Option<&'a str> {
+        self.lookup(name, place, Wanted::Either).ok().map(|(_, directory)| directory)
+    }
+
     fn unknown(&self, name: &ServiceRef, namespace: &str, wanted: Wanted) -> Diagnostic {
         let unknown = Diagnostic::new(Code::UnknownName, format!("unknown {} `{name}`", wanted.word()))
             .at(name.span, format!("not declared in namespace `{namespace}`"));
@@ -338,7 +343,7 @@ impl Wanted {
 }
 
 /// A module's directory, in a sentence.
-fn home(directory: &str) -> String {
+pub(super) fn home(directory: &str) -> String {
     match directory {
         "" => "the project's root".to_owned(),
         _ => format!("the directory `{directory}`"),

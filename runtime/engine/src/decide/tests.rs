@@ -4,7 +4,7 @@ use super::*;
 use crate::request::{Headers, Method};
 use crate::samples::{EDGE, RATINGS, REVIEWS, WEB, plan, shop, tower};
 use mesh_plan::layout::seal;
-use mesh_plan::{NONE, encode, verify};
+use mesh_plan::{ConsumerRoute, NONE, Partition, Plan, Target, encode, verify};
 use std::collections::BTreeMap;
 
 const AT_EDGE: Entry = Entry::Gateway { gateway: EDGE, listener: 0 };
@@ -274,6 +274,39 @@ fn a_sidecar_reaches_what_its_service_declares_and_nothing_else() {
     assert_eq!(ask("ratings", Some(9_000), "/"), "100% denied by ratings.shop because of []");
     assert_eq!(ask("ratings", Some(80), "/"), undeclared);
     assert_eq!(ask("ratings", None, "/"), undeclared, "which port is not said");
+}
+
+#[test]
+fn who_has_a_route_of_its_own_uses_it_alone() {
+    // Nobody is let in at the admin port; the gateway's own route leads elsewhere, with its timeout.
+    let to_admin = Entry::FromGateway { gateway: EDGE, service: RATINGS, port: 1 };
+    let elsewhere = "ratings.shop timeout 300 retry 3 because of [ratings]";
+    only(to_admin, Peer::Unauthenticated, &request(&NO_HEADERS), elsewhere);
+    let mut changed = plan();
+    let mut decide = |change: &mut dyn FnMut(&mut Plan), entry, host| {
+        change(&mut changed);
+        let plan = verify(encode(&changed).unwrap()).unwrap();
+        let request = Request { host, host_port: None, ..request(&NO_HEADERS) };
+        let distribution = distribution(&plan, entry, Peer::Unauthenticated, &request);
+        distribution.possible.iter().map(|possible| shown(&possible.decision)).collect::<Vec<_>>()
+    };
+    // The caller's own service: what it declares is asked first, then its own route, whose split is the only one.
+    let own = |port, partition| vec![ConsumerRoute { service: REVIEWS, port, partition }];
+    let mut set = |plan: &mut Plan| plan.services[WEB as usize].consumer_routes = own(0, 7);
+    let rule = "ratings.shop timeout 300 retry 1 because of [ratings]";
+    assert_eq!(decide(&mut set, AT_WEB, "reviews"), [rule]);
+    // A gateway's own rule sends to its own route, and what comes from there to nobody's own.
+    let mut set = |plan: &mut Plan| {
+        plan.gateways[EDGE as usize].consumer_routes =
+            vec![ConsumerRoute { service: RATINGS, port: 0, partition: 2 }, own(0, 7)[0]];
+        plan.partitions[2].roots[0] = Target::Leaf(2);
+        plan.partitions.push(Partition { roots: vec![Target::Leaf(8)], ..plan.partitions[3].clone() });
+        plan.services[RATINGS as usize].ports[0].partition = 8;
+        plan.partitions[8].access = Target::Leaf(0);
+    };
+    let half = "ratings.shop timeout 800 retry none because of [half]";
+    let entered = "ratings.shop timeout 300 retry none because of [ratings]";
+    assert_eq!(decide(&mut set, AT_EDGE, "api.shop.test"), [entered, half]);
 }
 
 #[test]

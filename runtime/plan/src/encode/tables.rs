@@ -3,8 +3,8 @@
 use super::Draft;
 use crate::layout::{NODE, Section, edit, outcome, retry, settings};
 use crate::plan::{
-    Action, Automaton, Edit, Field, Gateway, NONE, Outcome, Partition, Plan, Port, Retry, Service, Settings,
-    State, Target,
+    Action, Automaton, ConsumerRoute, Edit, Field, Gateway, NONE, Outcome, Partition, Plan, Port, Retry,
+    Service, Settings, State, Target,
 };
 
 pub(super) fn write<'p>(plan: &'p Plan, draft: &mut Draft<'p>) {
@@ -52,6 +52,7 @@ fn service_rows<'p>(service: &'p Service, draft: &mut Draft<'p>) {
         draft.row(Section::CallHosts, &[name, host.call]);
     }
     let limits = edit_rows(&service.limits, draft);
+    let routes = consumer_route_rows(&service.consumer_routes, draft);
     let name = draft.string(&service.name);
     let owner = draft.string(&service.owner);
     draft.row(
@@ -71,8 +72,18 @@ fn service_rows<'p>(service: &'p Service, draft: &mut Draft<'p>) {
             service.hosts.len() as u32,
             limits,
             service.limits.len() as u32,
+            routes,
+            service.consumer_routes.len() as u32,
         ],
     );
+}
+
+fn consumer_route_rows(routes: &[ConsumerRoute], draft: &mut Draft<'_>) -> u32 {
+    let start = draft.count(Section::ConsumerRoutes);
+    for route in routes {
+        draft.row(Section::ConsumerRoutes, &[route.service, route.port, route.partition]);
+    }
+    start
 }
 
 fn port_rows<'p>(port: &'p Port, draft: &mut Draft<'p>) {
@@ -117,12 +128,22 @@ fn gateway_rows<'p>(gateway: &'p Gateway, draft: &mut Draft<'p>) {
         let (hosts_len, limits_len) = (listener.hosts.len() as u32, listener.limits.len() as u32);
         draft.row(Section::Listeners, &[name, number, listener.partition, hosts, hosts_len, own, limits_len]);
     }
+    let routes = consumer_route_rows(&gateway.consumer_routes, draft);
     let name = draft.string(&gateway.name);
     let owner = draft.string(&gateway.owner);
-    let (listeners_len, limits_len) = (gateway.listeners.len() as u32, gateway.limits.len() as u32);
     draft.row(
         Section::Gateways,
-        &[name, owner, gateway.principal, listeners, listeners_len, limits, limits_len],
+        &[
+            name,
+            owner,
+            gateway.principal,
+            listeners,
+            gateway.listeners.len() as u32,
+            limits,
+            gateway.limits.len() as u32,
+            routes,
+            gateway.consumer_routes.len() as u32,
+        ],
     );
 }
 

@@ -2,7 +2,9 @@
 //! a leaf of the right table.
 
 use super::{PlanError, Tiles, all, ascending, count, ensure, is_string, some};
-use crate::layout::{NODE, Section, automaton, call, field, listener, node, pair, partition, port, state};
+use crate::layout::{
+    NODE, Section, automaton, call, consumer_route, field, listener, node, pair, partition, port, state,
+};
 use crate::plan::{FieldKind, NONE, REFUSED};
 use crate::view::{Address, Automaton, Partition, PlanView, Record, Row};
 
@@ -212,6 +214,7 @@ fn roots(plan: &PlanView) -> Result<(), PlanError> {
         (Section::Ports, port::PARTITION, Section::Outcomes),
         (Section::Listeners, listener::PARTITION, Section::Outcomes),
         (Section::Calls, call::PARTITION, Section::Grants),
+        (Section::ConsumerRoutes, consumer_route::PARTITION, Section::Outcomes),
     ];
     for (owners, field, table) in owners {
         for owner in all(plan, owners) {

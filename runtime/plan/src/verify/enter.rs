@@ -1,7 +1,9 @@
 //! How many routes a request can enter, one after the other.
 
 use super::{PlanError, all, some};
-use crate::layout::{MAX_ENTER_DEPTH, NODE, Section, backend, node, outcome, partition, port, service};
+use crate::layout::{
+    MAX_ENTER_DEPTH, NODE, Section, backend, consumer_route, gateway, node, outcome, partition, port, service,
+};
 use crate::view::{PlanView, Record};
 
 /// Depths are raised round by round until nothing changes. In a circle they rise for ever, so the limit ends both.
@@ -13,7 +15,7 @@ pub(super) fn check(plan: &PlanView) -> Result<(), PlanError> {
     loop {
         depths.raise_partitions(plan);
         if !depths.raise_outcomes(plan) {
-            return Ok(());
+            return depths.of_gateways(plan);
         }
         if depths.outcomes.iter().any(|depth| *depth > MAX_ENTER_DEPTH) {
             return Err(PlanError::TooDeep { limit: MAX_ENTER_DEPTH });
@@ -65,6 +67,20 @@ impl Depths {
             }
         }
         raised
+    }
+
+    /// A gateway's own routes are entered from its rules, so each is one more than what follows it.
+    fn of_gateways(&self, plan: &PlanView) -> Result<(), PlanError> {
+        let routes = all(plan, Section::Gateways)
+            .flat_map(|gateway| some(plan, Section::ConsumerRoutes, gateway.range(gateway::CONSUMER_ROUTES)));
+        let depth = |route: Record<'_>| {
+            let partition = route.word(consumer_route::PARTITION);
+            self.partitions.get(partition as usize).copied().unwrap_or(0)
+        };
+        match routes.map(depth).max() {
+            Some(deepest) if deepest >= MAX_ENTER_DEPTH => Err(PlanError::TooDeep { limit: MAX_ENTER_DEPTH }),
+            _ => Ok(()),
+        }
     }
 
     fn of_backend(&self, plan: &PlanView, backend: Record<'_>) -> u32 {

@@ -126,7 +126,7 @@ fn what_the_engine_relies_on_is_proved() {
         "endpoints of a subset are not sorted",
     );
     refused(
-        |plan| plan.services[1].ports[0].partition = 6,
+        |plan| plan.services[1].ports[0].partition = 8,
         "a partition does not have the tables of its owner",
     );
     refused(|plan| plan.services[2].calls.swap(0, 1), "calls are not sorted");
@@ -140,6 +140,14 @@ fn what_the_engine_relies_on_is_proved() {
     refused(
         |plan| plan.gateways[0].listeners[0].hosts[3].name = "all".to_owned(),
         "a host pattern is of no kind",
+    );
+    let route = ConsumerRoute { service: 0, port: 0, partition: 6 };
+    refused(|plan| plan.services[2].consumer_routes.push(route), "consumer routes are not sorted");
+    refused(|plan| plan.services[2].consumer_routes[0].port = 2, "a destination is no port of a service");
+    refused(|plan| plan.gateways[0].consumer_routes[0].service = 3, "a destination is no port of a service");
+    refused(
+        |plan| plan.gateways[0].consumer_routes[0].partition = 0,
+        "a partition does not have the tables of its owner",
     );
     refused(|plan| plan.partitions[0].roots.truncate(3), "a partition does not have the tables of its owner");
     refused(|plan| plan.default_settings = 3, "settings are out of their table");
@@ -207,6 +215,8 @@ fn every_request_has_an_atom_and_every_walk_ends_in_the_right_table() {
     refused(|plan| plan.partitions[2].access = Target::Leaf(2), "a leaf is out of its table");
     refused(|plan| plan.nodes[4].children[0] = Target::Leaf(2), "a leaf is out of its table");
     refused(|plan| plan.partitions[4].roots[0] = Target::Leaf(2), "a leaf is out of its table");
+    refused(|plan| plan.partitions[7].roots[0] = Target::Leaf(5), "a leaf is out of its table");
+    refused(|plan| plan.nodes[5].children[2] = Target::Leaf(5), "a leaf is out of its table");
     refused(|plan| plan.nodes[0].children[0] = Target::Leaf(5), "a leaf is out of its table");
 }
 

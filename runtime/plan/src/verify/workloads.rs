@@ -2,8 +2,8 @@
 
 use super::{PlanError, Tiles, all, ascending, count, ensure, is_settings, is_string, some};
 use crate::layout::{
-    Section, call, call_host, endpoint, gateway, host, listener, mesh, partition, port, principal, service,
-    subset_endpoints,
+    Section, call, call_host, consumer_route, endpoint, gateway, host, listener, mesh, partition, port,
+    principal, service, subset_endpoints,
 };
 use crate::plan::{Endpoint, HostKind};
 use crate::view::{PlanView, Record, Row};
@@ -38,6 +38,7 @@ fn services(plan: &PlanView) -> Result<(), PlanError> {
     let mut subsets = Tiles::of(plan, Section::Subsets);
     let mut calls = Tiles::of(plan, Section::Calls);
     let mut hosts = Tiles::of(plan, Section::CallHosts);
+    let mut routes = Tiles::of(plan, Section::ConsumerRoutes);
     for service in all(plan, Section::Services) {
         is_string(plan, service.word(service::NAME))?;
         is_string(plan, service.word(service::OWNER))?;
@@ -55,7 +56,12 @@ fn services(plan: &PlanView) -> Result<(), PlanError> {
         let call_range = calls.take(service.range(service::CALLS))?;
         calls_of(plan, call_range)?;
         call_hosts(plan, hosts.take(service.range(service::HOSTS))?, call_range.1)?;
+        consumer_routes(plan, routes.take(service.range(service::CONSUMER_ROUTES))?)?;
     }
+    for gateway in all(plan, Section::Gateways) {
+        consumer_routes(plan, routes.take(gateway.range(gateway::CONSUMER_ROUTES))?)?;
+    }
+    routes.end()?;
     ports.end()?;
     subsets.end()?;
     calls.end()?;
@@ -71,6 +77,16 @@ fn calls_of(plan: &PlanView, range: (u32, u32)) -> Result<(), PlanError> {
         has_roots(plan, call.word(call::PARTITION), 1)?;
     }
     Ok(())
+}
+
+fn consumer_routes(plan: &PlanView, range: (u32, u32)) -> Result<(), PlanError> {
+    let routes = || some(plan, Section::ConsumerRoutes, range);
+    let order = routes().map(|route| (route.word(consumer_route::SERVICE), route.word(consumer_route::PORT)));
+    ascending(order, "consumer routes are not sorted")?;
+    routes().try_for_each(|route| {
+        is_port(plan, route.word(consumer_route::SERVICE), route.word(consumer_route::PORT))?;
+        has_roots(plan, route.word(consumer_route::PARTITION), 1)
+    })
 }
 
 fn call_hosts(plan: &PlanView, range: (u32, u32), calls: u32) -> Result<(), PlanError> {

@@ -3,7 +3,8 @@
 use super::rows::{Record, Row, Rows};
 use super::{Edit, Settings};
 use crate::layout::{
-    Section, call, call_host, endpoint, gateway, host, listener, port, principal, service, subset_endpoints,
+    Section, call, call_host, consumer_route, endpoint, gateway, host, listener, port, principal, service,
+    subset_endpoints,
 };
 use crate::plan::{Endpoint, Host, HostKind, NONE};
 use std::cmp::Ordering;
@@ -138,6 +139,47 @@ impl<'p> Service<'p> {
     /// The names by which it says whom it calls, sorted by (host, call).
     pub fn hosts(self) -> Rows<'p, CallHost<'p>> {
         self.0.rows(service::HOSTS)
+    }
+
+    /// Routes of its own for what it calls, sorted by (service, port).
+    pub fn consumer_routes(self) -> Rows<'p, ConsumerRoute<'p>> {
+        self.0.rows(service::CONSUMER_ROUTES)
+    }
+}
+
+/// A caller's own route for a port.
+#[derive(Clone, Copy)]
+pub struct ConsumerRoute<'p>(Record<'p>);
+
+impl<'p> Row<'p> for ConsumerRoute<'p> {
+    const SECTION: Section = Section::ConsumerRoutes;
+
+    fn of(record: Record<'p>) -> Self {
+        ConsumerRoute(record)
+    }
+}
+
+impl<'p> ConsumerRoute<'p> {
+    /// Index of whom it is for.
+    pub fn service(self) -> u32 {
+        self.0.word(consumer_route::SERVICE)
+    }
+
+    /// Index of the port that it is for.
+    pub fn port(self) -> u32 {
+        self.0.word(consumer_route::PORT)
+    }
+
+    /// Index of the partition whose first root is the route.
+    pub fn partition(self) -> u32 {
+        self.0.word(consumer_route::PARTITION)
+    }
+}
+
+impl<'p> Rows<'p, ConsumerRoute<'p>> {
+    /// The route for a port, if its caller has one.
+    pub fn of_port(self, service: u32, port: u32) -> Option<ConsumerRoute<'p>> {
+        self.find(|route| (route.service(), route.port()).cmp(&(service, port))).map(|(_, route)| route)
     }
 }
 
@@ -341,6 +383,11 @@ impl<'p> Gateway<'p> {
     /// Sorted by name.
     pub fn listeners(self) -> Rows<'p, Listener<'p>> {
         self.0.rows(gateway::LISTENERS)
+    }
+
+    /// Routes of its own for where its rules send, sorted by (service, port).
+    pub fn consumer_routes(self) -> Rows<'p, ConsumerRoute<'p>> {
+        self.0.rows(gateway::CONSUMER_ROUTES)
     }
 
     /// A listener by index.

@@ -182,6 +182,7 @@ impl Mesh {
                 subsets: vec![],
                 calls: vec![],
                 hosts: vec![],
+                consumer_routes: vec![],
             });
         }
         for (caller, callee) in &self.calls {
@@ -217,6 +218,7 @@ impl Mesh {
                 owner: self.owner.to_owned(),
                 principal: principal(self.gateway),
                 listeners: vec![listener],
+                consumer_routes: vec![],
             }],
             partitions,
             automata: vec![],
