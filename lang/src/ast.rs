@@ -361,6 +361,10 @@ impl Methods {
         self.bits.count_ones() as usize
     }
 
+    pub fn insert(&mut self, method: Method) {
+        self.bits |= 1 << method as u8;
+    }
+
     pub fn iter(self) -> impl Iterator<Item = Method> {
         Method::ALL.into_iter().filter(move |method| self.bits & 1 << *method as u8 != 0)
     }
@@ -368,7 +372,9 @@ impl Methods {
 
 impl FromIterator<Method> for Methods {
     fn from_iter<I: IntoIterator<Item = Method>>(methods: I) -> Methods {
-        Methods { bits: methods.into_iter().fold(0, |bits, method| bits | 1 << method as u8) }
+        let mut all = Methods::default();
+        methods.into_iter().for_each(|method| all.insert(method));
+        all
     }
 }
 

@@ -15,18 +15,20 @@ use crate::span::{Name, Span, Text};
 use crate::statement::{Args, Controlled, Param, Statement, Waiting};
 use crate::token::TokenKind;
 use crate::view;
+use std::borrow::Cow;
 use std::collections::BTreeMap;
 
 /// The statements of one file, and the directory that they hold for.
-#[derive(Clone, Copy, Debug)]
+#[derive(Clone, Debug)]
 pub struct Source<'a> {
     pub module: &'a str,
-    pub statements: &'a [Statement],
+    /// Whoever asks for one environment gives them away; whoever asks for several lends them.
+    pub statements: Cow<'a, [Statement]>,
 }
 
 /// The environments that a project names, in the order written.
 pub fn environments(sources: &[Source<'_>]) -> Vec<Name> {
-    let meshes = sources.iter().flat_map(|source| source.statements).filter(|one| one.keyword() == "mesh");
+    let meshes = sources.iter().flat_map(|source| &*source.statements).filter(|one| one.keyword() == "mesh");
     let lines = meshes.flat_map(|mesh| &mesh.block).filter(|line| line.keyword() == "environments");
     let names = lines.filter_map(|line| match &line.args {
         Args::Names(names) => Some(names.clone()),
@@ -46,11 +48,12 @@ pub struct Expanded {
 }
 
 /// The files as they are in an environment. Time and space: linear in the statements.
-pub fn expand(sources: &[Source<'_>], environment: Option<&str>) -> Expanded {
-    let mut expansion = Expansion::of(sources, environment);
+pub fn expand(sources: Vec<Source<'_>>, environment: Option<&str>) -> Expanded {
+    let mut expansion = Expansion::of(&sources, environment);
     let (mut files, mut checked) = (Vec::new(), Vec::new());
     for source in sources {
-        let statements = expansion.block(source.module, source.statements, false);
+        let mut statements = source.statements.into_owned();
+        expansion.block(source.module, &mut statements, false);
         only_checked(&statements, &mut checked);
         files.push(view::file(statements));
     }
@@ -72,15 +75,19 @@ pub struct Parameter {
 /// The statements of each source as they are in an environment, before they get their shapes, and what the parameters are
 /// there, in order of directory and name: for those who ask where something was written.
 pub fn statements(
-    sources: &[Source<'_>],
+    sources: Vec<Source<'_>>,
     environment: Option<&str>,
 ) -> (Vec<Vec<Statement>>, Vec<Parameter>) {
-    let mut expansion = Expansion::of(sources, environment);
-    let blocks =
-        sources.iter().map(|source| expansion.block(source.module, source.statements, false)).collect();
+    let mut expansion = Expansion::of(&sources, environment);
+    let mut blocks = Vec::with_capacity(sources.len());
+    for source in sources {
+        let mut statements = source.statements.into_owned();
+        expansion.block(source.module, &mut statements, false);
+        blocks.push(statements);
+    }
     let parameters = expansion.params.iter().map(|((module, name), declared)| Parameter {
         module: (*module).to_owned(),
-        name: (*name).to_owned(),
+        name: name.to_string(),
         text: declared.value.text.to_string(),
         span: declared.value.span,
     });
@@ -102,14 +109,14 @@ struct Expansion<'a> {
     /// All environments of the project.
     known: Vec<Text>,
     /// By directory and name.
-    params: BTreeMap<(&'a str, &'a str), Declared<'a>>,
+    params: BTreeMap<(&'a str, Text), Declared>,
     diagnostics: Diagnostics,
 }
 
 /// A parameter and the value that it has here.
-struct Declared<'a> {
-    param: &'a Param,
-    value: &'a Waiting,
+struct Declared {
+    param: Param,
+    value: Waiting,
     /// Where this environment sets it.
     set: Option<Span>,
 }
@@ -132,9 +139,9 @@ impl<'a> Expansion<'a> {
     }
 
     fn declare(&mut self, source: &Source<'a>) {
-        for statement in source.statements {
+        for statement in &*source.statements {
             let Args::Param(param) = &statement.args else { continue };
-            let key = (source.module, param.name.value.as_str());
+            let key = (source.module, param.name.value.clone());
             if let Some(first) = self.params.get(&key) {
                 self.diagnostics.push(
                     Diagnostic::new(
@@ -148,7 +155,8 @@ impl<'a> Expansion<'a> {
                 continue;
             }
             self.within_range(param, &param.value);
-            self.params.insert(key, Declared { param, value: &param.value, set: None });
+            let (param, value) = (Param::clone(param), param.value.clone());
+            self.params.insert(key, Declared { param, value, set: None });
         }
     }
 
@@ -159,18 +167,18 @@ impl<'a> Expansion<'a> {
             for line in &statement.block {
                 let Args::Set(set) = &line.args else { continue };
                 let (name, value) = &**set;
-                let key = (source.module, name.value.as_str());
+                let key = (source.module, name.value.clone());
                 let Some(declared) = self.params.get(&key) else {
                     let unknown = self.unknown_param(source.module, &name.value, name.span);
                     self.diagnostics.push(unknown);
                     continue;
                 };
-                let param = declared.param;
-                if let Some(problem) = wrong_type(param, value) {
+                let param = declared.param.clone();
+                if let Some(problem) = wrong_type(&param, value) {
                     self.diagnostics.push(problem);
                     continue;
                 }
-                self.within_range(param, value);
+                self.within_range(&param, value);
                 if !here {
                     continue;
                 }
@@ -189,6 +197,7 @@ impl<'a> Expansion<'a> {
                         .help("Keep one of the two."),
                     ),
                     None => {
+                        let value = value.clone();
                         self.params.insert(key, Declared { param, value, set: Some(name.span) });
                     }
                 }
@@ -233,33 +242,30 @@ impl<'a> Expansion<'a> {
         names.iter().any(|name| Some(name.value.as_str()) == self.environment)
     }
 
-    /// The statements of a block, those of its `env` blocks among them.
-    fn block(&mut self, module: &str, statements: &[Statement], inside_env: bool) -> Vec<Statement> {
-        let mut result = Vec::with_capacity(statements.len());
-        let mut named: Vec<&Name> = Vec::new();
+    /// Puts the statements of a block's `env` blocks among its own, and reads what waited for parameters.
+    fn block(&mut self, module: &str, statements: &mut Vec<Statement>, inside_env: bool) {
+        let mut named: Vec<Name> = Vec::new();
         let mut here = Vec::new();
-        for statement in statements {
-            match &statement.args {
-                Args::Param(_) => {}
-                Args::Names(names) if statement.keyword() == "env" => {
-                    self.once_each(&mut named, names);
-                    if self.is_values(statement) {
-                        continue;
-                    }
-                    if inside_env {
-                        self.diagnostics.push(nested(statement));
-                    } else if self.names(statement) {
-                        here.push(statement);
-                    }
+        statements.retain_mut(|statement| match &statement.args {
+            Args::Param(_) => false,
+            Args::Names(names) if statement.keyword() == "env" => {
+                self.once_each(&mut named, names);
+                if self.is_values(statement) {
+                    return false;
                 }
-                _ => result.extend(self.statement(module, statement, inside_env)),
+                if inside_env {
+                    self.diagnostics.push(nested(statement));
+                } else if self.names(statement) {
+                    here.push(std::mem::take(&mut statement.block));
+                }
+                false
             }
+            _ => self.statement(module, statement, inside_env),
+        });
+        for mut added in here {
+            self.block(module, &mut added, true);
+            merge(statements, added);
         }
-        for env in here {
-            let added = self.block(module, &env.block, true);
-            merge(&mut result, added);
-        }
-        result
     }
 
     /// Whether it is the file level's `env`, which holds values of parameters.
@@ -268,7 +274,7 @@ impl<'a> Expansion<'a> {
     }
 
     /// One place names an environment once.
-    fn once_each<'n>(&mut self, named: &mut Vec<&'n Name>, names: &'n [Name]) {
+    fn once_each(&mut self, named: &mut Vec<Name>, names: &[Name]) {
         for name in names {
             match named.iter().find(|known| known.value == name.value) {
                 Some(first) => self.diagnostics.push(
@@ -280,19 +286,22 @@ impl<'a> Expansion<'a> {
                     .at(first.span, "first named here")
                     .help("Merge the two blocks."),
                 ),
-                None => named.push(name),
+                None => named.push(name.clone()),
             }
         }
     }
 
-    fn statement(&mut self, module: &str, statement: &Statement, inside_env: bool) -> Option<Statement> {
-        let args = match &statement.args {
-            Args::Waiting(waiting) => self.read(module, statement, waiting),
-            args => Some(args.clone()),
-        };
-        let block = self.block(module, &statement.block, inside_env);
-        let Statement { signature, span, doc, .. } = statement;
-        Some(Statement { signature, span: *span, doc: doc.clone(), args: args?, block })
+    /// Whether it could be read.
+    fn statement(&mut self, module: &str, statement: &mut Statement, inside_env: bool) -> bool {
+        let mut readable = true;
+        if let Args::Waiting(waiting) = &statement.args {
+            match self.read(module, statement, waiting) {
+                Some(args) => statement.args = args,
+                None => readable = false,
+            }
+        }
+        self.block(module, &mut statement.block, inside_env);
+        readable
     }
 
     /// Reads arguments with the values of parameters in their places.
@@ -306,7 +315,7 @@ impl<'a> Expansion<'a> {
                 lexemes.push(plain);
                 continue;
             };
-            match self.params.get(&(module, name)) {
+            match self.params.get(&(module, Text::from(name))) {
                 Some(Declared { param, value, .. }) => {
                     controlled.extend(param.controlled.as_ref().map(|range| (piece.span, range)));
                     lexemes.push(Lexeme {
@@ -354,7 +363,7 @@ impl<'a> Expansion<'a> {
     fn unknown_param(&self, module: &str, name: &str, span: Span) -> Diagnostic {
         let unknown = Diagnostic::new(Code::UnknownName, format!("unknown parameter `{name}`"))
             .at(span, "not declared in this module");
-        let own = self.params.keys().filter(|(owner, _)| *owner == module).map(|(_, name)| *name);
+        let own = self.params.keys().filter(|(owner, _)| *owner == module).map(|(_, name)| name.as_str());
         match meant(name, own) {
             Some(near) => unknown.did_you_mean(name, near),
             None => unknown.help(format!("Declare it at the top of a file: `param {name} percent = 0%`.")),

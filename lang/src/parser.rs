@@ -44,8 +44,8 @@ pub struct Parse {
 impl Parse {
     /// What the file says by itself, where it uses neither environments nor parameters of other files.
     pub fn file(&self) -> ast::File {
-        let alone = crate::expand::Source { module: "", statements: &self.statements };
-        crate::expand::expand(&[alone], None).files.pop().unwrap_or_default()
+        let alone = crate::expand::Source { module: "", statements: (&self.statements).into() };
+        crate::expand::expand(vec![alone], None).files.pop().unwrap_or_default()
     }
 }
 

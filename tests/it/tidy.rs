@@ -15,7 +15,11 @@ const ALLOWED: &[(&str, &[&str], &[&str])] = &[
         &["mesh-engine", "mesh-plan"],
         &["arc-swap", "clap", "fastrand", "hyper", "hyper-util", "socket2", "tokio"],
     ),
-    ("mesh-compiler", &["mesh-lang", "mesh-plan"], &["petgraph", "regex-automata", "regex-syntax"]),
+    (
+        "mesh-compiler",
+        &["mesh-lang", "mesh-plan"],
+        &["petgraph", "regex-automata", "regex-syntax", "rustc-hash"],
+    ),
     (
         "mesh-cli",
         &["mesh-compiler", "mesh-engine", "mesh-lang", "mesh-plan", "mesh-proxy"],

@@ -28,12 +28,14 @@ pub(crate) fn refused(checked: &[(&'static str, Span)], files: &[ast::File]) -> 
 
 /// The forms of arguments that have a meaning and no effect at run time yet.
 fn forms(item: &ast::Item) -> Vec<Diagnostic> {
+    if let ast::Item::Authorize(authorize) = item {
+        return authorize.lines.iter().flat_map(|line| &line.when).filter_map(condition).collect();
+    }
     let conditions: Vec<&Condition> = match item {
         ast::Item::Route(route) => {
             let lines = route.rules.iter().flat_map(|rule| &rule.matches);
             lines.flat_map(|line| &line.when).collect()
         }
-        ast::Item::Authorize(authorize) => authorize.lines.iter().flat_map(|line| &line.when).collect(),
         ast::Item::Guardrail(guardrail) => guardrail.lines.iter().flat_map(|line| &line.when).collect(),
         _ => vec![],
     };

@@ -31,7 +31,8 @@ pub use day::Day;
 pub use suppression::Suppressed;
 
 use echo::Wounds;
-use mesh_lang::{Code, Diagnostic, Diagnostics, Parse, SourceSet, ast, expand};
+use mesh_lang::statement::Statement;
+use mesh_lang::{Code, Diagnostic, Diagnostics, SourceSet, ast, expand};
 use model::{Endpoint, GatewayId, Model, ServiceId};
 use partition::{OverBudget, Owner, Partition};
 use std::collections::BTreeMap;
@@ -103,7 +104,8 @@ pub fn compile_on(
 /// A project whose text has been read: parsed once, compiled for each environment.
 pub struct Project<'a> {
     sources: &'a SourceSet,
-    parses: Vec<Parse>,
+    /// What each of them says.
+    files: Vec<Vec<Statement>>,
     wounds: Wounds,
     suppressions: Suppressions,
     /// What is wrong with the text, in every environment.
@@ -115,7 +117,7 @@ impl<'a> Project<'a> {
     pub fn parse(sources: &'a SourceSet) -> Project<'a> {
         let mut project = Project {
             sources,
-            parses: Vec::with_capacity(sources.len()),
+            files: Vec::with_capacity(sources.len()),
             wounds: Wounds::default(),
             suppressions: Suppressions::default(),
             diagnostics: Diagnostics::new(),
@@ -125,7 +127,7 @@ impl<'a> Project<'a> {
             project.wounds.add(id, &source.text, &parsed);
             project.diagnostics.extend(std::mem::take(&mut parsed.diagnostics));
             project.suppressions.add(id, &source.text, &parsed, &mut project.diagnostics);
-            project.parses.push(parsed);
+            project.files.push(parsed.statements);
         }
         project
     }
@@ -147,7 +149,7 @@ impl<'a> Project<'a> {
 
     /// The files as they are in an environment.
     pub fn files(&self, environment: Option<&str>) -> Vec<ast::File> {
-        expand::expand(&self.statements(), environment).files
+        expand::expand(self.statements(), environment).files
     }
 
     /// The first mistake for which something could not be read.
@@ -172,7 +174,7 @@ impl<'a> Project<'a> {
     }
 
     fn written(&self, environment: Option<&str>) -> values::Written<'_> {
-        let (files, parameters) = expand::statements(&self.statements(), environment);
+        let (files, parameters) = expand::statements(self.statements(), environment);
         values::Written { sources: self.sources, files, parameters }
     }
 
@@ -208,8 +210,26 @@ impl<'a> Project<'a> {
     }
 
     fn read(&self, environment: Option<&str>, today: Option<Day>) -> Read {
+        self.understand(self.statements(), environment, today)
+    }
+
+    /// As [`Project::read`] does, where it is asked for one environment and no more: nothing need be kept.
+    fn read_once(mut self, environment: Option<&str>, today: Option<Day>) -> Read {
+        let files = std::mem::take(&mut self.files);
+        let both = self.sources.iter().zip(files);
+        let statements = both
+            .map(|((_, source), file)| expand::Source { module: &source.module, statements: file.into() });
+        self.understand(statements.collect(), environment, today)
+    }
+
+    fn understand(
+        &self,
+        statements: Vec<expand::Source<'_>>,
+        environment: Option<&str>,
+        today: Option<Day>,
+    ) -> Read {
         let mut diagnostics = self.diagnostics.clone();
-        let expanded = expand::expand(&self.statements(), environment);
+        let expanded = expand::expand(statements, environment);
         diagnostics.extend(expanded.diagnostics);
         let files = expanded.files;
         let unexecuted = executed::refused(&expanded.checked, &files);
@@ -221,12 +241,9 @@ impl<'a> Project<'a> {
 
     /// What the files say, each with its directory.
     fn statements(&self) -> Vec<expand::Source<'_>> {
-        let both = self.sources.iter().zip(&self.parses);
-        both.map(|((_, source), parse)| expand::Source {
-            module: &source.module,
-            statements: &parse.statements,
-        })
-        .collect()
+        let both = self.sources.iter().zip(&self.files);
+        both.map(|((_, source), file)| expand::Source { module: &source.module, statements: file.into() })
+            .collect()
     }
 }
 
@@ -283,7 +300,7 @@ fn prove(
 /// Parses and resolves a project and decides nothing: what is wrong with its text and with what its names mean, as soon
 /// as that is known.
 pub fn check_names(sources: &SourceSet, environment: Option<&str>) -> Vec<Diagnostic> {
-    Project::parse(sources).read(environment, None).diagnostics.sorted()
+    Project::parse(sources).read_once(environment, None).diagnostics.sorted()
 }
 
 /// What the sources describe, before anything is decided.

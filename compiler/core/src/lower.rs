@@ -134,13 +134,13 @@ impl Lowering {
         let line = lines.get(told.line as usize);
         let mode = line.filter(|line| line.is_mode);
         let audits = told.audits.iter().map(|index| &lines[*index]);
-        let audit: Vec<&str> = mode.into_iter().chain(audits).map(|line| line.text.as_str()).collect();
+        let audit: Vec<String> = mode.into_iter().chain(audits).map(|line| line.text.to_string()).collect();
         if line.is_none() && audit.is_empty() {
             return REFUSED;
         }
         self.verdicts.index(plan::Verdict {
             allow: line.is_some_and(|line| line.effect == Effect::Allow),
-            rule: line.map(|line| line.text.clone()).unwrap_or_default(),
+            rule: line.map(|line| line.text.to_string()).unwrap_or_default(),
             audit: audit.join("\n"),
         })
     }

@@ -3,10 +3,11 @@
 //! Everything is in its canonical order (services and gateways by name, rules by name), so what follows never asks in
 //! which file or line something stood: same meaning, same plan.
 
-use mesh_lang::ast::{Effect, HostPattern, Method, Mtls, Path, Protocol, Timeout};
+use mesh_lang::ast::{AuthorizeLine, Effect, HostPattern, Method, Mtls, Path, Protocol, Timeout};
 use mesh_lang::{Span, Spanned, Text};
 use mesh_plan::Settings;
 use std::net::IpAddr;
+use std::sync::Arc;
 
 /// Index into [`Model::services`].
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
@@ -456,8 +457,7 @@ pub(crate) struct AccessLine {
     pub(crate) from: PeerSet,
     /// One for each op and method; never empty.
     pub(crate) shapes: Vec<Shape>,
-    /// `authorize TARGET: allow from …`
-    pub(crate) text: String,
+    pub(crate) text: Wording,
     pub(crate) span: Span,
     /// Whether it stands for `mode audit`: what no other line lets in is let in by this one, and told.
     pub(crate) is_mode: bool,
@@ -465,15 +465,33 @@ pub(crate) struct AccessLine {
     pub(crate) callers: Vec<(ServiceId, Span)>,
 }
 
-/// Who: those in `of` and not in `except`.
+/// What a line is called in logs and messages. It is put into words when it is said: of most lines nothing ever is.
 #[derive(Debug, Clone)]
+pub(crate) enum Wording {
+    /// `authorize TARGET: allow from …`
+    Authorize { target: Text, line: Arc<AuthorizeLine> },
+    /// Of a guardrail, or of what stands for a mode.
+    Said(Text),
+}
+
+impl std::fmt::Display for Wording {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        match self {
+            Wording::Authorize { target, line } => write!(f, "authorize {target}: {line}"),
+            Wording::Said(text) => f.write_str(text),
+        }
+    }
+}
+
+/// Who: those in `of` and not in `except`.
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
 pub(crate) struct PeerSet {
     pub(crate) of: Vec<Principal>,
     pub(crate) except: Vec<Principal>,
 }
 
 /// A principal, resolved.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
 pub(crate) enum Principal {
     /// Exactly this identity: of a service, a gateway or written out.
     Identity(Text),

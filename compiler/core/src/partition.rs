@@ -323,7 +323,7 @@ fn judge_access(diagram: &mut Diagram, lines: &[AccessLine]) -> Result<(Vec<Targ
     }
     let mut order: Vec<usize> =
         (0..lines.len()).filter(|index| lines[*index].effect != Effect::Audit).collect();
-    order.sort_by_key(|index| (lines[*index].effect == Effect::Allow, &lines[*index].text));
+    order.sort_by_cached_key(|index| (lines[*index].effect == Effect::Allow, lines[*index].text.to_string()));
     let decisions = order
         .into_iter()
         .map(|index| diagram.choose(sets[index], Target::Leaf(index as u32), Target::Leaf(REFUSED)));

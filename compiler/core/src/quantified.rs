@@ -7,6 +7,7 @@ use crate::case::{Backend as Expected, Besides, Expectation, redirect_text};
 use crate::diagram::{Diagram, TooManyNodes};
 use crate::model::{
     AccessLine, Action, Call, Caller, GatewayId, Model, PeerSet, PortId, Rule, ServiceId, Shape, Table,
+    Wording,
 };
 use crate::partition::{self, Judged, Leaf};
 use crate::space::peer::{Candidate, Peers};
@@ -733,7 +734,7 @@ fn pseudo(from: &PeerSet) -> AccessLine {
         effect: Effect::Audit,
         from: from.clone(),
         shapes: vec![],
-        text: String::new(),
+        text: Wording::Said(mesh_lang::Text::default()),
         span: Span::new(mesh_lang::FileId(0), 0, 0),
         is_mode: false,
         callers: vec![],

@@ -27,7 +27,7 @@ mod test;
 
 use crate::case;
 use crate::day::Day;
-use crate::model::Model;
+use crate::model::{AccessLine, Model};
 use crate::quantified::Asking;
 use mesh_lang::ast;
 use mesh_lang::{Code, Diagnostic, Diagnostics};
@@ -139,7 +139,7 @@ fn in_canonical_order(model: &mut Model) {
             });
         }
         for port in &mut service.ports {
-            port.access.sort_by(|a, b| a.text.cmp(&b.text));
+            sort_lines(&mut port.access);
             port.endpoints.sort();
             if let Some(table) = &mut port.route {
                 table.rules.sort_by(|a, b| a.name.cmp(&b.name));
@@ -148,13 +148,23 @@ fn in_canonical_order(model: &mut Model) {
     }
     for gateway in &mut model.gateways {
         for listener in &mut gateway.listeners {
-            listener.access.sort_by(|a, b| a.text.cmp(&b.text));
+            sort_lines(&mut listener.access);
             listener.tables.sort_by(|a, b| a.host.cmp(&b.host));
             for host in &mut listener.tables {
                 host.table.rules.sort_by(|a, b| a.name.cmp(&b.name));
             }
         }
     }
+}
+
+/// By what they mean; lines that mean the same, by what they say.
+fn sort_lines(lines: &mut [AccessLine]) {
+    let meaning = |line: &AccessLine| (line.effect, line.is_mode);
+    lines.sort_by(|a, b| {
+        let shapes = || a.shapes.cmp(&b.shapes);
+        let words = || a.text.to_string().cmp(&b.text.to_string());
+        meaning(a).cmp(&meaning(b)).then_with(|| a.from.cmp(&b.from)).then_with(shapes).then_with(words)
+    });
 }
 
 /// "`x` is declared twice", with both places.

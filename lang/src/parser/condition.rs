@@ -3,10 +3,10 @@
 use nom::Parser;
 use nom::branch::alt;
 use nom::combinator::{cut, map, opt, value};
-use nom::multi::{many0, many1};
+use nom::multi::many1;
 use nom::sequence::{delimited, preceded};
 
-use super::input::{Parsed, Tokens, after, expected, keyword, list, one, refuse};
+use super::input::{Parsed, Tokens, after, expected, joined, keyword, list, one, refuse};
 use super::recover::{listed, shown};
 use super::value::{invalid, string};
 use super::{host, name, path};
@@ -35,9 +35,7 @@ pub(super) fn conditions(of: Of, input: Tokens<'_>) -> Parsed<'_, Vec<Condition>
         return Ok((input, Vec::new()));
     }
     let one = |input| condition(of, input);
-    let all = (one, many0(preceded(keyword("and"), cut(one))));
-    let all = map(all, |(first, more)| std::iter::once(first).chain(more).collect());
-    preceded(keyword("when"), cut(all)).parse(input)
+    preceded(keyword("when"), cut(joined(keyword("and"), one))).parse(input)
 }
 
 /// `[not] FIELD TEST`
@@ -95,11 +93,17 @@ fn field(input: Tokens<'_>) -> Parsed<'_, Field> {
 }
 
 fn value_test(input: Tokens<'_>) -> Parsed<'_, ValueTest> {
+    let equals =
+        |input| map(preceded(one(TokenKind::Equals, "`=`"), cut(string)), ValueTest::Equals).parse(input);
+    // Most tests are `=`: no list of what else it could have been is begun for them.
+    if input.first().is_some_and(|lexeme| lexeme.kind == TokenKind::Equals) {
+        return equals(input);
+    }
     let values = delimited(one(TokenKind::OpenParen, "`(`"), list(string), one(TokenKind::CloseParen, "`)`"));
     alt((
         value(ValueTest::Present, keyword("present")),
         value(ValueTest::Absent, keyword("absent")),
-        map(preceded(one(TokenKind::Equals, "`=`"), cut(string)), ValueTest::Equals),
+        equals,
         map(preceded(one(TokenKind::NotEquals, "`!=`"), cut(string)), ValueTest::NotEquals),
         map(after("in", values), ValueTest::In),
         map(after("prefix", string), ValueTest::Prefix),

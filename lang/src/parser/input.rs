@@ -1,9 +1,8 @@
 //! The arguments of one statement as nom's input, and the mistake of a parser that reads them.
 
 use nom::Parser;
-use nom::combinator::{cut, map};
+use nom::combinator::cut;
 use nom::error::{ErrorKind, ParseError};
-use nom::multi::many0;
 use nom::sequence::preceded;
 
 use crate::diagnostic::Diagnostic;
@@ -201,6 +200,14 @@ pub(super) fn refuse<'a, T>(diagnostic: Diagnostic) -> Parsed<'a, T> {
     Err(nom::Err::Failure(Problem::Known(Box::new(diagnostic))))
 }
 
+/// What was only one alternative is a mistake now.
+pub(super) fn no_way_back(error: nom::Err<Problem>) -> nom::Err<Problem> {
+    match error {
+        nom::Err::Error(problem) => nom::Err::Failure(problem),
+        other => other,
+    }
+}
+
 /// One token of a kind.
 pub(super) fn one<'a>(
     kind: TokenKind,
@@ -238,9 +245,25 @@ pub(super) fn after<'a, T>(
 pub(super) fn list<'a, T>(
     item: impl Fn(Tokens<'a>) -> Parsed<'a, T> + Copy,
 ) -> impl FnMut(Tokens<'a>) -> Parsed<'a, Vec<T>> {
+    joined(comma, item)
+}
+
+/// One or more with something between: after that there is no way back. Not with nom's `many0`, which begins with room for
+/// four: most lists are of one, and it is as long as it has to be.
+pub(super) fn joined<'a, S, T>(
+    between: impl Fn(Tokens<'a>) -> Parsed<'a, S>,
+    item: impl Fn(Tokens<'a>) -> Parsed<'a, T> + Copy,
+) -> impl FnMut(Tokens<'a>) -> Parsed<'a, Vec<T>> {
     move |input| {
-        let all = (item, many0(preceded(comma, cut(item))));
-        map(all, |(first, more)| std::iter::once(first).chain(more).collect()).parse(input)
+        let (mut rest, first) = item(input)?;
+        let mut all = vec![first];
+        while let Ok((behind, _)) = between(rest) {
+            let (behind, next) = cut(item).parse(behind)?;
+            all.push(next);
+            rest = behind;
+        }
+        all.shrink_to_fit();
+        Ok((rest, all))
     }
 }
 

@@ -7,7 +7,9 @@ use nom::multi::many0;
 use nom::sequence::preceded;
 
 use super::condition::{self, Of};
-use super::input::{Parsed, Problem, Tokens, Wanted, after, expected, keyword, list, one, refuse};
+use super::input::{
+    Parsed, Problem, Tokens, Wanted, after, comma, expected, keyword, list, no_way_back, one, refuse,
+};
 use super::name::{name, port as port_name, service as service_name, service_and_subset};
 use super::policy::principal;
 use super::recover::shown;
@@ -111,13 +113,27 @@ pub(crate) fn match_line(input: Tokens<'_>) -> Parsed<'_, Args> {
 
 /// `OP, …`
 pub(super) fn ops(input: Tokens<'_>) -> Parsed<'_, Vec<Op>> {
-    map(list(op), |ops| ops.into_iter().flatten().collect()).parse(input)
+    let mut all = Vec::with_capacity(1);
+    let mut rest = add_op(&mut all, input)?;
+    while let Ok((behind, _)) = comma(rest) {
+        rest = add_op(&mut all, behind).map_err(no_way_back)?;
+    }
+    all.shrink_to_fit();
+    Ok((rest, all))
 }
 
 /// `METHOD|METHOD PATH`, or one of both; or `grpc SERVICE[/METHOD|METHOD]`, one for each of its methods.
 pub(super) fn op(input: Tokens<'_>) -> Parsed<'_, Vec<Op>> {
+    let mut all = Vec::with_capacity(1);
+    add_op(&mut all, input).map(|rest| (rest, all))
+}
+
+/// Adds it to a list and gives what follows it.
+fn add_op<'a>(all: &mut Vec<Op>, input: Tokens<'a>) -> Result<Tokens<'a>, nom::Err<Problem>> {
     if input.first_word() == Some("grpc") {
-        return after("grpc", grpc)(input);
+        let (rest, more) = after("grpc", grpc)(input)?;
+        all.extend(more);
+        return Ok(rest);
     }
     let (rest, methods) = match input.first() {
         Some(lexeme) if lexeme.kind == TokenKind::Word => methods(input)?,
@@ -130,8 +146,8 @@ pub(super) fn op(input: Tokens<'_>) -> Parsed<'_, Vec<Op>> {
         (false, false) => (rest, None),
         (false, true) => return a_method_or_a_path(rest),
     };
-    let span = input.span_to(&rest);
-    Ok((rest, vec![Op { span, methods, path, grpc: false }]))
+    all.push(Op { span: input.span_to(&rest), methods, path, grpc: false });
+    Ok(rest)
 }
 
 /// `pkg.Service`, `pkg.Service/Method|Method`: the paths that gRPC calls have.
@@ -166,22 +182,24 @@ fn is_proto_name(text: &str) -> bool {
     text.bytes().next().is_some_and(|b| !b.is_ascii_digit()) && text.bytes().all(inside)
 }
 
-fn a_method_or_a_path<T>(input: Tokens<'_>) -> Parsed<'_, T> {
+fn a_method_or_a_path<T>(input: Tokens<'_>) -> Result<T, nom::Err<Problem>> {
     let wanted = Wanted::Text("a method").or(Wanted::Text("a path"));
     Err(nom::Err::Error(Problem::Expected { at: input.here(), wanted }))
 }
 
 /// `METHOD|METHOD`
 fn methods(input: Tokens<'_>) -> Parsed<'_, Methods> {
-    let pipe = one(TokenKind::Pipe, "`|`");
-    match (method, many0(preceded(pipe, cut(method)))).parse(input) {
-        Ok((rest, (first, more))) => {
-            let all = std::iter::once(first).chain(more);
-            Ok((rest, all.map(|method| method.value).collect()))
-        }
-        Err(nom::Err::Error(_)) => a_method_or_a_path(input),
-        Err(error) => Err(error),
+    let (mut rest, first) = match method(input) {
+        Err(nom::Err::Error(_)) => return a_method_or_a_path(input),
+        other => other?,
+    };
+    let mut all = Methods::from_iter([first.value]);
+    while let Ok((behind, _)) = one(TokenKind::Pipe, "`|`")(rest) {
+        let (behind, next) = cut(method).parse(behind)?;
+        all.insert(next.value);
+        rest = behind;
     }
+    Ok((rest, all))
 }
 
 /// `BACKEND, …`

@@ -4,12 +4,11 @@ use std::collections::BTreeMap;
 
 use nom::Parser;
 use nom::branch::alt;
-use nom::combinator::{cut, map, opt, value};
+use nom::combinator::{map, opt, value};
 use nom::multi::many0;
-use nom::sequence::preceded;
 
 use super::condition::{self, Of};
-use super::input::{Parsed, Tokens, after, expected, keyword, list, refuse, spanned};
+use super::input::{Parsed, Tokens, after, expected, joined, keyword, list, refuse, spanned};
 use super::name::{name, port as port_name};
 use super::policy::{destination, from};
 use super::recover::shown;
@@ -76,9 +75,7 @@ fn facts(input: Tokens<'_>) -> Parsed<'_, Vec<Condition>> {
     if input.first_word() != Some("when") {
         return Ok((input, Vec::new()));
     }
-    let all = (condition::fact, many0(preceded(keyword("and"), cut(condition::fact))));
-    let (rest, (first, more)) = preceded(keyword("when"), cut(all)).parse(input)?;
-    let facts: Vec<Condition> = std::iter::once(first).chain(more).collect();
+    let (rest, facts) = after("when", joined(keyword("and"), condition::fact))(input)?;
     let mut seen: BTreeMap<&str, Span> = BTreeMap::new();
     for fact in &facts {
         let Field::Header(header) = &fact.field else { continue };

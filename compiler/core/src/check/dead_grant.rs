@@ -1,7 +1,7 @@
 //! `MESH4012`: an `allow` that `deny` lines cover entirely.
 
 use crate::diagram::{NO, TooManyNodes};
-use crate::model::{AccessLine, Model};
+use crate::model::{AccessLine, Model, Wording};
 use crate::partition::{Owner, Partition};
 use mesh_lang::ast::Effect;
 use mesh_lang::{Code, Diagnostic};
@@ -53,7 +53,8 @@ pub(super) fn check(model: &Model, partition: &mut Partition) -> Result<Vec<Diag
 
 /// The name of the guardrail that a line is of.
 pub(super) fn guardrail(line: &AccessLine) -> Option<&str> {
-    line.text.strip_prefix("guardrail ")?.split_once(':').map(|(name, _)| name)
+    let Wording::Said(text) = &line.text else { return None };
+    text.strip_prefix("guardrail ")?.split_once(':').map(|(name, _)| name)
 }
 
 #[cfg(test)]

@@ -3,10 +3,11 @@
 use super::scope::{self, Place, Scope, Target, workload};
 use super::shared::Named;
 use super::{audit, declarations, mutual, shape};
-use crate::model::{AccessLine, Model, PeerSet, Polarity, Principal, Service, ServiceId};
+use crate::model::{AccessLine, Model, PeerSet, Polarity, Principal, Service, ServiceId, Wording};
 use crate::space::peer::{Candidate, candidates};
 use mesh_lang::ast::{self, Effect, PrincipalKind};
-use mesh_lang::{Code, Diagnostic, Diagnostics, Name, Span, Spanned};
+use mesh_lang::{Code, Diagnostic, Diagnostics, Name, Span, Spanned, Text};
+use std::sync::Arc;
 
 /// Adds the lines of an `authorize` to its targets.
 pub(super) fn resolve(
@@ -46,8 +47,9 @@ pub(super) fn resolve(
                 }
             }
         }
+        let full_name = Text::from(workload(model, target).full_name());
         for line in &authorize.lines {
-            match resolve_line(line, target, *place, scope, model) {
+            match resolve_line(line, &full_name, target, *place, scope, model) {
                 Ok(found) => add(found, line, target, model, diagnostics),
                 Err(problems) => problems.into_iter().for_each(|problem| diagnostics.push(problem)),
             }
@@ -56,7 +58,8 @@ pub(super) fn resolve(
 }
 
 fn resolve_line(
-    line: &ast::AuthorizeLine,
+    line: &Arc<ast::AuthorizeLine>,
+    full_name: &Text,
     target: Target,
     place: Place<'_>,
     scope: &Scope<'_>,
@@ -80,7 +83,7 @@ fn resolve_line(
             ]);
         }
     };
-    let text = format!("authorize {}: {line}", workload(model, target).full_name());
+    let text = Wording::Authorize { target: full_name.clone(), line: line.clone() };
     let polarity = match line.effect {
         Effect::Allow | Effect::Audit => Polarity::Grant,
         Effect::Deny => Polarity::Refusal,
@@ -194,8 +197,11 @@ pub(super) fn peers(
 ) -> Result<PeerSet, Vec<Diagnostic>> {
     let mut problems = Vec::new();
     let mut resolve = |list: &[ast::Principal]| -> Vec<Principal> {
-        let found = list.iter().map(|one| principals(one, place, scope, model));
-        found.filter_map(|one| one.map_err(|problem| problems.push(problem)).ok()).flatten().collect()
+        let mut found = Vec::with_capacity(list.len());
+        for one in list {
+            problems.extend(add_principals(one, place, scope, model, &mut found).err());
+        }
+        found
     };
     let set = PeerSet { of: resolve(&from.principals), except: resolve(&from.except) };
     if !problems.is_empty() {
@@ -205,21 +211,26 @@ pub(super) fn peers(
     if problems.is_empty() { Ok(set) } else { Err(problems) }
 }
 
-/// What a principal means; a group is its members.
-pub(super) fn principals(
+/// Adds what a principal means; a group is its members.
+pub(super) fn add_principals(
     written: &ast::Principal,
     place: Place<'_>,
     scope: &Scope<'_>,
     model: &Model,
-) -> Result<Vec<Principal>, Diagnostic> {
+    found: &mut Vec<Principal>,
+) -> Result<(), Diagnostic> {
     let bare = match &written.kind {
         PrincipalKind::Service(name) if name.namespace.is_none() => Some(name.name.as_str()),
         _ => None,
     };
     let Some((Named::Group(group), home)) = bare.and_then(|name| scope.shared.get(name, place)) else {
-        return Ok(vec![principal(written, place, scope, model)?]);
+        found.push(principal(written, place, scope, model)?);
+        return Ok(());
     };
-    group.principals.iter().map(|member| principal(member, home, scope, model)).collect()
+    for member in &group.principals {
+        found.push(principal(member, home, scope, model)?);
+    }
+    Ok(())
 }
 
 /// The members of a group are services, gateways, namespaces and identities.
@@ -301,6 +312,10 @@ pub(super) fn not_an_identity(text: &str) -> Option<&'static str> {
 
 /// Exceptions that take nothing away, or everything.
 fn vain_exceptions(from: &ast::From, effect: Effect, set: &PeerSet, model: &Model) -> Vec<Diagnostic> {
+    // Somebody is in every principal.
+    if set.except.is_empty() {
+        return Vec::new();
+    }
     let everybody = candidates(model, set.of.iter().chain(&set.except));
     let included = PeerSet { of: set.of.clone(), except: vec![] };
     let mut problems = Vec::new();

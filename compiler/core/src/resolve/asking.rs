@@ -28,7 +28,7 @@ pub(super) fn resolve(
     let owner = targets.first().map(|(target, _)| *target);
     let when = match owner {
         Some(target) => declarations::with_issuers(&line.when, workload(model, target))?,
-        None => line.when.clone(),
+        None => line.when.as_slice().into(),
     };
     let shapes = shape::of_access(ops, &when, polarity)?;
     let of_requests = !ops.is_empty() || line.when.iter().any(|one| one.field != ast::Field::SourceIp);
@@ -152,8 +152,8 @@ fn at_port(
                 let gateway = scope.gateway(name, home).map_err(|problem| vec![problem])?;
                 entries.push(Entry::FromGateway { gateway, to });
             }
-            _ => rest
-                .extend(access::principals(principal, home, scope, model).map_err(|problem| vec![problem])?),
+            _ => access::add_principals(principal, home, scope, model, &mut rest)
+                .map_err(|problem| vec![problem])?,
         }
     }
     if !rest.is_empty() {

@@ -3,7 +3,7 @@
 
 use super::{Module, authorize, declared, guardrail, mesh};
 use crate::day::Day;
-use crate::model::{AccessLine, PeerSet, Principal, Shape};
+use crate::model::{AccessLine, PeerSet, Principal, Shape, Wording};
 use mesh_lang::ast::{Effect, Mode};
 use mesh_lang::{Code, Diagnostic, Diagnostics, Name, Spanned};
 
@@ -62,7 +62,9 @@ pub(super) fn line(target: &str, mode: &Spanned<Mode>) -> AccessLine {
         from: PeerSet { of: vec![Principal::Anyone], except: vec![] },
         shapes: vec![Shape::default()],
         // INVARIANT: after all `allow` lines of the target by its text, so that it counts where none of them does.
-        text: format!("authorize {target}: mode audit until \"{}\"", mode.value.until.value),
+        text: Wording::Said(
+            format!("authorize {target}: mode audit until \"{}\"", mode.value.until.value).into(),
+        ),
         span: mode.span,
         is_mode: true,
         callers: vec![],

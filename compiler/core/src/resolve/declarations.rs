@@ -8,6 +8,7 @@ use crate::model::Workload;
 use mesh_lang::ast::{self, Condition, Field, Item, Shared, TokenSource, Tracing};
 use mesh_lang::diagnostic::suggest::meant;
 use mesh_lang::{Code, Diagnostic, Diagnostics, Name, Span, Text};
+use std::borrow::Cow;
 use std::collections::BTreeMap;
 
 /// Everything the files declare besides services, gateways, routes and authorizations.
@@ -225,10 +226,14 @@ pub(super) fn issuers(
 
 /// Conditions whose claims say whose they are: of several issuers a claim names one, of one it need not
 /// (`spec/semantics.md` 1.7).
-pub(super) fn with_issuers(
-    when: &[Condition],
+pub(super) fn with_issuers<'c>(
+    when: &'c [Condition],
     workload: &Workload,
-) -> Result<Vec<Condition>, Vec<Diagnostic>> {
+) -> Result<Cow<'c, [Condition]>, Vec<Diagnostic>> {
+    let of_token = |one: &Condition| matches!(one.field, Field::Jwt(_) | Field::Claim { .. });
+    if !when.iter().any(of_token) {
+        return Ok(Cow::Borrowed(when));
+    }
     let mut problems = Vec::new();
     let resolved: Vec<Condition> = when
         .iter()
@@ -246,7 +251,7 @@ pub(super) fn with_issuers(
             condition
         })
         .collect();
-    if problems.is_empty() { Ok(resolved) } else { Err(problems) }
+    if problems.is_empty() { Ok(Cow::Owned(resolved)) } else { Err(problems) }
 }
 
 fn not_verified(name: &Name, workload: &Workload) -> Option<Diagnostic> {

@@ -3,7 +3,7 @@
 
 use super::scope::{Place, Scope, Target, workload};
 use super::{access, declarations, shape};
-use crate::model::{AccessLine, GatewayId, Model, PeerSet, Polarity, Principal, ServiceId};
+use crate::model::{AccessLine, GatewayId, Model, PeerSet, Polarity, Principal, ServiceId, Wording};
 use mesh_lang::ast::{self, Destination, Effect};
 use mesh_lang::{Code, Diagnostic, Diagnostics};
 
@@ -48,7 +48,7 @@ fn resolve_line(
         }
         None => PeerSet { of: vec![Principal::Anyone], except: vec![] },
     };
-    let text = format!("guardrail {}: {line}", guardrail.name.value);
+    let text = Wording::Said(format!("guardrail {}: {line}", guardrail.name.value).into());
     // What a guardrail in `mode audit` would refuse is only told.
     let effect = if guardrail.mode.is_some() { Effect::Audit } else { Effect::Deny };
     let mut found = Vec::new();

@@ -2,7 +2,7 @@
 
 use super::scope::{self, Place, Scope, Target};
 use super::{Module, authorize, declared, mesh, service};
-use crate::model::{AccessLine, Model, PeerSet, Port, Principal, Shape};
+use crate::model::{AccessLine, Model, PeerSet, Port, Principal, ServiceId, Shape, Wording};
 use mesh_lang::ast::{self, Effect, Mtls, PrincipalKind};
 use mesh_lang::{Code, Diagnostic, Diagnostics, Spanned};
 
@@ -28,14 +28,14 @@ pub(super) fn accepts_strangers(line: &ast::AuthorizeLine, target: Target, model
 /// `strict` is one more refusal: of peers without identity.
 pub(super) fn refuse_strangers(model: &mut Model) {
     for service in &mut model.services {
-        let text = format!("mtls strict: {}", service.full_name());
+        let text = || Wording::Said(format!("mtls strict: {}", service.workload.full_name()).into());
         for port in service.ports.iter_mut().filter(|port| is(port, Mtls::Strict)) {
             let Some(mode) = port.mtls else { continue };
             port.access.push(AccessLine {
                 effect: Effect::Deny,
                 from: PeerSet { of: vec![Principal::Unauthenticated], except: vec![] },
                 shapes: vec![Shape::default()],
-                text: text.clone(),
+                text: text(),
                 span: mode.span,
                 is_mode: false,
                 callers: vec![],
@@ -52,8 +52,10 @@ pub(super) fn unknown_peers(
     diagnostics: &mut Diagnostics,
 ) {
     for (place, authorize) in declared(modules, authorize) {
-        for line in &authorize.lines {
-            let open = authorize.targets.iter().find_map(|name| off(name, line, place, scope, model));
+        let targets = authorize.targets.iter().filter_map(|name| open(name, place, scope, model));
+        let targets: Vec<ServiceId> = targets.collect();
+        for line in authorize.lines.iter().filter(|_| !targets.is_empty()) {
+            let open = targets.iter().find_map(|id| off(*id, line, model));
             let asks = line.from.iter().find(|from| {
                 let everybody = |one: &ast::Principal| one.kind == PrincipalKind::Anyone;
                 !from.principals.iter().all(everybody) || !from.except.is_empty()
@@ -70,15 +72,14 @@ pub(super) fn unknown_peers(
     }
 }
 
-/// The `off` of a port that a line is about.
-fn off(
-    name: &ast::ServiceRef,
-    line: &ast::AuthorizeLine,
-    place: Place<'_>,
-    scope: &Scope<'_>,
-    model: &Model,
-) -> Option<Spanned<Mtls>> {
+/// A service of which some port is `off`.
+fn open(name: &ast::ServiceRef, place: Place<'_>, scope: &Scope<'_>, model: &Model) -> Option<ServiceId> {
     let Ok(Target::Service(id)) = scope.target(name, place) else { return None };
+    model[id].ports.iter().any(|port| is(port, Mtls::Off)).then_some(id)
+}
+
+/// The `off` of a port that a line is about.
+fn off(id: ServiceId, line: &ast::AuthorizeLine, model: &Model) -> Option<Spanned<Mtls>> {
     let port = match &line.port {
         Some(_) => Some(scope::port(model, id, line.port.as_ref(), line.span).ok()?),
         None => None,

@@ -47,16 +47,30 @@ pub(super) fn mismatches(modules: &[Module<'_>], scope: &Scope<'_>, model: &Mode
 }
 
 /// A port or listener and what it speaks.
-struct Spoken {
+struct Spoken<'m> {
     protocol: Protocol,
-    /// `port 3306 of service mysql`
-    what: String,
+    what: What<'m>,
     span: Span,
     gateway: bool,
 }
 
+/// What speaks, to be put into words.
+enum What<'m> {
+    Port(u16, &'m str),
+    Listener(&'m str),
+}
+
+impl std::fmt::Display for What<'_> {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        match self {
+            What::Port(number, service) => write!(f, "port {number} of `{service}`"),
+            What::Listener(name) => write!(f, "listener `{name}`"),
+        }
+    }
+}
+
 /// The ports of a target that a line is about.
-fn spoken_by(target: Target, port: Option<&mesh_lang::Name>, model: &Model) -> Vec<Spoken> {
+fn spoken_by<'m>(target: Target, port: Option<&mesh_lang::Name>, model: &'m Model) -> Vec<Spoken<'m>> {
     match target {
         Target::Service(id) => {
             let service = &model[id];
@@ -67,18 +81,23 @@ fn spoken_by(target: Target, port: Option<&mesh_lang::Name>, model: &Model) -> V
     }
 }
 
-fn of_port(port: &crate::model::Port, service: &str) -> Spoken {
-    let what = format!("port {} of `{service}`", port.number);
+fn of_port<'m>(port: &crate::model::Port, service: &'m str) -> Spoken<'m> {
+    let what = What::Port(port.number, service);
     Spoken { protocol: port.protocol, what, span: port.span, gateway: false }
 }
 
-fn of_listener(listener: &crate::model::Listener) -> Spoken {
-    let what = format!("listener `{}`", listener.name);
+fn of_listener(listener: &crate::model::Listener) -> Spoken<'_> {
+    let what = What::Listener(&listener.name);
     Spoken { protocol: listener.protocol, what, span: listener.span, gateway: true }
 }
 
 /// What the target of a route speaks.
-fn spoken_on(route: &ast::Route, place: Place<'_>, scope: &Scope<'_>, model: &Model) -> Option<Spoken> {
+fn spoken_on<'m>(
+    route: &ast::Route,
+    place: Place<'_>,
+    scope: &Scope<'_>,
+    model: &'m Model,
+) -> Option<Spoken<'m>> {
     match scope.target(&route.target, place).ok()? {
         Target::Service(id) => {
             let port = scope::port(model, id, route.port.as_ref(), route.target.span).ok()?;
@@ -92,13 +111,13 @@ fn spoken_on(route: &ast::Route, place: Place<'_>, scope: &Scope<'_>, model: &Mo
     }
 }
 
-fn access(line: &ast::AuthorizeLine, spoken: &Spoken, found: &mut Diagnostics) {
+fn access(line: &ast::AuthorizeLine, spoken: &Spoken<'_>, found: &mut Diagnostics) {
     let grants = line.effect != Effect::Deny;
     line.ops.iter().for_each(|op| operation(op, grants, spoken, found));
     line.when.iter().for_each(|condition| words(condition, spoken, found));
 }
 
-fn operation(op: &Op, grants: bool, spoken: &Spoken, found: &mut Diagnostics) {
+fn operation(op: &Op, grants: bool, spoken: &Spoken<'_>, found: &mut Diagnostics) {
     let protocol = spoken.protocol;
     if !protocol.is_http() {
         found.push(no_http("methods and paths are HTTP", op.span, spoken));
@@ -121,14 +140,14 @@ fn operation(op: &Op, grants: bool, spoken: &Spoken, found: &mut Diagnostics) {
 }
 
 /// A connection has two addresses and nothing else to look at.
-fn words(condition: &Condition, spoken: &Spoken, found: &mut Diagnostics) {
+fn words(condition: &Condition, spoken: &Spoken<'_>, found: &mut Diagnostics) {
     let of_connection = matches!(condition.field, Field::SourceIp);
     if !spoken.protocol.is_http() && !of_connection {
         found.push(no_http("this condition looks at a request", condition.span, spoken));
     }
 }
 
-fn rule_words(rule: &ast::Rule, spoken: &Spoken, found: &mut Diagnostics) {
+fn rule_words(rule: &ast::Rule, spoken: &Spoken<'_>, found: &mut Diagnostics) {
     for line in &rule.matches {
         line.ops.iter().for_each(|op| operation(op, true, spoken, found));
         line.when.iter().for_each(|condition| words(condition, spoken, found));
@@ -157,7 +176,7 @@ fn rule_words(rule: &ast::Rule, spoken: &Spoken, found: &mut Diagnostics) {
 }
 
 /// `timeout` and most conditions of `retry` are about requests.
-fn settings(settings: &Settings, spoken: &Spoken, found: &mut Diagnostics) {
+fn settings(settings: &Settings, spoken: &Spoken<'_>, found: &mut Diagnostics) {
     if let Some(timeout) = settings.timeout.as_ref().filter(|one| one.value != Timeout::None) {
         found.push(
             mismatch(
@@ -192,7 +211,7 @@ fn families(model: &Model, found: &mut Diagnostics) {
         Protocol::Tcp | Protocol::Tls => "tcp",
     };
     let spoken = |id: PortId| model.port(id).protocol;
-    let mut tables: Vec<(Spoken, &crate::model::Table)> = Vec::new();
+    let mut tables: Vec<(Spoken<'_>, &crate::model::Table)> = Vec::new();
     for service in &model.services {
         for port in &service.ports {
             tables.extend(port.route.as_ref().map(|table| (of_port(port, &service.workload.name), table)));
@@ -235,13 +254,13 @@ fn families(model: &Model, found: &mut Diagnostics) {
     }
 }
 
-fn no_http(why: &str, span: Span, spoken: &Spoken) -> Diagnostic {
+fn no_http(why: &str, span: Span, spoken: &Spoken<'_>) -> Diagnostic {
     mismatch(why, span, "a word of HTTP", spoken).help(
         "Of connections only the peer and `source-ip` are known; declare the port as `http`, `http2` or `grpc` if it speaks that.",
     )
 }
 
-fn mismatch(why: &str, span: Span, label: &str, spoken: &Spoken) -> Diagnostic {
+fn mismatch(why: &str, span: Span, label: &str, spoken: &Spoken<'_>) -> Diagnostic {
     let what = &spoken.what;
     Diagnostic::new(Code::ProtocolMismatch, format!("{why}, and {what} speaks {}", spoken.protocol.as_str()))
         .at(span, label)

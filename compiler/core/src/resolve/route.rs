@@ -8,6 +8,7 @@ use crate::partition::{MAX_LINES, covers};
 use mesh_lang::ast::{self, HostPattern, ListenerTls, Protocol};
 use mesh_lang::diagnostic::suggest::meant;
 use mesh_lang::{Code, Diagnostic, Diagnostics, Name, Span, Spanned, Text};
+use std::borrow::Cow;
 
 /// Fills in the listeners of a gateway.
 pub(super) fn listeners(
@@ -327,7 +328,8 @@ fn resolve_rule(
     let mut matches = rule.matches.clone();
     for line in &mut matches {
         match declarations::with_issuers(&line.when, workload(model, target)) {
-            Ok(when) => line.when = when,
+            Ok(Cow::Owned(when)) => line.when = when,
+            Ok(Cow::Borrowed(_)) => {}
             Err(problems) => {
                 problems.into_iter().for_each(|problem| diagnostics.push(problem));
                 return None;

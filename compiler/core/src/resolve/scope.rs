@@ -6,6 +6,7 @@ use crate::model::{Gateway, GatewayId, Model, PortId, Service, ServiceId, Worklo
 use mesh_lang::ast::{self, ServiceRef};
 use mesh_lang::diagnostic::suggest::{Meant, meant};
 use mesh_lang::{Code, Diagnostic, Diagnostics, Name, Span};
+use rustc_hash::FxHashMap;
 use std::cell::Cell;
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -27,6 +28,8 @@ pub(super) struct Scope<'a> {
     modules: BTreeMap<&'a str, ModuleInfo<'a>>,
     /// (namespace, name) → what it is and in which directory.
     targets: BTreeMap<(&'a str, &'a str), (Target, &'a str)>,
+    /// The same, to be asked by every line of every `authorize`.
+    target_of: FxHashMap<(&'a str, &'a str), (Target, &'a str)>,
     namespaces: BTreeSet<&'a str>,
     /// Profiles, groups and the like.
     pub(super) shared: Names<'a>,
@@ -63,6 +66,7 @@ impl<'a> Scope<'a> {
         let mut scope = Scope {
             modules: BTreeMap::new(),
             targets: BTreeMap::new(),
+            target_of: FxHashMap::default(),
             namespaces: BTreeSet::new(),
             shared: Names::new(modules, diagnostics),
             compared: Cell::new(0),
@@ -158,6 +162,7 @@ impl<'a> Scope<'a> {
                 );
             }
             self.targets.insert((namespace, &item.name().value), (target, directory));
+            self.target_of.insert((namespace, &item.name().value), (target, directory));
         }
     }
 
@@ -203,7 +208,7 @@ impl<'a> Scope<'a> {
 
     /// What a declaration became, unless it was a duplicate.
     pub(super) fn own(&self, name: &Name, place: Place<'_>, model: &Model) -> Option<Target> {
-        let (target, _) = self.targets.get(&(self.namespace(place), name.value.as_str()))?;
+        let (target, _) = self.target_of.get(&(self.namespace(place), name.value.as_str()))?;
         (workload(model, *target).span == name.span).then_some(*target)
     }
 
@@ -219,8 +224,8 @@ impl<'a> Scope<'a> {
         place: Place<'_>,
         wanted: Wanted,
     ) -> Result<(Target, &'a str), Diagnostic> {
-        let namespace = name.namespace.as_deref().unwrap_or(self.namespace(place));
-        let found = self.targets.get(&(namespace, name.name.as_str()));
+        let namespace = name.namespace.as_deref().unwrap_or_else(|| self.namespace(place));
+        let found = self.target_of.get(&(namespace, name.name.as_str()));
         found.copied().ok_or_else(|| self.unknown(name, namespace, wanted))
     }
 

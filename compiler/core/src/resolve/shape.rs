@@ -12,18 +12,16 @@ pub(super) fn of_ops(ops: &[Op]) -> Vec<Shape> {
     if ops.is_empty() {
         return vec![Shape::default()];
     }
-    ops.iter().flat_map(of_op).collect()
-}
-
-fn of_op(op: &Op) -> Vec<Shape> {
-    let path = op.path.as_ref().map(|path| path.value.clone());
-    if op.methods.is_empty() {
-        return vec![Shape { path, ..Shape::default() }];
+    let mut shapes = Vec::with_capacity(ops.iter().map(|op| op.methods.len().max(1)).sum());
+    for op in ops {
+        let path = op.path.as_ref().map(|path| &path.value);
+        if op.methods.is_empty() {
+            shapes.push(Shape { path: path.cloned(), ..Shape::default() });
+        }
+        let with = |method| Shape { method: Some(method), path: path.cloned(), tests: vec![] };
+        shapes.extend(op.methods.iter().map(with));
     }
-    op.methods
-        .iter()
-        .map(|method| Shape { method: Some(method), path: path.clone(), tests: vec![] })
-        .collect()
+    shapes
 }
 
 /// Why lines cannot be written out.
@@ -126,7 +124,9 @@ pub(super) fn of_access(
     }
     tests.sort();
     if wrong.is_empty() {
-        Ok(of_ops(ops).into_iter().map(|shape| Shape { tests: tests.clone(), ..shape }).collect())
+        let mut shapes = of_ops(ops);
+        shapes.iter_mut().for_each(|shape| shape.tests.clone_from(&tests));
+        Ok(shapes)
     } else {
         Err(wrong)
     }
