@@ -289,8 +289,26 @@ pub struct Calls {
 #[derive(Clone, Debug, PartialEq)]
 pub struct ServiceRef {
     pub span: Span,
-    pub name: Text,
-    pub namespace: Option<Text>,
+    /// How many bytes of the text are the name.
+    name: u32,
+    /// As written: nearly all fit into the place of one text.
+    text: Text,
+}
+
+impl ServiceRef {
+    /// What is written as `name` or `name.namespace`.
+    pub fn new(span: Span, text: impl Into<Text>) -> ServiceRef {
+        let text = text.into();
+        ServiceRef { span, name: text.find('.').unwrap_or(text.len()) as u32, text }
+    }
+
+    pub fn name(&self) -> &str {
+        &self.text[..self.name as usize]
+    }
+
+    pub fn namespace(&self) -> Option<&str> {
+        self.text.get(self.name as usize + 1..)
+    }
 }
 
 /// `METHOD|METHOD PATH`: no methods is every method, no path is every path (and `*`); not both are missing.
@@ -743,7 +761,8 @@ pub struct AuthorizeLine {
     pub effect: Effect,
     /// `None` in an `allow` is an error of the compiler (`MESH4002`).
     pub from: Option<From>,
-    pub port: Option<Name>,
+    /// Boxed, for few lines name one.
+    pub port: Option<Box<Name>>,
     /// Empty: everything.
     pub ops: Vec<Op>,
     /// Each must hold.
@@ -861,11 +880,7 @@ pub enum ExpectedOutcome {
 
 impl std::fmt::Display for ServiceRef {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        f.write_str(&self.name)?;
-        match &self.namespace {
-            Some(namespace) => write!(f, ".{namespace}"),
-            None => Ok(()),
-        }
+        f.write_str(&self.text)
     }
 }
 

@@ -417,7 +417,7 @@ fn control<'c>(args: &mut Args, controlled: &[(Span, &'c Controlled)]) -> Vec<(S
             ast::Action::To(backends) => backends,
             _ => return left,
         },
-        Args::Backends(_, backends) => backends,
+        Args::Backends(split) => &mut split.1,
         _ => return left,
     };
     for weight in backends.iter_mut().filter_map(|backend| backend.weight.as_mut()) {

@@ -7,6 +7,7 @@ use crate::diagnostic::{Code, Diagnostic, Diagnostics};
 use crate::source::{FileId, MAX_FILE_BYTES};
 use crate::span::Span;
 use crate::token::{Token, TokenKind};
+use std::borrow::Cow;
 
 /// Nobody reads more mistakes of one file at once, and a file of noise must not fill the memory.
 pub(crate) const MAX_DIAGNOSTICS: usize = 1_000;
@@ -409,8 +410,11 @@ impl Piece<'_> {
 pub(crate) const SHOWN_CHARS: usize = 40;
 
 /// The value of a string token (quotes included), or where in it an escape is wrong and how long that is.
-pub(crate) fn unescape(raw: &str) -> Result<String, (usize, usize)> {
+pub(crate) fn unescape(raw: &str) -> Result<Cow<'_, str>, (usize, usize)> {
     let inside = raw.strip_prefix('"').and_then(|text| text.strip_suffix('"')).unwrap_or(raw);
+    if !inside.contains('\\') {
+        return Ok(inside.into());
+    }
     let mut result = String::with_capacity(inside.len());
     let mut rest = inside;
     while let Some(at) = rest.find('\\') {
@@ -424,7 +428,7 @@ pub(crate) fn unescape(raw: &str) -> Result<String, (usize, usize)> {
         rest = &escape[len..];
     }
     result.push_str(rest);
-    Ok(result)
+    Ok(result.into())
 }
 
 /// What a regex token says (`re` and quotes included): raw but for `\"`, which is a double quote.

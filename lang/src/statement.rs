@@ -4,9 +4,9 @@
 //! the module `view` gives the statements their shapes.
 
 use crate::ast::{
-    AccessLog, Action, AllowRoutes, AuthorizeLine, Backend, Budget, Calls, Check, Edit, Endpoints, Export,
+    AccessLog, Action, AllowRoutes, AuthorizeLine, Backend, Budget, Check, Edit, Endpoints, Export,
     FaultKind, GuardrailLine, HealthCheck, HostPattern, JwtUse, Listener, ListenerTls, LoadBalancer, Match,
-    Method, MetricLabel, Mirror, Port, Principal, Probe, RateLimit, RetryOn, Rewrite, Route, ServiceRef,
+    Method, MetricLabel, Mirror, Op, Port, Principal, Probe, RateLimit, RetryOn, Rewrite, Route, ServiceRef,
     Subset, TestLine, Timeout, Tls, TokenSource, Tracing,
 };
 use crate::signature::Signature;
@@ -97,6 +97,15 @@ pub struct Controlled {
     pub by: Name,
 }
 
+/// `SERVICE, … [port NAME] [to OP, …]`
+#[derive(Clone, Debug, PartialEq)]
+pub struct CallsHead {
+    pub services: Vec<ServiceRef>,
+    pub port: Option<Name>,
+    /// Empty: everything.
+    pub to: Vec<Op>,
+}
+
 /// `COUNT on CONDITION, …`
 pub type RetryHead = (Spanned<u32>, Vec<Spanned<RetryOn>>);
 
@@ -125,23 +134,23 @@ pub enum Args {
     Hosts(Vec<Spanned<HostPattern>>),
     Methods(Vec<Spanned<Method>>),
     Services(Vec<ServiceRef>),
-    Service(ServiceRef),
-    Principals(Name, Vec<Principal>),
-    Backends(Name, Vec<Backend>),
+    Service(Box<ServiceRef>),
+    Principals(Box<(Name, Vec<Principal>)>),
+    Backends(Box<(Name, Vec<Backend>)>),
     /// `import`
-    Import(Name, Vec<Name>),
+    Import(Box<(Name, Vec<Name>)>),
     Export(Box<Export>),
     Param(Box<Param>),
     /// `set NAME = VALUE`
     Set(Box<(Name, Waiting)>),
-    Limit(Name, Spanned<u32>),
-    ClusterGateway(ServiceRef, Name),
+    Limit(Box<(Name, Spanned<u32>)>),
+    ClusterGateway(Box<(ServiceRef, Name)>),
     Port(Box<Port>),
     Subset(Box<Subset>),
     Endpoints(Box<Endpoints>),
     Tls(Box<Tls>),
     JwtUse(Box<JwtUse>),
-    Calls(Box<Calls>),
+    Calls(Box<CallsHead>),
     /// `None`: `retry none`.
     Retry(Option<Box<RetryHead>>),
     Backoff(Spanned<(u32, u32)>),
@@ -160,7 +169,7 @@ pub enum Args {
     RedirectHttps(Spanned<u16>),
     AllowRoutes(Box<AllowRoutes>),
     Route(Box<Route>),
-    Rule(Name, Vec<Name>),
+    Rule(Box<(Name, Vec<Name>)>),
     Match(Box<Match>),
     Action(Box<Action>),
     Mirror(Box<Mirror>),
@@ -172,6 +181,6 @@ pub enum Args {
     Check(Box<Check>),
     Guardrail(Box<GuardrailLine>),
     Mode(Name),
-    Test(Name, Vec<Name>),
+    Test(Box<(Name, Vec<Name>)>),
     TestLine(Box<TestLine>),
 }

@@ -5,7 +5,7 @@
 
 use crate::ast::*;
 use crate::span::{Name, Span, Spanned};
-use crate::statement::{Args, RetryHead, Statement};
+use crate::statement::{Args, CallsHead, RetryHead, Statement};
 
 /// The statements of one environment as values.
 pub(crate) fn file(statements: Vec<Statement>) -> File {
@@ -18,9 +18,18 @@ fn item(statement: Statement) -> Option<Item> {
     Some(match (signature.keyword, args) {
         ("mesh", Args::Name(name)) => Item::Mesh(Box::new(mesh(span, name, block))),
         ("module", Args::Name(name)) => Item::Module(module(span, name, block)),
-        ("import", Args::Import(module, names)) => Item::Import(Import { span, module, names }),
-        ("group", Args::Principals(name, principals)) => Item::Group(Group { span, doc, name, principals }),
-        ("split", Args::Backends(name, backends)) => Item::Split(Split { span, doc, name, backends }),
+        ("import", Args::Import(import)) => {
+            let (module, names) = *import;
+            Item::Import(Import { span, module, names })
+        }
+        ("group", Args::Principals(group)) => {
+            let (name, principals) = *group;
+            Item::Group(Group { span, doc, name, principals })
+        }
+        ("split", Args::Backends(split)) => {
+            let (name, backends) = *split;
+            Item::Split(Split { span, doc, name, backends })
+        }
         ("jwt", Args::Name(name)) => Item::Jwt(jwt(span, doc, name, block)),
         ("profile", Args::Name(name)) => {
             let (settings, limits, _) = settings(block);
@@ -33,7 +42,8 @@ fn item(statement: Statement) -> Option<Item> {
         ("route", Args::Route(head)) => Item::Route(route(span, *head, block)),
         ("authorize", Args::Services(targets)) => Item::Authorize(authorize(span, targets, block)),
         ("guardrail", Args::Name(name)) => Item::Guardrail(guardrail(span, doc, name, block)),
-        ("test", Args::Test(name, environments)) => {
+        ("test", Args::Test(test)) => {
+            let (name, environments) = *test;
             let lines = block.into_iter().filter_map(|line| match line.args {
                 Args::TestLine(read) => Some(TestLine { span: line.span, ..*read }),
                 _ => None,
@@ -71,11 +81,11 @@ fn mesh(span: Span, name: Name, block: Vec<Statement>) -> Mesh {
                 let value = if word.value == "allow" { Egress::Allow } else { Egress::Deny };
                 mesh.egress = Some(Spanned { value, span: line.span });
             }
-            ("limit", Args::Limit(_, number)) => mesh.retry_amplification = Some(number),
+            ("limit", Args::Limit(limit)) => mesh.retry_amplification = Some(limit.1),
             ("default", _) => mesh.default = settings(line.block).0,
             ("cluster", Args::Name(cluster)) => {
                 let door = line.block.into_iter().find_map(|inner| match inner.args {
-                    Args::ClusterGateway(gateway, address) => Some((gateway, address)),
+                    Args::ClusterGateway(door) => Some(*door),
                     _ => None,
                 });
                 let (gateway, address) = door.unzip();
@@ -151,7 +161,7 @@ fn authority(span: Span, doc: Option<String>, name: Name, block: Vec<Statement>)
     let mut authority = Authority { span, doc, name, service: None, timeout: None, on_failure: None };
     for line in block {
         match (line.signature.keyword, line.args) {
-            ("service", Args::Service(service)) => authority.service = Some(service),
+            ("service", Args::Service(service)) => authority.service = Some(*service),
             ("timeout", Args::Duration(duration)) => authority.timeout = Some(duration),
             ("on-failure", Args::Word(word)) => {
                 let value = if word.value == "allow" { OnFailure::Allow } else { OnFailure::Deny };
@@ -165,7 +175,8 @@ fn authority(span: Span, doc: Option<String>, name: Name, block: Vec<Statement>)
 
 /// The settings and limits of a block, and its other statements.
 fn settings(block: Vec<Statement>) -> (Settings, Limits, Vec<Statement>) {
-    let (mut settings, mut limits, mut rest) = (Settings::default(), Limits::default(), Vec::new());
+    let (mut settings, mut limits) = (Settings::default(), Limits::default());
+    let mut rest = Vec::with_capacity(block.len());
     for line in block {
         let span = line.span;
         match (line.signature.keyword, line.args) {
@@ -270,7 +281,7 @@ fn outlier_detection(block: Vec<Statement>) -> OutlierDetection {
 
 /// What a block says of telemetry, and its other statements.
 fn telemetry(block: Vec<Statement>) -> (Telemetry, Vec<Statement>) {
-    let (mut telemetry, mut rest) = (Telemetry::default(), Vec::new());
+    let (mut telemetry, mut rest) = (Telemetry::default(), Vec::with_capacity(block.len()));
     for line in block {
         match (line.signature.keyword, line.args) {
             ("access-log", Args::AccessLog(log)) => {
@@ -359,9 +370,11 @@ fn endpoints(block: Vec<Statement>) -> Vec<Endpoints> {
     lines.collect()
 }
 
-fn calls(span: Span, head: Calls, block: Vec<Statement>) -> Calls {
+fn calls(span: Span, head: CallsHead, block: Vec<Statement>) -> Calls {
+    let CallsHead { services, port, to } = head;
     let (settings, limits, block) = settings(block);
-    let mut calls = Calls { span, settings, limits, ..head };
+    let mut calls =
+        Calls { span, services, port, to, settings, limits, client_timeout: None, client_retry: None };
     for line in block {
         match (line.signature.keyword, line.args) {
             ("client-timeout", Args::Duration(duration)) => calls.client_timeout = Some(duration),
@@ -437,7 +450,8 @@ fn route(span: Span, head: Route, block: Vec<Statement>) -> Route {
     let mut bare = None;
     for line in block {
         match (line.signature.keyword, line.args) {
-            ("rule", Args::Rule(name, overrides)) => {
+            ("rule", Args::Rule(head)) => {
+                let (name, overrides) = *head;
                 route.rules.push(rule(line.span, name, overrides, line.block))
             }
             ("to", Args::Action(action)) => {
@@ -521,7 +535,8 @@ fn cors(block: Vec<Statement>) -> Cors {
 }
 
 fn authorize(span: Span, targets: Vec<ServiceRef>, block: Vec<Statement>) -> Authorize {
-    let mut authorize = Authorize { span, targets, lines: Vec::new(), checks: Vec::new(), mode: None };
+    let lines = Vec::with_capacity(block.len());
+    let mut authorize = Authorize { span, targets, lines, checks: Vec::new(), mode: None };
     for line in block {
         match line.args {
             Args::AuthorizeLine(read) => authorize.lines.push(read),

@@ -80,7 +80,8 @@ const PIECES: &[&str] = &[
 fn meaning(text: &str) -> String {
     let mut statements = parse(FileId(0), text).statements;
     for statement in &mut statements {
-        if let Args::Import(_, names) = &mut statement.args {
+        if let Args::Import(import) = &mut statement.args {
+            let names = &mut import.1;
             names.sort_by(|a, b| a.value.cmp(&b.value));
         }
     }

@@ -209,7 +209,8 @@ impl<'a> Context<'a> {
                 Args::Route(_) => {
                     rules.extend(statement.block.iter().map(|inner| (inner.span, (directory, inner))));
                 }
-                Args::Test(name, _) => {
+                Args::Test(test) => {
+                    let name = &test.0;
                     let lines = statement.block.iter().map(|line| written.head(line)).collect();
                     let test = Test { name: name.value.to_string(), lines, span: statement.span };
                     let own = asts.iter().find(|test| test.span == statement.span).copied();
@@ -478,7 +479,7 @@ fn without(text: &str, keyword: &str) -> String {
 /// Whether a line of a test asks this service or gateway, or asks for it.
 fn has_part(line: &ast::TestLine, declared: &Declared) -> bool {
     let is_it = |name: &ast::ServiceRef| {
-        name.name == declared.name && name.namespace.as_ref().is_none_or(|own| *own == declared.namespace)
+        name.name() == declared.name && name.namespace().is_none_or(|own| own == declared.namespace)
     };
     let asks = line.from.iter().flat_map(|from| &from.principals).any(|who| match &who.kind {
         ast::PrincipalKind::Service(name) | ast::PrincipalKind::Gateway(name) => is_it(name),

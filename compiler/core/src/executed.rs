@@ -173,7 +173,7 @@ fn condition(condition: &Condition) -> Option<Diagnostic> {
 fn addresses(item: &ast::Item, services: &BTreeSet<&str>) -> Vec<Diagnostic> {
     let lines: Vec<&[Condition]> = match item {
         ast::Item::Authorize(authorize) => {
-            let is_service = |target: &ast::ServiceRef| services.contains(target.name.as_str());
+            let is_service = |target: &ast::ServiceRef| services.contains(target.name());
             if !authorize.targets.iter().any(is_service) {
                 return vec![];
             }

@@ -165,8 +165,8 @@ impl<'a> Written<'a> {
         let imports = blocks.iter().filter(|block| block.directory == home.directory);
         let imported: Vec<&str> = imports
             .filter_map(|block| match &block.statement.args {
-                Args::Import(module, names) if names.iter().any(|own| own.value == name) => {
-                    Some(module.value.as_str())
+                Args::Import(import) if import.1.iter().any(|own| own.value == name) => {
+                    Some(import.0.value.as_str())
                 }
                 _ => None,
             })
@@ -188,14 +188,14 @@ impl<'a> Written<'a> {
     /// Lines of rules that send to a service and of calls to it.
     fn nearer(&self, blocks: &[Block<'_>], owner: Block<'_>, keyword: &str) -> Vec<Line> {
         let is_owner = |block: Block<'_>, service: &ast::ServiceRef| {
-            Some(service.name.as_str()) == name_of(owner.statement)
-                && service.namespace.as_deref().unwrap_or(block.namespace) == owner.namespace
+            Some(service.name()) == name_of(owner.statement)
+                && service.namespace().unwrap_or(block.namespace) == owner.namespace
         };
         let mut nearer = Vec::new();
         for block in blocks {
             for inner in &block.statement.block {
                 let place = match (&block.statement.args, &inner.args) {
-                    (Args::Route(route), Args::Rule(rule, _))
+                    (Args::Route(route), Args::Rule(rule))
                         if is_owner(*block, &route.target)
                             || inner.block.iter().any(|line| sends_to(line, |to| is_owner(*block, to))) =>
                     {
@@ -205,7 +205,7 @@ impl<'a> Written<'a> {
                         } else {
                             format!(" from {}", from.join(", "))
                         };
-                        format!("rule {} of route {}{from}", rule.value, route.target)
+                        format!("rule {} of route {}{from}", rule.0.value, route.target)
                     }
                     (_, Args::Calls(calls)) if calls.services.iter().any(|to| is_owner(*block, to)) => {
                         let caller = name_of(block.statement).unwrap_or_default();

@@ -264,8 +264,11 @@ fn never_a_value(header: &Name, value: &Name) -> Option<Diagnostic> {
 /// Spaces and tabs around a value: HTTP takes them away (RFC 9110 5.5).
 fn around(header: &Name, value: &Name) -> Option<Diagnostic> {
     let trimmed = value.value.trim_matches(BLANKS);
+    if trimmed == value.value {
+        return None;
+    }
     let help = format!("The spaces and tabs around a value are not part of it; write `{}`.", quoted(trimmed));
-    (trimmed != value.value).then(|| invalid(value.span, never_has(header, value), help))
+    Some(invalid(value.span, never_has(header, value), help))
 }
 
 fn never_has(header: &Name, value: &Name) -> String {
@@ -440,6 +443,11 @@ fn header_fact(input: Tokens<'_>) -> Parsed<'_, Condition> {
 
 fn wrong_name(name: &Name) -> Option<Diagnostic> {
     let text = name.value.as_str();
+    let upper = text.bytes().any(|byte| byte.is_ascii_uppercase());
+    let usual = !upper && !text.is_empty() && text.bytes().all(is_token_byte);
+    if usual && reserved(text).is_none() {
+        return None;
+    }
     let quoted = shown(text);
     if text.starts_with(':') {
         let help = "Methods and paths stand in the `match` line itself, hosts in the `route`.";
@@ -455,18 +463,23 @@ fn wrong_name(name: &Name) -> Option<Diagnostic> {
         let problem = invalid(name.span, format!("the header `{quoted}` is not in lower case"), help);
         return Some(problem.instead(text, lower, true));
     }
-    let reason = match text {
-        "host" => "is decided before the rules are asked; write the host in the `route`",
-        "cookie" => "holds many values; ask for one of them, as in `cookie \"type\" = \"insider\"`",
-        _ if HOP_BY_HOP.contains(&text) => "concerns one connection and is not part of the request",
-        _ if text.starts_with("x-mesh-") => "belongs to the mesh itself",
-        _ => return None,
-    };
+    let reason = reserved(text)?;
     Some(invalid(
         name.span,
         format!("a rule cannot look at the header `{quoted}`"),
         format!("The header `{quoted}` {reason}."),
     ))
+}
+
+/// Why a rule cannot look at a header.
+fn reserved(text: &str) -> Option<&'static str> {
+    match text {
+        "host" => Some("is decided before the rules are asked; write the host in the `route`"),
+        "cookie" => Some("holds many values; ask for one of them, as in `cookie \"type\" = \"insider\"`"),
+        _ if HOP_BY_HOP.contains(&text) => Some("concerns one connection and is not part of the request"),
+        _ if text.starts_with("x-mesh-") => Some("belongs to the mesh itself"),
+        _ => None,
+    }
 }
 
 /// RFC 9110 5.6.2

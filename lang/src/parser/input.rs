@@ -4,6 +4,7 @@ use nom::Parser;
 use nom::combinator::cut;
 use nom::error::{ErrorKind, ParseError};
 use nom::sequence::preceded;
+use smallvec::SmallVec;
 
 use crate::diagnostic::Diagnostic;
 use crate::span::Span;
@@ -248,22 +249,30 @@ pub(super) fn list<'a, T>(
     joined(comma, item)
 }
 
-/// One or more with something between: after that there is no way back. Not with nom's `many0`, which begins with room for
-/// four: most lists are of one, and it is as long as it has to be.
+/// A list on its way to be a `Vec` that is as long as it has to be: most are of one or two, and those need no second place.
+pub(super) type Growing<T> = SmallVec<[T; 4]>;
+
+/// The list when it is whole. Its own `into_vec` makes room for four.
+pub(super) fn grown<T>(list: Growing<T>) -> Vec<T> {
+    let mut whole = Vec::with_capacity(list.len());
+    whole.extend(list);
+    whole
+}
+
+/// One or more with something between: after that there is no way back.
 pub(super) fn joined<'a, S, T>(
     between: impl Fn(Tokens<'a>) -> Parsed<'a, S>,
     item: impl Fn(Tokens<'a>) -> Parsed<'a, T> + Copy,
 ) -> impl FnMut(Tokens<'a>) -> Parsed<'a, Vec<T>> {
     move |input| {
         let (mut rest, first) = item(input)?;
-        let mut all = vec![first];
+        let mut all = Growing::from_iter([first]);
         while let Ok((behind, _)) = between(rest) {
             let (behind, next) = cut(item).parse(behind)?;
             all.push(next);
             rest = behind;
         }
-        all.shrink_to_fit();
-        Ok((rest, all))
+        Ok((rest, grown(all)))
     }
 }
 

@@ -126,7 +126,7 @@ fn service_ref(text: &str, span: Span) -> Result<ServiceRef, Diagnostic> {
     if let Some(namespace) = namespace {
         check(namespace, text, span)?;
     }
-    Ok(ServiceRef { span, name: name.into(), namespace: namespace.map(Into::into) })
+    Ok(ServiceRef::new(span, text))
 }
 
 /// Checks one label of what is written as `whole`.

@@ -42,6 +42,7 @@ fn line(effect: Effect, input: Tokens<'_>) -> Parsed<'_, Args> {
     }
     // The compiler says what an `allow` without `from` would mean.
     let (port, ops) = to.unwrap_or_default();
+    let port = port.map(Box::new);
     let span = input.statement();
     Ok((after_when, Args::AuthorizeLine(Arc::new(AuthorizeLine { span, effect, from, port, ops, when }))))
 }

@@ -83,12 +83,12 @@ pub(crate) fn on_failure(input: Tokens<'_>) -> Parsed<'_, Args> {
 pub(crate) fn limit(input: Tokens<'_>) -> Parsed<'_, Args> {
     let (rest, span) = keyword("retry-amplification")(input)?;
     let (rest, number) = cut(count("a number of tries", 1..=1_000_000)).parse(rest)?;
-    Ok((rest, Args::Limit(Spanned { value: "retry-amplification".into(), span }, number)))
+    Ok((rest, Args::Limit(Box::new((Spanned { value: "retry-amplification".into(), span }, number)))))
 }
 
 /// `gateway NAME STRING` of a cluster, without its keyword.
 pub(crate) fn cluster_gateway(input: Tokens<'_>) -> Parsed<'_, Args> {
-    map((service, cut(string)), |(gateway, address)| Args::ClusterGateway(gateway, address)).parse(input)
+    map((service, cut(string)), |door| Args::ClusterGateway(Box::new(door))).parse(input)
 }
 
 /// `KIND NAME, …`
@@ -103,21 +103,21 @@ pub(crate) fn export(input: Tokens<'_>) -> Parsed<'_, Args> {
 
 /// `MODULE`; the names stand in the block.
 pub(crate) fn import(input: Tokens<'_>) -> Parsed<'_, Args> {
-    map(title, |module| Args::Import(module, Vec::new())).parse(input)
+    map(title, |module| Args::Import(Box::new((module, Vec::new())))).parse(input)
 }
 
 /// `NAME = PRINCIPAL, …`
 pub(crate) fn group(input: Tokens<'_>) -> Parsed<'_, Args> {
     let (rest, name) = name(input)?;
     let (rest, _) = one(TokenKind::Equals, "`=`")(rest)?;
-    map(cut(list(principal)), |principals| Args::Principals(name.clone(), principals)).parse(rest)
+    map(cut(list(principal)), |principals| Args::Principals(Box::new((name.clone(), principals)))).parse(rest)
 }
 
 /// `NAME = BACKEND, …`
 pub(crate) fn split(input: Tokens<'_>) -> Parsed<'_, Args> {
     let (rest, name) = name(input)?;
     let (rest, _) = one(TokenKind::Equals, "`=`")(rest)?;
-    map(cut(backends), |backends| Args::Backends(name.clone(), backends)).parse(rest)
+    map(cut(backends), |backends| Args::Backends(Box::new((name.clone(), backends)))).parse(rest)
 }
 
 /// `NAME TYPE = VALUE [range PERCENT..PERCENT controlled-by STRING]`

@@ -20,6 +20,8 @@ pub(super) struct Reader<'a> {
     pub(super) diagnostics: Diagnostics,
     /// The arguments at hand: one buffer for all statements.
     lexemes: Vec<Lexeme<'a>>,
+    /// What the open blocks have that each may have once, and where it stands.
+    once: Vec<(&'static str, Span)>,
 }
 
 /// A statement whose keyword stands in the table, on its way to become one.
@@ -38,7 +40,7 @@ impl<'a> Reader<'a> {
         tokens: &'a [Token],
         diagnostics: Diagnostics,
     ) -> Reader<'a> {
-        Reader { file, text, tokens, diagnostics, lexemes: Vec::new() }
+        Reader { file, text, tokens, diagnostics, lexemes: Vec::new(), once: Vec::new() }
     }
 
     fn report(&mut self, diagnostic: Diagnostic) {
@@ -49,17 +51,32 @@ impl<'a> Reader<'a> {
 
     /// The statements of a block that may stand there and could be read; the others are complained of.
     pub(super) fn block(&mut self, place: Place, statements: &[tree::Statement]) -> Vec<Statement> {
-        let mut first = First::default();
+        let outer = self.once.len();
         let mut read = Vec::with_capacity(statements.len());
         for statement in statements {
             let Some(line) = self.line(place, statement) else { continue };
             let Some(statement) = self.statement(&line) else { continue };
-            match first.of(&statement) {
+            match self.before(outer, &statement) {
                 None => read.push(statement),
                 Some(before) => self.report(again(&statement, before)),
             }
         }
+        self.once.truncate(outer);
         read
+    }
+
+    /// Where the one before this stands, if the block may have only one; those of the blocks around it are `outer`.
+    fn before(&mut self, outer: usize, statement: &Statement) -> Option<Span> {
+        let group = match statement.signature.times {
+            Times::Once => statement.keyword(),
+            Times::OneOf(group) => group,
+            Times::Many | Times::ManyReplaced => return None,
+        };
+        let before = self.once[outer..].iter().find(|(known, _)| *known == group).map(|(_, span)| *span);
+        if before.is_none() {
+            self.once.push((group, statement.span));
+        }
+        before
     }
 
     fn line<'t>(&mut self, place: Place, statement: &'t tree::Statement) -> Option<Line<'t>> {
@@ -88,7 +105,7 @@ impl<'a> Reader<'a> {
         }
         let (block, names) = self.body(line, read);
         let args = match (args?, names) {
-            (Args::Import(module, _), Some(names)) => Args::Import(module, names),
+            (Args::Import(import), Some(names)) => Args::Import(Box::new((import.0, names))),
             (args, _) => args,
         };
         if line.signature.status == Status::Reserved {
@@ -195,28 +212,6 @@ impl<'a> Reader<'a> {
             })
             .collect();
         (!lines.is_empty()).then(|| lines.join("\n").into())
-    }
-}
-
-/// Where the statements stand of which a block has one.
-#[derive(Default)]
-struct First {
-    seen: Vec<(&'static str, Span)>,
-}
-
-impl First {
-    /// Where the one before this stands, if there may be only one.
-    fn of(&mut self, statement: &Statement) -> Option<Span> {
-        let group = match statement.signature.times {
-            Times::Once => statement.keyword(),
-            Times::OneOf(group) => group,
-            Times::Many | Times::ManyReplaced => return None,
-        };
-        let before = self.seen.iter().find(|(known, _)| *known == group).map(|(_, span)| *span);
-        if before.is_none() {
-            self.seen.push((group, statement.span));
-        }
-        before
     }
 }
 

@@ -8,7 +8,8 @@ use nom::sequence::preceded;
 
 use super::condition::{self, Of};
 use super::input::{
-    Parsed, Problem, Tokens, Wanted, after, comma, expected, keyword, list, no_way_back, one, refuse,
+    Growing, Parsed, Problem, Tokens, Wanted, after, comma, expected, grown, keyword, list, no_way_back, one,
+    refuse,
 };
 use super::name::{name, port as port_name, service as service_name, service_and_subset};
 use super::policy::principal;
@@ -53,7 +54,7 @@ pub(crate) fn otherwise(input: Tokens<'_>) -> Parsed<'_, Args> {
 /// `NAME [overrides NAME, …]`
 pub(crate) fn rule(input: Tokens<'_>) -> Parsed<'_, Args> {
     let (rest, (name, overrides)) = (name, opt(after("overrides", list(name)))).parse(input)?;
-    Ok((rest, Args::Rule(name, overrides.unwrap_or_default())))
+    Ok((rest, Args::Rule(Box::new((name, overrides.unwrap_or_default())))))
 }
 
 /// `BACKEND, …`
@@ -113,23 +114,22 @@ pub(crate) fn match_line(input: Tokens<'_>) -> Parsed<'_, Args> {
 
 /// `OP, …`
 pub(super) fn ops(input: Tokens<'_>) -> Parsed<'_, Vec<Op>> {
-    let mut all = Vec::with_capacity(1);
+    let mut all = Growing::new();
     let mut rest = add_op(&mut all, input)?;
     while let Ok((behind, _)) = comma(rest) {
         rest = add_op(&mut all, behind).map_err(no_way_back)?;
     }
-    all.shrink_to_fit();
-    Ok((rest, all))
+    Ok((rest, grown(all)))
 }
 
 /// `METHOD|METHOD PATH`, or one of both; or `grpc SERVICE[/METHOD|METHOD]`, one for each of its methods.
 pub(super) fn op(input: Tokens<'_>) -> Parsed<'_, Vec<Op>> {
-    let mut all = Vec::with_capacity(1);
-    add_op(&mut all, input).map(|rest| (rest, all))
+    let mut all = Growing::new();
+    add_op(&mut all, input).map(|rest| (rest, grown(all)))
 }
 
 /// Adds it to a list and gives what follows it.
-fn add_op<'a>(all: &mut Vec<Op>, input: Tokens<'a>) -> Result<Tokens<'a>, nom::Err<Problem>> {
+fn add_op<'a>(all: &mut Growing<Op>, input: Tokens<'a>) -> Result<Tokens<'a>, nom::Err<Problem>> {
     if input.first_word() == Some("grpc") {
         let (rest, more) = after("grpc", grpc)(input)?;
         all.extend(more);

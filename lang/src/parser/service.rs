@@ -14,13 +14,13 @@ use super::route::ops;
 use super::value::{count, duration, invalid, label_key, percent, port_number, status, string, word_of};
 use super::{header_name, host, path};
 use crate::ast::{
-    AccessLog, AllowRoutes, Calls, EndpointSource, Endpoints, HealthCheck, JwtUse, Label, Limits, Listener,
-    ListenerTls, MetricLabel, Mtls, Port, Probe, ProbeKind, Protocol, Settings, Subset, Tls, Tracing,
+    AccessLog, AllowRoutes, EndpointSource, Endpoints, HealthCheck, JwtUse, Label, Limits, Listener,
+    ListenerTls, MetricLabel, Mtls, Port, Probe, ProbeKind, Protocol, Subset, Tls, Tracing,
 };
 use crate::diagnostic::suggest::meant;
 use crate::diagnostic::{Code, Diagnostic};
 use crate::span::{Span, Spanned};
-use crate::statement::Args;
+use crate::statement::{Args, CallsHead};
 use crate::token::TokenKind;
 
 /// `[NAME] NUMBER PROTOCOL [target NUMBER] [mtls MODE]`
@@ -163,17 +163,7 @@ pub(crate) fn calls(input: Tokens<'_>) -> Parsed<'_, Args> {
     let (rest, services) = list(service_name)(input)?;
     let (rest, port) = opt(port_name).parse(rest)?;
     let (rest, to) = opt(after("to", ops)).parse(rest)?;
-    let calls = Calls {
-        span: input.span_to(&rest),
-        services,
-        port,
-        to: to.unwrap_or_default(),
-        settings: Settings::default(),
-        limits: Limits::default(),
-        client_timeout: None,
-        client_retry: None,
-    };
-    Ok((rest, Args::Calls(Box::new(calls))))
+    Ok((rest, Args::Calls(Box::new(CallsHead { services, port, to: to.unwrap_or_default() }))))
 }
 
 /// `CLUSTER -> CLUSTER -> …`
@@ -325,7 +315,7 @@ pub(crate) fn a_duration(input: Tokens<'_>) -> Parsed<'_, Args> {
 
 /// `SERVICE`
 pub(crate) fn a_service(input: Tokens<'_>) -> Parsed<'_, Args> {
-    map(service_name, Args::Service).parse(input)
+    map(service_name, |service| Args::Service(Box::new(service))).parse(input)
 }
 
 /// `PERCENT`

@@ -28,7 +28,7 @@ use crate::token::TokenKind;
 /// `STRING [in ENVIRONMENT, …]`
 pub(crate) fn test(input: Tokens<'_>) -> Parsed<'_, Args> {
     let (rest, (title, environments)) = (string, opt(after("in", list(name)))).parse(input)?;
-    Ok((rest, Args::Test(title, environments.unwrap_or_default())))
+    Ok((rest, Args::Test(Box::new((title, environments.unwrap_or_default())))))
 }
 
 pub(crate) fn request(input: Tokens<'_>) -> Parsed<'_, Args> {

@@ -371,7 +371,7 @@ fn a_bare_to_is_a_rule_named_default() {
     };
     assert_eq!(backends[0].subset.clone().unwrap().value, "v1");
     assert_eq!(backends[0].weight.unwrap().value, Weight::Percent(9000));
-    assert_eq!(backends[1].service.namespace.as_deref(), Some("shop"));
+    assert_eq!(backends[1].service.namespace(), Some("shop"));
     assert_eq!(backends[1].weight.unwrap().value, Weight::Rest);
 }
 

@@ -441,7 +441,7 @@ fn in_namespaces(files: &[(String, ast::File)]) -> Vec<(String, &Item)> {
 }
 
 fn full_name(namespace: &str, name: &ServiceRef) -> String {
-    format!("{}.{}", name.name, name.namespace.as_deref().unwrap_or(namespace))
+    format!("{}.{}", name.name(), name.namespace().unwrap_or(namespace))
 }
 
 /// 3.9: in basis points. One backend needs no weight; `rest` takes what is left.

@@ -47,6 +47,11 @@ pub(super) fn resolve(
                 }
             }
         }
+        if let Target::Service(service) = target
+            && let [only] = model.services[service.0 as usize].ports.as_mut_slice()
+        {
+            only.access.reserve(authorize.lines.len());
+        }
         let full_name = Text::from(workload(model, target).full_name());
         for line in &authorize.lines {
             match resolve_line(line, &full_name, target, *place, scope, model) {
@@ -102,7 +107,7 @@ fn callers(line: &ast::AuthorizeLine, place: Place<'_>, scope: &Scope<'_>) -> Ve
     let named = line.from.iter().flat_map(|from| &from.principals);
     let service = |principal: &ast::Principal| match &principal.kind {
         PrincipalKind::Service(name)
-            if name.namespace.is_some() || scope.shared.get(&name.name, place).is_none() =>
+            if name.namespace().is_some() || scope.shared.get(name.name(), place).is_none() =>
         {
             Some((scope.service(name, place).ok()?, principal.span))
         }
@@ -136,7 +141,7 @@ fn add(
                 }
                 return;
             }
-            match scope::port(model, service, line.port.as_ref(), line.span) {
+            match scope::port(model, service, line.port.as_deref(), line.span) {
                 Ok(port) => model.services[service.0 as usize].ports[port.port as usize].access.push(found),
                 Err(_) if line.port.is_none() && model[service].ports.len() > 1 => {
                     diagnostics.push(which_port(line, &model[service]));
@@ -181,7 +186,7 @@ fn no_ports(port: &Name) -> Diagnostic {
 fn which_port(line: &ast::AuthorizeLine, service: &Service) -> Diagnostic {
     let end = Span::new(line.span.file, line.span.end, line.span.end);
     let first = service.ports.first().map(|port| Name { value: port.name.as_str().into(), span: end });
-    let whole = ast::AuthorizeLine { port: first, ..line.clone() };
+    let whole = ast::AuthorizeLine { port: first.map(Box::new), ..line.clone() };
     let names = service.ports.iter().map(|port| port.name.as_str());
     Diagnostic::new(Code::PortNeeded, format!("service `{}` has several ports", service.workload.name))
         .at(end, "which one is not said")
@@ -220,7 +225,7 @@ pub(super) fn add_principals(
     found: &mut Vec<Principal>,
 ) -> Result<(), Diagnostic> {
     let bare = match &written.kind {
-        PrincipalKind::Service(name) if name.namespace.is_none() => Some(name.name.as_str()),
+        PrincipalKind::Service(name) if name.namespace().is_none() => Some(name.name()),
         _ => None,
     };
     let Some((Named::Group(group), home)) = bare.and_then(|name| scope.shared.get(name, place)) else {
@@ -245,8 +250,8 @@ pub(super) fn group(
         let kind = match &member.kind {
             PrincipalKind::Anyone | PrincipalKind::Authenticated | PrincipalKind::Unauthenticated => true,
             PrincipalKind::Service(name) => {
-                name.namespace.is_none()
-                    && matches!(scope.shared.get(&name.name, *place), Some((Named::Group(_), _)))
+                name.namespace().is_none()
+                    && matches!(scope.shared.get(name.name(), *place), Some((Named::Group(_), _)))
             }
             _ => false,
         };

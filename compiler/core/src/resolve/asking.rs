@@ -178,7 +178,9 @@ fn members<'a>(
     let mut found = Vec::new();
     for principal in principals {
         let group = match &principal.kind {
-            PrincipalKind::Service(name) if name.namespace.is_none() => scope.shared.get(&name.name, place),
+            PrincipalKind::Service(name) if name.namespace().is_none() => {
+                scope.shared.get(name.name(), place)
+            }
             _ => None,
         };
         match group {

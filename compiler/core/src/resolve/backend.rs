@@ -32,8 +32,8 @@ pub(super) fn resolve(
         && only.subset.is_none()
         && only.port.is_none()
         && only.weight.is_none()
-        && only.service.namespace.is_none()
-        && let Some((Named::Split(split), home)) = scope.shared.get(&only.service.name, place)
+        && only.service.namespace().is_none()
+        && let Some((Named::Split(split), home)) = scope.shared.get(only.service.name(), place)
     {
         return resolve_written(&split.backends, split.span, home, scope, model);
     }

@@ -63,7 +63,7 @@ fn table(model: &mut Model, caller: Caller, to: PortId) -> &mut Table {
 /// Whom a name behind `from` means; a group is its members, each of them a caller of the module.
 fn callers(written: &Principal, place: Place<'_>, scope: &Scope<'_>) -> Result<Vec<Caller>, Diagnostic> {
     let bare = match &written.kind {
-        PrincipalKind::Service(name) if name.namespace.is_none() => Some(name.name.as_str()),
+        PrincipalKind::Service(name) if name.namespace().is_none() => Some(name.name()),
         _ => None,
     };
     match bare.and_then(|name| scope.shared.get(name, place)) {
@@ -111,7 +111,7 @@ fn caller(
 
 /// A gateway is called by nobody's proxy.
 fn no_caller(route: &ast::Route) -> Diagnostic {
-    let name = &route.target.name;
+    let name = route.target.name();
     let span = route.from.first().map_or(route.span, |from| from.span);
     Diagnostic::new(Code::UnexpectedToken, format!("the route of gateway `{name}` has a `from`"))
         .at(span, "has no meaning here")

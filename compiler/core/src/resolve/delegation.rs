@@ -185,7 +185,7 @@ fn outside(route: &ast::Route, host: &HostPattern, grants: &[&AllowRoutes]) -> O
         .collect();
     let given = grants.iter().map(|grant| grant.to_string()).collect::<Vec<_>>().join("`, `");
     let say = |span, label: &str, help: String| {
-        let name = &route.target.name;
+        let name = route.target.name();
         let mut problem = Diagnostic::new(
             Code::ForeignStatement,
             format!("this route of `{name}` reaches beyond what its module was given"),

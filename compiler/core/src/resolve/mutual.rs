@@ -81,7 +81,7 @@ fn open(name: &ast::ServiceRef, place: Place<'_>, scope: &Scope<'_>, model: &Mod
 /// The `off` of a port that a line is about.
 fn off(id: ServiceId, line: &ast::AuthorizeLine, model: &Model) -> Option<Spanned<Mtls>> {
     let port = match &line.port {
-        Some(_) => Some(scope::port(model, id, line.port.as_ref(), line.span).ok()?),
+        Some(_) => Some(scope::port(model, id, line.port.as_deref(), line.span).ok()?),
         None => None,
     };
     let ports =

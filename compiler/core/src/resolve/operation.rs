@@ -56,7 +56,7 @@ fn answers_at_once(
     diagnostics: &mut Diagnostics,
 ) {
     let Some(redirect) = listener.redirect_https else { return };
-    let own = ast::ServiceRef { span: gateway.name.span, name: gateway.name.value.clone(), namespace: None };
+    let own = ast::ServiceRef::new(gateway.name.span, gateway.name.value.clone());
     let Ok(target) = scope.target(&own, place) else { return };
     for (place, route) in declared(modules, route) {
         let here = match &route.listener {
@@ -87,11 +87,7 @@ pub(super) fn client_addresses(modules: &[Module<'_>], scope: &Scope<'_>, diagno
         };
         let Ok(target) = scope.target(name, place) else { return };
         let own = |(home, gateway): &&(Place<'_>, &ast::Gateway)| {
-            let own = ast::ServiceRef {
-                span: gateway.name.span,
-                name: gateway.name.value.clone(),
-                namespace: None,
-            };
+            let own = ast::ServiceRef::new(gateway.name.span, gateway.name.value.clone());
             scope.target(&own, *home).is_ok_and(|own| own == target)
         };
         if let Some((_, gateway)) = believing.iter().find(own) {

@@ -13,9 +13,13 @@ pub(super) fn mismatches(modules: &[Module<'_>], scope: &Scope<'_>, model: &Mode
     for (place, authorize) in declared(modules, authorize) {
         for name in &authorize.targets {
             let Ok(target) = scope.target(name, place) else { continue };
+            let everywhere = spoken_by(target, None, model);
             for line in &authorize.lines {
-                for spoken in spoken_by(target, line.port.as_ref(), model) {
-                    access(line, &spoken, &mut found);
+                match &line.port {
+                    None => everywhere.iter().for_each(|spoken| access(line, spoken, &mut found)),
+                    port => spoken_by(target, port.as_deref(), model)
+                        .iter()
+                        .for_each(|spoken| access(line, spoken, &mut found)),
                 }
             }
             for check in &authorize.checks {

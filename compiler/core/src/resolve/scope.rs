@@ -224,8 +224,8 @@ impl<'a> Scope<'a> {
         place: Place<'_>,
         wanted: Wanted,
     ) -> Result<(Target, &'a str), Diagnostic> {
-        let namespace = name.namespace.as_deref().unwrap_or_else(|| self.namespace(place));
-        let found = self.target_of.get(&(namespace, name.name.as_str()));
+        let namespace = name.namespace().unwrap_or_else(|| self.namespace(place));
+        let found = self.target_of.get(&(namespace, name.name()));
         found.copied().ok_or_else(|| self.unknown(name, namespace, wanted))
     }
 
@@ -283,7 +283,7 @@ impl<'a> Scope<'a> {
             return unknown.help(declare(name, wanted));
         }
         let fitting = || self.targets.iter().filter(|(_, (target, _))| wanted.admits(*target));
-        if let Some(((other, own), (_, directory))) = fitting().find(|((_, own), _)| *own == name.name) {
+        if let Some(((other, own), (_, directory))) = fitting().find(|((_, own), _)| *own == name.name()) {
             return match wanted {
                 Wanted::Own => unknown.help(format!(
                     "`{own}.{other}` is declared in {}: move the statement there.",
@@ -296,9 +296,12 @@ impl<'a> Scope<'a> {
             };
         }
         let here = fitting().map(|(key, _)| *key).filter(|(own, _)| *own == namespace);
-        match meant(&name.name, here.map(|(_, own)| own)) {
+        match meant(name.name(), here.map(|(_, own)| own)) {
             Some(near) => {
-                let whole = ServiceRef { name: near.name.into(), ..name.clone() }.to_string();
+                let whole = match name.namespace() {
+                    Some(namespace) => format!("{}.{namespace}", near.name),
+                    None => near.name.to_owned(),
+                };
                 unknown.did_you_mean(&name.to_string(), Meant { name: &whole, ..near })
             }
             None => unknown.help(declare(name, wanted)),
@@ -315,11 +318,11 @@ impl<'a> Scope<'a> {
 
 /// How to make a name known.
 fn declare(name: &ServiceRef, wanted: Wanted) -> String {
-    let home = match &name.namespace {
+    let home = match name.namespace() {
         Some(namespace) => format!(" in namespace `{namespace}`"),
         None => String::new(),
     };
-    format!("Declare it{home}: `{}`.", wanted.declaration(&name.name))
+    format!("Declare it{home}: `{}`.", wanted.declaration(name.name()))
 }
 
 impl Wanted {

@@ -125,7 +125,9 @@ pub(super) fn of_access(
     tests.sort();
     if wrong.is_empty() {
         let mut shapes = of_ops(ops);
-        shapes.iter_mut().for_each(|shape| shape.tests.clone_from(&tests));
+        if !tests.is_empty() {
+            shapes.iter_mut().for_each(|shape| shape.tests = tests.clone());
+        }
         Ok(shapes)
     } else {
         Err(wrong)
