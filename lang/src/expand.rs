@@ -328,7 +328,8 @@ impl<'a> Expansion<'a> {
                 None => problems.push(self.unknown_param(module, name, piece.span)),
             }
         }
-        let keyword = Span { end: statement.span.start + statement.keyword().len() as u32, ..statement.span };
+        let start = statement.span.start();
+        let keyword = Span::new(statement.span.file(), start, start + statement.keyword().len() as u32);
         let read = match problems.is_empty() {
             true => recover::read(statement.signature, &lexemes, keyword, statement.span),
             false => {

@@ -68,19 +68,19 @@ impl SourceSet {
 
     /// The text a span covers; empty if the span is not of this set.
     pub fn text(&self, span: crate::span::Span) -> &str {
-        self.get(span.file)
-            .and_then(|source| source.text.get(span.start as usize..span.end as usize))
+        self.get(span.file())
+            .and_then(|source| source.text.get(span.start() as usize..span.end() as usize))
             .unwrap_or_default()
     }
 
     /// Line and column of a span's start, both from 1; the column counts `char`s.
     pub fn position(&self, span: crate::span::Span) -> (usize, usize) {
-        self.place(span.file, span.start)
+        self.place(span.file(), span.start())
     }
 
     /// Line and column one past a span's last character, counted like [`SourceSet::position`].
     pub fn end_position(&self, span: crate::span::Span) -> (usize, usize) {
-        self.place(span.file, span.end)
+        self.place(span.file(), span.end())
     }
 
     fn place(&self, file: FileId, offset: u32) -> (usize, usize) {

@@ -249,7 +249,7 @@ impl AllowedFinding {
         AllowedFinding {
             finding: Finding::of(&suppressed.diagnostic, sources),
             reason: suppressed.reason.clone(),
-            remark: sources.get(suppressed.span.file).map(|file| Place {
+            remark: sources.get(suppressed.span.file()).map(|file| Place {
                 file: file.path.clone(),
                 start: Position::of(sources.position(suppressed.span)),
                 end: Position::of(sources.end_position(suppressed.span)),
@@ -263,7 +263,7 @@ impl Fix {
     fn of(fix: &mesh_lang::diagnostic::Fix, sources: &SourceSet) -> Option<Fix> {
         let edit = |edit: &mesh_lang::diagnostic::Edit| {
             Some(Edit {
-                file: sources.get(edit.span.file)?.path.clone(),
+                file: sources.get(edit.span.file())?.path.clone(),
                 start: Position::of(sources.position(edit.span)),
                 end: Position::of(sources.end_position(edit.span)),
                 text: edit.text.clone(),

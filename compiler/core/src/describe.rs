@@ -469,7 +469,7 @@ impl<'a> Context<'a> {
 }
 
 fn covers(whole: Span, part: Span) -> bool {
-    whole.file == part.file && whole.start <= part.start && part.end <= whole.end
+    whole.file() == part.file() && whole.start() <= part.start() && part.end() <= whole.end()
 }
 
 fn without(text: &str, keyword: &str) -> String {

@@ -30,7 +30,7 @@ impl Wounds {
             .diagnostics
             .iter()
             .filter(|diagnostic| diagnostic.severity == Severity::Error)
-            .filter_map(|diagnostic| Some(diagnostic.span()?.start))
+            .filter_map(|diagnostic| Some(diagnostic.span()?.start()))
             .collect();
         if !errors.is_empty() {
             self.walk(&parse.tree.statements, &Words { file, text, parse, errors: &errors });
@@ -64,10 +64,9 @@ impl Wounds {
     pub(crate) fn explain(&self, diagnostic: &Diagnostic, sources: &SourceSet) -> bool {
         let Some(place) = diagnostic.span() else { return false };
         match diagnostic.code {
-            Code::MissingStatement => self
-                .heads
-                .iter()
-                .any(|head| head.file == place.file && head.start <= place.start && place.end <= head.end),
+            Code::MissingStatement => self.heads.iter().any(|head| {
+                head.file() == place.file() && head.start() <= place.start() && place.end() <= head.end()
+            }),
             Code::UnknownName | Code::UnknownSubset | Code::PortNeeded | Code::ListenerNeeded => {
                 let said = diagnostic.labels.iter().filter_map(|label| reference(sources.text(label.span)));
                 said.flat_map(|name| name.split(['.', ':'])).any(|name| self.names.contains(name))
@@ -100,7 +99,7 @@ impl Words<'_> {
     fn errors_in(&self, first: usize, end: usize) -> usize {
         let Some(span) = self.span(first, end) else { return 0 };
         // A statement that ends too early is complained of just behind its last byte.
-        self.errors.iter().filter(|error| (span.start..=span.end).contains(error)).count()
+        self.errors.iter().filter(|error| (span.start()..=span.end()).contains(error)).count()
     }
 
     fn span(&self, first: usize, end: usize) -> Option<Span> {

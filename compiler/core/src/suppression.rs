@@ -93,8 +93,8 @@ impl Suppressions {
 impl Suppression {
     fn is_about(&self, diagnostic: &Diagnostic) -> bool {
         let inside = |place: Span| {
-            let Span { file, start, end } = self.holds_for;
-            place.file == file && start <= place.start && place.end <= end
+            let (file, start, end) = (self.holds_for.file(), self.holds_for.start(), self.holds_for.end());
+            place.file() == file && start <= place.start() && place.end() <= end
         };
         diagnostic.severity == Severity::Warning
             && diagnostic.code == self.code

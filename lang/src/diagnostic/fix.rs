@@ -49,21 +49,21 @@ impl Edit {
         if found.next().is_some() || self.written.is_empty() {
             return None;
         }
-        let start = self.span.start + at as u32;
-        let span = Span::new(self.span.file, start, start + self.written.len() as u32);
+        let start = self.span.start() + at as u32;
+        let span = Span::new(self.span.file(), start, start + self.written.len() as u32);
         Some(Edit { span, ..self.clone() })
     }
 }
 
 /// A text with settled edits in it: those of one file, of which each is made once. Where two of them meet, `None`.
 pub fn apply<'a>(file: FileId, text: &str, edits: impl IntoIterator<Item = &'a Edit>) -> Option<String> {
-    let mut edits: Vec<&Edit> = edits.into_iter().filter(|edit| edit.span.file == file).collect();
+    let mut edits: Vec<&Edit> = edits.into_iter().filter(|edit| edit.span.file() == file).collect();
     edits.sort_by(|a, b| (a.span, &a.text).cmp(&(b.span, &b.text)));
     edits.dedup();
     let mut result = String::with_capacity(text.len());
     let mut at = 0;
     for edit in edits {
-        let (start, end) = (edit.span.start as usize, edit.span.end as usize);
+        let (start, end) = (edit.span.start() as usize, edit.span.end() as usize);
         result.push_str(text.get(at..start)?);
         result.push_str(&edit.text);
         at = end;
@@ -87,9 +87,9 @@ mod tests {
     #[test]
     fn an_edit_finds_its_word_among_what_stands_around_it() {
         let found = settled("when header \"X-A\" present", edit(12, 17, "X-A", "x-a"));
-        assert_eq!(found.map(|edit| (edit.span.start, edit.span.end)), Some((13, 16)));
+        assert_eq!(found.map(|edit| (edit.span.start(), edit.span.end())), Some((13, 16)));
         let found = settled("to a $canry", edit(5, 11, "canry", "canary"));
-        assert_eq!(found.map(|edit| (edit.span.start, edit.span.end)), Some((6, 11)));
+        assert_eq!(found.map(|edit| (edit.span.start(), edit.span.end())), Some((6, 11)));
     }
 
     #[test]

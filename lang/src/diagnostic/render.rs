@@ -128,7 +128,7 @@ pub fn flat<'a>(diagnostic: &'a Diagnostic, sources: &'a SourceSet) -> Flat<'a> 
         .iter()
         .filter_map(|label| {
             Some(FlatLabel {
-                file: &sources.get(label.span.file)?.path,
+                file: &sources.get(label.span.file())?.path,
                 start: sources.position(label.span),
                 end: sources.end_position(label.span),
                 text: &label.text,
@@ -200,9 +200,9 @@ impl Picture {
         let Some(primary) = diagnostic.span() else { return vec![picture] };
         let mut files: BTreeMap<FileId, Vec<&Label>> = BTreeMap::new();
         for label in &diagnostic.labels {
-            files.entry(label.span.file).or_default().push(label);
+            files.entry(label.span.file()).or_default().push(label);
         }
-        if let Some(labels) = files.remove(&primary.file) {
+        if let Some(labels) = files.remove(&primary.file()) {
             picture.show(sources, &labels, Some(primary));
         }
         let related = files.values().map(|labels| Picture::related(sources, labels));
@@ -210,7 +210,7 @@ impl Picture {
     }
 
     fn related(sources: &SourceSet, labels: &[&Label]) -> Picture {
-        let file = labels.first().and_then(|label| sources.get(label.span.file));
+        let file = labels.first().and_then(|label| sources.get(label.span.file()));
         let path = file.map(|file| file.path.as_str()).unwrap_or_default();
         let mut picture = Picture {
             code: None,
@@ -229,8 +229,8 @@ impl Picture {
         self.labels = labels
             .iter()
             .map(|label| {
-                let start = label.span.start as usize;
-                let len = (label.span.end - label.span.start) as usize;
+                let start = label.span.start() as usize;
+                let len = (label.span.end() - label.span.start()) as usize;
                 let text = (!label.text.is_empty()).then(|| shown(&label.text).into_owned());
                 match Some(label.span) == primary {
                     true => LabeledSpan::new_primary_with_span(text, (start, len)),

@@ -179,8 +179,8 @@ impl<'a> ParseError<Tokens<'a>> for Problem {
     fn or(self, other: Problem) -> Problem {
         match (self, other) {
             (Problem::Expected { at, wanted }, Problem::Expected { at: there, wanted: more }) => {
-                if at.start != there.start {
-                    let first = at.start > there.start;
+                if at.start() != there.start() {
+                    let first = at.start() > there.start();
                     let (at, wanted) = if first { (at, wanted) } else { (there, more) };
                     return Problem::Expected { at, wanted };
                 }

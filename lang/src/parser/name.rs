@@ -95,9 +95,9 @@ pub(super) fn service_and_subset(input: Tokens<'_>) -> Parsed<'_, (ServiceRef, O
             Err(diagnostic) => refuse(diagnostic),
         };
     };
-    let colon = whole.start + service.len() as u32;
-    let subset_span = Span::new(whole.file, colon + 1, whole.end);
-    let read = service_ref(service, Span::new(whole.file, whole.start, colon))
+    let colon = whole.start() + service.len() as u32;
+    let subset_span = Span::new(whole.file(), colon + 1, whole.end());
+    let read = service_ref(service, Span::new(whole.file(), whole.start(), colon))
         .and_then(|service| check(subset, subset, subset_span).map(|()| service));
     match read {
         Ok(service) => Ok((rest, (service, Some(Spanned { value: subset.into(), span: subset_span })))),

@@ -161,7 +161,7 @@ impl<'a> Reader<'a> {
             }
             (Body::Required(_) | Body::Names, None) => {
                 if head_read {
-                    let end = Span::new(self.file, line.span.end, line.span.end);
+                    let end = Span::new(self.file, line.span.end(), line.span.end());
                     let message = "expected `{`, found the end of the statement".into();
                     self.report(misread(line.signature, end, message));
                 }

@@ -14,7 +14,7 @@ pub(crate) fn check(text: &str) {
     let sources = SourceSet::single("a.mesh", text);
     for diagnostic in parsed.diagnostics.iter() {
         for label in &diagnostic.labels {
-            let (start, end) = (label.span.start as usize, label.span.end as usize);
+            let (start, end) = (label.span.start() as usize, label.span.end() as usize);
             assert!(text.get(start..end).is_some(), "{diagnostic:?} of {text:?}");
         }
         assert!(diagnostic.help.is_some(), "every mistake says what to do: {diagnostic:?}");

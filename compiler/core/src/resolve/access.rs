@@ -184,7 +184,7 @@ fn no_ports(port: &Name) -> Diagnostic {
 
 /// A line has its own place for the port: behind `to`, not behind the service's name.
 fn which_port(line: &ast::AuthorizeLine, service: &Service) -> Diagnostic {
-    let end = Span::new(line.span.file, line.span.end, line.span.end);
+    let end = Span::new(line.span.file(), line.span.end(), line.span.end());
     let first = service.ports.first().map(|port| Name { value: port.name.as_str().into(), span: end });
     let whole = ast::AuthorizeLine { port: first.map(Box::new), ..line.clone() };
     let names = service.ports.iter().map(|port| port.name.as_str());

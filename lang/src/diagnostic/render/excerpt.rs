@@ -30,7 +30,7 @@ struct Window {
 
 impl Excerpt {
     pub(super) fn around(sources: &SourceSet, labels: &[&Label]) -> Option<Excerpt> {
-        let file = labels.first()?.span.file;
+        let file = labels.first()?.span.file();
         let source = sources.get(file)?;
         let ranges: Option<Vec<_>> =
             labels.iter().map(|label| with_context(&source.text, label.span)).collect();
@@ -50,7 +50,7 @@ impl Excerpt {
 
 /// The whole lines of a span, with those around it that are shown too.
 fn with_context(text: &str, span: Span) -> Option<Range<usize>> {
-    let (first, last) = (span.start as usize, span.end as usize);
+    let (first, last) = (span.start() as usize, span.end() as usize);
     let (before, after) = (text.get(..first)?, text.get(last..)?);
     let start = before.rmatch_indices('\n').nth(CONTEXT_LINES).map_or(0, |(newline, _)| newline + 1);
     let end = after.match_indices('\n').nth(CONTEXT_LINES).map_or(text.len(), |(at, _)| last + at + 1);

@@ -47,7 +47,7 @@ pub(super) fn mend(project: &Project, environments: &[String]) -> Result<Mended,
             let text = edited(file, source, &chosen);
             if text.is_some() {
                 let own =
-                    chosen.iter().filter(|(_, fix)| fix.edits.iter().any(|edit| edit.span.file == file));
+                    chosen.iter().filter(|(_, fix)| fix.edits.iter().any(|edit| edit.span.file() == file));
                 fixed.extend(own.filter_map(|(diagnostic, fix)| described(diagnostic, fix, sources)));
             }
             texts.push(Source { text: text.unwrap_or_else(|| source.text.clone()), ..source.clone() });
@@ -67,8 +67,10 @@ fn apart(fixes: Vec<(&Diagnostic, Fix)>) -> Vec<(&Diagnostic, Fix)> {
     for (diagnostic, fix) in fixes {
         let free = |edit: &Edit| {
             let taken = chosen.iter().flat_map(|(_, other)| &other.edits);
-            taken.filter(|other| other.span.file == edit.span.file).all(|other| {
-                *other == *edit || other.span.end <= edit.span.start || edit.span.end <= other.span.start
+            taken.filter(|other| other.span.file() == edit.span.file()).all(|other| {
+                *other == *edit
+                    || other.span.end() <= edit.span.start()
+                    || edit.span.end() <= other.span.start()
             })
         };
         if fix.edits.iter().all(free) {
@@ -95,7 +97,7 @@ fn described(diagnostic: &Diagnostic, fix: &Fix, sources: &SourceSet) -> Option<
     Some(Fixed {
         code: diagnostic.code.as_str().to_owned(),
         title: fix.title.clone(),
-        file: sources.get(edit.span.file)?.path.clone(),
+        file: sources.get(edit.span.file())?.path.clone(),
         start: Position::of(sources.position(edit.span)),
     })
 }

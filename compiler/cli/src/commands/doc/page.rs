@@ -278,7 +278,7 @@ impl Context<'_> {
 
     /// `shop.mesh:12`
     fn at(&self, span: Span) -> Cell {
-        let file = self.sources.get(span.file).map_or("", |source| source.path.as_str());
+        let file = self.sources.get(span.file()).map_or("", |source| source.path.as_str());
         text(&format!("{file}:{}", self.sources.position(span).0))
     }
 }

@@ -88,7 +88,7 @@ fn row(line: &Line, counts: &str, sources: &SourceSet, output: &mut Output<'_>) 
 }
 
 fn at(span: Span, sources: &SourceSet) -> String {
-    let file = sources.get(span.file).map_or("", |source| source.path.as_str());
+    let file = sources.get(span.file()).map_or("", |source| source.path.as_str());
     format!("{file}:{}", sources.position(span).0)
 }
 
