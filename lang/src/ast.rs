@@ -289,8 +289,6 @@ pub struct Calls {
 #[derive(Clone, Debug, PartialEq)]
 pub struct ServiceRef {
     pub span: Span,
-    /// How many bytes of the text are the name.
-    name: u32,
     /// As written: nearly all fit into the place of one text.
     text: Text,
 }
@@ -298,16 +296,15 @@ pub struct ServiceRef {
 impl ServiceRef {
     /// What is written as `name` or `name.namespace`.
     pub fn new(span: Span, text: impl Into<Text>) -> ServiceRef {
-        let text = text.into();
-        ServiceRef { span, name: text.find('.').unwrap_or(text.len()) as u32, text }
+        ServiceRef { span, text: text.into() }
     }
 
     pub fn name(&self) -> &str {
-        &self.text[..self.name as usize]
+        self.text.split_once('.').map_or(self.text.as_str(), |(name, _)| name)
     }
 
     pub fn namespace(&self) -> Option<&str> {
-        self.text.get(self.name as usize + 1..)
+        self.text.split_once('.').map(|(_, namespace)| namespace)
     }
 }
 
@@ -764,9 +761,9 @@ pub struct AuthorizeLine {
     /// Boxed, for few lines name one.
     pub port: Option<Box<Name>>,
     /// Empty: everything.
-    pub ops: Vec<Op>,
+    pub ops: Box<[Op]>,
     /// Each must hold.
-    pub when: Vec<Condition>,
+    pub when: Box<[Condition]>,
 }
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
@@ -782,8 +779,8 @@ pub enum Effect {
 pub struct From {
     pub span: Span,
     /// Never empty.
-    pub principals: Vec<Principal>,
-    pub except: Vec<Principal>,
+    pub principals: Box<[Principal]>,
+    pub except: Box<[Principal]>,
 }
 
 /// Who.

@@ -256,7 +256,7 @@ impl<'a> Expansion<'a> {
                 if inside_env {
                     self.diagnostics.push(nested(statement));
                 } else if self.names(statement) {
-                    here.push(std::mem::take(&mut statement.block));
+                    here.push(std::mem::take(&mut statement.block).into_vec());
                 }
                 false
             }
@@ -300,7 +300,9 @@ impl<'a> Expansion<'a> {
                 None => readable = false,
             }
         }
-        self.block(module, &mut statement.block, inside_env);
+        let mut block = std::mem::take(&mut statement.block).into_vec();
+        self.block(module, &mut block, inside_env);
+        statement.block = block.into();
         readable
     }
 

@@ -22,11 +22,17 @@ pub struct Statement {
     /// Keyword and arguments.
     pub span: Span,
     /// The text of the `##` comments above, without `##`, lines joined by newlines.
-    pub doc: Option<Box<str>>,
+    pub doc: Option<Box<Doc>>,
     /// What it says.
     pub args: Args,
     /// What stands in its block.
-    pub block: Vec<Statement>,
+    pub block: Box<[Statement]>,
+}
+
+/// The text of `##` comments, behind one pointer: most statements have none, and each has a place for it.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Doc {
+    pub text: Box<str>,
 }
 
 impl Statement {

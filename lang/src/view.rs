@@ -14,7 +14,8 @@ pub(crate) fn file(statements: Vec<Statement>) -> File {
 
 fn item(statement: Statement) -> Option<Item> {
     let Statement { signature, span, doc, args, block } = statement;
-    let doc = doc.map(String::from);
+    let doc = doc.map(|doc| String::from(doc.text));
+    let block = block.into_vec();
     Some(match (signature.keyword, args) {
         ("mesh", Args::Name(name)) => Item::Mesh(Box::new(mesh(span, name, block))),
         ("module", Args::Name(name)) => Item::Module(module(span, name, block)),
@@ -82,7 +83,7 @@ fn mesh(span: Span, name: Name, block: Vec<Statement>) -> Mesh {
                 mesh.egress = Some(Spanned { value, span: line.span });
             }
             ("limit", Args::Limit(limit)) => mesh.retry_amplification = Some(limit.1),
-            ("default", _) => mesh.default = settings(line.block).0,
+            ("default", _) => mesh.default = settings(line.block.into_vec()).0,
             ("cluster", Args::Name(cluster)) => {
                 let door = line.block.into_iter().find_map(|inner| match inner.args {
                     Args::ClusterGateway(door) => Some(*door),
@@ -190,7 +191,7 @@ fn settings(block: Vec<Statement>) -> (Settings, Limits, Vec<Statement>) {
                 settings.connect_timeout = Some(Spanned { value: duration.value, span });
             }
             ("retry", Args::Retry(policy)) => {
-                settings.retry = Some(Spanned { value: retry(policy, line.block), span });
+                settings.retry = Some(Spanned { value: retry(policy, line.block.into_vec()), span });
             }
             ("load-balancer", Args::LoadBalancer(balancer)) => {
                 let slow_start = line.block.into_iter().find_map(|inner| match inner.args {
@@ -202,10 +203,12 @@ fn settings(block: Vec<Statement>) -> (Settings, Limits, Vec<Statement>) {
             }
             ("use", Args::Names(names)) => settings.uses = names,
             ("circuit-breaker", _) => {
-                limits.circuit_breaker = Some(Spanned { value: circuit_breaker(line.block), span });
+                limits.circuit_breaker =
+                    Some(Spanned { value: circuit_breaker(line.block.into_vec()), span });
             }
             ("outlier-detection", _) => {
-                limits.outlier_detection = Some(Spanned { value: outlier_detection(line.block), span });
+                limits.outlier_detection =
+                    Some(Spanned { value: outlier_detection(line.block.into_vec()), span });
             }
             ("rate-limit", Args::RateLimit(limit)) => limits.rate_limits.push(RateLimit { span, ..*limit }),
             ("max-request-body", Args::Size(size)) => {
@@ -335,7 +338,7 @@ fn service(span: Span, doc: Option<String>, name: Name, block: Vec<Statement>) -
             ("identity", Args::Name(name)) => service.identity = Some(name),
             ("port", Args::Port(port)) => service.ports.push(Port { span, ..*port }),
             ("subset", Args::Subset(subset)) => {
-                let endpoints = endpoints(line.block);
+                let endpoints = endpoints(line.block.into_vec());
                 service.subsets.push(Subset { span, endpoints, ..*subset });
             }
             ("endpoints", Args::Endpoints(endpoints)) => {
@@ -346,12 +349,12 @@ fn service(span: Span, doc: Option<String>, name: Name, block: Vec<Statement>) -
             ("tls", Args::Tls(tls)) => service.tls = Some(Spanned { value: *tls, span }),
             ("mtls", Args::Word(word)) => service.mtls = Some(mtls(word)),
             ("jwt", Args::JwtUse(jwt)) => service.jwts.push(JwtUse { span, ..*jwt }),
-            ("calls", Args::Calls(head)) => service.calls.push(calls(span, *head, line.block)),
+            ("calls", Args::Calls(head)) => service.calls.push(calls(span, *head, line.block.into_vec())),
             ("clusters", Args::Names(names)) => service.clusters = names,
             ("failover", Args::Names(names)) => service.failover = names,
             ("locality", _) => service.locality = Some(span),
             ("health-check", Args::HealthCheck(check)) => {
-                service.health_check = Some(health_check(span, *check, line.block));
+                service.health_check = Some(health_check(span, *check, line.block.into_vec()));
             }
             ("panic-threshold", Args::Percent(share)) => service.panic_threshold = Some(share),
             ("probe", Args::Probe(probe)) => service.probes.push(Probe { span, ..*probe }),
@@ -417,7 +420,7 @@ fn gateway(span: Span, doc: Option<String>, name: Name, block: Vec<Statement>) -
         match (line.signature.keyword, line.args) {
             ("service-account", Args::Name(name)) => gateway.service_account = Some(name),
             ("listener", Args::Listener(head)) => {
-                gateway.listeners.push(listener(line.span, *head, line.block));
+                gateway.listeners.push(listener(line.span, *head, line.block.into_vec()));
             }
             ("jwt", Args::JwtUse(jwt)) => gateway.jwts.push(JwtUse { span: line.span, ..*jwt }),
             ("trusted-hops", Args::Number(number)) => gateway.trusted_hops = Some(number),
@@ -452,7 +455,7 @@ fn route(span: Span, head: Route, block: Vec<Statement>) -> Route {
         match (line.signature.keyword, line.args) {
             ("rule", Args::Rule(head)) => {
                 let (name, overrides) = *head;
-                route.rules.push(rule(line.span, name, overrides, line.block))
+                route.rules.push(rule(line.span, name, overrides, line.block.into_vec()))
             }
             ("to", Args::Action(action)) => {
                 bare = Some(default_rule(Spanned { value: *action, span: line.span }))
@@ -510,7 +513,7 @@ fn rule(span: Span, name: Name, overrides: Vec<Name>, block: Vec<Statement>) -> 
             ("fault", Args::Fault(fault)) => {
                 modifiers.faults.push(Fault { span, kind: fault.0, share: fault.1 });
             }
-            ("cors", _) => modifiers.cors = Some(Spanned { value: cors(line.block), span }),
+            ("cors", _) => modifiers.cors = Some(Spanned { value: cors(line.block.into_vec()), span }),
             ("upgrade", _) => modifiers.websocket = Some(span),
             _ => {}
         }

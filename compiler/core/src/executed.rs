@@ -177,7 +177,7 @@ fn addresses(item: &ast::Item, services: &BTreeSet<&str>) -> Vec<Diagnostic> {
             if !authorize.targets.iter().any(is_service) {
                 return vec![];
             }
-            authorize.lines.iter().map(|line| line.when.as_slice()).collect()
+            authorize.lines.iter().map(|line| &*line.when).collect()
         }
         ast::Item::Guardrail(guardrail) => {
             let of_gateways = |line: &&ast::GuardrailLine| {

@@ -43,6 +43,7 @@ fn line(effect: Effect, input: Tokens<'_>) -> Parsed<'_, Args> {
     // The compiler says what an `allow` without `from` would mean.
     let (port, ops) = to.unwrap_or_default();
     let port = port.map(Box::new);
+    let (ops, when) = (ops.into(), when.into());
     let span = input.statement();
     Ok((after_when, Args::AuthorizeLine(Arc::new(AuthorizeLine { span, effect, from, port, ops, when }))))
 }
@@ -103,9 +104,11 @@ fn to(input: Tokens<'_>) -> Parsed<'_, To> {
 /// `from PRINCIPAL, … [except PRINCIPAL, …]`
 pub(super) fn from(input: Tokens<'_>) -> Parsed<'_, From> {
     let parts = (after("from", list(principal)), opt(after("except", list(principal))));
-    spanned(parts, |span, (principals, except)| From { span, principals, except: except.unwrap_or_default() })(
-        input,
-    )
+    spanned(parts, |span, (principals, except)| From {
+        span,
+        principals: principals.into(),
+        except: except.unwrap_or_default().into(),
+    })(input)
 }
 
 pub(super) fn principal(input: Tokens<'_>) -> Parsed<'_, Principal> {

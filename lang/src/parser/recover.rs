@@ -8,7 +8,7 @@ use crate::lexer::{MAX_DIAGNOSTICS, SHOWN_CHARS};
 use crate::signature::{Body, Place, Signature, Status, Times};
 use crate::source::FileId;
 use crate::span::{Name, Span};
-use crate::statement::{Args, Statement, Waiting};
+use crate::statement::{Args, Doc, Statement, Waiting};
 use crate::token::{Token, TokenKind};
 use crate::tree;
 
@@ -113,7 +113,7 @@ impl<'a> Reader<'a> {
             return None;
         }
         let doc = self.doc(line);
-        Some(Statement { signature: line.signature, span: line.span, doc, args, block })
+        Some(Statement { signature: line.signature, span: line.span, doc, args, block: block.into() })
     }
 
     /// Reads the arguments of a statement. Those that name a parameter wait for its value.
@@ -199,7 +199,7 @@ impl<'a> Reader<'a> {
     }
 
     /// The text of the `##` lines above a statement.
-    fn doc(&self, line: &Line<'_>) -> Option<Box<str>> {
+    fn doc(&self, line: &Line<'_>) -> Option<Box<Doc>> {
         if line.statement.doc == line.statement.first {
             return None;
         }
@@ -211,7 +211,7 @@ impl<'a> Reader<'a> {
                 text.strip_prefix(' ').unwrap_or(text).trim_end()
             })
             .collect();
-        (!lines.is_empty()).then(|| lines.join("\n").into())
+        (!lines.is_empty()).then(|| Box::new(Doc { text: lines.join("\n").into() }))
     }
 }
 

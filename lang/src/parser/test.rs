@@ -94,7 +94,7 @@ fn facts(input: Tokens<'_>) -> Parsed<'_, Vec<Condition>> {
 
 /// A request comes from one client.
 fn many(from: &From) -> Option<Diagnostic> {
-    let word = match (from.principals.as_slice(), from.except.as_slice()) {
+    let word = match (&*from.principals, &*from.except) {
         ([one], []) => match one.kind {
             PrincipalKind::Namespace(_) => "namespace",
             PrincipalKind::TrustDomain(_) => "trust-domain",

@@ -352,9 +352,9 @@ pub(super) fn spared_strangers(from: &ast::From, effect: Effect, set: &PeerSet) 
         return None;
     }
     let strangers = ast::Principal { span: from.span, kind: PrincipalKind::Unauthenticated };
-    let (mut refused, mut spared) = (from.clone(), from.clone());
-    refused.principals.push(strangers.clone());
-    spared.except.push(strangers);
+    let with = |list: &[ast::Principal]| list.iter().chain([&strangers]).cloned().collect();
+    let refused = ast::From { principals: with(&from.principals), ..from.clone() };
+    let spared = ast::From { except: with(&from.except), ..from.clone() };
     Some(
         Diagnostic::new(
             Code::DenySparesStrangers,

@@ -378,7 +378,7 @@ fn peer(
 fn one_peer(request: &ast::TestLine) -> Result<Option<&ast::Principal>, Diagnostic> {
     match &request.from {
         None => Ok(None),
-        Some(from) => match (from.principals.as_slice(), from.except.is_empty()) {
+        Some(from) => match (&*from.principals, from.except.is_empty()) {
             ([one], true) => Ok(Some(one)),
             _ => Err(many_peers(&from.to_string(), from.span)),
         },
