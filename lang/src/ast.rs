@@ -299,6 +299,10 @@ impl ServiceRef {
         ServiceRef { span, text: text.into() }
     }
 
+    pub fn as_str(&self) -> &str {
+        &self.text
+    }
+
     pub fn name(&self) -> &str {
         self.text.split_once('.').map_or(self.text.as_str(), |(name, _)| name)
     }

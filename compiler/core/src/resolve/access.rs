@@ -9,6 +9,9 @@ use mesh_lang::ast::{self, Effect, PrincipalKind};
 use mesh_lang::{Code, Diagnostic, Diagnostics, Name, Span, Spanned, Text};
 use std::sync::Arc;
 
+/// Services that are named one by one, and where.
+type Callers = Vec<(ServiceId, Span)>;
+
 /// Adds the lines of an `authorize` to its targets.
 pub(super) fn resolve(
     authorize: &ast::Authorize,
@@ -70,16 +73,18 @@ fn resolve_line(
     scope: &Scope<'_>,
     model: &Model,
 ) -> Result<AccessLine, Vec<Diagnostic>> {
-    let from = match (&line.from, line.effect) {
+    let (from, named) = match (&line.from, line.effect) {
         (Some(from), _) => {
-            let set = peers(from, line.effect, place, scope, model)?;
+            let (set, named) = peers_by_name(from, line.effect, place, scope, model)?;
             // Where no stranger gets to, a `deny` need not say what becomes of them.
             match spared_strangers(from, line.effect, &set) {
                 Some(problem) if mutual::accepts_strangers(line, target, model) => return Err(vec![problem]),
-                _ => set,
+                _ => (set, named),
             }
         }
-        (None, Effect::Deny | Effect::Audit) => PeerSet { of: vec![Principal::Anyone], except: vec![] },
+        (None, Effect::Deny | Effect::Audit) => {
+            (PeerSet { of: vec![Principal::Anyone], except: vec![] }, vec![])
+        }
         (None, Effect::Allow) => {
             return Err(vec![
                 Diagnostic::new(Code::AllowWithoutFrom, "`allow` does not say whom")
@@ -98,22 +103,8 @@ fn resolve_line(
     }
     let when = declarations::with_issuers(&line.when, workload(model, target))?;
     let shapes = shape::of_access(&line.ops, &when, polarity)?;
-    let callers = if line.effect == Effect::Allow { callers(line, place, scope) } else { vec![] };
+    let callers = if line.effect == Effect::Allow { named } else { vec![] };
     Ok(AccessLine { effect: line.effect, from, shapes, text, span: line.span, is_mode: false, callers })
-}
-
-/// The services that a line names one by one.
-fn callers(line: &ast::AuthorizeLine, place: Place<'_>, scope: &Scope<'_>) -> Vec<(ServiceId, Span)> {
-    let named = line.from.iter().flat_map(|from| &from.principals);
-    let service = |principal: &ast::Principal| match &principal.kind {
-        PrincipalKind::Service(name)
-            if name.namespace().is_some() || scope.shared.get(name.name(), place).is_none() =>
-        {
-            Some((scope.service(name, place).ok()?, principal.span))
-        }
-        _ => None,
-    };
-    named.filter_map(service).collect()
 }
 
 fn add(
@@ -200,36 +191,55 @@ pub(super) fn peers(
     scope: &Scope<'_>,
     model: &Model,
 ) -> Result<PeerSet, Vec<Diagnostic>> {
+    peers_by_name(from, effect, place, scope, model).map(|(set, _)| set)
+}
+
+/// Who is meant, and the services among them that are named one by one.
+fn peers_by_name(
+    from: &ast::From,
+    effect: Effect,
+    place: Place<'_>,
+    scope: &Scope<'_>,
+    model: &Model,
+) -> Result<(PeerSet, Callers), Vec<Diagnostic>> {
     let mut problems = Vec::new();
-    let mut resolve = |list: &[ast::Principal]| -> Vec<Principal> {
-        let mut found = Vec::with_capacity(list.len());
+    let mut resolve = |list: &[ast::Principal]| {
+        let mut found = (Vec::with_capacity(list.len()), Vec::with_capacity(list.len()));
         for one in list {
             problems.extend(add_principals(one, place, scope, model, &mut found).err());
         }
         found
     };
-    let set = PeerSet { of: resolve(&from.principals), except: resolve(&from.except) };
+    let (of, named) = resolve(&from.principals);
+    let (except, _) = resolve(&from.except);
+    let set = PeerSet { of, except };
     if !problems.is_empty() {
         return Err(problems);
     }
     problems.extend(vain_exceptions(from, effect, &set, model));
-    if problems.is_empty() { Ok(set) } else { Err(problems) }
+    if problems.is_empty() { Ok((set, named)) } else { Err(problems) }
 }
 
-/// Adds what a principal means; a group is its members.
+/// Adds what a principal means, and which service it names; a group is its members.
 pub(super) fn add_principals(
     written: &ast::Principal,
     place: Place<'_>,
     scope: &Scope<'_>,
     model: &Model,
-    found: &mut Vec<Principal>,
+    (found, named): &mut (Vec<Principal>, Callers),
 ) -> Result<(), Diagnostic> {
     let bare = match &written.kind {
         PrincipalKind::Service(name) if name.namespace().is_none() => Some(name.name()),
         _ => None,
     };
     let Some((Named::Group(group), home)) = bare.and_then(|name| scope.shared.get(name, place)) else {
-        found.push(principal(written, place, scope, model)?);
+        if let PrincipalKind::Service(name) = &written.kind {
+            let service = scope.service(name, place)?;
+            named.push((service, written.span));
+            found.push(Principal::Identity(model[service].workload.identity.clone()));
+        } else {
+            found.push(principal(written, place, scope, model)?);
+        }
         return Ok(());
     };
     for member in &group.principals {

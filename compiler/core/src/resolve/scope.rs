@@ -5,7 +5,7 @@ use super::{Module, declared, duplicate};
 use crate::model::{Gateway, GatewayId, Model, PortId, Service, ServiceId, Workload};
 use mesh_lang::ast::{self, ServiceRef};
 use mesh_lang::diagnostic::suggest::{Meant, meant};
-use mesh_lang::{Code, Diagnostic, Diagnostics, Name, Span};
+use mesh_lang::{Code, Diagnostic, Diagnostics, Name, Span, Text};
 use rustc_hash::FxHashMap;
 use std::cell::Cell;
 use std::collections::{BTreeMap, BTreeSet};
@@ -28,8 +28,9 @@ pub(super) struct Scope<'a> {
     modules: BTreeMap<&'a str, ModuleInfo<'a>>,
     /// (namespace, name) → what it is and in which directory.
     targets: BTreeMap<(&'a str, &'a str), (Target, &'a str)>,
-    /// The same, to be asked by every line of every `authorize`.
-    target_of: FxHashMap<(&'a str, &'a str), (Target, &'a str)>,
+    /// The same by `name.namespace`, to be asked by every line of every `authorize`: as most of them write it, and short enough
+    /// to stand in the table itself, so that a question is one look into memory.
+    target_of: FxHashMap<Text, (Target, &'a str)>,
     namespaces: BTreeSet<&'a str>,
     /// Profiles, groups and the like.
     pub(super) shared: Names<'a>,
@@ -162,7 +163,7 @@ impl<'a> Scope<'a> {
                 );
             }
             self.targets.insert((namespace, &item.name().value), (target, directory));
-            self.target_of.insert((namespace, &item.name().value), (target, directory));
+            self.target_of.insert(full_name(&item.name().value, namespace), (target, directory));
         }
     }
 
@@ -208,7 +209,7 @@ impl<'a> Scope<'a> {
 
     /// What a declaration became, unless it was a duplicate.
     pub(super) fn own(&self, name: &Name, place: Place<'_>, model: &Model) -> Option<Target> {
-        let (target, _) = self.target_of.get(&(self.namespace(place), name.value.as_str()))?;
+        let (target, _) = self.target_of.get(&full_name(&name.value, self.namespace(place)))?;
         (workload(model, *target).span == name.span).then_some(*target)
     }
 
@@ -224,9 +225,13 @@ impl<'a> Scope<'a> {
         place: Place<'_>,
         wanted: Wanted,
     ) -> Result<(Target, &'a str), Diagnostic> {
-        let namespace = name.namespace().unwrap_or_else(|| self.namespace(place));
-        let found = self.target_of.get(&(namespace, name.name()));
-        found.copied().ok_or_else(|| self.unknown(name, namespace, wanted))
+        let found = match name.namespace() {
+            Some(_) => self.target_of.get(name.as_str()),
+            None => self.target_of.get(&full_name(name.name(), self.namespace(place))),
+        };
+        found.copied().ok_or_else(|| {
+            self.unknown(name, name.namespace().unwrap_or_else(|| self.namespace(place)), wanted)
+        })
     }
 
     pub(super) fn service(&self, name: &ServiceRef, place: Place<'_>) -> Result<ServiceId, Diagnostic> {
@@ -348,6 +353,11 @@ impl Wanted {
             _ => format!("service {name} {{ port 8080 http }}"),
         }
     }
+}
+
+/// `name.namespace`
+fn full_name(name: &str, namespace: &str) -> Text {
+    [name, ".", namespace].into_iter().collect()
 }
 
 /// A module's directory, in a sentence.

@@ -58,7 +58,7 @@ fn without_port(service: &ast::Service, diagnostics: &mut Diagnostics) {
 }
 
 fn ports(service: &ast::Service, diagnostics: &mut Diagnostics) -> Vec<Port> {
-    let mut ports: Vec<Port> = Vec::new();
+    let mut ports: Vec<Port> = Vec::with_capacity(service.ports.len());
     let unnamed = service.ports.iter().filter(|port| port.name.is_none());
     if service.ports.len() > 1 && unnamed.clone().next().is_some() {
         let mut problem =
