@@ -42,7 +42,7 @@ pub fn format(text: &str) -> String {
 fn sort_imports(text: &str, tree: &Tree, tokens: &mut [Token]) {
     for import in &tree.statements {
         let is_import = tokens.get(import.first as usize).is_some_and(|token| token.text(text) == "import");
-        let Some([names]) = import.block.as_deref().map(|block| block.statements.as_slice()) else {
+        let Some([names]) = import.block.as_deref().map(|block| &*block.statements) else {
             continue;
         };
         if !is_import || names.broken || names.block.is_some() {

@@ -46,7 +46,7 @@ pub struct Block {
     /// One past the last token of the block.
     pub end: u32,
     /// What it contains.
-    pub statements: Vec<Statement>,
+    pub statements: Box<[Statement]>,
     /// It is too deep, and nobody looked inside.
     pub skipped: bool,
 }
@@ -365,7 +365,7 @@ impl<'a> Builder<'a> {
                 open: brace as u32,
                 close: close.map(|close| close as u32),
                 end: end as u32,
-                statements: Vec::new(),
+                statements: Box::default(),
                 skipped: true,
             }));
             self.statements.push(statement);
@@ -417,7 +417,7 @@ impl<'a> Builder<'a> {
     }
 
     fn finish(&mut self, open: OpenBlock, close: Option<usize>) {
-        let statements: Vec<Statement> = self.statements.drain(open.outer..).collect();
+        let statements: Box<[Statement]> = self.statements.drain(open.outer..).collect();
         // Comments after the last statement of a block without end belong to what follows.
         let unclosed_end = || statements.last().map_or(open.brace + 1, Statement::last);
         let end = close.map_or_else(unclosed_end, |close| close + 1);
