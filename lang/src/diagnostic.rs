@@ -103,6 +103,13 @@ impl Diagnostic {
         self.help(help).instead(written, meant.name, meant.certain)
     }
 
+    /// Its fixes are offered and never applied: for places where a guess would let somebody in.
+    #[must_use]
+    pub fn offered(mut self) -> Diagnostic {
+        self.fixes.iter_mut().for_each(|fix| fix.certain = false);
+        self
+    }
+
     /// Says how much it matters, where that differs from the code's own severity.
     #[must_use]
     pub fn severity(mut self, severity: Severity) -> Diagnostic {

@@ -44,7 +44,8 @@ fn key(owner: Owner) -> Key {
 /// The tables that are filled on the way.
 struct Lowering {
     principals: Vec<plan::Principal>,
-    namespaces: Vec<String>,
+    prefixes: Vec<String>,
+    trust_domain: String,
     partitions: Vec<plan::Partition>,
     automata: Intern<plan::Automaton>,
     nodes: Vec<plan::Node>,
@@ -58,14 +59,15 @@ impl Lowering {
     fn new(model: &Model) -> Lowering {
         let gateways: BTreeSet<&str> =
             model.gateways.iter().map(|gateway| gateway.workload.identity.as_str()).collect();
-        let (identities, namespaces) = named(model);
+        let (identities, prefixes) = named(model);
         let principals = identities.into_iter().map(|identity| plan::Principal {
             gateway: gateways.contains(identity),
             identity: identity.to_owned(),
         });
         Lowering {
             principals: principals.collect(),
-            namespaces: namespaces.into_iter().map(str::to_owned).collect(),
+            prefixes: prefixes.into_iter().collect(),
+            trust_domain: model.trust_domain.clone(),
             partitions: vec![],
             automata: Intern::default(),
             nodes: vec![],
@@ -104,8 +106,13 @@ impl Lowering {
         }
         let (nodes, roots) = partition.diagram.compact(&roots, self.nodes.len() as u32);
         self.nodes.extend(nodes);
-        let mut lowered =
-            space::lower(partition.diagram.space(), &self.principals, &self.namespaces, &mut self.automata);
+        let mut lowered = space::lower(
+            partition.diagram.space(),
+            &self.principals,
+            &self.prefixes,
+            &self.trust_domain,
+            &mut self.automata,
+        );
         let mut roots = roots.into_iter();
         lowered.access = roots.next().unwrap_or_default();
         lowered.roots = roots.collect();
@@ -258,9 +265,9 @@ impl Lowering {
         let gateways = gateways.collect();
         let default_settings = self.settings(&model.default);
         Plan {
-            trust_domain: model.trust_domain.clone(),
+            trust_domain: self.trust_domain,
             principals: self.principals,
-            namespaces: self.namespaces,
+            prefixes: self.prefixes,
             services,
             gateways,
             partitions: self.partitions,
@@ -356,23 +363,27 @@ fn told(
     Ok((root, told.into_inner().into_table()))
 }
 
-/// Identities and namespaces that the plan has to know.
-fn named(model: &Model) -> (BTreeSet<&str>, BTreeSet<&str>) {
+/// Identities, and beginnings of identities, that the plan has to know.
+fn named(model: &Model) -> (BTreeSet<&str>, BTreeSet<String>) {
     let services = model.services.iter().map(|service| service.workload.identity.as_str());
     let gateways = model.gateways.iter().map(|gateway| gateway.workload.identity.as_str());
     let mut identities: BTreeSet<&str> = services.chain(gateways).collect();
-    let mut namespaces = BTreeSet::new();
+    let mut prefixes = BTreeSet::new();
     let ports = model.services.iter().flat_map(|service| &service.ports).flat_map(|port| &port.access);
     let listeners =
         model.gateways.iter().flat_map(|gateway| &gateway.listeners).flat_map(|listener| &listener.access);
     for principal in ports.chain(listeners).flat_map(|line| line.from.of.iter().chain(&line.from.except)) {
         match principal {
             Principal::Identity(identity) => identities.insert(identity),
-            Principal::Namespace(namespace) => namespaces.insert(namespace.as_str()),
+            Principal::Namespace(namespace) => {
+                prefixes.insert(space::namespace_prefix(&model.trust_domain, namespace))
+            }
+            Principal::TrustDomain(trust_domain) => prefixes.insert(format!("spiffe://{trust_domain}")),
+            Principal::Below(parent) => prefixes.insert(parent.to_string()),
             Principal::Authenticated | Principal::Unauthenticated | Principal::Anyone => false,
         };
     }
-    (identities, namespaces)
+    (identities, prefixes)
 }
 
 /// The routes that a caller has of its own.

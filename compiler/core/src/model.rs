@@ -496,6 +496,10 @@ pub(crate) enum Principal {
     /// Exactly this identity: of a service, a gateway or written out.
     Identity(Text),
     Namespace(Text),
+    /// Every identity of another trust domain.
+    TrustDomain(Text),
+    /// Every identity of another trust domain that is this one, without `/` at its end, and one segment more.
+    Below(Text),
     Authenticated,
     Unauthenticated,
     Anyone,

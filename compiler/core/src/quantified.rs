@@ -649,6 +649,10 @@ impl<'m> World<'m> {
             Candidate::OtherIn { namespace } => {
                 Some(format!("identity \"spiffe://{}/ns/{namespace}/sa/other\"", self.model.trust_domain))
             }
+            Candidate::OtherBelow { parent } => Some(format!("identity \"{parent}/other\"")),
+            Candidate::OtherOf { trust_domain } => {
+                Some(format!("identity \"spiffe://{trust_domain}/other\""))
+            }
             Candidate::OtherOwn => Some(format!("identity \"spiffe://{}/other\"", self.model.trust_domain)),
             Candidate::OtherForeign => Some("identity \"spiffe://other.example/other\"".to_owned()),
             Candidate::OtherGateway => None,

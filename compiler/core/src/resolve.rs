@@ -16,7 +16,6 @@ mod operation;
 mod production;
 mod protocol;
 mod questions;
-mod reserved;
 mod route;
 mod scope;
 mod service;
@@ -47,7 +46,7 @@ pub(crate) fn resolve(
     environment: Option<&str>,
     today: Option<Day>,
 ) -> (Model, Vec<(case::Test, Vec<Asking>)>, Diagnostics) {
-    let mut diagnostics = reserved::forms(modules);
+    let mut diagnostics = Diagnostics::new();
     let (mut model, scope) = Scope::new(modules, &mut diagnostics);
     model.default = default_settings(modules, &mut diagnostics);
     for (place, service) in declared(modules, service) {

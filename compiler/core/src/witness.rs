@@ -268,6 +268,8 @@ fn spoken(model: &Model, peer: &Candidate) -> String {
             name.unwrap_or_else(|| identity.clone())
         }
         Candidate::OtherIn { namespace } => format!("another identity of namespace {namespace}"),
+        Candidate::OtherBelow { parent } => format!("another identity below {parent}"),
+        Candidate::OtherOf { trust_domain } => format!("another identity of trust domain {trust_domain}"),
         Candidate::OtherOwn => "another identity of the mesh".to_owned(),
         Candidate::OtherGateway => "another gateway".to_owned(),
         Candidate::OtherForeign => "an identity of another trust domain".to_owned(),

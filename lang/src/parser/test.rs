@@ -95,9 +95,10 @@ fn facts(input: Tokens<'_>) -> Parsed<'_, Vec<Condition>> {
 /// A request comes from one client.
 fn many(from: &From) -> Option<Diagnostic> {
     let word = match (&*from.principals, &*from.except) {
-        ([one], []) => match one.kind {
+        ([one], []) => match &one.kind {
             PrincipalKind::Namespace(_) => "namespace",
             PrincipalKind::TrustDomain(_) => "trust-domain",
+            PrincipalKind::Identity(text) if text.ends_with("/*") => "identity \"…/*\"",
             PrincipalKind::Authenticated => "authenticated",
             PrincipalKind::Anyone => "anyone",
             _ => return None,

@@ -13,7 +13,7 @@ pub(crate) enum Caller<'r> {
     Workload(u32),
 }
 
-/// The peer's atom: of exactly its identity, else of its namespace, else of its kind.
+/// The peer's atom: of exactly its identity, else of what it begins with, else of its kind.
 pub(crate) fn atom(plan: &PlanView, partition: Partition<'_>, caller: Caller<'_>) -> Option<u32> {
     match caller {
         Caller::Connected(Peer::Unauthenticated) => Some(partition.unauthenticated()),
@@ -37,45 +37,50 @@ fn atom_of_principal(plan: &PlanView, partition: Partition<'_>, index: u32) -> O
 }
 
 fn atom_of_stranger(plan: &PlanView, partition: Partition<'_>, identity: &str) -> u32 {
-    match standing(plan.trust_domain(), identity) {
-        Standing::Foreign => partition.foreign(),
-        Standing::Own { namespace } => {
-            let namespace = namespace.and_then(|name| plan.namespace_by_name(name));
-            namespace.and_then(|index| partition.atom_of_namespace(index)).unwrap_or_else(|| partition.own())
-        }
-    }
+    let Some(id) = SpiffeId::read(identity) else { return partition.foreign() };
+    let known = |prefix: &str| partition.atom_of_prefix(plan.prefix_by_text(prefix)?);
+    let kind = match id.trust_domain == plan.trust_domain() {
+        true => partition.own(),
+        false => partition.foreign(),
+    };
+    // The longer prefix counts.
+    known(id.parent).or_else(|| known(id.domain)).unwrap_or(kind)
 }
 
+/// What an identity is part of.
 #[derive(Debug, PartialEq, Eq)]
-enum Standing<'i> {
-    /// Of another trust domain, or no SPIFFE ID at all: what cannot be read is not trusted as one of us.
-    Foreign,
-    /// Of the mesh's trust domain; with the `ns` segment of `/ns/…/sa/…`, and nothing else has one.
-    Own { namespace: Option<&'i str> },
+struct SpiffeId<'i> {
+    trust_domain: &'i str,
+    /// Up to the end of the trust domain: `spiffe://local.test`.
+    domain: &'i str,
+    /// Up to the last segment of the path: `spiffe://local.test/ns/shop/sa`.
+    parent: &'i str,
 }
 
 /// The SPIFFE specification's limit on the length of an ID.
 const MAX_ID_BYTES: usize = 2_048;
 
-/// [SPIFFE-ID 2](https://github.com/spiffe/spiffe/blob/main/standards/SPIFFE-ID.md): lower-case scheme, trust domain, and a
-/// path of segments that are not empty, `.` or `..`. No query, fragment, port, user or encoding.
-fn standing<'i>(trust_domain: &str, identity: &'i str) -> Standing<'i> {
-    let own = identity.strip_prefix("spiffe://").and_then(|rest| rest.strip_prefix(trust_domain));
-    let Some(path) = own.filter(|_| identity.len() <= MAX_ID_BYTES) else { return Standing::Foreign };
-    if path.is_empty() {
-        return Standing::Own { namespace: None };
+impl<'i> SpiffeId<'i> {
+    /// [SPIFFE-ID 2](https://github.com/spiffe/spiffe/blob/main/standards/SPIFFE-ID.md): lower-case scheme, trust domain, and a
+    /// path of segments that are not empty, `.` or `..`. No query, fragment, port, user or encoding. What cannot be read is not
+    /// trusted as anybody's: `None`.
+    fn read(identity: &'i str) -> Option<SpiffeId<'i>> {
+        let rest = identity.strip_prefix("spiffe://").filter(|_| identity.len() <= MAX_ID_BYTES)?;
+        let (trust_domain, path) =
+            rest.split_once('/').map_or((rest, None), |(name, path)| (name, Some(path)));
+        if !is_trust_domain(trust_domain) || !path.is_none_or(|path| path.split('/').all(is_segment)) {
+            return None;
+        }
+        let domain = identity.get(.."spiffe://".len() + trust_domain.len())?;
+        let parent = path.and_then(|_| identity.rsplit_once('/')).map_or(domain, |(parent, _)| parent);
+        Some(SpiffeId { trust_domain, domain, parent })
     }
-    // Without the slash the trust domain goes on: `local.test.example` is not `local.test`.
-    let Some(segments) = path.strip_prefix('/') else { return Standing::Foreign };
-    if !segments.split('/').all(is_segment) {
-        return Standing::Foreign;
-    }
-    let mut segments = segments.split('/');
-    let form = [segments.next(), segments.next(), segments.next(), segments.next(), segments.next()];
-    match form {
-        [Some("ns"), namespace, Some("sa"), Some(_), None] => Standing::Own { namespace },
-        _ => Standing::Own { namespace: None },
-    }
+}
+
+fn is_trust_domain(name: &str) -> bool {
+    let allowed =
+        |byte: u8| byte.is_ascii_lowercase() || byte.is_ascii_digit() || matches!(byte, b'-' | b'.' | b'_');
+    !name.is_empty() && name.bytes().all(allowed)
 }
 
 fn is_segment(segment: &str) -> bool {

@@ -84,7 +84,11 @@ pub(crate) fn plan() -> Plan {
     Plan {
         trust_domain: "shop.test".to_owned(),
         principals,
-        namespaces: vec!["ops".to_owned()],
+        prefixes: vec![
+            "spiffe://partner.test".to_owned(),
+            "spiffe://partner.test/ns/ops/sa".to_owned(),
+            "spiffe://shop.test/ns/ops/sa".to_owned(),
+        ],
         services: services(),
         gateways: vec![edge()],
         partitions: partitions(&mut nodes),
@@ -224,14 +228,14 @@ fn partitions(nodes: &mut Vec<Node>) -> Vec<Partition> {
     edge.peers = Peers { atoms: 2, principals: vec![(0, 1)], ..Peers::default() };
     // Reviews: each kind of peer has a line of its own; `web` and `edge` may do all but delete.
     let method = node(1, &[leaf(0), leaf(0), leaf(0), leaf(0), leaf(0), leaf(2), leaf(0), leaf(0)]);
-    let peers = [method, leaf(3), leaf(4), leaf(5), leaf(6), leaf(7), leaf(8), REFUSE];
+    let peers = [method, leaf(3), leaf(4), leaf(5), leaf(6), leaf(7), leaf(8), REFUSE, leaf(9), leaf(10)];
     let reviews_access = node(0, &peers);
     let reviews_route = node(3, &[leaf(6), leaf(6), leaf(6), leaf(5), leaf(7)]);
     let mut reviews = partition(reviews_access, vec![reviews_route]);
     reviews.peers = Peers {
-        atoms: 8,
+        atoms: 10,
         principals: vec![(1, 6), (2, 0), (3, 7), (6, 0)],
-        namespaces: vec![(0, 1)],
+        prefixes: vec![(0, 8), (1, 9), (2, 1)],
         own: 2,
         gateway: 3,
         foreign: 4,
@@ -287,7 +291,8 @@ fn outcomes() -> Vec<Outcome> {
 }
 
 fn verdicts() -> Vec<Verdict> {
-    let deny = ["partner", "delete", "ops", "own", "gateway", "foreign", "nobody", "robot"];
+    let deny =
+        ["partner", "delete", "ops", "own", "gateway", "foreign", "nobody", "robot", "domain", "below"];
     let allow = Verdict { allow: true, rule: "allow".to_owned(), audit: String::new() };
     let deny = deny.map(|rule| Verdict { allow: false, rule: format!("deny {rule}"), audit: String::new() });
     std::iter::once(allow).chain(deny).collect()

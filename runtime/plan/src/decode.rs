@@ -19,7 +19,7 @@ impl PlanView {
                     gateway: principal.gateway(),
                 })
                 .collect(),
-            namespaces: self.namespaces().iter().map(|namespace| namespace.name().to_owned()).collect(),
+            prefixes: self.prefixes().iter().map(|prefix| prefix.text().to_owned()).collect(),
             services: self.services().iter().map(to_service).collect(),
             gateways: self.gateways().iter().map(to_gateway).collect(),
             partitions: self.partitions().iter().map(to_partition).collect(),
@@ -118,7 +118,7 @@ fn to_partition(partition: view::Partition<'_>) -> Partition {
         peers: Peers {
             atoms: partition.peer_atoms(),
             principals: partition.peer_principals().iter().map(|pair| pair.0).collect(),
-            namespaces: partition.peer_namespaces().iter().map(|pair| pair.0).collect(),
+            prefixes: partition.peer_prefixes().iter().map(|pair| pair.0).collect(),
             own: partition.own(),
             gateway: partition.gateway(),
             foreign: partition.foreign(),

@@ -186,8 +186,8 @@ mod tests {
         let bytes = encode(&samples::plan()).unwrap();
         assert_eq!(
             bytes.windows(9).filter(|window| window == b"shop.test").count(),
-            1 + 4,
-            "and in four identities"
+            1 + 4 + 1,
+            "and in four identities and a prefix"
         );
     }
 

@@ -84,7 +84,7 @@ pub enum Section {
     Values = 2,
     Mesh = 3,
     Principals = 4,
-    Namespaces = 5,
+    Prefixes = 5,
     Services = 6,
     Ports = 7,
     Endpoints = 8,
@@ -98,7 +98,7 @@ pub enum Section {
     Hosts = 16,
     Partitions = 17,
     PeerPrincipals = 18,
-    PeerNamespaces = 19,
+    PeerPrefixes = 19,
     States = 20,
     Edges = 21,
     Fields = 22,
@@ -133,7 +133,7 @@ impl Section {
             Values,
             Mesh,
             Principals,
-            Namespaces,
+            Prefixes,
             Services,
             Ports,
             Endpoints,
@@ -147,7 +147,7 @@ impl Section {
             Hosts,
             Partitions,
             PeerPrincipals,
-            PeerNamespaces,
+            PeerPrefixes,
             States,
             Edges,
             Fields,
@@ -204,7 +204,7 @@ impl Section {
             Section::Strings | Section::Values | Section::Statuses | Section::Transitions => 0,
             Section::Mesh => mesh::WORDS,
             Section::Principals => principal::WORDS,
-            Section::Namespaces
+            Section::Prefixes
             | Section::Subsets
             | Section::Members
             | Section::Roots
@@ -222,7 +222,7 @@ impl Section {
             Section::Hosts => host::WORDS,
             Section::Partitions => partition::WORDS,
             Section::PeerPrincipals
-            | Section::PeerNamespaces
+            | Section::PeerPrefixes
             | Section::Edges
             | Section::FieldValues
             | Section::FieldPrefixes
@@ -250,7 +250,7 @@ impl Section {
             Section::Values => "values",
             Section::Mesh => "mesh",
             Section::Principals => "principals",
-            Section::Namespaces => "namespaces",
+            Section::Prefixes => "prefixes",
             Section::Services => "services",
             Section::Ports => "ports",
             Section::Endpoints => "endpoints",
@@ -264,7 +264,7 @@ impl Section {
             Section::Hosts => "hosts",
             Section::Partitions => "partitions",
             Section::PeerPrincipals => "peer principals",
-            Section::PeerNamespaces => "peer namespaces",
+            Section::PeerPrefixes => "peer prefixes",
             Section::States => "states",
             Section::Edges => "edges",
             Section::Fields => "fields",
@@ -400,7 +400,7 @@ pub mod host {
 pub mod partition {
     pub const PEER_ATOMS: u32 = 0;
     pub const PEER_PRINCIPALS: u32 = 1;
-    pub const PEER_NAMESPACES: u32 = 3;
+    pub const PEER_PREFIXES: u32 = 3;
     pub const PEER_OWN: u32 = 5;
     pub const PEER_GATEWAY: u32 = 6;
     pub const PEER_FOREIGN: u32 = 7;
@@ -415,7 +415,7 @@ pub mod partition {
     pub const WORDS: u32 = 19;
 }
 
-/// A key and what it maps to: principal or namespace to atom, segment to state, value, prefix or mask
+/// A key and what it maps to: principal or prefix to atom, segment to state, value, prefix or mask
 /// to atom.
 pub mod pair {
     pub const KEY: u32 = 0;

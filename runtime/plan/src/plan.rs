@@ -13,8 +13,9 @@ pub struct Plan {
     pub trust_domain: String,
     /// Identities that something in the plan knows, sorted by `identity`.
     pub principals: Vec<Principal>,
-    /// Namespaces that an authorization names, sorted.
-    pub namespaces: Vec<String>,
+    /// Beginnings of SPIFFE IDs, without `/` at the end, that an authorization names, sorted: `spiffe://partner.example` is every
+    /// identity of that trust domain, `spiffe://local.test/ns/shop/sa` every one with one segment more.
+    pub prefixes: Vec<String>,
     /// Sorted by `name`.
     pub services: Vec<Service>,
     /// Sorted by `name`.
@@ -203,15 +204,15 @@ pub struct Partition {
 /// Number of method atoms: GET HEAD POST PUT PATCH DELETE OPTIONS in this order, then "other".
 pub const METHOD_ATOMS: u32 = 8;
 
-/// How a peer becomes an atom: by principal, else (own, not a gateway) by namespace, else by kind.
+/// How a peer becomes an atom: by principal, else (not a gateway) by prefix, else by kind.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Peers {
     /// Number of atoms.
     pub atoms: u32,
     /// (index into [`Plan::principals`], atom), sorted.
     pub principals: Vec<(u32, u32)>,
-    /// (index into [`Plan::namespaces`], atom), sorted. Only for own identities that are not gateways.
-    pub namespaces: Vec<(u32, u32)>,
+    /// (index into [`Plan::prefixes`], atom), sorted. Of two that fit, the longer counts. Not for gateways.
+    pub prefixes: Vec<(u32, u32)>,
     /// Any other own identity that is not a gateway.
     pub own: u32,
     /// Any other gateway.

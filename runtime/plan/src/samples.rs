@@ -14,7 +14,7 @@ pub(crate) fn plan() -> Plan {
             principal("spiffe://shop.test/ns/shop/sa/reviews", false),
             principal("spiffe://shop.test/ns/shop/sa/web", false),
         ],
-        namespaces: vec!["ops".to_owned(), "shop".to_owned()],
+        prefixes: vec!["spiffe://partner.example".to_owned(), "spiffe://shop.test/ns/ops/sa".to_owned()],
         services: vec![ratings(), reviews(), web()],
         gateways: vec![edge()],
         partitions: vec![
@@ -191,7 +191,7 @@ fn partition() -> Partition {
         peers: Peers {
             atoms: 3,
             principals: vec![(0, 1), (3, 0)],
-            namespaces: vec![(1, 2)],
+            prefixes: vec![(1, 2)],
             own: 0,
             gateway: 1,
             foreign: 2,

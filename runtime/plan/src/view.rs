@@ -6,13 +6,13 @@ mod rows;
 mod workloads;
 
 pub use diagrams::{
-    Accept, Address, Automaton, Child, Edge, ExactValue, Field, Mask, Node, Partition, PeerNamespace,
+    Accept, Address, Automaton, Child, Edge, ExactValue, Field, Mask, Node, Partition, PeerPrefix,
     PeerPrincipal, Prefix, State, Union,
 };
 pub use outcomes::{Action, Edit, Outcome, RateLimit, Retry, Settings, Verdict, Written};
 pub use rows::{Record, Row, Rows};
 pub use workloads::{
-    Call, CallHost, ConsumerRoute, Gateway, HostPattern, Listener, Namespace, Port, Principal, Service,
+    Call, CallHost, ConsumerRoute, Gateway, HostPattern, IdPrefix, Listener, Port, Principal, Service,
 };
 
 use crate::layout::{DIGEST, HEADER_BYTES, Section, mesh};
@@ -96,14 +96,14 @@ impl PlanView {
         found.map(|(index, _)| index)
     }
 
-    /// Namespaces that an authorization names, sorted.
-    pub fn namespaces(&self) -> Rows<'_, Namespace<'_>> {
+    /// Beginnings of SPIFFE IDs that an authorization names, sorted.
+    pub fn prefixes(&self) -> Rows<'_, IdPrefix<'_>> {
         Rows::all(self)
     }
 
-    /// Index of a namespace that an authorization names.
-    pub fn namespace_by_name(&self, name: &str) -> Option<u32> {
-        let found = self.namespaces().find(|namespace| namespace.name().cmp(name));
+    /// Index of a beginning of SPIFFE IDs that an authorization names.
+    pub fn prefix_by_text(&self, text: &str) -> Option<u32> {
+        let found = self.prefixes().find(|prefix| prefix.text().cmp(text));
         found.map(|(index, _)| index)
     }
 

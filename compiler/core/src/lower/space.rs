@@ -10,15 +10,16 @@ use crate::space::{Dimension, Kind, NO_TOKEN, PATH, Space, TOKEN};
 use mesh_lang::Text;
 use mesh_plan::{self as plan, FieldKind, NONE};
 
-/// Everything but the roots. `principals` and `namespaces` are the plan's, sorted.
+/// Everything but the roots. `principals` and `prefixes` are the plan's, sorted.
 pub(super) fn lower(
     space: &Space,
     principals: &[plan::Principal],
-    namespaces: &[String],
+    prefixes: &[String],
+    trust_domain: &str,
     automata: &mut Intern<plan::Automaton>,
 ) -> plan::Partition {
     plan::Partition {
-        peers: peers(&space.peers, principals, namespaces),
+        peers: peers(&space.peers, principals, prefixes, trust_domain),
         states: states(&space.paths),
         path_automaton: space.paths.automaton.as_ref().map(|read_by| automata.index(automaton(read_by, 0))),
         path_atoms: space.arity(PATH),
@@ -28,7 +29,13 @@ pub(super) fn lower(
     }
 }
 
-fn peers(peers: &Peers, principals: &[plan::Principal], namespaces: &[String]) -> plan::Peers {
+fn peers(
+    peers: &Peers,
+    principals: &[plan::Principal],
+    prefixes: &[String],
+    trust_domain: &str,
+) -> plan::Peers {
+    let prefix = |text: &str| prefixes.binary_search_by(|known| known.as_str().cmp(text)).ok();
     let mut lowered = plan::Peers {
         atoms: peers.atoms(),
         own: peers.atom_where(|candidate| *candidate == Candidate::OtherOwn),
@@ -46,9 +53,15 @@ fn peers(peers: &Peers, principals: &[plan::Principal], namespaces: &[String]) -
                 lowered.principals.extend(found.map(|index| (index as u32, *atom)));
             }
             Candidate::OtherIn { namespace } => {
-                lowered
-                    .namespaces
-                    .extend(namespaces.binary_search(namespace).map(|index| (index as u32, *atom)));
+                let found = prefix(&namespace_prefix(trust_domain, namespace));
+                lowered.prefixes.extend(found.map(|index| (index as u32, *atom)));
+            }
+            Candidate::OtherBelow { parent } => {
+                lowered.prefixes.extend(prefix(parent).map(|index| (index as u32, *atom)));
+            }
+            Candidate::OtherOf { trust_domain } => {
+                let found = prefix(&format!("spiffe://{trust_domain}"));
+                lowered.prefixes.extend(found.map(|index| (index as u32, *atom)));
             }
             Candidate::OtherOwn
             | Candidate::OtherGateway
@@ -57,8 +70,13 @@ fn peers(peers: &Peers, principals: &[plan::Principal], namespaces: &[String]) -
         }
     }
     lowered.principals.sort_unstable();
-    lowered.namespaces.sort_unstable();
+    lowered.prefixes.sort_unstable();
     lowered
+}
+
+/// What all identities of a namespace of the mesh begin with.
+pub(super) fn namespace_prefix(trust_domain: &str, namespace: &str) -> String {
+    format!("spiffe://{trust_domain}/ns/{namespace}/sa")
 }
 
 fn states(paths: &Paths) -> Vec<plan::State> {

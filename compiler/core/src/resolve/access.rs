@@ -24,7 +24,7 @@ pub(super) fn resolve(
         let target = match scope.own_target(name, *place, "authorize", model) {
             Ok(target) => target,
             Err(diagnostic) => {
-                diagnostics.push(diagnostic);
+                diagnostics.push(diagnostic.offered());
                 continue;
             }
         };
@@ -184,6 +184,7 @@ fn which_port(line: &ast::AuthorizeLine, service: &Service) -> Diagnostic {
         .help(format!("Write `{whole}`, with one of its ports: {}.", scope::listed(names)))
 }
 
+/// Who the lines of an authorization or a guardrail are about. Which name was meant is never guessed: it lets somebody in.
 pub(super) fn peers(
     from: &ast::From,
     effect: Effect,
@@ -206,7 +207,8 @@ fn peers_by_name(
     let mut resolve = |list: &[ast::Principal]| {
         let mut found = (Vec::with_capacity(list.len()), Vec::with_capacity(list.len()));
         for one in list {
-            problems.extend(add_principals(one, place, scope, model, &mut found).err());
+            problems
+                .extend(add_principals(one, place, scope, model, &mut found).err().map(Diagnostic::offered));
         }
         found
     };
@@ -248,7 +250,7 @@ pub(super) fn add_principals(
     Ok(())
 }
 
-/// The members of a group are services, gateways, namespaces and identities.
+/// The members of a group are services, gateways, namespaces, trust domains and identities.
 pub(super) fn group(
     group: &ast::Group,
     place: &Place<'_>,
@@ -269,10 +271,10 @@ pub(super) fn group(
             diagnostics.push(
                 Diagnostic::new(Code::UnexpectedToken, format!("`{member}` cannot be in a group"))
                     .at(member.span, "not one caller or namespace")
-                    .help("A group has services, gateways, namespaces and identities; write the others beside it."),
+                    .help("A group has services, gateways, namespaces, trust domains and identities; write the others beside it."),
             );
         } else if let Err(problem) = principal(member, *place, scope, model) {
-            diagnostics.push(problem);
+            diagnostics.push(problem.offered());
         }
     }
 }
@@ -288,8 +290,12 @@ pub(super) fn principal(
         PrincipalKind::Anyone => Ok(Principal::Anyone),
         PrincipalKind::Authenticated => Ok(Principal::Authenticated),
         PrincipalKind::Unauthenticated => Ok(Principal::Unauthenticated),
-        // `reserved` has refused it.
-        PrincipalKind::TrustDomain(_) => Ok(Principal::Anyone),
+        PrincipalKind::TrustDomain(name) if *name == model.trust_domain => {
+            Err(Diagnostic::new(Code::InvalidValue, format!("`{name}` is the trust domain of this mesh"))
+                .at(principal.span, "no other trust domain")
+                .help("Write `authenticated` for every workload of the mesh."))
+        }
+        PrincipalKind::TrustDomain(name) => Ok(Principal::TrustDomain(name.clone())),
         PrincipalKind::Namespace(name) if scope.has_namespace(name) => Ok(Principal::Namespace(name.clone())),
         PrincipalKind::Namespace(name) => Err(scope.unknown_namespace(name, principal.span)),
         PrincipalKind::Service(name) => {
@@ -300,12 +306,44 @@ pub(super) fn principal(
             let gateway = scope.gateway(name, place)?;
             Ok(Principal::Identity(model[gateway].workload.identity.clone()))
         }
+        PrincipalKind::Identity(text) if text.ends_with("/*") => below(text, principal.span, model),
         PrincipalKind::Identity(text) => match not_an_identity(text) {
             None => Ok(Principal::Identity(text.clone())),
             Some(why) => Err(Diagnostic::new(Code::InvalidValue, format!("`{text}` is not a SPIFFE ID"))
                 .at(principal.span, why)
                 .help("Write it whole: `identity \"spiffe://partner.example/ns/shop/sa/web\"`.")),
         },
+    }
+}
+
+/// `identity "spiffe://partner.example/ns/ops/sa/*"`: every identity with one segment in the place of the `*`.
+fn below(text: &str, span: Span, model: &Model) -> Result<Principal, Diagnostic> {
+    let refused = |message: String, label: &str, help: String| {
+        Err(Diagnostic::new(Code::InvalidValue, message).at(span, label).help(help))
+    };
+    let parent = text.trim_end_matches("/*");
+    let domain = parent.strip_prefix("spiffe://").and_then(|rest| rest.split('/').next()).unwrap_or_default();
+    if domain == model.trust_domain {
+        return refused(
+            format!("`{text}` is about this mesh"),
+            "its identities are not matched by a pattern",
+            "Name the services, or write `namespace NAME`.".to_owned(),
+        );
+    }
+    if parent.ends_with(domain) && not_an_identity(&format!("{parent}/x")).is_none() {
+        return refused(
+            format!("`{text}` is a whole trust domain"),
+            "the `*` is its whole path",
+            format!("Write `trust-domain {domain}`."),
+        );
+    }
+    match not_an_identity(parent) {
+        None => Ok(Principal::Below(parent.into())),
+        Some(why) => refused(
+            format!("`{text}` is no pattern of SPIFFE IDs"),
+            why,
+            "Write it whole, with `*` for the last segment: `identity \"spiffe://partner.example/ns/shop/sa/*\"`.".to_owned(),
+        ),
     }
 }
 
@@ -406,6 +444,45 @@ mod tests {
         says(&text, &["5 MESH4003 this `deny` does not say what becomes of peers without identity"]);
         says(&text.replace("default except", "default, unauthenticated except"), &[]);
         says(&text.replace("except a", "except a, unauthenticated"), &[]);
+    }
+
+    #[test]
+    fn identities_of_other_trust_domains_are_named_whole_or_by_what_they_begin_with() {
+        says(
+            &authorize(
+                "allow from a, trust-domain partner.example, identity \"spiffe://b.example/ns/ops/sa/*\"",
+            ),
+            &[],
+        );
+        let own = "`local.test` is the trust domain of this mesh";
+        says(&authorize("allow from trust-domain local.test"), &[&format!("4 MESH1012 {own}")]);
+        for (pattern, message) in [
+            ("spiffe://local.test/ns/shop/sa/*", "is about this mesh"),
+            ("spiffe://b.example/*", "is a whole trust domain"),
+            ("spiffe://b.example/ns/*/sa/*", "is no pattern of SPIFFE IDs"),
+            ("spiffe://b.example//*", "is no pattern of SPIFFE IDs"),
+            ("spiffe:///*", "is no pattern of SPIFFE IDs"),
+            ("/*", "is no pattern of SPIFFE IDs"),
+        ] {
+            let text = authorize(&format!("allow from identity \"{pattern}\""));
+            says(&text, &[&format!("4 MESH1012 `{pattern}` {message}")]);
+        }
+    }
+
+    #[test]
+    fn an_exception_inside_another_trust_domain_takes_somebody_away() {
+        says(
+            &authorize("allow from a, trust-domain b.example except identity \"spiffe://b.example/x\""),
+            &[],
+        );
+        says(
+            &authorize(
+                "allow from a, trust-domain b.example except identity \"spiffe://b.example/ns/ops/sa/*\"",
+            ),
+            &[],
+        );
+        let vain = authorize("allow from a, trust-domain b.example except identity \"spiffe://c.example/x\"");
+        says(&vain, &["4 MESH4004 `except identity \"spiffe://c.example/x\"` takes nobody away"]);
     }
 
     #[test]

@@ -32,6 +32,14 @@ pub(crate) enum Candidate {
     OtherIn {
         namespace: String,
     },
+    /// Any other identity one segment below this one, in another trust domain.
+    OtherBelow {
+        parent: String,
+    },
+    /// Any other identity of another trust domain that a line names.
+    OtherOf {
+        trust_domain: String,
+    },
     OtherOwn,
     OtherGateway,
     OtherForeign,
@@ -103,6 +111,12 @@ pub(crate) fn candidates<'m>(
             Principal::Namespace(namespace) => {
                 candidates.insert(Candidate::OtherIn { namespace: namespace.to_string() })
             }
+            Principal::TrustDomain(trust_domain) => {
+                candidates.insert(Candidate::OtherOf { trust_domain: trust_domain.to_string() })
+            }
+            Principal::Below(parent) => {
+                candidates.insert(Candidate::OtherBelow { parent: parent.to_string() })
+            }
             Principal::Authenticated | Principal::Unauthenticated | Principal::Anyone => false,
         };
     }
@@ -142,6 +156,20 @@ impl Candidate {
                 Candidate::OtherIn { namespace } => namespace == wanted,
                 _ => false,
             },
+            Principal::TrustDomain(wanted) => match self {
+                Candidate::Foreign { identity: known } | Candidate::OtherBelow { parent: known } => {
+                    trust_domain_of(known) == Some(wanted)
+                }
+                Candidate::OtherOf { trust_domain } => trust_domain == wanted,
+                _ => false,
+            },
+            Principal::Below(wanted) => match self {
+                Candidate::Foreign { identity } => {
+                    identity.rsplit_once('/').is_some_and(|(parent, _)| parent == wanted)
+                }
+                Candidate::OtherBelow { parent } => parent == wanted,
+                _ => false,
+            },
             Principal::Identity(wanted) => match self {
                 Candidate::Own { identity, .. }
                 | Candidate::Gateway { identity }
@@ -150,6 +178,11 @@ impl Candidate {
             },
         }
     }
+}
+
+/// The trust domain of an identity or of the beginning of one.
+fn trust_domain_of(identity: &str) -> Option<&str> {
+    identity.strip_prefix("spiffe://")?.split('/').next()
 }
 
 /// The path of an identity of the mesh's own trust domain, without its first `/`.

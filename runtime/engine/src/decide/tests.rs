@@ -199,7 +199,7 @@ fn a_header_is_exactly_a_value_or_has_the_longest_prefix() {
 }
 
 #[test]
-fn a_peer_is_its_identity_else_its_namespace_else_its_kind() {
+fn a_peer_is_its_identity_else_what_it_begins_with_else_its_kind() {
     for (identity, rule) in [
         ("spiffe://shop.test/ns/ops/sa/robot", "deny robot"),
         ("spiffe://shop.test/ns/ops/sa/other", "deny ops"),
@@ -211,6 +211,14 @@ fn a_peer_is_its_identity_else_its_namespace_else_its_kind() {
         ("spiffe://shop.test", "deny own"),
         ("spiffe://shop.test/ns/shop/sa/side-door", "deny gateway"),
         ("spiffe://other.test/partner", "deny foreign"),
+        ("spiffe://partner.test/web", "deny domain"),
+        ("spiffe://partner.test", "deny domain"),
+        ("spiffe://partner.test/ns/ops/sa/robot", "deny below"),
+        ("spiffe://partner.test/ns/ops/sa", "deny domain"),
+        ("spiffe://partner.test/ns/ops/sa/robot/more", "deny domain"),
+        ("spiffe://partner.test/ns/ops/sa/..", "deny foreign"),
+        ("spiffe://Partner.test/web", "deny foreign"),
+        ("spiffe://partner.test.evil.test/web", "deny foreign"),
         ("spiffe://shop.test.evil.test/ns/ops/sa/other", "deny foreign"),
         ("spiffe://evil-shop.test/ns/ops/sa/other", "deny foreign"),
         ("SPIFFE://shop.test/ns/ops/sa/other", "deny foreign"),

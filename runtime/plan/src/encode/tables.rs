@@ -14,9 +14,9 @@ pub(super) fn write<'p>(plan: &'p Plan, draft: &mut Draft<'p>) {
         let identity = draft.string(&principal.identity);
         draft.row(Section::Principals, &[identity, u32::from(principal.gateway)]);
     }
-    for namespace in &plan.namespaces {
-        let name = draft.string(namespace);
-        draft.row(Section::Namespaces, &[name]);
+    for prefix in &plan.prefixes {
+        let text = draft.string(prefix);
+        draft.row(Section::Prefixes, &[text]);
     }
     plan.services.iter().for_each(|service| service_rows(service, draft));
     plan.gateways.iter().for_each(|gateway| gateway_rows(gateway, draft));
@@ -151,8 +151,8 @@ fn partition_rows<'p>(partition: &'p Partition, draft: &mut Draft<'p>) {
     let peers = &partition.peers;
     let principals = draft.count(Section::PeerPrincipals);
     peers.principals.iter().for_each(|(key, atom)| draft.row(Section::PeerPrincipals, &[*key, *atom]));
-    let namespaces = draft.count(Section::PeerNamespaces);
-    peers.namespaces.iter().for_each(|(key, atom)| draft.row(Section::PeerNamespaces, &[*key, *atom]));
+    let prefixes = draft.count(Section::PeerPrefixes);
+    peers.prefixes.iter().for_each(|(key, atom)| draft.row(Section::PeerPrefixes, &[*key, *atom]));
     let states = draft.count(Section::States);
     partition.states.iter().for_each(|state| state_rows(state, draft));
     let fields = draft.count(Section::Fields);
@@ -165,8 +165,8 @@ fn partition_rows<'p>(partition: &'p Partition, draft: &mut Draft<'p>) {
             peers.atoms,
             principals,
             peers.principals.len() as u32,
-            namespaces,
-            peers.namespaces.len() as u32,
+            prefixes,
+            peers.prefixes.len() as u32,
             peers.own,
             peers.gateway,
             peers.foreign,

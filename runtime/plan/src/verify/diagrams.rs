@@ -19,18 +19,18 @@ pub(super) fn check(plan: &PlanView) -> Result<(), PlanError> {
 
 fn peers(plan: &PlanView) -> Result<(), PlanError> {
     let mut principals = Tiles::of(plan, Section::PeerPrincipals);
-    let mut namespaces = Tiles::of(plan, Section::PeerNamespaces);
+    let mut prefixes = Tiles::of(plan, Section::PeerPrefixes);
     for partition in all(plan, Section::Partitions) {
         let atoms = partition.word(partition::PEER_ATOMS);
         let principals = principals.take(partition.range(partition::PEER_PRINCIPALS))?;
         atom_pairs(plan, Section::PeerPrincipals, principals, count(plan, Section::Principals), atoms)?;
-        let namespaces = namespaces.take(partition.range(partition::PEER_NAMESPACES))?;
-        atom_pairs(plan, Section::PeerNamespaces, namespaces, count(plan, Section::Namespaces), atoms)?;
+        let prefixes = prefixes.take(partition.range(partition::PEER_PREFIXES))?;
+        atom_pairs(plan, Section::PeerPrefixes, prefixes, count(plan, Section::Prefixes), atoms)?;
         let others = partition::PEER_OWN..=partition::PEER_NONE;
         ensure(others.into_iter().all(|kind| partition.word(kind) < atoms), "a kind of peer has no atom")?;
     }
     principals.end()?;
-    namespaces.end()
+    prefixes.end()
 }
 
 /// Pairs of a key below `keys`, sorted, and an atom.

@@ -109,7 +109,7 @@ fn refused(change: impl FnOnce(&mut Plan), what: &'static str) {
 fn what_the_engine_relies_on_is_proved() {
     refused(|plan| plan.services.swap(0, 1), "services are not sorted");
     refused(|plan| plan.principals.swap(0, 1), "identities are not sorted");
-    refused(|plan| plan.namespaces.swap(0, 1), "namespaces are not sorted");
+    refused(|plan| plan.prefixes.swap(0, 1), "prefixes are not sorted");
     refused(|plan| plan.gateways.push(plan.gateways[0].clone()), "gateways are not sorted");
     refused(|plan| plan.services[0].ports.swap(0, 1), "ports are not sorted");
     refused(|plan| plan.services[1].subsets.swap(0, 1), "subsets are not sorted");
@@ -158,7 +158,7 @@ fn every_request_has_an_atom_and_every_walk_ends_in_the_right_table() {
     refused(|plan| plan.partitions[1].peers.own = 3, "a kind of peer has no atom");
     refused(|plan| plan.partitions[1].peers.principals[1].1 = 3, "a value has no atom");
     refused(|plan| plan.partitions[1].peers.principals[1].0 = 5, "a value has no atom");
-    refused(|plan| plan.partitions[1].peers.namespaces[0].0 = 2, "a value has no atom");
+    refused(|plan| plan.partitions[1].peers.prefixes[0].0 = 2, "a value has no atom");
     refused(
         |plan| plan.partitions[1].peers.principals.swap(0, 1),
         "what atoms are looked up by is not sorted",

@@ -20,8 +20,8 @@ pub(super) fn check(plan: &PlanView) -> Result<(), PlanError> {
     }
     // Strings are sorted, so their ids stand for them.
     ascending(names(plan, Section::Principals, principal::IDENTITY), "identities are not sorted")?;
-    names(plan, Section::Namespaces, 0).try_for_each(|name| is_string(plan, name))?;
-    ascending(names(plan, Section::Namespaces, 0), "namespaces are not sorted")?;
+    names(plan, Section::Prefixes, 0).try_for_each(|name| is_string(plan, name))?;
+    ascending(names(plan, Section::Prefixes, 0), "prefixes are not sorted")?;
     ascending(names(plan, Section::Services, service::NAME), "services are not sorted")?;
     ascending(names(plan, Section::Gateways, gateway::NAME), "gateways are not sorted")?;
     services(plan)?;

@@ -33,9 +33,9 @@ impl<'p> Partition<'p> {
         self.0.rows(partition::PEER_PRINCIPALS)
     }
 
-    /// (namespace, atom), sorted.
-    pub fn peer_namespaces(self) -> Rows<'p, PeerNamespace> {
-        self.0.rows(partition::PEER_NAMESPACES)
+    /// (prefix, atom), sorted.
+    pub fn peer_prefixes(self) -> Rows<'p, PeerPrefix> {
+        self.0.rows(partition::PEER_PREFIXES)
     }
 
     /// Atom of a principal, where it has one of its own.
@@ -43,9 +43,9 @@ impl<'p> Partition<'p> {
         self.peer_principals().find(|row| row.0.0.cmp(&principal)).map(|(_, row)| row.0.1)
     }
 
-    /// Atom of a namespace, where it has one of its own.
-    pub fn atom_of_namespace(self, namespace: u32) -> Option<u32> {
-        self.peer_namespaces().find(|row| row.0.0.cmp(&namespace)).map(|(_, row)| row.0.1)
+    /// Atom of a prefix, where it has one of its own.
+    pub fn atom_of_prefix(self, prefix: u32) -> Option<u32> {
+        self.peer_prefixes().find(|row| row.0.0.cmp(&prefix)).map(|(_, row)| row.0.1)
     }
 
     /// Atom of any other own identity that is not a gateway.
@@ -151,15 +151,15 @@ impl<'p> Row<'p> for PeerPrincipal {
     }
 }
 
-/// A namespace and its atom.
+/// A beginning of SPIFFE IDs and its atom.
 #[derive(Clone, Copy)]
-pub struct PeerNamespace(pub (u32, u32));
+pub struct PeerPrefix(pub (u32, u32));
 
-impl<'p> Row<'p> for PeerNamespace {
-    const SECTION: Section = Section::PeerNamespaces;
+impl<'p> Row<'p> for PeerPrefix {
+    const SECTION: Section = Section::PeerPrefixes;
 
     fn of(record: Record<'p>) -> Self {
-        PeerNamespace((record.word(pair::KEY), record.word(pair::VALUE)))
+        PeerPrefix((record.word(pair::KEY), record.word(pair::VALUE)))
     }
 }
 

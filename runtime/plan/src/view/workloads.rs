@@ -37,20 +37,20 @@ impl<'p> Principal<'p> {
     }
 }
 
-/// A namespace that an authorization names.
+/// A beginning of SPIFFE IDs that an authorization names.
 #[derive(Clone, Copy)]
-pub struct Namespace<'p>(Record<'p>);
+pub struct IdPrefix<'p>(Record<'p>);
 
-impl<'p> Row<'p> for Namespace<'p> {
-    const SECTION: Section = Section::Namespaces;
+impl<'p> Row<'p> for IdPrefix<'p> {
+    const SECTION: Section = Section::Prefixes;
 
     fn of(record: Record<'p>) -> Self {
-        Namespace(record)
+        IdPrefix(record)
     }
 }
 
-impl<'p> Namespace<'p> {
-    pub fn name(self) -> &'p str {
+impl<'p> IdPrefix<'p> {
+    pub fn text(self) -> &'p str {
         self.0.text(0)
     }
 }

@@ -210,7 +210,7 @@ impl Mesh {
                 .iter()
                 .map(|(identity, gateway)| Principal { identity: identity.clone(), gateway: *gateway })
                 .collect(),
-            namespaces: vec![],
+            prefixes: vec![],
             services,
             gateways: vec![Gateway {
                 limits: vec![],
