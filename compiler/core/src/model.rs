@@ -94,6 +94,16 @@ impl Model {
         format!("{} from {kind}{}", self.port_name(route.to), self.workload(route.caller).full_name())
     }
 
+    /// The rules of all routes.
+    pub(crate) fn rules(&self) -> impl Iterator<Item = &Rule> {
+        let ports =
+            self.services.iter().flat_map(|service| &service.ports).filter_map(|port| port.route.as_ref());
+        let listeners = self.gateways.iter().flat_map(|gateway| &gateway.listeners);
+        let hosts = listeners.flat_map(|listener| &listener.tables).map(|host| &host.table);
+        let own = self.consumer_routes.iter().map(|route| &route.table);
+        ports.chain(hosts).chain(own).flat_map(|table| &table.rules)
+    }
+
     /// All service ports, in order.
     pub(crate) fn ports(&self) -> impl Iterator<Item = PortId> + '_ {
         self.services.iter().zip(0..).flat_map(|(service, index)| {
@@ -307,6 +317,8 @@ pub(crate) struct Rule {
     pub(crate) edits: Vec<mesh_plan::Edit>,
     pub(crate) settings: Settings,
     pub(crate) connection: Connection,
+    /// Whether it has `cors`.
+    pub(crate) answers_preflights: bool,
 }
 
 /// One alternative of a rule.

@@ -5,6 +5,7 @@ mod address;
 mod asking;
 mod audit;
 mod backend;
+mod browsers;
 mod consumer;
 mod declarations;
 mod delegation;

@@ -107,6 +107,7 @@ codes! {
     WeightsNotHundred    "MESH5008" Error   "weights-not-hundred",
     FaultInProduction    "MESH5013" Error   "fault-in-production",
     MirroredWrites       "MESH5020" Error   "mirrored-writes",
+    CutUpgrade           "MESH5021" Warning "cut-upgrade",
     VainStatement        "MESH5040" Error   "vain-statement",
     UnverifiedTls        "MESH5041" Warning "unverified-tls",
     OverlappingSubsets   "MESH5042" Warning "overlapping-subsets",

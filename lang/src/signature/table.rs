@@ -1,6 +1,6 @@
 //! The rows, area by area, in the order of `spec/language.md`.
 
-use super::Status::{self, Checked, Executed, Reserved};
+use super::Status::{self, Checked, Executed};
 use super::Times::{self, Many, ManyReplaced, Once, OneOf};
 use super::{Body, Place, Read, Signature};
 use crate::parser::{policy, project, route, service, test, traffic};
@@ -1124,7 +1124,7 @@ const RULE: &[Signature] = &[
             "cors { … }",
             "Which origins' pages may ask (Fetch 3.2); preflights are answered before authorization.",
             Once,
-            Reserved,
+            Checked,
             project::nothing,
         ),
     ),
@@ -1133,7 +1133,7 @@ const RULE: &[Signature] = &[
         "upgrade websocket",
         "Requests may become WebSocket connections (RFC 6455).",
         Once,
-        Reserved,
+        Checked,
         traffic::upgrade,
     ),
     RATE_LIMIT,
@@ -1142,13 +1142,13 @@ const RULE: &[Signature] = &[
 ];
 
 const CORS: &[Signature] = &[
-    row("allow-origins", "allow-origins STRING, …", "Origins, or `\"*\"`.", Once, Reserved, project::strings),
+    row("allow-origins", "allow-origins STRING, …", "Origins, or `\"*\"`.", Once, Checked, project::strings),
     row(
         "allow-methods",
         "allow-methods METHOD, …",
         "Methods that may be used.",
         Once,
-        Reserved,
+        Checked,
         traffic::methods,
     ),
     row(
@@ -1156,7 +1156,7 @@ const CORS: &[Signature] = &[
         "allow-headers STRING, …",
         "Headers that may be sent, or `\"*\"`.",
         Once,
-        Reserved,
+        Checked,
         project::strings,
     ),
     row(
@@ -1164,25 +1164,11 @@ const CORS: &[Signature] = &[
         "expose-headers STRING, …",
         "Response headers that the page may read.",
         Once,
-        Reserved,
+        Checked,
         project::strings,
     ),
-    row(
-        "allow-credentials",
-        "allow-credentials",
-        "Cookies are sent along.",
-        Once,
-        Reserved,
-        project::nothing,
-    ),
-    row(
-        "max-age",
-        "max-age DURATION",
-        "How long an answer may be kept.",
-        Once,
-        Reserved,
-        service::a_duration,
-    ),
+    row("allow-credentials", "allow-credentials", "Cookies are sent along.", Once, Checked, project::nothing),
+    row("max-age", "max-age DURATION", "How long an answer may be kept.", Once, Checked, service::a_duration),
 ];
 
 const AUTHORIZE: &[Signature] = &[

@@ -169,7 +169,7 @@ fn hop(model: &Model, from: Caller, span: Span, end: &End, levels: &[&Settings],
 }
 
 /// Milliseconds as they are written.
-pub(super) fn duration(milliseconds: u64) -> String {
+pub(crate) fn duration(milliseconds: u64) -> String {
     match milliseconds {
         whole if whole > 0 && whole % 60_000 == 0 => format!("{}m", whole / 60_000),
         whole if whole > 0 && whole % 1_000 == 0 => format!("{}s", whole / 1_000),

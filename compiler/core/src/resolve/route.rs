@@ -2,7 +2,7 @@
 
 use super::delegation::Delegations;
 use super::scope::{self, Place, Scope, Target, workload};
-use super::{backend, consumer, declarations, duplicate, edits, settings, shape};
+use super::{backend, browsers, consumer, declarations, duplicate, edits, settings, shape};
 use crate::model::{Action, Backend, GatewayId, HostTable, Listener, Model, PortId, Rule, Table};
 use crate::partition::{MAX_LINES, covers};
 use mesh_lang::ast::{self, HostPattern, ListenerTls, Protocol};
@@ -382,6 +382,8 @@ fn resolve_rule(
             Action::Respond { status: status.value, body: body.to_string() }
         }
     };
+    let cut_off = browsers::cut_off(rule, &written.settings, &resolved, model);
+    browsers::check(rule).into_iter().chain(cut_off).for_each(|problem| diagnostics.push(problem));
     Some(Rule {
         name: rule.name.value.to_string(),
         span: rule.span,
@@ -391,6 +393,7 @@ fn resolve_rule(
         action: resolved,
         settings: written.settings,
         connection: written.connection,
+        answers_preflights: rule.modifiers.cors.is_some(),
     })
 }
 

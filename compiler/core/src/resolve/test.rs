@@ -112,6 +112,9 @@ fn resolve_request(
     let Arrival { entry, peer, host, host_port } = arrival.map_err(|problem| vec![problem])?;
     let expect = expectation(&request.expect, place, scope, model)?;
     let mut carried = Carried::of(&request.when);
+    if let Some(problem) = preflight(request.span, method, &carried, model) {
+        return Err(vec![problem]);
+    }
     if let [only] = workload(model, target).issuers.as_slice() {
         let unsaid = carried.tokens.iter_mut().filter(|token| token.issuer.is_empty());
         unsaid.for_each(|token| token.issuer = only.to_string());
@@ -137,6 +140,17 @@ fn resolve_request(
         }),
         retry: request.expect.retry.map(|retry| retry.value),
         besides: besides(&request.expect, place, scope, model)?,
+    })
+}
+
+/// Where some rule has `cors`, a proxy answers a preflight (Fetch 3.2.2) before it decides anything.
+fn preflight(span: Span, method: &str, carried: &Carried, model: &Model) -> Option<Diagnostic> {
+    let carries = |name: &str| carried.headers.iter().any(|(own, _)| own == name);
+    let is_preflight = method == "OPTIONS" && carries("origin") && carries("access-control-request-method");
+    (is_preflight && model.rules().any(|rule| rule.answers_preflights)).then(|| {
+        Diagnostic::new(Code::UnexpectedToken, "a preflight is answered before anything is decided")
+            .at(span, "asks what a browser may ask")
+            .help("Test the request that comes after it.")
     })
 }
 
