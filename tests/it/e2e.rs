@@ -151,6 +151,45 @@ authorize s { deny to /admin/** }"#,
 }
 
 #[test]
+fn a_path_is_replaced_whole_and_response_headers_are_added_and_removed() {
+    let s = Upstream::named("s");
+    let mesh = Mesh::start(
+        &edge(
+            &s,
+            r#"route edge {
+  rule whole { match GET /any/{thing}
+    to s
+    rewrite path /one
+    response-header add "x-more" "1"
+    response-header add "x-more" "2" }
+  rule told { match /told
+    respond 200 "told"
+    response-header set "x-told" "yes"
+    response-header remove "content-type" }
+  rule root { match /up/**
+    redirect prefix / 308 }
+  otherwise 404
+}"#,
+        ),
+        &[],
+    );
+    let mut client = mesh.connect("edge.default/web");
+    let mut head = |path: &str| client.head("a", path, &[]).unwrap();
+    let whole = head("/any/thing?q=1&r=%20");
+    let more = whole.lines().filter(|line| line.starts_with("x-more: ")).map(str::trim);
+    assert_eq!(more.collect::<Vec<_>>(), ["x-more: 1", "x-more: 2"], "{whole}");
+    let told = head("/told");
+    assert!(told.contains("x-told: yes") && !told.contains("content-type"), "{told}");
+    assert!(head("/up/x").contains("location: /x"), "{}", head("/up/x"));
+    assert!(head("/up").contains("location: /"), "{}", head("/up"));
+    let other = head("/up//evil.example/x");
+    assert!(!other.contains("location: //"), "a path is never another host: {other}");
+    let heard = s.heads();
+    assert_eq!(heard.len(), 1, "{heard:?}");
+    assert!(heard[0].starts_with("get /one?q=1&r=%20 http"), "the query stays: {heard:?}");
+}
+
+#[test]
 fn a_fault_delays_or_ends_requests_and_says_so() {
     let s = Upstream::named("s");
     let mesh = Mesh::start(

@@ -4,7 +4,7 @@ use super::*;
 use crate::request::{Headers, Method};
 use crate::samples::{EDGE, RATINGS, REVIEWS, WEB, plan, shop, tower};
 use mesh_plan::layout::seal;
-use mesh_plan::{ConsumerRoute, NONE, Partition, Plan, Target, encode, verify};
+use mesh_plan::{Backend, ConsumerRoute, Edit, NONE, Node, Partition, Plan, REFUSED, Target, encode, verify};
 use std::collections::BTreeMap;
 
 const AT_EDGE: Entry = Entry::Gateway { gateway: EDGE, listener: 0 };
@@ -410,6 +410,31 @@ fn endpoints_are_those_of_the_port_or_of_a_subset() {
     for (service, port, subset) in [(REVIEWS, 0, 2), (REVIEWS, 0, 3), (REVIEWS, 1, NONE), (9, 0, NONE)] {
         assert!(addresses(service, port, subset).is_empty());
     }
+}
+
+/// All that `edge` sends on goes to the endpoints of `ratings`, which allow `/old` and what is below alone.
+#[test]
+fn a_service_authorizes_the_path_that_it_gets() {
+    let decided = |edits: &[Edit], path| {
+        let mut plan = plan();
+        let whole = Backend { service: RATINGS, port: 0, subset: NONE, enter: false, weight: WHOLE };
+        plan.outcomes[0].action = mesh_plan::Action::Forward(vec![whole]);
+        plan.outcomes[0].edits = edits.to_vec();
+        let refused = Target::Leaf(REFUSED);
+        plan.nodes.push(Node { dim: 2, children: vec![refused, refused, Target::Leaf(0), refused] });
+        plan.partitions[2].access = Target::Node(plan.nodes.len() as u32 - 1);
+        let plan = verify(encode(&plan).unwrap()).unwrap();
+        let request = Request { path, ..request(&NO_HEADERS) };
+        shown(&decide(&plan, AT_EDGE, Peer::Unauthenticated, &request, Moment { dice: 0 }))
+    };
+    let denied = "denied by ratings.shop because of []";
+    let sent = "ratings.shop timeout 800 retry none because of [half]";
+    let prefix = |to: &str| Edit::Prefix { from: "/reviews".to_owned(), to: to.to_owned() };
+    assert_eq!(decided(&[], "/reviews/1"), denied);
+    assert_eq!(decided(&[prefix("/old")], "/reviews/1"), sent);
+    assert_eq!(decided(&[prefix("/older")], "/reviews/1"), denied);
+    assert_eq!(decided(&[Edit::Path("/old".to_owned())], "/reviews/1"), sent);
+    assert_eq!(decided(&[Edit::Host("old".to_owned())], "/reviews/1"), denied);
 }
 
 /// Every bit of the plan, sealed again: refused, or every question still has an answer.
