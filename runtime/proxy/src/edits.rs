@@ -81,11 +81,8 @@ pub(crate) fn location(target: &Target, plan: &PlanView, edited: &Edited) -> Str
     if host == target.host && scheme.is_none() {
         return path.into_owned();
     }
-    // Another scheme has another port: the one that was asked for is kept only where neither changes.
-    match target.port.filter(|_| scheme.is_none() && host == target.host) {
-        Some(port) => format!("http://{host}:{port}{path}"),
-        None => format!("{}://{host}{path}", scheme.unwrap_or("http")),
-    }
+    // Another scheme or host has a port of its own, the default one. Listeners of this version speak no TLS.
+    format!("{}://{host}{path}", scheme.unwrap_or("http"))
 }
 
 /// What is done to one request on purpose.

@@ -76,8 +76,9 @@ pub(crate) async fn answer(
     record.audited(decision.audit);
     let limits = limits::of(&serving.view, opened.entry, &decision);
     if !matches!(decision.action, Action::Refuse(_))
-        && let Some(refused) = too_much(&worker, &limits, &asked, &body, &mut record)
+        && let Some(mut refused) = too_much(&worker, &limits, &asked, &body, &mut record)
     {
+        edits::of_response(refused.headers_mut(), &serving.view, &decision.edited);
         return Ok(refused);
     }
 
@@ -87,8 +88,9 @@ pub(crate) async fn answer(
             let deadline = forward.timeout.map(|millis| head_at + Duration::from_millis(millis.into()));
             arrival.watch.cut_at(deadline);
             let faults = edits::faults(&serving.view, &decision.edited, &mut worker.random.borrow_mut());
-            if let Some(refused) = on_purpose(faults, deadline, &mut record).await {
-                return Ok(refused);
+            if let Some(mut answered) = on_purpose(faults, deadline, &mut record).await {
+                edits::of_response(answered.headers_mut(), &serving.view, &decision.edited);
+                return Ok(answered);
             }
             request::leave_hop(&mut parts.headers);
             edits::of_request(&mut parts, &target, &serving.view, &decision.edited);

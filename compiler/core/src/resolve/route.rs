@@ -7,6 +7,7 @@ use crate::model::{Action, Backend, GatewayId, HostTable, Listener, Model, PortI
 use crate::partition::{MAX_LINES, covers};
 use mesh_lang::ast::{self, HostPattern, ListenerTls, Protocol};
 use mesh_lang::diagnostic::suggest::meant;
+use mesh_lang::signature::Place as Block;
 use mesh_lang::{Code, Diagnostic, Diagnostics, Name, Span, Spanned, Text};
 use std::borrow::Cow;
 
@@ -324,7 +325,7 @@ fn resolve_rule(
             .help("Delete it."),
         );
     }
-    let written = settings::with_profiles(&rule.settings, place, scope, diagnostics);
+    let written = settings::with_profiles(&rule.settings, Block::Rule, place, scope, diagnostics);
     let mut matches = rule.matches.clone();
     for line in &mut matches {
         match declarations::with_issuers(&line.when, workload(model, target)) {

@@ -5,6 +5,7 @@ use super::settings::{self, Written};
 use super::{duplicate, shape};
 use crate::model::{Call, CallLine, Client, Endpoint, Model, Port, PortId, ServiceId, Subset};
 use mesh_lang::ast::{self, Endpoints};
+use mesh_lang::signature::Place as Block;
 use mesh_lang::{Code, Diagnostic, Diagnostics, Name, Span};
 use std::collections::{BTreeMap, BTreeSet};
 use std::net::{IpAddr, SocketAddr};
@@ -23,7 +24,7 @@ pub(super) fn resolve(
         without_port(service, diagnostics);
     }
     let own = &mut model.services[id.0 as usize];
-    let written = settings::with_profiles(&service.settings, *place, scope, diagnostics);
+    let written = settings::with_profiles(&service.settings, Block::Service, *place, scope, diagnostics);
     own.ports = ports(service, diagnostics);
     own.ports.iter().for_each(|port| written.fits(port, diagnostics));
     own.settings = written.settings;
@@ -303,7 +304,7 @@ pub(super) fn calls(
 ) {
     let Some(Target::Service(id)) = scope.own(&service.name, *place, model) else { return };
     for statement in &service.calls {
-        let written = settings::with_profiles(&statement.settings, *place, scope, diagnostics);
+        let written = settings::with_profiles(&statement.settings, Block::Calls, *place, scope, diagnostics);
         for name in &statement.services {
             let callee = scope.service(name, *place);
             let to = callee.and_then(|callee| scope::port(model, callee, statement.port.as_ref(), name.span));

@@ -4,6 +4,7 @@ use super::scope::{Place, Scope};
 use super::shared::Named;
 use crate::model::{Connection, Port};
 use mesh_lang::ast::{self, Algorithm, HashKey, LoadBalancer, Method, RetryOn, RetryPolicy, Shared, Timeout};
+use mesh_lang::signature::Place as Block;
 use mesh_lang::{Code, Diagnostic, Diagnostics, Name, Span};
 use mesh_plan::{Budget, Retry, Settings};
 
@@ -35,6 +36,7 @@ impl Written {
 /// The settings of one block, with those of the profiles it uses below its own.
 pub(super) fn with_profiles(
     settings: &ast::Settings,
+    block: Block,
     place: Place<'_>,
     scope: &Scope<'_>,
     diagnostics: &mut Diagnostics,
@@ -48,6 +50,11 @@ pub(super) fn with_profiles(
         }
     }
     for word in WORDS {
+        if block.statement(word.as_str()).is_none() {
+            let without_meaning = profiles.iter().filter(|(_, profile)| word.is_in(profile));
+            without_meaning.for_each(|(name, _)| diagnostics.push(no_place(name, word.as_str(), block)));
+            continue;
+        }
         let mut says = profiles.iter().filter(|(_, profile)| word.is_in(profile));
         if let Some((first, _)) = says.next()
             && let Some((second, _)) = says.find(|(name, _)| name.value != first.value)
@@ -171,6 +178,15 @@ fn vain_connection(settings: &ast::Settings, diagnostics: &mut Diagnostics) {
                 .help("Delete it, or use an algorithm without a key."),
         );
     }
+}
+
+/// What a profile says takes effect wherever it is used, or the use is refused.
+fn no_place(name: &Name, word: &str, block: Block) -> Diagnostic {
+    let whose = block.keyword().unwrap_or_default();
+    let message = format!("the profile `{}` sets `{word}`, which a `{whose}` does not have", name.value);
+    Diagnostic::new(Code::UnexpectedToken, message)
+        .at(name.span, "would be without effect")
+        .help(format!("Use it in the `service`, or move `{word}` into a profile of its own."))
 }
 
 fn both_set(first: &Name, second: &Name, word: &str) -> Diagnostic {
@@ -358,6 +374,14 @@ mod tests {
             &format!("{vain}{}", service("use a", "http")),
             &["1 MESH1011 the `circuit-breaker` limits nothing"],
         );
+    }
+
+    #[test]
+    fn what_a_profile_says_has_its_place_where_it_is_used() {
+        let text = "profile a { timeout 1s; circuit-breaker { max-requests 5 } }\n";
+        says(&format!("{text}{}", service("use a", "http")), &[]);
+        let rule = format!("{text}{}route s {{ rule r {{ to s; use a }} }}\n", service("", "http"));
+        says(&rule, &["4 MESH1006 the profile `a` sets `circuit-breaker`, which a `rule` does not have"]);
     }
 
     fn service(statements: &str, protocol: &str) -> String {
