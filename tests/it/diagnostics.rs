@@ -45,3 +45,14 @@ fn every_code_that_text_can_raise_has_a_fixture() {
     }
     assert!(missing.is_empty(), "no fixture raises {missing:?}");
 }
+
+/// Each line that ends in a number has its finding, and no other line has one.
+#[test]
+fn ten_mistakes_in_one_file_are_ten_findings() {
+    let path = Path::new(env!("CARGO_MANIFEST_DIR")).join("suite/check/ten_mistakes.mesh");
+    let text = std::fs::read_to_string(&path).expect("the fixture");
+    let is_wrong = |line: &str| line.rsplit("# ").next().is_some_and(|last| last.parse::<u8>().is_ok());
+    let wrong: Vec<usize> =
+        (1..).zip(text.lines()).filter(|(_, line)| is_wrong(line)).map(|(at, _)| at).collect();
+    assert_eq!((wrong.len(), Project::read(&path).lines()), (10, wrong));
+}

@@ -58,6 +58,12 @@ impl Project {
         self.compile().diagnostics.iter().map(|diagnostic| diagnostic.code).collect()
     }
 
+    /// The lines of its diagnostics, in order of place.
+    pub fn lines(&self) -> Vec<usize> {
+        let spans = self.compile().diagnostics.into_iter().filter_map(|diagnostic| diagnostic.span());
+        spans.map(|span| self.sources.position(span).0).collect()
+    }
+
     /// The codes that `mesh build` raises.
     pub fn codes_to_run(&self) -> Vec<Code> {
         let compilation = self.compile();

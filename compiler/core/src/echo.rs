@@ -5,6 +5,7 @@
 //! for good: the mistake that caused it is an error of its own.
 
 use mesh_lang::parser::Parse;
+use mesh_lang::signature::Place;
 use mesh_lang::tree::Statement;
 use mesh_lang::{Code, Diagnostic, FileId, Severity, SourceSet, Span};
 use std::collections::BTreeSet;
@@ -22,6 +23,9 @@ pub(crate) struct Wounds {
 
 /// The statements whose loss changes identities: they say the trust domain, the namespace and the account.
 const IDENTITIES: [&str; 3] = ["mesh", "module", "service-account"];
+
+/// The statements inside a block that give something a name by which others ask for it.
+const DECLARING: [&str; 4] = ["port", "subset", "listener", "namespace"];
 
 impl Wounds {
     /// Adds those of a file.
@@ -43,8 +47,10 @@ impl Wounds {
             if inside == 0 {
                 continue;
             }
-            self.names.extend(words.word(statement, 1).map(str::to_lowercase));
             let children = statement.block.as_ref().map_or(&[][..], |block| &block.statements);
+            if words.may_lack(statement, children) {
+                self.names.extend(words.word(statement, 1).map(str::to_lowercase));
+            }
             // A mistake in the head of a block loses the whole of it, so that it counts as one of the block around.
             let deeper: usize = children
                 .iter()
@@ -100,6 +106,18 @@ impl Words<'_> {
         let Some(span) = self.span(first, end) else { return 0 };
         // A statement that ends too early is complained of just behind its last byte.
         self.errors.iter().filter(|error| (span.start()..=span.end()).contains(error)).count()
+    }
+
+    /// Whether a name that is missed may be in what a statement lost: its head, a line that declares one, or one that cannot
+    /// be told from such a line.
+    fn may_lack(&self, statement: &Statement, children: &[Statement]) -> bool {
+        let harmless = |child: &&Statement| {
+            let known = |word: &str| Place::ALL.iter().any(|place| place.statement(word).is_some());
+            self.word(child, 0).is_some_and(|word| known(word) && !DECLARING.contains(&word))
+        };
+        let inside = |child: &Statement| self.errors_in(child.head().start, child.last());
+        let of_harmless: usize = children.iter().filter(harmless).map(inside).sum();
+        self.errors_in(statement.head().start, statement.last()) > of_harmless
     }
 
     fn span(&self, first: usize, end: usize) -> Option<Span> {
