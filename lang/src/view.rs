@@ -199,16 +199,16 @@ fn settings(block: Vec<Statement>) -> (Settings, Limits, Vec<Statement>) {
                     _ => None,
                 });
                 settings.load_balancer =
-                    Some(Spanned { value: LoadBalancer { slow_start, ..*balancer }, span });
+                    Some(Spanned { value: Box::new(LoadBalancer { slow_start, ..*balancer }), span });
             }
             ("use", Args::Names(names)) => settings.uses = names,
             ("circuit-breaker", _) => {
                 limits.circuit_breaker =
-                    Some(Spanned { value: circuit_breaker(line.block.into_vec()), span });
+                    Some(Spanned { value: Box::new(circuit_breaker(line.block.into_vec())), span });
             }
             ("outlier-detection", _) => {
                 limits.outlier_detection =
-                    Some(Spanned { value: outlier_detection(line.block.into_vec()), span });
+                    Some(Spanned { value: Box::new(outlier_detection(line.block.into_vec())), span });
             }
             ("rate-limit", Args::RateLimit(limit)) => limits.rate_limits.push(RateLimit { span, ..*limit }),
             ("max-request-body", Args::Size(size)) => {
@@ -245,7 +245,7 @@ fn retry(head: Option<Box<RetryHead>>, block: Vec<Statement>) -> Retry {
             _ => {}
         }
     }
-    Retry::Policy(policy)
+    Retry::Policy(Box::new(policy))
 }
 
 fn circuit_breaker(block: Vec<Statement>) -> CircuitBreaker {
@@ -513,7 +513,9 @@ fn rule(span: Span, name: Name, overrides: Vec<Name>, block: Vec<Statement>) -> 
             ("fault", Args::Fault(fault)) => {
                 modifiers.faults.push(Fault { span, kind: fault.0, share: fault.1 });
             }
-            ("cors", _) => modifiers.cors = Some(Spanned { value: cors(line.block.into_vec()), span }),
+            ("cors", _) => {
+                modifiers.cors = Some(Spanned { value: Box::new(cors(line.block.into_vec())), span })
+            }
             ("upgrade", _) => modifiers.websocket = Some(span),
             _ => {}
         }

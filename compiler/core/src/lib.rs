@@ -210,33 +210,29 @@ impl<'a> Project<'a> {
     }
 
     fn read(&self, environment: Option<&str>, today: Option<Day>) -> Read {
-        self.understand(self.statements(), environment, today)
+        let expanded = expand::expand(self.statements(), environment);
+        let unexecuted = executed::refused(&expanded.checked, &expanded.files);
+        Read { unexecuted, ..self.understand(expanded, environment, today) }
     }
 
-    /// As [`Project::read`] does, where it is asked for one environment and no more: nothing need be kept.
+    /// As [`Project::read`] does, where it is asked for one environment and nothing is run: nothing need be kept, and what a
+    /// proxy does is not asked.
     fn read_once(mut self, environment: Option<&str>, today: Option<Day>) -> Read {
         let files = std::mem::take(&mut self.files);
         let both = self.sources.iter().zip(files);
         let statements = both
             .map(|((_, source), file)| expand::Source { module: &source.module, statements: file.into() });
-        self.understand(statements.collect(), environment, today)
+        self.understand(expand::expand(statements.collect(), environment), environment, today)
     }
 
-    fn understand(
-        &self,
-        statements: Vec<expand::Source<'_>>,
-        environment: Option<&str>,
-        today: Option<Day>,
-    ) -> Read {
+    fn understand(&self, expanded: expand::Expanded, environment: Option<&str>, today: Option<Day>) -> Read {
         let mut diagnostics = self.diagnostics.clone();
-        let expanded = expand::expand(statements, environment);
         diagnostics.extend(expanded.diagnostics);
         let files = expanded.files;
-        let unexecuted = executed::refused(&expanded.checked, &files);
         let (model, tests, found) = resolve::resolve(&modules(self.sources, &files), environment, today);
         let heard = found.iter().filter(|diagnostic| !self.wounds.explain(diagnostic, self.sources));
         heard.for_each(|diagnostic| diagnostics.push(diagnostic.clone()));
-        Read { model, tests, unexecuted, diagnostics }
+        Read { model, tests, unexecuted: Vec::new(), diagnostics }
     }
 
     /// What the files say, each with its directory.

@@ -334,8 +334,8 @@ pub(crate) struct Line {
 pub(crate) struct Shape {
     pub(crate) method: Option<Method>,
     pub(crate) path: Option<Path>,
-    /// Each must hold; two may look at the same field.
-    pub(crate) tests: Vec<FieldTest>,
+    /// Each must hold; two may look at the same field. The shapes of one line share them.
+    pub(crate) tests: Arc<[FieldTest]>,
 }
 
 /// A condition on one field, as a set of its values.

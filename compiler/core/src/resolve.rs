@@ -112,11 +112,11 @@ pub(crate) fn resolve(
 /// The statements of a kind, with the directory each stands in.
 fn declared<'a, T: 'a>(
     modules: &'a [Module<'a>],
-    pick: impl Fn(&'a ast::Item) -> Option<T> + 'a,
+    pick: impl Fn(&'a ast::Item) -> Option<T> + Copy + 'a,
 ) -> impl Iterator<Item = (scope::Place<'a>, T)> + 'a {
     modules.iter().flat_map(move |module| {
         let place = scope::Place { directory: module.directory };
-        module.file.items.iter().filter_map(&pick).map(move |item| (place, item)).collect::<Vec<_>>()
+        module.file.items.iter().filter_map(pick).map(move |item| (place, item))
     })
 }
 

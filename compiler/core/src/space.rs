@@ -98,7 +98,7 @@ impl Space {
     ) -> Result<Space, TooFine> {
         let patterns = shapes.clone().filter_map(|shape| shape.path.as_ref());
         let mut by_field: BTreeMap<&Field, Vec<&ValueSet>> = BTreeMap::new();
-        for test in shapes.clone().flat_map(|shape| &shape.tests) {
+        for test in shapes.clone().flat_map(|shape| shape.tests.iter()) {
             by_field.entry(&test.field).or_default().push(&test.set);
         }
         let of_path = by_field.remove(&Field::Path).unwrap_or_default();
@@ -186,7 +186,7 @@ impl Space {
             narrow(METHOD, Bits::such_that(METHOD_ATOMS, |atom| atom == method_atom(method)));
         }
         shape.path.iter().for_each(|pattern| narrow(PATH, self.paths.set(pattern)));
-        for test in &shape.tests {
+        for test in shape.tests.iter() {
             if test.field == Field::Path {
                 narrow(PATH, self.paths.set_of(&test.set));
             } else if let Some(index) = self.dimension_of(&test.field, &test.set) {

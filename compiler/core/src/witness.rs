@@ -116,7 +116,7 @@ impl Witness {
         let method = shape.method.unwrap_or(Method::Get).as_str();
         let path = shape.path.as_ref().map_or("/".to_owned(), instance);
         let mut witness = Witness { method, path, ..Witness::default() };
-        for test in &shape.tests {
+        for test in shape.tests.iter() {
             let value = match &test.set {
                 ValueSet::Absent => continue,
                 ValueSet::Present | ValueSet::Passing { negated: true, .. } => "1".to_owned(),

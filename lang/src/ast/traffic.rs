@@ -12,16 +12,16 @@ pub struct Settings {
     pub connect_timeout: Option<Spanned<u32>>,
     /// How long a connection or stream may be silent.
     pub idle_timeout: Option<Spanned<Timeout>>,
-    pub load_balancer: Option<Spanned<LoadBalancer>>,
+    pub load_balancer: Option<Spanned<Box<LoadBalancer>>>,
     /// Profiles whose statements stand below this block's own.
     pub uses: Vec<Name>,
 }
 
-/// Limits of one block; those of all levels hold together.
+/// Limits of one block; those of all levels hold together. Most blocks have none, so the large ones stand elsewhere.
 #[derive(Clone, Debug, Default, PartialEq)]
 pub struct Limits {
-    pub circuit_breaker: Option<Spanned<CircuitBreaker>>,
-    pub outlier_detection: Option<Spanned<OutlierDetection>>,
+    pub circuit_breaker: Option<Spanned<Box<CircuitBreaker>>>,
+    pub outlier_detection: Option<Spanned<Box<OutlierDetection>>>,
     pub rate_limits: Vec<RateLimit>,
     /// Bytes.
     pub max_request_body: Option<Spanned<u64>>,
@@ -31,7 +31,7 @@ pub struct Limits {
 #[derive(Clone, Debug, PartialEq)]
 pub enum Retry {
     None,
-    Policy(RetryPolicy),
+    Policy(Box<RetryPolicy>),
 }
 
 /// `circuit-breaker { … }`; what is absent is not limited.
@@ -204,7 +204,7 @@ pub struct Modifiers {
     pub request_headers: Vec<HeaderEdit>,
     pub response_headers: Vec<HeaderEdit>,
     pub faults: Vec<Fault>,
-    pub cors: Option<Spanned<Cors>>,
+    pub cors: Option<Spanned<Box<Cors>>>,
     /// `upgrade websocket`
     pub websocket: Option<Span>,
 }

@@ -16,8 +16,8 @@ pub(super) fn check(rule: &ast::Rule) -> Vec<Diagnostic> {
     found
 }
 
-fn cors(cors: &Spanned<Cors>) -> Vec<Diagnostic> {
-    let Cors { allow_origins, allow_headers, expose_headers, allow_credentials, max_age, .. } = &cors.value;
+fn cors(cors: &Spanned<Box<Cors>>) -> Vec<Diagnostic> {
+    let Cors { allow_origins, allow_headers, expose_headers, allow_credentials, max_age, .. } = &*cors.value;
     let mut found = Vec::new();
     if allow_origins.is_empty() {
         found.push(

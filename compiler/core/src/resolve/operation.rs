@@ -446,9 +446,9 @@ impl About<'_, '_> {
     }
 
     /// Required parts, and a share of the endpoints that is less than one of them.
-    fn outliers(&mut self, detection: &Spanned<OutlierDetection>) {
+    fn outliers(&mut self, detection: &Spanned<Box<OutlierDetection>>) {
         let OutlierDetection { interval, base_ejection_time, max_ejection_time, max_ejection, .. } =
-            &detection.value;
+            &*detection.value;
         let what = "the `outlier-detection`";
         let mut need = |there: bool, part: &str, write: &str| {
             if !there {

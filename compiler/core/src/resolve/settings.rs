@@ -203,8 +203,8 @@ fn both_set(first: &Name, second: &Name, word: &str) -> Diagnostic {
 pub(super) fn resolve(settings: &ast::Settings, diagnostics: &mut Diagnostics) -> Settings {
     vain_connection(settings, diagnostics);
     if let (Some(timeout), Some(retry)) = (&settings.timeout, &settings.retry)
-        && let (Timeout::After(total), ast::Retry::Policy(RetryPolicy { per_try_timeout: Some(one), .. })) =
-            (timeout.value, &retry.value)
+        && let (Timeout::After(total), ast::Retry::Policy(policy)) = (timeout.value, &retry.value)
+        && let Some(one) = policy.per_try_timeout
         && one.value >= total
     {
         diagnostics.push(

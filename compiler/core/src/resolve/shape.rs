@@ -6,6 +6,7 @@ use crate::partition::MAX_LINES;
 use crate::space::text::regex;
 use mesh_lang::ast::{self, Condition, Match, Op, ValueTest};
 use mesh_lang::{Code, Diagnostic, Name, Span, Text};
+use std::sync::Arc;
 
 /// The shapes of a list of operations; an empty list is everything.
 pub(super) fn of_ops(ops: &[Op]) -> Vec<Shape> {
@@ -18,7 +19,7 @@ pub(super) fn of_ops(ops: &[Op]) -> Vec<Shape> {
         if op.methods.is_empty() {
             shapes.push(Shape { path: path.cloned(), ..Shape::default() });
         }
-        let with = |method| Shape { method: Some(method), path: path.cloned(), tests: vec![] };
+        let with = |method| Shape { method: Some(method), path: path.cloned(), ..Shape::default() };
         shapes.extend(op.methods.iter().map(with));
     }
     shapes
@@ -71,9 +72,9 @@ fn of_match(line: &Match) -> Result<Vec<Line>, Vec<Diagnostic>> {
         };
         let alternatives = each_value(test);
         let with = |shape: &Shape, test: &FieldTest| {
-            let mut narrowed = shape.clone();
-            narrowed.tests.push(test.clone());
-            narrowed
+            let mut tests: Vec<FieldTest> = shape.tests.iter().chain([test]).cloned().collect();
+            tests.sort();
+            Shape { tests: tests.into(), ..shape.clone() }
         };
         let written_out =
             shapes.iter().flat_map(|shape| alternatives.iter().map(move |test| with(shape, test)));
@@ -81,9 +82,6 @@ fn of_match(line: &Match) -> Result<Vec<Line>, Vec<Diagnostic>> {
     }
     if !wrong.is_empty() {
         return Err(wrong);
-    }
-    for shape in &mut shapes {
-        shape.tests.sort();
     }
     Ok(shapes.into_iter().map(|shape| Line { shape, span: line.span }).collect())
 }
@@ -126,6 +124,7 @@ pub(super) fn of_access(
     if wrong.is_empty() {
         let mut shapes = of_ops(ops);
         if !tests.is_empty() {
+            let tests: Arc<[FieldTest]> = tests.into();
             shapes.iter_mut().for_each(|shape| shape.tests = tests.clone());
         }
         Ok(shapes)
