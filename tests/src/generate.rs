@@ -1,15 +1,20 @@
 //! Random programs and requests for them, for comparing the compiler and the engine with the specification.
 //!
-//! Everything is drawn from small alphabets, so that lines overlap, contain each other and meet the requests often.
+//! Everything is drawn from small alphabets, so that lines overlap, contain each other and meet the requests often. Programs are
+//! a mixture of all that the language has: what decides often, what only has to be read and checked now and then.
 
 mod authorization;
+mod condition;
+mod project;
 mod question;
 mod routing;
+mod service;
+mod traffic;
 
 pub use question::question;
 
 use fastrand::Rng;
-use std::fmt::Write as _;
+use std::collections::{BTreeMap, BTreeSet};
 
 /// A program and what a request can say about it.
 #[derive(Clone, Debug)]
@@ -26,12 +31,36 @@ pub struct Places {
     pub services: Vec<Service>,
     /// Full names of callers, and whom they declare to call.
     pub calls: Vec<(String, Service)>,
-    /// The one gateway, if there is one: its namespace, and its listeners.
-    pub gateway: Option<(String, Vec<Listener>)>,
+    pub gateway: Option<Gateway>,
     /// Path patterns that the program names.
     pub paths: Vec<String>,
-    /// Header names and texts that it tests.
-    pub values: Vec<(String, String)>,
+    /// What it asks, and for which texts.
+    pub asked: Vec<(Asked, String)>,
+}
+
+/// What of a request a condition asks.
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub enum Asked {
+    Header(&'static str),
+    Query(&'static str),
+    Cookie(&'static str),
+    Claim(&'static str, &'static [&'static str]),
+    Jwt(&'static str),
+    SourceIp,
+    ClientIp,
+    Path,
+    Host,
+}
+
+impl Places {
+    /// Names of headers, each with a text that it is asked for.
+    pub fn headers(&self) -> Vec<(String, String)> {
+        let header = |(asked, text): &(Asked, String)| match asked {
+            Asked::Header(name) => Some(((*name).to_owned(), text.clone())),
+            _ => None,
+        };
+        self.asked.iter().filter_map(header).collect()
+    }
 }
 
 /// A service and whatever statements about others need to know of it.
@@ -39,9 +68,42 @@ pub struct Places {
 pub struct Service {
     pub name: String,
     pub namespace: String,
-    /// Name (empty where there is one port) and number.
-    pub ports: Vec<(String, u16)>,
+    pub ports: Vec<Port>,
     pub subsets: Vec<String>,
+    /// The issuers whose tokens it verifies.
+    pub issuers: Vec<&'static str>,
+    /// Outside of the mesh.
+    pub is_external: bool,
+}
+
+#[derive(Clone, Debug)]
+pub struct Port {
+    /// Empty where there is one port.
+    pub name: String,
+    pub number: u16,
+    pub protocol: &'static str,
+}
+
+/// What is spoken, as far as what can be said of it differs.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Family {
+    Http,
+    Grpc,
+    Bytes,
+}
+
+impl Port {
+    pub fn family(&self) -> Family {
+        family(self.protocol)
+    }
+}
+
+fn family(protocol: &str) -> Family {
+    match protocol {
+        "grpc" => Family::Grpc,
+        "tcp" | "tls" => Family::Bytes,
+        _ => Family::Http,
+    }
 }
 
 impl Service {
@@ -55,12 +117,31 @@ impl Service {
         if self.namespace == namespace { self.name.clone() } else { self.full_name() }
     }
 
-    /// ` port NAME`, where one is needed.
-    fn port_clause(&self, rng: &mut Rng) -> String {
-        match self.ports.as_slice() {
-            [] | [_] => String::new(),
-            ports => format!(" port {}", ports[rng.usize(..ports.len())].0),
-        }
+    /// ` port NAME` of one of its ports, where that is needed.
+    fn clause(&self, port: &Port) -> String {
+        if self.ports.len() > 1 { format!(" port {}", port.name) } else { String::new() }
+    }
+
+    /// A port, if it has one.
+    fn some_port(&self, rng: &mut Rng) -> Option<&Port> {
+        self.ports.get(rng.usize(..self.ports.len().max(1)))
+    }
+}
+
+/// The one gateway.
+#[derive(Clone, Debug)]
+pub struct Gateway {
+    pub namespace: String,
+    pub listeners: Vec<Listener>,
+    pub issuers: Vec<&'static str>,
+    /// Whether it believes a proxy before it, so that it knows clients.
+    pub knows_clients: bool,
+}
+
+impl Gateway {
+    /// Whether all that is seen at some listener are bytes.
+    fn sees_bytes(&self) -> bool {
+        self.listeners.iter().any(|listener| family(listener.protocol) == Family::Bytes)
     }
 }
 
@@ -68,7 +149,12 @@ impl Service {
 #[derive(Clone, Debug)]
 pub struct Listener {
     pub name: String,
+    pub number: u16,
+    pub protocol: &'static str,
+    /// Empty where it knows none.
     pub hosts: Vec<String>,
+    /// Whether everything is redirected to `https`.
+    pub redirects: bool,
 }
 
 const NAMES: [&str; 5] = ["web", "cart", "pay", "user", "ads"];
@@ -77,15 +163,30 @@ const GATEWAY: &str = "edge";
 
 /// A program of two to five services, usually with a gateway, in one or two directories.
 pub fn program(rng: &mut Rng) -> Generated {
-    let mut draft =
-        Draft { rng, places: Places::default(), files: vec![String::new(), String::new()], rules: 0 };
+    let mut draft = Draft {
+        rng,
+        places: Places::default(),
+        files: vec![String::new(), String::new()],
+        rules: 0,
+        environments: Vec::new(),
+        has_production: false,
+        has_clusters: false,
+        homes: BTreeMap::new(),
+        imported: BTreeSet::new(),
+        params: BTreeSet::new(),
+    };
     draft.places.trust_domain = "local.test".to_owned();
+    draft.environments();
+    draft.plan_services();
+    draft.plan_gateway();
     draft.mesh();
-    draft.modules();
     draft.services();
     draft.gateway();
     draft.routes();
     draft.authorizations();
+    draft.guardrails();
+    draft.tests();
+    draft.modules();
     let Draft { places, files, .. } = draft;
     let directories = ["", "shop"].map(str::to_owned);
     Generated { files: directories.into_iter().zip(files).collect(), places }
@@ -98,6 +199,17 @@ struct Draft<'a> {
     files: Vec<String>,
     /// How many rules there are: their names are numbers, so none stands twice in a table.
     rules: usize,
+    /// Empty where the program has none.
+    environments: Vec<&'static str>,
+    /// Whether faults and audit modes are refused somewhere.
+    has_production: bool,
+    has_clusters: bool,
+    /// The file in which each shared name is declared.
+    homes: BTreeMap<&'static str, usize>,
+    /// Shared names that the other file uses, and into which.
+    imported: BTreeSet<(usize, &'static str)>,
+    /// Parameters that are used, and in which file.
+    params: BTreeSet<(usize, &'static str)>,
 }
 
 impl Draft<'_> {
@@ -112,153 +224,55 @@ impl Draft<'_> {
 
     /// Appends to the file of a namespace.
     fn write(&mut self, namespace: &str, text: &str) {
-        let file = usize::from(namespace == NAMESPACES[1]);
-        self.files[file].push_str(text);
-        self.files[file].push('\n');
-    }
-
-    fn mesh(&mut self) {
-        if self.chance(30) {
-            return;
-        }
-        let mut text = "mesh test {\n".to_owned();
-        if self.chance(50) {
-            self.places.trust_domain = "example.test".to_owned();
-            text.push_str("  trust-domain example.test\n");
-        }
-        let settings = self.settings(50);
-        if !settings.is_empty() {
-            let _ = writeln!(text, "  default {{\n{settings}  }}");
-        }
-        self.write(NAMESPACES[0], &(text + "}"));
-    }
-
-    fn modules(&mut self) {
-        if self.chance(30) {
-            self.write(NAMESPACES[0], "module root {\n  edition 2026\n}");
-        }
-        self.write(NAMESPACES[1], "module shop {\n  namespace shop\n}");
-    }
-
-    fn services(&mut self) {
-        let count = self.rng.usize(2..=NAMES.len());
-        for name in &NAMES[..count] {
-            let namespace = NAMESPACES[usize::from(self.chance(30))].to_owned();
-            let ports = match self.rng.u32(..10) {
-                0 => Vec::new(),
-                1 | 2 => vec![("http".to_owned(), 80), ("admin".to_owned(), 81)],
-                _ => vec![(String::new(), 80)],
-            };
-            let subsets = match self.chance(60) && !ports.is_empty() {
-                true => vec!["v1".to_owned(), "v2".to_owned()],
-                false => Vec::new(),
-            };
-            self.places.services.push(Service { name: (*name).to_owned(), namespace, ports, subsets });
-        }
-        for service in self.places.services.clone() {
-            self.service(&service);
-        }
-    }
-
-    fn service(&mut self, service: &Service) {
-        let mut text = format!("service {} {{\n", service.name);
-        if self.chance(10) {
-            let _ = writeln!(text, "  service-account {}-account", service.name);
-        }
-        for (name, number) in &service.ports {
-            let name = if name.is_empty() { String::new() } else { format!("{name} ") };
-            let _ = writeln!(text, "  port {name}{number} http");
-        }
-        for subset in &service.subsets {
-            let _ = writeln!(text, "  subset {subset} label version = \"{subset}\"");
-        }
-        text.push_str(&self.calls(service));
-        if !service.ports.is_empty() {
-            let settings = self.settings(25);
-            text.push_str(&settings);
-        }
-        self.write(&service.namespace, &(text + "}"));
-    }
-
-    /// `calls`, for each callee a plain one, some narrowed ones, or both.
-    fn calls(&mut self, caller: &Service) -> String {
-        let mut text = String::new();
-        for callee in self.places.services.clone() {
-            if callee.ports.is_empty() || callee.name == caller.name || self.chance(35) {
-                continue;
-            }
-            self.places.calls.push((caller.full_name(), callee.clone()));
-            let port = callee.port_clause(self.rng);
-            let said = format!("{}{port}", callee.said_in(&caller.namespace));
-            let narrowed = if self.chance(50) { self.rng.usize(1..=2) } else { 0 };
-            if narrowed == 0 || self.chance(60) {
-                let settings = self.settings_block(30);
-                let _ = writeln!(text, "  calls {said}{settings}");
-            }
-            let mut shared = self.settings_block(40);
-            for _ in 0..narrowed {
-                let ops = self.ops();
-                // Operations that overlap must agree in their settings, so one text for all is mostly right.
-                if self.chance(8) {
-                    shared = self.settings_block(40);
-                }
-                let _ = writeln!(text, "  calls {said} to {ops}{shared}");
-            }
-        }
-        text
+        let file = &mut self.files[file_of(namespace)];
+        file.push_str(text);
+        file.push('\n');
     }
 
     /// ` { … }`, or nothing.
-    fn settings_block(&mut self, percent: u32) -> String {
-        let settings = self.settings(percent);
-        if settings.is_empty() { settings } else { format!(" {{\n{settings}  }}") }
+    fn block(text: &str) -> String {
+        if text.is_empty() { String::new() } else { format!(" {{\n{text}  }}") }
     }
 
-    /// `timeout` and `retry`, each as often as said.
-    fn settings(&mut self, percent: u32) -> String {
-        let mut text = String::new();
-        if self.chance(percent) {
-            let timeout = self.pick(&["none", "1s", "250ms", "2m30s"]);
-            let _ = writeln!(text, "    timeout {timeout}");
+    /// `env … { … }`, now and then, around what is different somewhere.
+    fn elsewhere(&mut self, percent: u32, text: impl FnOnce(&mut Self) -> String) -> String {
+        if self.environments.is_empty() || !self.chance(percent) {
+            return String::new();
         }
-        if self.chance(percent) {
-            let retry = self.pick(&[
-                "none",
-                "1 on connect-failure",
-                "2 on reset, 503",
-                "2 on gateway-error, 500",
-                "3 on 5xx, timeout {\n      per-try-timeout 100ms\n      backoff 25ms..250ms\n      methods POST\n    }",
-                "1 on 504 {\n      budget 20% min 10/s over 10s\n      buffer 64KiB\n    }",
-            ]);
-            let _ = writeln!(text, "    retry {retry}");
-        }
-        text
+        let environment = self.pick(&self.environments.clone());
+        let text = text(self);
+        if text.is_empty() { text } else { format!("  env {environment} {{\n{text}  }}\n") }
     }
 
-    fn gateway(&mut self) {
-        if self.chance(15) {
-            return;
+    /// A parameter, or a literal.
+    fn value(&mut self, namespace: &str, param: &'static str, literal: &str) -> String {
+        if !self.chance(25) {
+            return literal.to_owned();
         }
-        let namespace = NAMESPACES[usize::from(self.chance(30))].to_owned();
-        let mut listeners = Vec::new();
-        let mut text = format!("gateway {GATEWAY} {{\n");
-        for (index, name) in ["plain", "other"].iter().enumerate().take(self.rng.usize(1..=2)) {
-            let hosts: &[&str] = self.pick(&[
-                &["*"][..],
-                &["shop.example"],
-                &["**.shop.example", "shop.example"],
-                &["*.shop.example"],
-                &["*.shop.example", "**.shop.example", "*"],
-                &["a.shop.example", "*.shop.example", "other.example"],
-            ]);
-            let hosts: Vec<String> = hosts.iter().map(|host| (*host).to_owned()).collect();
-            let list = quoted(&hosts);
-            let _ = writeln!(text, "  listener {name} port {} http {{\n    host {list}\n  }}", 8080 + index);
-            listeners.push(Listener { name: (*name).to_owned(), hosts });
-        }
-        self.write(&namespace, &(text + "}"));
-        self.places.gateway = Some((namespace, listeners));
+        self.params.insert((file_of(namespace), param));
+        format!("${param}")
     }
+
+    /// A shared name, as it may be said in a namespace.
+    fn shared(&mut self, namespace: &str, name: &'static str) -> &'static str {
+        let file = file_of(namespace);
+        let home = match self.homes.get(name) {
+            Some(home) => *home,
+            None => {
+                let home = usize::from(self.chance(40));
+                self.homes.insert(name, home);
+                home
+            }
+        };
+        if home != file {
+            self.imported.insert((file, name));
+        }
+        name
+    }
+}
+
+fn file_of(namespace: &str) -> usize {
+    usize::from(namespace == NAMESPACES[1])
 }
 
 /// `"a", "b"`

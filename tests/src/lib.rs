@@ -1,5 +1,6 @@
 //! What several tests share.
 
+pub mod asking;
 pub mod beside;
 pub mod generate;
 pub mod harness;

@@ -166,7 +166,8 @@ impl<'a> Project<'a> {
     /// What there is to know of each service and gateway in an environment. Of a project with errors it is what could be
     /// understood.
     pub fn describe(&self, environment: Option<&str>) -> describe::Description {
-        let Read { model, diagnostics, .. } = self.read(environment, None);
+        let Read { mut model, diagnostics, .. } = self.read(environment, None);
+        resolve::lines_in_order_of_text(&mut model);
         // What beats what can be asked where every name means something.
         let partitions = if diagnostics.has_errors() { Vec::new() } else { partitions(&model).0 };
         let files = self.files(environment);
@@ -199,6 +200,7 @@ impl<'a> Project<'a> {
         }
         let needs = needs(&model);
         stand_in(&mut model, stand_ins);
+        resolve::lines_in_order_of_text(&mut model);
         let (mut partitions, found) = partitions(&model);
         diagnostics.extend(found);
         diagnostics.extend(check::check(&model, &mut partitions));

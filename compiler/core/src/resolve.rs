@@ -139,7 +139,6 @@ fn in_canonical_order(model: &mut Model) {
             });
         }
         for port in &mut service.ports {
-            sort_lines(&mut port.access);
             port.endpoints.sort();
             if let Some(table) = &mut port.route {
                 table.rules.sort_by(|a, b| a.name.cmp(&b.name));
@@ -148,7 +147,6 @@ fn in_canonical_order(model: &mut Model) {
     }
     for gateway in &mut model.gateways {
         for listener in &mut gateway.listeners {
-            sort_lines(&mut listener.access);
             listener.tables.sort_by(|a, b| a.host.cmp(&b.host));
             for host in &mut listener.tables {
                 host.table.rules.sort_by(|a, b| a.name.cmp(&b.name));
@@ -157,14 +155,13 @@ fn in_canonical_order(model: &mut Model) {
     }
 }
 
-/// By what they mean; lines that mean the same, by what they say.
-fn sort_lines(lines: &mut [AccessLine]) {
-    let meaning = |line: &AccessLine| (line.effect, line.is_mode);
-    lines.sort_by(|a, b| {
-        let shapes = || a.shapes.cmp(&b.shapes);
-        let words = || a.text.to_string().cmp(&b.text.to_string());
-        meaning(a).cmp(&meaning(b)).then_with(|| a.from.cmp(&b.from)).then_with(shapes).then_with(words)
-    });
+/// Sorts lines by their texts, which is the order in which they are told and reported (`spec/semantics.md` 4.5, 4.7). Where only
+/// names are looked up, no line is put into words.
+pub(crate) fn lines_in_order_of_text(model: &mut Model) {
+    let sort = |lines: &mut Vec<AccessLine>| lines.sort_by_cached_key(|line| line.text.to_string());
+    model.services.iter_mut().flat_map(|service| &mut service.ports).for_each(|port| sort(&mut port.access));
+    let listeners = model.gateways.iter_mut().flat_map(|gateway| &mut gateway.listeners);
+    listeners.for_each(|listener| sort(&mut listener.access));
 }
 
 /// "`x` is declared twice", with both places.

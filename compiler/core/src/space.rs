@@ -193,7 +193,26 @@ impl Space {
                 narrow(FIELDS + index as u32, self.fields[index].kind.set(&test.set));
             }
         }
+        self.gather_standings(&mut sets);
         Product { sets: sets.into_iter().collect() }.normal(self)
+    }
+
+    /// What a part of a field says of whether the field is there, its first part says too: only so is a product inside another
+    /// where each of its sets is (`has "a"` is inside `present`, which stands in the first part).
+    fn gather_standings(&self, sets: &mut BTreeMap<u32, Bits>) {
+        for (dim, set) in sets.clone().into_iter().filter(|(dim, _)| *dim >= FIELDS) {
+            let dimension = self.dimension(dim);
+            let first = FIELDS + self.fields.partition_point(|own| own.field < dimension.field) as u32;
+            if first == dim {
+                continue;
+            }
+            let atoms = (0..self.arity(dim)).filter(|atom| set.contains(*atom));
+            let standings: Vec<Standing> = atoms.map(|atom| dimension.kind.standing(atom)).collect();
+            let leader = &self.dimension(first).kind;
+            let standing = |atom| standings.contains(&leader.standing(atom));
+            let allowed = Bits::such_that(self.arity(first), standing);
+            sets.entry(first).and_modify(|all| all.intersect(&allowed)).or_insert(allowed);
+        }
     }
 
     /// The dimension in which a set is one: that of its part where the field has parts, else the field's first.

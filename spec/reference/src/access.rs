@@ -1,11 +1,11 @@
-//! Section 4: authorization.
+//! Sections 4 and 12: authorization, guardrails and what is told of a request.
 
+use crate::Question;
 use crate::identity::{Peer, Principal};
-use crate::line::{Line, Request};
-use mesh_lang::ast::Effect;
+use crate::line::Line;
 use std::collections::BTreeSet;
 
-/// An `allow` or `deny` line of one target.
+/// A line about one target.
 #[derive(Clone, Debug)]
 pub(crate) struct AccessLine {
     pub(crate) effect: Effect,
@@ -19,6 +19,19 @@ pub(crate) struct AccessLine {
     pub(crate) text: String,
 }
 
+/// What a line does with the requests that it matches.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Effect {
+    Allow,
+    Deny,
+    /// 4.7: it is told.
+    Audit,
+    /// 4.8: allowed where nothing else is said, and told.
+    Mode,
+    /// 12.3: told where it would be denied.
+    WouldDeny,
+}
+
 /// 2.4: the peers that are in one of `principals` and in none of `except`.
 #[derive(Clone, Debug)]
 pub(crate) struct From {
@@ -26,35 +39,56 @@ pub(crate) struct From {
     pub(crate) except: Vec<Principal>,
 }
 
-/// 4.1: allowed, or denied because of these lines.
-pub(crate) fn authorize(
-    lines: &[AccessLine],
-    port: Option<u16>,
-    peer: &Peer,
-    request: &Request,
-) -> Result<(), BTreeSet<String>> {
-    let matching = |effect: Effect| {
-        lines.iter().filter(move |line| line.effect == effect && line.matches(port, peer, request))
+/// What the lines of a target say of a request.
+#[derive(Debug, Default)]
+pub(crate) struct Verdict {
+    pub(crate) allowed: bool,
+    /// The texts of the lines that deny it.
+    pub(crate) denials: BTreeSet<String>,
+    /// 4.7, 4.8
+    pub(crate) told: Vec<String>,
+}
+
+/// 4.1, 4.7, 4.8
+pub(crate) fn authorize(lines: &[AccessLine], port: Option<u16>, peer: &Peer, request: &Question) -> Verdict {
+    let texts = |effects: &[Effect]| -> BTreeSet<String> {
+        let matching =
+            lines.iter().filter(|line| effects.contains(&line.effect) && line.matches(port, peer, request));
+        matching.map(|line| line.text.clone()).collect()
     };
-    let denials: BTreeSet<String> = matching(Effect::Deny).map(|line| line.text.clone()).collect();
-    if denials.is_empty() && matching(Effect::Allow).next().is_some() { Ok(()) } else { Err(denials) }
+    let denials = texts(&[Effect::Deny]);
+    let is_allowed = !texts(&[Effect::Allow]).is_empty();
+    let mode = if denials.is_empty() && !is_allowed { texts(&[Effect::Mode]) } else { BTreeSet::new() };
+    Verdict {
+        allowed: denials.is_empty() && (is_allowed || !mode.is_empty()),
+        denials,
+        told: mode.into_iter().chain(texts(&[Effect::Audit, Effect::WouldDeny])).collect(),
+    }
 }
 
 impl AccessLine {
-    pub(crate) fn matches(&self, port: Option<u16>, peer: &Peer, request: &Request) -> bool {
-        (self.port.is_none() || self.port == port)
-            && self.from.as_ref().is_none_or(|from| from.contains(self.effect, peer))
-            && self.ops.iter().any(|op| op.matches(request))
+    fn matches(&self, port: Option<u16>, peer: &Peer, request: &Question) -> bool {
+        self.is_about(port) && self.is_from(peer) && self.ops.iter().any(|op| op.matches(request))
+    }
+
+    /// 4.4
+    pub(crate) fn is_about(&self, port: Option<u16>) -> bool {
+        self.port.is_none() || self.port == port
+    }
+
+    pub(crate) fn is_from(&self, peer: &Peer) -> bool {
+        let refuses = matches!(self.effect, Effect::Deny | Effect::WouldDeny);
+        self.from.as_ref().is_none_or(|from| from.contains(refuses, peer))
     }
 }
 
 impl From {
     /// 2.4, and 4.3: a `deny` that names identities also matches a peer without one, unless it says otherwise.
-    fn contains(&self, effect: Effect, peer: &Peer) -> bool {
+    fn contains(&self, refuses: bool, peer: &Peer) -> bool {
         if self.except.iter().any(|principal| principal.contains(peer)) {
             return false;
         }
-        let is_doubtful = effect == Effect::Deny
+        let is_doubtful = refuses
             && *peer == Peer::Unauthenticated
             && self.principals.iter().any(Principal::names_identities);
         is_doubtful || self.principals.iter().any(|principal| principal.contains(peer))

@@ -1,19 +1,22 @@
-//! What rules 3.4 to 3.8, 5.4 and 5.7 call an error, found by trying a sample of every kind of request.
+//! What rules 3.4 to 3.8, 4.6, 5.4 and 5.7 call an error, found by trying a sample of every kind of request.
 
+use crate::access::{AccessLine, Effect};
 use crate::hop;
-use crate::line::{self, Line, Request, Set, Universe};
+use crate::identity::{Peer, Principal};
+use crate::line::{self, Line, Set};
 use crate::program::{Calls, Listener, Program};
 use crate::route::{Action, Table, tables_of_host};
-use mesh_lang::ast::{Effect, HostPattern, Method};
-use std::collections::BTreeSet;
+use crate::sample::{Universe, combinations};
+use mesh_lang::ast::{self, HostPattern};
+use std::collections::{BTreeMap, BTreeSet};
 
 /// A mistake: which rule of which target.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub enum Finding {
     /// 3.5: the maximal lines of some request disagree; 5.4: so do the settings of a call.
     AmbiguousRules(String),
-    /// 3.6: no line of the rule is maximal for any possible request, or conditions of a line exclude each other; or nothing is
-    /// left for an `otherwise`.
+    /// 3.6: no line of the rule is maximal for any possible request, or conditions of a line exclude each other; nothing is
+    /// left for an `otherwise`; or no request fulfils an `allow`, a `deny` or an `audit`.
     UnreachableRule(String),
     /// 3.4: an `overrides` decides nothing, or lines beat each other in a circle.
     OverridesNothing(String),
@@ -23,6 +26,8 @@ pub enum Finding {
     IncompleteRoute(String),
     /// 5.7: every request of a declared call is denied.
     UnallowedCall(String),
+    /// 4.6, 12.2: every request of an `allow` is denied.
+    DeadGrant(String),
 }
 
 impl Finding {
@@ -35,6 +40,7 @@ impl Finding {
             Finding::OverridesNarrower(_) => "MESH3004",
             Finding::IncompleteRoute(_) => "MESH3007",
             Finding::UnallowedCall(_) => "MESH4010",
+            Finding::DeadGrant(_) => "MESH4012",
         }
     }
 }
@@ -50,6 +56,9 @@ pub(crate) fn findings(program: &Program) -> BTreeSet<Finding> {
         for calls in service.calls.values() {
             of_calls(name, calls, &mut findings);
         }
+        for port in &service.ports {
+            of_access(program, &service.access, Some(port.number), &mut findings);
+        }
     }
     for (caller, service) in &program.services {
         for ((callee, port), calls) in &service.calls {
@@ -58,8 +67,9 @@ pub(crate) fn findings(program: &Program) -> BTreeSet<Finding> {
             }
         }
     }
-    for listener in program.gateways.values().flat_map(|gateway| gateway.listeners.values()) {
-        of_listener(listener, &mut findings);
+    for gateway in program.gateways.values() {
+        of_access(program, &gateway.access, None, &mut findings);
+        gateway.listeners.values().for_each(|listener| of_listener(listener, &mut findings));
     }
     findings
 }
@@ -73,9 +83,10 @@ fn of_listener(listener: &Listener, findings: &mut BTreeSet<Finding>) {
     for host in listener.hosts.iter().chain(listener.tables.keys()) {
         let chain = tables_of_host(&listener.tables, &sample(host, &listener.tables));
         match chain.as_slice() {
-            [] => {
+            [] if !listener.is_for_clusters => {
                 findings.insert(Finding::IncompleteRoute(format!("host \"{host}\"")));
             }
+            [] => {}
             chain => of_chain(chain, findings),
         }
         chains.push(chain);
@@ -92,9 +103,7 @@ fn of_otherwise<'t>(
     let mut answering = BTreeSet::new();
     for chain in chains {
         let Some(last) = chain.iter().position(|table| table.otherwise.is_some()) else { continue };
-        let lines: Vec<Line> = chain[..=last].iter().flat_map(|table| table.lines.clone()).collect();
-        let kinds = Kinds::of(&lines);
-        if kinds.any(|point| kinds.matching(point).is_empty()) {
+        if combinations(&lines_of(&chain[..=last])).contains_key(&vec![]) {
             answering.insert(&chain[last].target);
         }
     }
@@ -103,8 +112,12 @@ fn of_otherwise<'t>(
     }
 }
 
+fn lines_of(tables: &[&Table]) -> Vec<Line> {
+    tables.iter().flat_map(|table| table.lines.clone()).collect()
+}
+
 /// A host that is in the pattern and in no narrower one of the tables.
-fn sample(pattern: &HostPattern, tables: &std::collections::BTreeMap<HostPattern, Table>) -> String {
+fn sample(pattern: &HostPattern, tables: &BTreeMap<HostPattern, Table>) -> String {
     // Longer than every label of every pattern, so it is part of none of them.
     let length = tables.keys().map(|pattern| pattern.to_string().len()).max().unwrap_or(0) + 1;
     let fresh = "z".repeat(length);
@@ -121,9 +134,11 @@ fn of_chain(chain: &[&Table], findings: &mut BTreeSet<Finding>) {
     if chain.iter().any(|table| table.otherwise.is_some()) {
         return;
     }
-    let lines: Vec<Line> = chain.iter().flat_map(|table| table.lines.clone()).collect();
-    let kinds = Kinds::of(&lines);
-    if kinds.any(|point| !kinds.is_star(point) && kinds.matching(point).is_empty()) {
+    // Whatever the path `*` is in besides, it is in this line.
+    let mut lines = lines_of(chain);
+    let every_path = ast::PathPattern { segments: vec![], subtree: true };
+    lines.push(Line { path: Some(every_path), ..Line::default() });
+    if combinations(&lines).contains_key(&vec![lines.len() - 1]) {
         findings.insert(Finding::IncompleteRoute(chain[0].target.clone()));
     }
 }
@@ -131,10 +146,9 @@ fn of_chain(chain: &[&Table], findings: &mut BTreeSet<Finding>) {
 fn of_table(table: &Table, findings: &mut BTreeSet<Finding>) {
     let title = |rule: usize| format!("route {} rule {}", table.target, table.rules[rule].name);
     of_overrides(table, &title, findings);
-    let kinds = Kinds::of(&table.lines);
     let mut reached: BTreeSet<usize> = BTreeSet::new();
-    kinds.any(|point| {
-        let maximal = kinds.maximal(&table.beats, point);
+    for matching in combinations(&table.lines).keys() {
+        let maximal = line::unbeaten(matching, &table.beats);
         let rules: BTreeSet<usize> = maximal.iter().map(|line| table.lines[*line].rule).collect();
         let mut results = rules.iter().map(|rule| &table.rules[*rule].result);
         let first = results.next();
@@ -142,11 +156,11 @@ fn of_table(table: &Table, findings: &mut BTreeSet<Finding>) {
             findings.insert(Finding::AmbiguousRules(table.target.clone()));
         }
         reached.extend(rules);
-        false
-    });
-    for (line, set) in table.lines.iter().zip(&kinds.sets) {
+    }
+    let universe = Universe::of(&table.lines);
+    for line in &table.lines {
         // Methods and paths have no line that is in none of them, so it is the conditions that exclude each other.
-        if set.is_empty() {
+        if Set::of(line, &universe).is_empty() {
             reached.remove(&line.rule);
         }
     }
@@ -195,25 +209,81 @@ fn has_circle(beats: &[Vec<bool>]) -> bool {
 
 /// 5.4
 fn of_calls(caller: &str, calls: &Calls, findings: &mut BTreeSet<Finding>) {
-    let kinds = Kinds::of(&calls.lines);
-    let disagree = |point: &[usize]| {
-        let maximal = kinds.maximal(&calls.beats, point);
+    let disagree = |matching: &Vec<usize>| {
+        let maximal = line::unbeaten(matching, &calls.beats);
         let settings: Vec<_> = maximal.iter().map(|line| &calls.settings[calls.lines[*line].rule]).collect();
         settings.iter().any(|other| *other != settings[0])
     };
-    if kinds.any(disagree) {
+    if combinations(&calls.lines).keys().any(disagree) {
         findings.insert(Finding::AmbiguousRules(format!("calls of {caller}")));
     }
 }
 
-/// 5.7: whether every request of some line of a call is denied, behind the routes that it meets. Where nobody may call, 4.2 says so.
+/// 3.6, 4.6, 12.2: lines that no request fulfils, and allows of which every request is denied.
+fn of_access(program: &Program, lines: &[AccessLine], port: Option<u16>, findings: &mut BTreeSet<Finding>) {
+    let about: Vec<&AccessLine> = lines.iter().filter(|line| line.is_about(port)).collect();
+    let (mut fulfilled, mut granted) = (BTreeSet::new(), BTreeSet::new());
+    for peer in peers(program, &about) {
+        let of_peer: Vec<&AccessLine> = about.iter().copied().filter(|line| line.is_from(&peer)).collect();
+        let owned: Vec<(&AccessLine, &Line)> =
+            of_peer.iter().flat_map(|line| line.ops.iter().map(|op| (*line, op))).collect();
+        let ops: Vec<Line> = owned.iter().map(|(_, op)| (*op).clone()).collect();
+        for matching in combinations(&ops).keys() {
+            let matching: Vec<&AccessLine> = matching.iter().map(|op| owned[*op].0).collect();
+            fulfilled.extend(matching.iter().map(|line| &line.text));
+            if !matching.iter().any(|line| line.effect == Effect::Deny) {
+                granted.extend(matching.iter().map(|line| &line.text));
+            }
+        }
+    }
+    for line in about {
+        let text = &line.text;
+        match line.effect {
+            effect if effect != Effect::Mode && !fulfilled.contains(text) => {
+                findings.insert(Finding::UnreachableRule(text.clone()));
+            }
+            Effect::Allow if !granted.contains(text) => _ = findings.insert(Finding::DeadGrant(text.clone())),
+            _ => {}
+        }
+    }
+}
+
+/// A peer of every kind that the lines can tell apart.
+fn peers(program: &Program, lines: &[&AccessLine]) -> Vec<Peer> {
+    let froms = || lines.iter().filter_map(|line| line.from.as_ref());
+    let named = || froms().flat_map(|from| from.principals.iter().chain(&from.except));
+    let identities = named().filter_map(|principal| match principal {
+        Principal::Identity(id) => Some(id.clone()),
+        _ => None,
+    });
+    let strangers = named().filter_map(|principal| match principal {
+        Principal::TrustDomain(name) => Some(format!("spiffe://{name}/nobody/knows")),
+        Principal::Below(beginning) => Some(format!("{beginning}/nobody")),
+        _ => None,
+    });
+    let gateways = program.gateways.values().map(|gateway| gateway.identity.clone());
+    let known: BTreeSet<String> = identities.chain(strangers).chain(gateways).collect();
+    // Longer than every name.
+    let fresh = "z".repeat(known.iter().map(String::len).max().unwrap_or(0) + 1);
+    let namespaces = named().filter_map(|principal| match principal {
+        Principal::Namespace(name) => Some(name.clone()),
+        _ => None,
+    });
+    let unknown = namespaces.chain([fresh.clone()]).map(|namespace| program.own(&namespace, &fresh));
+    let others: Vec<String> = unknown.chain([format!("spiffe://{fresh}/x"), fresh.clone()]).collect();
+    let with_identity = known.into_iter().chain(others).map(|id| program.peer(Some(&id)));
+    [Peer::Unauthenticated].into_iter().chain(with_identity).collect()
+}
+
+/// 5.7: whether every request of some line of a call is denied, behind the routes that it meets. Where nobody may call, 4.2 says
+/// so. A line of which some request meets a rule that changes it is not asked.
 fn is_refused(program: &Program, caller: &str, callee: &str, port: u16, calls: &Calls) -> bool {
     let of_port = |service: &str, port: u16| {
         let service = program.services.get(service);
         let lines = service.into_iter().flat_map(|service| &service.access);
-        lines.filter(move |line| line.port.is_none_or(|own| own == port))
+        lines.filter(move |line| line.is_about(Some(port)))
     };
-    if !of_port(callee, port).any(|line| line.effect == Effect::Allow) {
+    if !of_port(callee, port).any(|line| matches!(line.effect, Effect::Allow | Effect::Mode)) {
         return false;
     }
     let mut met: Vec<Line> = Vec::new();
@@ -234,74 +304,9 @@ fn is_refused(program: &Program, caller: &str, callee: &str, port: u16, calls: &
     let plain = calls.plain.iter().map(|_| Line::default());
     let mut lines = calls.lines.iter().cloned().chain(plain);
     lines.any(|line| {
-        let kinds = Kinds::of(&[met.as_slice(), std::slice::from_ref(&line)].concat());
-        let mine = kinds.sets.len() - 1;
-        let passes = |point: &[usize]| {
-            kinds.sets[mine].contains(point)
-                && !hop::is_denied(program, caller, callee, port, &kinds.request(point))
-        };
-        !kinds.any(passes)
+        let all = [met.as_slice(), std::slice::from_ref(&line)].concat();
+        let found = combinations(&all);
+        let mut mine = found.iter().filter(|(matching, _)| matching.contains(&met.len()));
+        mine.all(|(_, sample)| hop::is_denied(program, caller, callee, port, &sample.question()))
     })
-}
-
-/// All kinds of request that some lines can tell apart: points of the product of their universe.
-struct Kinds {
-    universe: Universe,
-    /// How many samples each dimension has.
-    sizes: Vec<usize>,
-    sets: Vec<Set>,
-}
-
-impl Kinds {
-    fn of(lines: &[Line]) -> Kinds {
-        let universe = Universe::of(lines);
-        let headers = universe.headers.values().map(Vec::len);
-        Kinds {
-            sizes: [universe.methods.len(), universe.paths.len()].into_iter().chain(headers).collect(),
-            sets: lines.iter().map(|line| Set::of(line, &universe)).collect(),
-            universe,
-        }
-    }
-
-    /// The sample at a point.
-    fn request(&self, point: &[usize]) -> Request {
-        let headers = self.universe.headers.iter().zip(&point[2..]);
-        Request {
-            method: self.universe.methods.iter().nth(point[0]).copied().flatten(),
-            path: self.universe.paths[point[1]].clone(),
-            headers: headers.map(|((name, values), place)| (name.clone(), values[*place].clone())).collect(),
-        }
-    }
-
-    fn matching(&self, point: &[usize]) -> Vec<usize> {
-        (0..self.sets.len()).filter(|line| self.sets[*line].contains(point)).collect()
-    }
-
-    fn maximal(&self, beats: &[Vec<bool>], point: &[usize]) -> Vec<usize> {
-        line::unbeaten(&self.matching(point), beats)
-    }
-
-    /// Whether this holds of some point; asks one after the other.
-    fn any(&self, mut holds: impl FnMut(&[usize]) -> bool) -> bool {
-        let mut point = vec![0; self.sizes.len()];
-        loop {
-            if self.is_possible(&point) && holds(&point) {
-                return true;
-            }
-            let Some(place) = (0..point.len()).find(|place| point[*place] + 1 < self.sizes[*place]) else {
-                return false;
-            };
-            point[..place].fill(0);
-            point[place] += 1;
-        }
-    }
-
-    /// 1.4: the path `*` is asked for with `OPTIONS` only.
-    fn is_possible(&self, point: &[usize]) -> bool {
-        !self.is_star(point) || self.universe.methods.iter().nth(point[0]) == Some(&Some(Method::Options))
-    }
-
-    fn is_star(&self, point: &[usize]) -> bool {
-        self.universe.paths[point[1]] == "*"
-    }
 }

@@ -2,93 +2,79 @@
 
 use crate::access::authorize;
 use crate::chance::Chance;
+use crate::edits::Effect;
 use crate::identity::Peer;
-use crate::line::{self, Request};
+use crate::line;
 use crate::program::{Calls, Program};
-use crate::request::header_value;
 use crate::route::{self, Action, Backend, Choice};
 use crate::settings::{Settings, in_force};
-use crate::{Answer, Ending, Entry, Outcome, Question};
-use mesh_lang::ast::Method;
+use crate::{Answer, Changes, Ending, Entry, Outcome, Question};
 use std::collections::BTreeSet;
 
 /// Everything that can happen to a request.
 pub(crate) fn ask(program: &Program, question: &Question) -> Answer {
-    let request = request(question);
     let mut answer = Answer::default();
     match &question.entry {
         Entry::Gateway { gateway, listener } => {
-            at_gateway(program, gateway, listener, question, &request, &mut answer);
+            at_gateway(program, gateway, listener, question, &mut answer);
         }
-        Entry::Sidecar { service } => at_sidecar(program, service, question, &request, &mut answer),
+        Entry::Sidecar { service } => at_sidecar(program, service, question, &mut answer),
         Entry::FromGateway { gateway, service, port } => {
             let caller = program.gateways.get(gateway).map(|gateway| Peer::Gateway(gateway.identity.clone()));
             match caller {
-                Some(caller) => enter(program, &caller, service, *port, &request, &[], &mut answer),
-                None => answer.end(Outcome::NoRoute, BTreeSet::new(), Chance::CERTAIN),
+                Some(caller) => enter(program, &caller, service, *port, question, &[], &mut answer),
+                None => answer.end(Outcome::NoRoute.into(), Chance::CERTAIN),
             }
         }
         Entry::Inbound { service, port } => {
             let peer = program.peer(question.peer.as_deref());
             let endpoints = endpoints(service, *port);
-            let hop = Hop { program, caller: &peer, request: &request, calls: &[] };
-            hop.deliver(&endpoints, &[], &BTreeSet::new(), Chance::CERTAIN, &mut answer);
+            let hop = Hop { program, caller: &peer, calls: &[], told: &[] };
+            hop.deliver(&endpoints, &Way::begin(question), &BTreeSet::new(), Chance::CERTAIN, &mut answer);
         }
     }
     answer
 }
 
-/// Section 1: methods a program cannot name are one, and lines of a header become one value.
-fn request(question: &Question) -> Request {
-    let names: BTreeSet<&String> = question.headers.iter().map(|(name, _)| name).collect();
-    let value = |name: &String| {
-        let lines = question.headers.iter().filter(|(other, _)| other == name);
-        header_value(name, &lines.map(|(_, line)| line.as_str()).collect::<Vec<_>>())
-    };
-    Request {
-        method: Method::parse(&question.method),
-        path: question.path.clone(),
-        headers: names.into_iter().map(|name| (name.clone(), value(name))).collect(),
-    }
-}
-
 /// 5.1: the gateway's authorization, then its route, with the gateway as the peer of what follows.
-fn at_gateway(
-    program: &Program,
-    name: &str,
-    listener: &str,
-    question: &Question,
-    request: &Request,
-    answer: &mut Answer,
-) {
-    let nowhere = |answer: &mut Answer| answer.end(Outcome::NoRoute, BTreeSet::new(), Chance::CERTAIN);
-    let Some(gateway) = program.gateways.get(name) else { return nowhere(answer) };
-    let peer = program.peer(question.peer.as_deref());
-    if let Err(lines) = authorize(&gateway.access, None, &peer, request) {
-        return answer.end(Outcome::Denied { by: name.to_owned() }, lines, Chance::CERTAIN);
+fn at_gateway(program: &Program, name: &str, listener: &str, request: &Question, answer: &mut Answer) {
+    let Some(gateway) = program.gateways.get(name) else {
+        return answer.end(Outcome::NoRoute.into(), Chance::CERTAIN);
+    };
+    let peer = program.peer(request.peer.as_deref());
+    let verdict = authorize(&gateway.access, None, &peer, request);
+    let told = verdict.told;
+    if !verdict.allowed {
+        let outcome = Outcome::Denied { by: name.to_owned() };
+        let ending = Ending { outcome, rules: verdict.denials, told, changes: None };
+        return answer.end(ending, Chance::CERTAIN);
     }
-    let Some(listener) = gateway.listeners.get(listener) else { return nowhere(answer) };
+    let nowhere = Ending { told: told.clone(), ..Outcome::NoRoute.into() };
+    let Some(listener) = gateway.listeners.get(listener) else {
+        return answer.end(nowhere, Chance::CERTAIN);
+    };
+    let mut way = Way::begin(request);
+    way.effects = [gateway.limits.as_slice(), &listener.limits].concat();
     // 3.7: where no rule matches and nothing is said otherwise, the next wider table is asked.
-    let tables = route::tables_of_host(&listener.tables, &question.host);
+    let tables = route::tables_of_host(&listener.tables, &request.host);
     let Some(choice) = tables.into_iter().find_map(|table| table.ask(request)) else {
-        return nowhere(answer);
+        return answer.end(nowhere, Chance::CERTAIN);
     };
     let caller = Peer::Gateway(gateway.identity.clone());
-    let hop = Hop { program, caller: &caller, request, calls: &[] };
-    hop.follow(&choice, &[], Chance::CERTAIN, answer);
+    let hop = Hop { program, caller: &caller, calls: &[], told: &told };
+    hop.follow(&choice, &way, Chance::CERTAIN, answer);
 }
 
 /// 5.2: whom the host names, a declared call, then the callee's route.
-fn at_sidecar(program: &Program, name: &str, question: &Question, request: &Request, answer: &mut Answer) {
-    let undeclared =
-        |answer: &mut Answer| answer.end(Outcome::UndeclaredCall, BTreeSet::new(), Chance::CERTAIN);
+fn at_sidecar(program: &Program, name: &str, request: &Question, answer: &mut Answer) {
+    let undeclared = |answer: &mut Answer| answer.end(Outcome::UndeclaredCall.into(), Chance::CERTAIN);
     let Some(caller) = program.services.get(name) else { return undeclared(answer) };
-    let callee = match question.host.contains('.') {
-        true => question.host.clone(),
-        false => format!("{}.{}", question.host, caller.namespace),
+    let callee = match request.host.contains('.') {
+        true => request.host.clone(),
+        false => format!("{}.{}", request.host, caller.namespace),
     };
     let ports = program.services.get(&callee).map(|service| service.ports.as_slice()).unwrap_or_default();
-    let port = match question.host_port {
+    let port = match request.host_port {
         Some(number) => ports.iter().find(|port| port.number == number),
         None if ports.len() == 1 => ports.first(),
         None => None,
@@ -98,20 +84,26 @@ fn at_sidecar(program: &Program, name: &str, question: &Question, request: &Requ
     let Some(levels) = calls.and_then(|calls| declared(calls, request, answer)) else {
         return undeclared(answer);
     };
-    let identity = program.peer(Some(&caller.identity));
+    let identity = program.peer(caller.identity.as_deref());
     enter(program, &identity, &callee, port.number, request, &levels, answer);
 }
 
-/// 5.7: whether a caller's request ends in nothing but a denial, whatever is drawn.
-pub(crate) fn is_denied(program: &Program, caller: &str, callee: &str, port: u16, request: &Request) -> bool {
+/// 5.7: whether a caller's request ends in nothing but a denial, whatever is drawn, and meets no rule that changes it.
+pub(crate) fn is_denied(
+    program: &Program,
+    caller: &str,
+    callee: &str,
+    port: u16,
+    request: &Question,
+) -> bool {
     let Some(caller) = program.services.get(caller) else { return false };
     let mut answer = Answer::default();
-    enter(program, &program.peer(Some(&caller.identity)), callee, port, request, &[], &mut answer);
-    answer.endings.keys().all(|ending| matches!(ending.outcome, Outcome::Denied { .. }))
+    enter(program, &program.peer(caller.identity.as_deref()), callee, port, request, &[], &mut answer);
+    !answer.changed && answer.endings.keys().all(|ending| matches!(ending.outcome, Outcome::Denied { .. }))
 }
 
 /// 5.4, 6.1: the settings of the maximal `calls … to` and of the plain `calls`, if one of them covers the request.
-fn declared(calls: &Calls, request: &Request, answer: &mut Answer) -> Option<Vec<Settings>> {
+fn declared(calls: &Calls, request: &Question, answer: &mut Answer) -> Option<Vec<Settings>> {
     let maximal = line::maximal(&calls.lines, &calls.beats, request);
     let settings: Vec<&Settings> =
         maximal.iter().map(|line| &calls.settings[calls.lines[*line].rule]).collect();
@@ -126,12 +118,12 @@ fn enter(
     caller: &Peer,
     service: &str,
     port: u16,
-    request: &Request,
+    request: &Question,
     calls: &[Settings],
     answer: &mut Answer,
 ) {
-    let hop = Hop { program, caller, request, calls };
-    hop.enter(service, port, &[], Chance::CERTAIN, answer);
+    let hop = Hop { program, caller, calls, told: &[] };
+    hop.enter(service, port, &Way::begin(request), Chance::CERTAIN, answer);
 }
 
 fn endpoints(service: &str, port: u16) -> Backend {
@@ -143,41 +135,77 @@ struct Hop<'a> {
     program: &'a Program,
     /// Whom the callee sees.
     caller: &'a Peer,
-    request: &'a Request,
     /// What the caller's `calls` write, the nearest first.
     calls: &'a [Settings],
+    /// What the gateway tells.
+    told: &'a [String],
+}
+
+/// What comes about on the way.
+#[derive(Clone)]
+struct Way {
+    /// The request as it is now (9.1).
+    request: Question,
+    /// The settings of the rules matched so far, the first first.
+    rules: Vec<Settings>,
+    /// What else these rules do, and the limits of the places passed (11.10).
+    effects: Vec<Effect>,
+}
+
+impl Way {
+    fn begin(request: &Question) -> Way {
+        Way { request: request.clone(), rules: Vec::new(), effects: Vec::new() }
+    }
+
+    fn changes(&self, (scheme, host): (Option<String>, Option<String>)) -> Changes {
+        let mut effects = self.effects.clone();
+        effects.sort_by_key(Effect::what);
+        let Question { path, host: now, .. } = self.request.clone();
+        Changes { path, host: now, location: (scheme, host), effects }
+    }
 }
 
 impl Hop<'_> {
     /// 3.10: the service's own route decides.
-    fn enter(&self, service: &str, port: u16, rules: &[&Settings], chance: Chance, answer: &mut Answer) {
+    fn enter(&self, service: &str, port: u16, way: &Way, chance: Chance, answer: &mut Answer) {
         let table = self.program.services.get(service).and_then(|service| service.routes.get(&port));
-        match table.and_then(|table| table.ask(self.request)) {
-            Some(choice) => self.follow(&choice, rules, chance, answer),
-            None => answer.end(Outcome::NoRoute, BTreeSet::new(), chance),
+        match table.and_then(|table| table.ask(&way.request)) {
+            Some(choice) => self.follow(&choice, way, chance, answer),
+            None => answer.end(Ending { told: self.told.to_vec(), ..Outcome::NoRoute.into() }, chance),
         }
     }
 
-    /// What a rule does; `rules` are the settings of those matched before, the first first.
-    fn follow(&self, choice: &Choice, rules: &[&Settings], chance: Chance, answer: &mut Answer) {
+    /// What a rule does.
+    fn follow(&self, choice: &Choice, way: &Way, chance: Chance, answer: &mut Answer) {
         answer.ambiguous |= choice.ambiguous;
-        let rules = [rules, &[&choice.result.settings]].concat();
-        match &choice.result.action {
+        let result = &choice.result;
+        answer.changed |= result.edits.change_requests();
+        let way = Way {
+            request: result.edits.edited(&way.request),
+            rules: [way.rules.as_slice(), std::slice::from_ref(&result.settings)].concat(),
+            effects: [way.effects.as_slice(), &result.edits.effects].concat(),
+        };
+        let answered = |outcome: Outcome| Ending {
+            outcome,
+            rules: choice.rules.clone(),
+            told: self.told.to_vec(),
+            changes: Some(way.changes(result.edits.scheme_and_host())),
+        };
+        match &result.action {
             Action::Redirect { status, location } => {
                 let outcome = Outcome::Redirect { status: *status, location: location.clone() };
-                answer.end(outcome, choice.rules.clone(), chance);
+                answer.end(answered(outcome), chance);
             }
             Action::Respond { status, body } => {
-                let outcome = Outcome::Respond { status: *status, body: body.clone() };
-                answer.end(outcome, choice.rules.clone(), chance);
+                answer.end(answered(Outcome::Respond { status: *status, body: body.clone() }), chance);
             }
             // 3.9: one draw. What has no share cannot happen.
             Action::To(backends) => {
                 for (backend, share) in backends.iter().filter(|(_, share)| **share > 0) {
                     let chance = chance.and(Chance::new(u128::from(*share), 10_000));
                     match backend.enters {
-                        true => self.enter(&backend.service, backend.port, &rules, chance, answer),
-                        false => self.deliver(backend, &rules, &choice.rules, chance, answer),
+                        true => self.enter(&backend.service, backend.port, &way, chance, answer),
+                        false => self.deliver(backend, &way, &choice.rules, chance, answer),
                     }
                 }
             }
@@ -188,19 +216,22 @@ impl Hop<'_> {
     fn deliver(
         &self,
         backend: &Backend,
-        rules: &[&Settings],
+        way: &Way,
         names: &BTreeSet<String>,
         chance: Chance,
         answer: &mut Answer,
     ) {
         let Some(service) = self.program.services.get(&backend.service) else {
-            return answer.end(Outcome::NoRoute, BTreeSet::new(), chance);
+            return answer.end(Outcome::NoRoute.into(), chance);
         };
-        if let Err(lines) = authorize(&service.access, Some(backend.port), self.caller, self.request) {
-            return answer.end(Outcome::Denied { by: backend.service.clone() }, lines, chance);
+        let verdict = authorize(&service.access, Some(backend.port), self.caller, &way.request);
+        let told = [self.told, &verdict.told].concat();
+        if !verdict.allowed {
+            let outcome = Outcome::Denied { by: backend.service.clone() };
+            return answer.end(Ending { outcome, rules: verdict.denials, told, changes: None }, chance);
         }
         let widest = [&service.settings, &self.program.default];
-        let levels: Vec<&Settings> = rules.iter().copied().chain(self.calls).chain(widest).collect();
+        let levels: Vec<&Settings> = way.rules.iter().chain(self.calls).chain(widest).collect();
         let (timeout, retry) = in_force(&levels);
         let outcome = Outcome::Forward {
             service: backend.service.clone(),
@@ -209,13 +240,16 @@ impl Hop<'_> {
             timeout,
             retry,
         };
-        answer.end(outcome, names.clone(), chance);
+        let mut way = way.clone();
+        way.effects.extend(service.limits.iter().cloned());
+        let changes = Some(way.changes((None, None)));
+        answer.end(Ending { outcome, rules: names.clone(), told, changes }, chance);
     }
 }
 
 impl Answer {
-    fn end(&mut self, outcome: Outcome, rules: BTreeSet<String>, chance: Chance) {
-        let sum = self.endings.entry(Ending { outcome, rules }).or_insert(Chance::NEVER);
+    fn end(&mut self, ending: Ending, chance: Chance) {
+        let sum = self.endings.entry(ending).or_insert(Chance::NEVER);
         *sum = sum.or(chance);
     }
 }

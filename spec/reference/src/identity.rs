@@ -17,6 +17,10 @@ pub(crate) enum Peer {
 pub(crate) enum Principal {
     Identity(String),
     Namespace(String),
+    /// Every identity of another trust domain.
+    TrustDomain(String),
+    /// Every identity of another trust domain that has one more segment than this.
+    Below(String),
     Authenticated,
     Unauthenticated,
     Anyone,
@@ -33,17 +37,20 @@ pub(crate) fn peer(id: Option<&str>, trust_domain: &str, gateways: &[String]) ->
     if gateways.iter().any(|gateway| gateway == id) {
         return Peer::Gateway(id.to_owned());
     }
-    let rest = id.strip_prefix("spiffe://").unwrap_or_default();
-    let mut segments = rest.split('/');
-    if id.len() > LONGEST_ID || segments.next() != Some(trust_domain) {
-        return Peer::Foreign(id.to_owned());
+    match well_formed(id).as_deref() {
+        Some([domain, "ns", namespace, "sa", _]) if *domain == trust_domain => {
+            Peer::Own(id.to_owned(), Some((*namespace).to_owned()))
+        }
+        Some([domain, ..]) if *domain == trust_domain => Peer::Own(id.to_owned(), None),
+        _ => Peer::Foreign(id.to_owned()),
     }
-    let path: Vec<&str> = segments.collect();
-    match path.as_slice() {
-        path if !path.iter().all(|segment| is_well_formed(segment)) => Peer::Foreign(id.to_owned()),
-        ["ns", namespace, "sa", _] => Peer::Own(id.to_owned(), Some((*namespace).to_owned())),
-        _ => Peer::Own(id.to_owned(), None),
-    }
+}
+
+/// The trust domain and the segments behind it, of what is a SPIFFE ID.
+fn well_formed(id: &str) -> Option<Vec<&str>> {
+    let rest = id.strip_prefix("spiffe://").filter(|_| id.len() <= LONGEST_ID)?;
+    let segments: Vec<&str> = rest.split('/').collect();
+    segments.iter().skip(1).all(|segment| is_well_formed(segment)).then_some(segments)
 }
 
 /// In bytes, as the SPIFFE ID standard says.
@@ -66,7 +73,20 @@ impl Principal {
             (Principal::Identity(name), Peer::Gateway(id) | Peer::Own(id, _) | Peer::Foreign(id)) => {
                 name == id
             }
-            (Principal::Namespace(_) | Principal::Identity(_), _) => false,
+            (Principal::TrustDomain(name), Peer::Foreign(id)) => {
+                well_formed(id).is_some_and(|segments| segments[0] == name)
+            }
+            (Principal::Below(beginning), Peer::Foreign(id)) => {
+                let last = id.strip_prefix(beginning).and_then(|rest| rest.strip_prefix('/'));
+                well_formed(id).is_some() && last.is_some_and(|last| !last.contains('/'))
+            }
+            (
+                Principal::Namespace(_)
+                | Principal::TrustDomain(_)
+                | Principal::Below(_)
+                | Principal::Identity(_),
+                _,
+            ) => false,
         }
     }
 

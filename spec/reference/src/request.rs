@@ -1,12 +1,9 @@
 //! Section 1: the canonical request.
 
-/// What a decision sees of a header (1.3).
-#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
-pub enum HeaderValue {
-    Absent,
-    Single(String),
-    Many,
-}
+use crate::condition::Field;
+use crate::{Claim, Question, Token};
+use mesh_lang::ast::Method;
+use std::net::IpAddr;
 
 /// 1.1: the canonical form of a request target's path, or `None`: 400.
 pub fn canonical_path(target: &str) -> Option<String> {
@@ -116,20 +113,20 @@ const NOT_LISTS: [&str; 11] = [
 ];
 
 /// 1.3: the value of a header, given its lines in order.
-pub fn header_value(name: &str, lines: &[&str]) -> HeaderValue {
-    if lines.is_empty() {
-        return HeaderValue::Absent;
-    }
-    let name = name.to_ascii_lowercase();
-    let items: Vec<&str> = match NOT_LISTS.contains(&name.as_str()) {
-        true => lines.to_vec(),
-        false => lines.iter().flat_map(|line| list_items(line)).collect(),
+pub fn header_value(name: &str, lines: &[&str]) -> Value {
+    let items: Vec<&str> = match is_list(name) {
+        true => lines.iter().flat_map(|line| list_items(line)).collect(),
+        false => lines.to_vec(),
     };
     match items.as_slice() {
-        [] => HeaderValue::Single(String::new()),
-        [item] => HeaderValue::Single((*item).to_owned()),
-        _ => HeaderValue::Many,
+        // None, where a line exists.
+        [] if !lines.is_empty() => Value::Single(Vec::new()),
+        items => Value::of(items.iter().map(|item| item.as_bytes().to_vec()).collect()),
     }
+}
+
+pub(crate) fn is_list(name: &str) -> bool {
+    !NOT_LISTS.contains(&name.to_ascii_lowercase().as_str())
 }
 
 /// The items of one line, trimmed, without the empty ones.
@@ -153,4 +150,119 @@ fn list_items(line: &str) -> Vec<&str> {
     }
     items.push(&line[start..]);
     items.into_iter().map(|item| item.trim_matches([' ', '\t'])).filter(|item| !item.is_empty()).collect()
+}
+
+/// What a decision sees in a field.
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub enum Value {
+    Absent,
+    Single(Vec<u8>),
+    /// Several; of a claim also one or none (1.7).
+    Many(Vec<Vec<u8>>),
+    /// A claim that is no text and no list of texts.
+    Odd,
+    /// 1.8: as IPv6.
+    Address(u128),
+}
+
+impl Value {
+    /// Of so many items.
+    fn of(items: Vec<Vec<u8>>) -> Value {
+        match items.as_slice() {
+            [] => Value::Absent,
+            [item] => Value::Single(item.clone()),
+            _ => Value::Many(items),
+        }
+    }
+}
+
+/// 1.8: an IPv4 address is the same address in IPv6.
+pub(crate) fn number(ip: IpAddr) -> u128 {
+    match ip {
+        IpAddr::V4(ip) => u128::from(ip.to_ipv6_mapped()),
+        IpAddr::V6(ip) => u128::from(ip),
+    }
+}
+
+/// 1.5: the value of a key of a query.
+pub fn query_value(key: &str, query: &str) -> Value {
+    let pieces = query.split('&').filter(|piece| !piece.is_empty());
+    let pairs = pieces.map(|piece| piece.split_once('=').unwrap_or((piece, "")));
+    let of_key = pairs.filter(|(name, _)| decoded(name) == key.as_bytes());
+    Value::of(of_key.map(|(_, value)| decoded(value)).collect())
+}
+
+/// 1.5: each `%` with two hex digits is that byte.
+fn decoded(text: &str) -> Vec<u8> {
+    let mut bytes = Vec::new();
+    let mut left = text.as_bytes();
+    while let Some((first, rest)) = left.split_first() {
+        let digits =
+            rest.get(..2).filter(|digits| *first == b'%' && digits.iter().all(u8::is_ascii_hexdigit));
+        let byte = digits.and_then(|digits| std::str::from_utf8(digits).ok());
+        match byte.and_then(|digits| u8::from_str_radix(digits, 16).ok()) {
+            Some(byte) => {
+                bytes.push(byte);
+                left = &rest[2..];
+            }
+            None => {
+                bytes.push(*first);
+                left = rest;
+            }
+        }
+    }
+    bytes
+}
+
+/// 1.6: the value of a cookie, given all `cookie` lines.
+pub fn cookie_value(name: &str, lines: &[&str]) -> Value {
+    let trimmed = |text: &str| text.trim_matches([' ', '\t']).to_owned();
+    let pairs = lines.iter().flat_map(|line| line.split(';')).filter_map(|pair| pair.split_once('='));
+    let of_name = pairs.filter(|(own, _)| trimmed(own) == name);
+    Value::of(of_name.map(|(_, value)| trimmed(value).into_bytes()).collect())
+}
+
+impl Question {
+    /// Sections 1.3 to 1.8: what the request has in a field.
+    pub(crate) fn value(&self, field: &Field) -> Value {
+        let lines = |name: &str| -> Vec<&str> {
+            let lines = self.headers.iter().filter(|(other, _)| other == name);
+            lines.map(|(_, line)| line.as_str()).collect()
+        };
+        match field {
+            // 3.3 (h)
+            Field::Path if self.path == "*" => Value::Absent,
+            Field::Path => Value::Single(self.path.clone().into_bytes()),
+            Field::Host => Value::Single(self.host.clone().into_bytes()),
+            Field::Header(name) => header_value(name, &lines(name)),
+            Field::Query(key) => query_value(key, &self.query),
+            Field::Cookie(name) => cookie_value(name, &lines("cookie")),
+            Field::Jwt(issuer) => match self.token(issuer) {
+                Some(_) => Value::Odd,
+                None => Value::Absent,
+            },
+            Field::Claim { issuer, path } => {
+                let claims = self.token(issuer).map(|token| token.claims.as_slice()).unwrap_or_default();
+                match claims.iter().find(|(own, _)| own == path) {
+                    None => Value::Absent,
+                    Some((_, Claim::Text(text))) => Value::Single(text.clone().into_bytes()),
+                    Some((_, Claim::List(items))) => {
+                        Value::Many(items.iter().map(|item| item.clone().into_bytes()).collect())
+                    }
+                    Some((_, Claim::Other)) => Value::Odd,
+                }
+            }
+            Field::SourceIp => Value::Address(number(self.source_ip)),
+            Field::ClientIp => self.client_ip.map_or(Value::Absent, |ip| Value::Address(number(ip))),
+        }
+    }
+
+    fn token(&self, issuer: &str) -> Option<&Token> {
+        self.tokens.iter().find(|token| token.issuer == issuer)
+    }
+
+    /// 1.4: methods that a program cannot name are one.
+    pub(crate) fn method(&self) -> Option<Method> {
+        Method::parse(&self.method)
+    }
 }

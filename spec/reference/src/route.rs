@@ -1,6 +1,8 @@
 //! Rules 3.5 and 3.7 to 3.10: tables of rules, what they are attached to, and what a rule does.
 
-use crate::line::{self, Line, Request};
+use crate::Question;
+use crate::edits::Edits;
+use crate::line::{self, Line};
 use crate::settings::Settings;
 use mesh_lang::ast::HostPattern;
 use std::collections::{BTreeMap, BTreeSet};
@@ -24,10 +26,11 @@ pub(crate) struct Rule {
     pub(crate) result: RuleResult,
 }
 
-/// What 3.5 compares: action and written settings, after names are looked up.
+/// What 3.5 compares: action, edits and written settings, after names are looked up.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) struct RuleResult {
     pub(crate) action: Action,
+    pub(crate) edits: Edits,
     pub(crate) settings: Settings,
 }
 
@@ -37,7 +40,8 @@ pub(crate) enum Action {
     To(BTreeMap<Backend, u32>),
     Redirect {
         status: u16,
-        location: String,
+        /// `None`: the request's own, as the edits change it (9.4).
+        location: Option<String>,
     },
     Respond {
         status: u16,
@@ -74,7 +78,7 @@ impl Table {
     }
 
     /// 3.5: the maximal lines decide; where none matches, `otherwise`.
-    pub(crate) fn ask(&self, request: &Request) -> Option<Choice> {
+    pub(crate) fn ask(&self, request: &Question) -> Option<Choice> {
         let maximal = line::maximal(&self.lines, &self.beats, request);
         let rules = maximal.iter().map(|line| &self.rules[self.lines[*line].rule]);
         let Some(least) = rules.clone().min_by_key(|rule| &rule.name) else {
@@ -99,7 +103,7 @@ impl Table {
     fn answer_otherwise(&self, status: u16) -> Choice {
         let action = Action::Respond { status, body: String::new() };
         Choice {
-            result: RuleResult { action, settings: Settings::default() },
+            result: RuleResult { action, edits: Edits::default(), settings: Settings::default() },
             rules: BTreeSet::from([format!("route {} otherwise", self.target)]),
             ambiguous: false,
         }

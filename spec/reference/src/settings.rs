@@ -1,6 +1,6 @@
-//! Section 6.1: timeouts and retries, and from which level they come.
+//! Sections 6.1 and 8: settings, and from which level they come.
 
-use mesh_lang::ast::{self, Budget, Method, RetryOn};
+use mesh_lang::ast::{self, Algorithm, Budget, HashKey, Method, RetryOn};
 use std::collections::BTreeSet;
 
 /// What one level writes, in a form in which equal meanings are equal values. The outer `Option` is whether it is
@@ -9,6 +9,10 @@ use std::collections::BTreeSet;
 pub(crate) struct Settings {
     pub(crate) timeout: Option<Option<u32>>,
     pub(crate) retry: Option<Option<Retry>>,
+    connect_timeout: Option<u32>,
+    idle_timeout: Option<Option<u32>>,
+    /// Algorithm, key and slow start.
+    load_balancer: Option<(String, Option<u32>)>,
 }
 
 /// A retry policy (6.3), with everything that is absent written out.
@@ -19,6 +23,8 @@ pub struct Retry {
     pub on_reset: bool,
     pub on_timeout: bool,
     pub on_status: BTreeSet<u16>,
+    /// Numbers of gRPC statuses.
+    pub on_grpc: BTreeSet<u16>,
     /// Those that may be sent again when something of them may have arrived.
     pub methods: BTreeSet<Method>,
     /// Milliseconds.
@@ -31,17 +37,56 @@ pub struct Retry {
 }
 
 impl Settings {
+    /// What a block writes itself.
     pub(crate) fn of(written: &ast::Settings) -> Settings {
+        let milliseconds = |timeout: ast::Timeout| match timeout {
+            ast::Timeout::None => None,
+            ast::Timeout::After(milliseconds) => Some(milliseconds),
+        };
         Settings {
-            timeout: written.timeout.map(|timeout| match timeout.value {
-                ast::Timeout::None => None,
-                ast::Timeout::After(milliseconds) => Some(milliseconds),
-            }),
+            timeout: written.timeout.map(|timeout| milliseconds(timeout.value)),
             retry: written.retry.as_ref().map(|retry| match &retry.value {
                 ast::Retry::None => None,
                 ast::Retry::Policy(policy) => Some(Retry::of(policy)),
             }),
+            connect_timeout: written.connect_timeout.map(|timeout| timeout.value),
+            idle_timeout: written.idle_timeout.map(|timeout| milliseconds(timeout.value)),
+            load_balancer: written
+                .load_balancer
+                .as_ref()
+                .map(|lb| (algorithm(&lb.value.algorithm), lb.value.slow_start.map(|time| time.value))),
         }
+    }
+
+    /// 8.1: what is not written here counts as the profile says.
+    pub(crate) fn over(self, profile: Settings) -> Settings {
+        Settings {
+            timeout: self.timeout.or(profile.timeout),
+            retry: self.retry.or(profile.retry),
+            connect_timeout: self.connect_timeout.or(profile.connect_timeout),
+            idle_timeout: self.idle_timeout.or(profile.idle_timeout),
+            load_balancer: self.load_balancer.or(profile.load_balancer),
+        }
+    }
+}
+
+/// In words, so that equal ones are equal.
+fn algorithm(algorithm: &Algorithm) -> String {
+    let key = |key: &HashKey| match key {
+        HashKey::Header(name) => format!("header {}", name.value),
+        HashKey::Cookie(name, lifetime) => {
+            format!("cookie {} for {:?}", name.value, lifetime.map(|lifetime| lifetime.value))
+        }
+        HashKey::Query(name) => format!("query {}", name.value),
+        HashKey::SourceIp => "source-ip".to_owned(),
+    };
+    match algorithm {
+        Algorithm::RoundRobin => "round-robin".to_owned(),
+        Algorithm::Random => "random".to_owned(),
+        Algorithm::LeastRequest => "least-request".to_owned(),
+        Algorithm::PeakEwma => "peak-ewma".to_owned(),
+        Algorithm::RingHash(by) => format!("ring-hash {}", key(by)),
+        Algorithm::Maglev(by) => format!("maglev {}", key(by)),
     }
 }
 
@@ -55,6 +100,10 @@ impl Retry {
             #[expect(clippy::reversed_empty_ranges, reason = "these conditions name no status")]
             RetryOn::ConnectFailure | RetryOn::Reset | RetryOn::Timeout | RetryOn::Grpc(_) => 1..=0,
         });
+        let grpc = policy.on.iter().filter_map(|condition| match condition.value {
+            RetryOn::Grpc(status) => Some(status as u16),
+            _ => None,
+        });
         let safe = [Method::Get, Method::Head, Method::Options];
         Retry {
             count: policy.count.value,
@@ -62,6 +111,7 @@ impl Retry {
             on_reset: on(RetryOn::Reset),
             on_timeout: on(RetryOn::Timeout),
             on_status: statuses.collect(),
+            on_grpc: grpc.collect(),
             methods: safe.into_iter().chain(policy.methods.iter().map(|method| method.value)).collect(),
             per_try_timeout: policy.per_try_timeout.map(|written| written.value),
             backoff: policy.backoff.map(|written| written.value),

@@ -3,8 +3,8 @@
 mod hops;
 mod routes;
 
-use crate::{Answer, Entry, Finding, HeaderValue, Outcome, Question, Reference};
-use crate::{canonical_host, canonical_path, header_value};
+use crate::{Answer, Entry, Finding, Outcome, Question, Reference, Value};
+use crate::{canonical_host, canonical_path, cookie_value, header_value, query_value};
 use mesh_lang::{FileId, ast};
 
 /// Services and a gateway that most examples use; `{` of a block is on the line of its statement.
@@ -72,8 +72,12 @@ fn question(text: &str) -> Question {
         method: (*method).to_owned(),
         host,
         host_port: port,
-        path: (*path).to_owned(),
+        path: path.split('?').next().unwrap_or_default().to_owned(),
+        query: path.split_once('?').map(|(_, query)| query.to_owned()).unwrap_or_default(),
         headers: headers.collect(),
+        tokens: Vec::new(),
+        source_ip: std::net::Ipv4Addr::new(192, 0, 2, 7).into(),
+        client_ip: None,
     }
 }
 
@@ -89,7 +93,11 @@ fn told(answer: &Answer) -> String {
                 let retry = retry.as_ref().map(|retry| format!(" retry {}", retry.count)).unwrap_or_default();
                 format!("{service}{subset}{port}{timeout}{retry}")
             }
-            Outcome::Redirect { status, location } => format!("redirect {location} {status}"),
+            Outcome::Redirect { status, location } => {
+                let parts = ending.changes.as_ref().map(|changes| (&changes.location, &changes.path));
+                let location = location.clone().unwrap_or_else(|| format!("{parts:?}"));
+                format!("redirect {location} {status}")
+            }
             Outcome::Respond { status, body } => format!("respond {status} {body}").trim().to_owned(),
             Outcome::Denied { by } => format!("denied by {by}"),
             Outcome::UndeclaredCall => "undeclared call".to_owned(),
@@ -160,17 +168,36 @@ fn rule_1_2_a_host_has_one_form() {
 
 #[test]
 fn rule_1_3_lines_are_absent_single_or_many() {
-    let single = |value: &str| HeaderValue::Single(value.to_owned());
-    assert_eq!(header_value("x-a", &[]), HeaderValue::Absent);
+    let single = |value: &str| Value::Single(value.as_bytes().to_vec());
+    let many = |values: &[&str]| Value::Many(values.iter().map(|value| value.as_bytes().to_vec()).collect());
+    assert_eq!(header_value("x-a", &[]), Value::Absent);
     assert_eq!(header_value("x-a", &[" a\t"]), single("a"));
     assert_eq!(header_value("x-a", &["a,, "]), single("a"));
     assert_eq!(header_value("x-a", &["", "a"]), single("a"));
     assert_eq!(header_value("x-a", &[",", ""]), single(""));
-    assert_eq!(header_value("x-a", &["a, a"]), HeaderValue::Many);
-    assert_eq!(header_value("x-a", &["a", "a"]), HeaderValue::Many);
+    assert_eq!(header_value("x-a", &["a, b"]), many(&["a", "b"]));
+    assert_eq!(header_value("x-a", &["a", "a"]), many(&["a", "a"]));
     assert_eq!(header_value("x-a", &["\"a, b\""]), single("\"a, b\""));
     assert_eq!(header_value("Cookie", &["a, b"]), single("a, b"));
-    assert_eq!(header_value("cookie", &["a", "b"]), HeaderValue::Many);
+    assert_eq!(header_value("cookie", &["a", "b"]), many(&["a", "b"]));
+}
+
+#[test]
+fn rules_1_5_and_1_6_keys_and_cookies_are_pairs() {
+    let single = |value: &str| Value::Single(value.as_bytes().to_vec());
+    for (query, value) in [
+        ("", Value::Absent),
+        ("K=a", Value::Absent),
+        ("k", single("")),
+        ("a=b&%6B=%61+%2", single("a+%2")),
+        ("k=a;k=b", single("a;k=b")),
+        ("k=a&&k", Value::Many(vec![b"a".to_vec(), vec![]])),
+    ] {
+        assert_eq!(query_value("k", query), value, "{query}");
+    }
+    assert_eq!(cookie_value("k", &["j=1; k = a ;l"]), single("a"));
+    assert_eq!(cookie_value("k", &["k", "kk=a"]), Value::Absent);
+    assert_eq!(cookie_value("k", &["k=\"a\"", "k=b="]), Value::Many(vec![b"\"a\"".to_vec(), b"b=".to_vec()]));
 }
 
 #[test]

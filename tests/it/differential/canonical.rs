@@ -136,9 +136,10 @@ fn lines_of_a_header_become_one_value_as_in_the_reference() {
         let lines: Vec<&str> = lines.iter().map(String::as_str).collect();
         let expected = mesh_reference::header_value(name, &lines);
         let expected = match &expected {
-            mesh_reference::HeaderValue::Absent => HeaderValue::Absent,
-            mesh_reference::HeaderValue::Single(value) => HeaderValue::Single(value.as_bytes()),
-            mesh_reference::HeaderValue::Many => HeaderValue::Many,
+            mesh_reference::Value::Absent => HeaderValue::Absent,
+            mesh_reference::Value::Single(value) => HeaderValue::Single(value),
+            mesh_reference::Value::Many(_) => HeaderValue::Many,
+            other => panic!("no value of a header: {other:?}"),
         };
         assert_eq!(found, expected, "of {name} with the lines {lines:?}");
     }

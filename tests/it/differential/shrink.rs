@@ -7,7 +7,13 @@ use mesh_reference::Question;
 type Differs<'a> = &'a dyn Fn(&Files, Option<&Question>) -> Option<String>;
 
 /// The smallest program and request that still show a difference, and the difference.
-pub(super) fn report(seed: u64, files: &Files, question: Option<&Question>, differs: Differs<'_>) -> String {
+pub(super) fn report(
+    seed: u64,
+    environment: Option<&str>,
+    files: &Files,
+    question: Option<&Question>,
+    differs: Differs<'_>,
+) -> String {
     let files = smaller_program(files.clone(), &|files| differs(files, question).is_some());
     let question = question.map(|question| {
         smaller_question(question.clone(), &|question| differs(&files, Some(question)).is_some())
@@ -16,7 +22,8 @@ pub(super) fn report(seed: u64, files: &Files, question: Option<&Question>, diff
     let texts: String =
         files.iter().map(|(directory, text)| format!("--- {directory}/policy.mesh\n{text}")).collect();
     let request = question.map(|question| format!("--- {question:?}\n")).unwrap_or_default();
-    format!("seed {seed}\n{texts}{request}--- difference\n{difference}")
+    let environment = environment.map(|name| format!(" in {name}")).unwrap_or_default();
+    format!("seed {seed}{environment}\n{texts}{request}--- difference\n{difference}")
 }
 
 /// Drops whatever mentions a name, then one statement after the other, with its block, until none can be dropped.
@@ -84,6 +91,7 @@ fn end_of_statement(lines: &[&str], start: usize) -> Option<usize> {
     None
 }
 
+/// Drops headers and tokens, then whatever else can be as usual.
 fn smaller_question(mut question: Question, shows: &dyn Fn(&Question) -> bool) -> Question {
     let mut index = 0;
     while index < question.headers.len() {
@@ -94,6 +102,18 @@ fn smaller_question(mut question: Question, shows: &dyn Fn(&Question) -> bool) -
             false => index += 1,
         }
     }
-    let without_peer = Question { peer: None, ..question.clone() };
-    if shows(&without_peer) { without_peer } else { question }
+    let plain: [fn(&mut Question); 4] = [
+        |question| question.peer = None,
+        |question| question.query.clear(),
+        |question| question.tokens.clear(),
+        |question| question.client_ip = None,
+    ];
+    for plain in plain {
+        let mut candidate = question.clone();
+        plain(&mut candidate);
+        if shows(&candidate) {
+            question = candidate;
+        }
+    }
+    question
 }

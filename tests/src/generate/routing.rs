@@ -1,20 +1,23 @@
 //! Routes: a tree of ever narrower matches, which has no ambiguity, with something wild in it now and then.
 
-use super::{Draft, GATEWAY, Listener, Service, quoted};
+use super::condition::Knows;
+use super::{Asked, Draft, Family, GATEWAY, Gateway, Listener, NAMESPACES, Port, Service, family, quoted};
 
 /// What one `match` says.
 #[derive(Clone, Debug, Default)]
 struct Shape {
     methods: Vec<&'static str>,
+    /// An operation's path, or `grpc …`.
     path: Option<String>,
-    conditions: Vec<String>,
+    conditions: Vec<(Asked, String)>,
 }
 
 impl Shape {
     /// `match …`, or nothing where it is everything.
     fn text(&self) -> Option<String> {
         let op = [self.methods.join("|"), self.path.clone().unwrap_or_default()].join(" ").trim().to_owned();
-        let when = match self.conditions.as_slice() {
+        let conditions: Vec<&str> = self.conditions.iter().map(|(_, text)| text.as_str()).collect();
+        let when = match conditions.as_slice() {
             [] => String::new(),
             conditions => format!("when {}", conditions.join(" and ")),
         };
@@ -23,10 +26,15 @@ impl Shape {
     }
 
     /// Whether a dimension can be narrowed without a contradiction.
-    fn is_free(&self, dimension: u32) -> bool {
-        match dimension {
-            0 => self.path.as_ref().is_none_or(|path| path.ends_with("/**") && path.len() < 8),
-            1 => self.conditions.is_empty(),
+    fn is_free(&self, dimension: u32, seen: Family) -> bool {
+        match (dimension, seen) {
+            (0, Family::Grpc) => self.path.as_ref().is_none_or(|path| !path.contains('/')),
+            (0 | 2, Family::Bytes) => false,
+            // Paths are asked for in one way or the other.
+            (0, _) if self.conditions.iter().any(|(asked, _)| *asked == Asked::Path) => false,
+            (0, _) => self.path.as_ref().is_none_or(|path| path.ends_with("/**") && path.len() < 8),
+            (1, _) => self.conditions.len() < 2,
+            (_, Family::Grpc) => false,
             _ => self.methods.is_empty(),
         }
     }
@@ -39,46 +47,79 @@ impl Shape {
             conditions: [self.conditions.clone(), other.conditions.clone()].concat(),
         }
     }
+
+    /// Whether the part of the path before its `/**` can be replaced.
+    fn has_prefix(&self) -> bool {
+        self.path.as_ref().is_some_and(|path| path.ends_with("/**") && !path.contains('{'))
+    }
 }
 
 /// Whose route a rule is in: what it may send to.
-struct Owner<'a> {
-    namespace: &'a str,
-    /// The service and the clause that says its port; `None` is the gateway.
-    service: Option<(&'a Service, &'a str)>,
+pub(super) struct Owner<'a> {
+    pub(super) namespace: &'a str,
+    /// The service and its port; `None` is the gateway.
+    service: Option<(&'a Service, &'a Port)>,
     /// Services whose routes may be entered, so that no circle comes about.
     enters: &'a [Service],
+    seen: Family,
+    knows: Knows,
+}
+
+impl Owner<'_> {
+    /// Whether a rule may send to a port.
+    fn fits(&self, port: &Port) -> bool {
+        // A gateway forwards gRPC where it speaks HTTP.
+        port.family() == self.seen
+            || self.service.is_none() && self.seen == Family::Http && port.family() == Family::Grpc
+    }
 }
 
 impl Draft<'_> {
     pub(super) fn routes(&mut self) {
         let services = self.places.services.clone();
         for (index, service) in services.iter().enumerate() {
-            for (name, _) in &service.ports {
+            for port in &service.ports {
                 if self.chance(70) {
-                    let port = if name.is_empty() { String::new() } else { format!(" port {name}") };
+                    let mut knows = Knows::of_service(service);
+                    knows.bytes = port.family() == Family::Bytes;
                     let owner = Owner {
                         namespace: &service.namespace,
-                        service: Some((service, &port)),
+                        service: Some((service, port)),
                         enters: &services[index + 1..],
+                        seen: port.family(),
+                        knows,
                     };
                     let (rules, otherwise) = (self.rules(&owner), self.chance(93));
-                    self.route(&owner, &format!("{}{port}", service.name), rules, otherwise);
+                    let target = format!("{}{}", service.name, service.clause(port));
+                    self.route(&owner, &target, rules, otherwise);
                 }
             }
         }
-        if let Some((namespace, listeners)) = self.places.gateway.clone() {
-            let owner = Owner { namespace: &namespace, service: None, enters: &services };
-            for listener in &listeners {
-                self.gateway_routes(&owner, listener);
+        if let Some(gateway) = self.places.gateway.clone() {
+            for listener in &gateway.listeners {
+                self.gateway_routes(&gateway, listener, &services);
             }
         }
     }
 
-    fn gateway_routes(&mut self, owner: &Owner<'_>, listener: &Listener) {
+    fn gateway_routes(&mut self, gateway: &Gateway, listener: &Listener, services: &[Service]) {
+        if listener.redirects {
+            return;
+        }
+        let seen = match family(listener.protocol) {
+            Family::Bytes => Family::Bytes,
+            _ => Family::Http,
+        };
+        let mut knows = Knows::of_gateway(gateway);
+        knows.bytes = seen == Family::Bytes;
+        let owner = Owner { namespace: &gateway.namespace, service: None, enters: services, seen, knows };
         let target = format!("{GATEWAY} listener {}", listener.name);
-        let (rules, otherwise) = (self.rules(owner), self.chance(95));
-        self.route(owner, &target, rules, otherwise);
+        let (rules, otherwise) = (self.rules(&owner), self.chance(95));
+        self.route(&owner, &target, rules, otherwise);
+        if listener.hosts.is_empty() {
+            return;
+        }
+        let mut known: Vec<&str> = Vec::new();
         for _ in 0..self.rng.usize(..3) {
             let host = match self.pick(&listener.hosts.iter().map(String::as_str).collect::<Vec<_>>()) {
                 "*" => self.pick(&["shop.example", "*.shop.example", "**.example", "x.test"]),
@@ -86,9 +127,31 @@ impl Draft<'_> {
                 "*.shop.example" => self.pick(&["a.shop.example", "b.shop.example"]),
                 _ => continue,
             };
-            let rules = self.rules(owner);
+            // That table has its rules already.
+            if (listener.hosts.iter().any(|own| own == host) || known.contains(&host)) && !self.chance(5) {
+                continue;
+            }
+            known.push(host);
+            let host = match host {
+                "shop.example" => self.value(&gateway.namespace, "site", "\"shop.example\""),
+                host => quoted(&[host.to_owned()]),
+            };
+            let rules = self.rules(&owner);
             let otherwise = self.chance(25);
-            self.route(owner, &format!("{target} host {}", quoted(&[host.to_owned()])), rules, otherwise);
+            self.route(&owner, &format!("{target} host {host}"), rules, otherwise);
+        }
+        if self.delegates(listener) {
+            let other = NAMESPACES[1 - super::file_of(&gateway.namespace)];
+            let guest = Owner { namespace: other, knows: owner.knows.clone(), ..owner };
+            let action = self.action(&guest, false);
+            let name = self.next_rule_name();
+            let target = format!(
+                "{GATEWAY}.{} listener {} host \"{}\"",
+                gateway.namespace, listener.name, listener.hosts[0]
+            );
+            self.places.paths.push("/given/a".to_owned());
+            let text = format!("route {target} {{\n  rule {name} {{\n    match /given/a\n{action}  }}\n}}");
+            self.write(other, &text);
         }
     }
 
@@ -96,22 +159,38 @@ impl Draft<'_> {
     fn route(&mut self, owner: &Owner<'_>, target: &str, mut rules: Vec<String>, otherwise: bool) {
         // Beside a rule for everything an `otherwise` is a mistake, which is wanted now and then.
         let is_total = rules.iter().any(|rule| !rule.contains("match"));
-        let otherwise = otherwise && (!is_total || self.chance(3));
+        let otherwise = otherwise && (!is_total || self.chance(3)) && owner.seen != Family::Bytes;
         if self.chance(20) && rules.len() > 1 {
             let later = rules.split_off(1);
             self.write(owner.namespace, &format!("route {target} {{\n{}}}", rules.concat()));
             rules = later;
         }
+        if is_total && rules.len() == 1 && !rules[0].contains('{') {
+            rules.clear();
+        }
+        let different = self.elsewhere(10, |draft| match otherwise {
+            true => "  otherwise 503\n".to_owned(),
+            false => {
+                let (name, action) = (draft.next_rule_name(), draft.respond());
+                match owner.seen {
+                    Family::Bytes | Family::Grpc => String::new(),
+                    Family::Http => format!("  rule {name} {{\n    match GET /only/here\n{action}  }}\n"),
+                }
+            }
+        });
         let otherwise = if otherwise { "  otherwise 404\n" } else { "" };
-        self.write(owner.namespace, &format!("route {target} {{\n{}{otherwise}}}", rules.concat()));
+        self.write(
+            owner.namespace,
+            &format!("route {target} {{\n{}{otherwise}{different}}}", rules.concat()),
+        );
     }
 
     fn rules(&mut self, owner: &Owner<'_>) -> Vec<String> {
         let mut shapes = Vec::new();
-        self.grow(&Shape::default(), 0, &mut shapes);
-        if self.chance(30) {
-            self.diamond(&mut shapes);
-        } else if self.chance(60) {
+        self.grow(&Shape::default(), 0, &mut shapes, owner);
+        if self.chance(30) && owner.seen == Family::Http {
+            self.diamond(&mut shapes, owner);
+        } else if self.chance(60) || owner.seen == Family::Bytes {
             shapes.push(Shape::default());
         }
         let mut rules = Vec::new();
@@ -123,11 +202,12 @@ impl Draft<'_> {
             }
             let matches: Option<String> = alternatives.iter().map(Shape::text).collect();
             let name = self.next_rule_name();
-            let action = self.action(owner);
-            rules.push(format!("  rule {name} {{\n{}{action}  }}\n", matches.unwrap_or_default()));
+            let action = self.action(owner, alternatives.iter().all(Shape::has_prefix));
+            let different = self.elsewhere(8, |draft| draft.other_action(owner, &action));
+            rules.push(format!("  rule {name} {{\n{}{action}{different}  }}\n", matches.unwrap_or_default()));
             names.push(name);
         }
-        if self.chance(6) {
+        if self.chance(4) {
             rules.push(self.wild_rule(owner, &names));
         }
         rules
@@ -137,14 +217,14 @@ impl Draft<'_> {
     fn wild_rule(&mut self, owner: &Owner<'_>, names: &[String]) -> String {
         let mut shape = Shape::default();
         for _ in 0..self.rng.usize(1..=2) {
-            let dimension = self.rng.u32(..3);
-            shape = self.narrower(&shape, dimension);
+            let dimension = if owner.seen == Family::Http { self.rng.u32(..3) } else { 1 };
+            shape = self.narrower(&shape, dimension, owner);
         }
         let overrides = match self.chance(60) {
             true => format!(" overrides {}", names[self.rng.usize(..names.len())]),
             false => String::new(),
         };
-        let (name, action) = (self.next_rule_name(), self.action(owner));
+        let (name, action) = (self.next_rule_name(), self.action(owner, false));
         format!("  rule {name}{overrides} {{\n{}{action}  }}\n", shape.text().unwrap_or_default())
     }
 
@@ -156,63 +236,73 @@ impl Draft<'_> {
 
     /// Matches below this one, all of which narrow the same dimension, to sets that have nothing in common or contain each
     /// other; below the former it goes on.
-    fn grow(&mut self, above: &Shape, depth: usize, shapes: &mut Vec<Shape>) {
-        let free: Vec<u32> = (0..3).filter(|dimension| above.is_free(*dimension)).collect();
+    fn grow(&mut self, above: &Shape, depth: usize, shapes: &mut Vec<Shape>, owner: &Owner<'_>) {
+        let free: Vec<u32> = (0..3).filter(|dimension| above.is_free(*dimension, owner.seen)).collect();
         if free.is_empty() {
             return;
         }
         let dimension = free[self.rng.usize(..free.len())];
         let nested = self.chance(35);
-        let mut family = self.family(above, dimension, nested);
+        let mut family = self.family(above, dimension, nested, owner);
+        family.retain(|child| child.text() != above.text());
         self.rng.shuffle(&mut family);
         family.truncate(self.rng.usize(1..=3));
         for child in family {
             if !nested && depth < 2 && self.chance(50) {
-                self.grow(&child, depth + 1, shapes);
+                self.grow(&child, depth + 1, shapes, owner);
             }
             shapes.push(child);
         }
     }
 
     /// The same with less in one dimension, in ways that are not in each other's way.
-    fn family(&mut self, above: &Shape, dimension: u32, nested: bool) -> Vec<Shape> {
+    fn family(&mut self, above: &Shape, dimension: u32, nested: bool, owner: &Owner<'_>) -> Vec<Shape> {
         match dimension {
+            0 if owner.seen == Family::Grpc => {
+                let ops: &[&str] = match nested {
+                    true => &["grpc shop.Cart", "grpc shop.Cart/Add", "grpc shop.Cart/Get"],
+                    false => self.pick(&[
+                        &["grpc shop.Cart/Add", "grpc shop.Cart/Get|Empty", "grpc shop.Pay"][..],
+                        &["grpc shop.Cart", "grpc shop.Pay/Charge"],
+                    ]),
+                };
+                self.places
+                    .paths
+                    .extend(["/shop.Cart/Add", "/shop.Cart/Empty", "/shop.Pay/x"].map(str::to_owned));
+                ops.iter().map(|op| Shape { path: Some((*op).to_owned()), ..above.clone() }).collect()
+            }
             0 => {
                 let endings: &[&str] = match nested {
                     true => self.pick(&[
                         &["/a/**", "/a/{x}", "/a/b", "/a/"][..],
                         &["/{x}", "/a", "/b"],
                         &["/**", "/{x}/b"],
+                        &["/{x}", "/{x}.json", "/a.json"],
+                        &["/a/**", "/a/{x}", "/a/{x}.b"],
                     ]),
                     false => self.pick(&[
                         &["/a/**", "/b", "/c/"][..],
                         &["/a", "/a/", "/b/{x}"],
                         &["/{x}/a/**", "/{x}/b"],
+                        &["/{x}.json", "/{x}.b", "/a"],
                     ]),
                 };
                 endings.iter().map(|ending| self.below(above, ending)).collect()
             }
             1 => {
-                let header = self.pick(&["x-kind", "user-agent"]);
-                let tests: &[&str] = match nested {
-                    true => self.pick(&[
-                        &["# present", "# prefix \"a\"", "# prefix \"ab\"", "# = \"abc\""][..],
-                        &["not # = \"b\"", "# prefix \"a\"", "# in (\"a\", \"ab\")"],
-                        &["not # absent", "not # in (\"a\", \"ab\")", "# = \"b\""],
-                    ]),
-                    false => self.pick(&[
-                        &["# = \"a\"", "# in (\"ab\", \"abc\")", "# absent"][..],
-                        &["# prefix \"a\"", "not # prefix \"a\"", "not # present"],
-                        &["# = \"\"", "# != \"\""],
-                        &["# prefix \"a\" and # != \"a\"", "not # != \"a\""],
-                    ]),
-                };
-                self.places
-                    .values
-                    .extend(["a", "ab", "abc"].map(|value| (header.to_owned(), value.to_owned())));
+                let asked = self.asked(&owner.knows);
+                let is_taken = asked == Asked::Path && above.path.is_some();
+                if is_taken || above.conditions.iter().any(|(other, _)| *other == asked) {
+                    return Vec::new();
+                }
+                let tests = self.tests_of(&asked, nested);
+                let field = asked.said(&owner.knows.issuers);
                 let with = |test: &&str| {
                     let mut shape = above.clone();
-                    shape.conditions.push(test.replace('#', &format!("header \"{header}\"")));
+                    let test = test
+                        .strip_prefix("not ")
+                        .map_or_else(|| (*test).to_owned(), |rest| format!("not {rest}"));
+                    shape.conditions.push((asked.clone(), test.replace('#', &field)));
                     shape
                 };
                 tests.iter().map(with).collect()
@@ -233,15 +323,15 @@ impl Draft<'_> {
     }
 
     /// Two matches of which neither contains the other, and their intersection, which settles it.
-    fn diamond(&mut self, shapes: &mut Vec<Shape>) {
-        let left = self.narrower(&Shape::default(), 0);
-        let right = self.narrower(&Shape::default(), 1);
+    fn diamond(&mut self, shapes: &mut Vec<Shape>, owner: &Owner<'_>) {
+        let left = self.narrower(&Shape::default(), 0, owner);
+        let right = self.narrower(&Shape::default(), 1, owner);
         shapes.clear();
         shapes.extend([left.and(&right), left, right, Shape::default()]);
     }
 
-    /// The same with less in the dimension: 0 path, 1 headers, 2 methods.
-    fn narrower(&mut self, shape: &Shape, dimension: u32) -> Shape {
+    /// The same with less in the dimension: 0 path, 1 conditions, 2 methods.
+    fn narrower(&mut self, shape: &Shape, dimension: u32, owner: &Owner<'_>) -> Shape {
         let mut shape = shape.clone();
         match dimension {
             0 => {
@@ -250,16 +340,19 @@ impl Draft<'_> {
                     Some(path) => path.strip_suffix("/**").unwrap_or(path).trim_end_matches('/').to_owned(),
                 };
                 if beginning.matches('/').count() < 3 {
-                    let path = beginning + self.pick(&["/a", "/b", "/c", "/{x}", "/a/{x}", "/a/b", "/{x}/b"]);
+                    let path = beginning
+                        + self.pick(&["/a", "/b", "/c", "/{x}", "/a/{x}", "/a/b", "/{x}/b", "/{x}.json"]);
                     let path = path + self.pick(&["", "", "/", "/**", "/**"]);
                     self.places.paths.push(path.clone());
                     shape.path = Some(path);
                 }
             }
             1 => {
-                let header = self.pick(&["x-kind", "user-agent"]);
-                if !shape.conditions.iter().any(|condition| condition.contains(header)) {
-                    shape.conditions.push(self.condition(header));
+                let knows = Knows { paths: shape.path.is_some(), ..owner.knows.clone() };
+                let asked = self.asked(&knows);
+                if !shape.conditions.iter().any(|(other, _)| *other == asked) {
+                    let condition = self.condition(&asked, &owner.knows.issuers);
+                    shape.conditions.push((asked, condition));
                 }
             }
             _ => shape.methods = vec![self.pick(&["GET", "POST", "DELETE", "OPTIONS"])],
@@ -267,32 +360,15 @@ impl Draft<'_> {
         shape
     }
 
-    /// One or two conditions on a header; the last ones exclude each other for some of the values.
-    fn condition(&mut self, header: &str) -> String {
-        let value = self.pick(&["a", "ab", "b", ""]);
-        self.places.values.push((header.to_owned(), value.to_owned()));
-        let header = format!("header \"{header}\"");
-        match self.rng.u32(..20) {
-            0..=4 => format!("{header} = \"{value}\""),
-            5 => format!("{header} != \"{value}\""),
-            6 => format!("not {header} = \"{value}\""),
-            7 => format!("not {header} != \"{value}\""),
-            8 | 9 => format!("{header} in (\"abc\", \"{value}\")"),
-            10 => format!("not {header} in (\"a\", \"{value}\")"),
-            11 | 12 => format!("{header} prefix \"{value}\""),
-            13 => format!("not {header} prefix \"a\""),
-            14 => format!("{header} present"),
-            15 => format!("{header} absent"),
-            16 => format!("not {header} present"),
-            17 => format!("{header} prefix \"a\" and {header} != \"{value}\""),
-            18 => format!("not {header} in (\"ab\", \"{value}\") and {header} present"),
-            19 if self.chance(70) => format!("{header} prefix \"a\" and not {header} prefix \"ab\""),
-            _ => format!("{header} != \"a\" and {header} in (\"abc\", \"{value}\")"),
-        }
-    }
-
     /// `METHOD /path, …`
-    pub(super) fn ops(&mut self) -> String {
+    pub(super) fn ops(&mut self, seen: Family) -> String {
+        if seen == Family::Grpc {
+            self.places.paths.extend(["/shop.Cart/Add", "/shop.Cart/Get"].map(str::to_owned));
+            return self
+                .pick(&["grpc shop.Cart", "grpc shop.Cart/Add", "grpc shop.Cart/Add|Get, grpc shop.Pay"])
+                .to_owned();
+        }
+        let owner = Owner { namespace: "", service: None, enters: &[], seen, knows: Knows::default() };
         let mut ops = Vec::new();
         for _ in 0..self.rng.usize(1..=2) {
             let mut shape = Shape::default();
@@ -300,7 +376,7 @@ impl Draft<'_> {
                 shape.methods = self.pick(&[&["GET"][..], &["GET", "POST"], &["OPTIONS"]]).to_vec();
             }
             if shape.methods.is_empty() || self.chance(70) {
-                let path = self.narrower(&Shape::default(), 0).path;
+                let path = self.narrower(&Shape::default(), 0, &owner).path;
                 shape.path = if self.chance(20) { Some("/**".to_owned()) } else { path };
             }
             ops.push([shape.methods.join("|"), shape.path.unwrap_or_default()].join(" ").trim().to_owned());
@@ -308,36 +384,78 @@ impl Draft<'_> {
         ops.join(", ")
     }
 
-    /// What a rule does, with settings now and then.
-    fn action(&mut self, owner: &Owner<'_>) -> String {
-        match self.rng.u32(..10) {
-            0 => format!("    redirect {} 302\n", self.pick(&["/a", "/b", "\"https://else.example/\""])),
-            1 => self.respond(),
-            _ => match self.backends(owner) {
-                Some(backends) => format!("    to {backends}\n{}", self.settings(20)),
-                None => self.respond(),
+    /// What a rule does, with settings and edits now and then.
+    fn action(&mut self, owner: &Owner<'_>, prefixes: bool) -> String {
+        let redirects = owner.seen == Family::Http && self.chance(10);
+        let responds = owner.seen != Family::Bytes && self.chance(10);
+        if redirects {
+            return match self.rng.u32(..6) {
+                0 if prefixes => "    redirect prefix /b 302\n".to_owned(),
+                1 => "    redirect scheme https 308\n".to_owned(),
+                2 => "    redirect host \"else.example\" 302\n".to_owned(),
+                _ => format!("    redirect {} 302\n", self.pick(&["/a", "/b", "\"https://else.example/\""])),
+            };
+        }
+        let backends = if responds { None } else { self.backends(owner) };
+        match backends {
+            Some(backends) => {
+                let settings = self.rule_settings(owner.namespace, owner.seen);
+                let edits =
+                    if owner.seen == Family::Bytes { String::new() } else { self.edits(owner, prefixes) };
+                format!("    to {backends}\n{settings}{edits}")
+            }
+            None => self.respond(),
+        }
+    }
+
+    /// What a rule does instead in some environment.
+    fn other_action(&mut self, owner: &Owner<'_>, action: &str) -> String {
+        match action.trim_start().starts_with("to ") {
+            true => match self.some_backend(owner) {
+                Some(backend) => format!("    to {backend}\n"),
+                None => String::new(),
             },
+            false => self.respond(),
         }
     }
 
     fn respond(&mut self) -> String {
-        format!("    respond {}\n", self.pick(&["204", "200 \"ok\"", "503"]))
+        let header = if self.chance(10) { "    response-header set \"x-by\" \"mesh\"\n" } else { "" };
+        format!("    respond {}\n{header}", self.pick(&["204", "200 \"ok\"", "503"]))
+    }
+
+    /// All that a rule may send to.
+    fn choices(&mut self, owner: &Owner<'_>) -> Vec<String> {
+        let mut choices: Vec<String> = Vec::new();
+        if let Some((service, port)) = owner.service {
+            let clause = service.clause(port);
+            choices.push(format!("{}{clause}", service.name));
+            choices.extend(service.subsets.iter().map(|subset| format!("{}:{subset}{clause}", service.name)));
+        }
+        for service in owner.enters {
+            let said = service.said_in(owner.namespace);
+            let mut fitting: Vec<&Port> = service.ports.iter().filter(|port| owner.fits(port)).collect();
+            self.rng.shuffle(&mut fitting);
+            let Some(port) = fitting.pop() else { continue };
+            let clause = service.clause(port);
+            choices.push(format!("{said}{clause}"));
+            choices.extend(service.subsets.iter().map(|subset| format!("{said}:{subset}{clause}")));
+        }
+        self.rng.shuffle(&mut choices);
+        choices
+    }
+
+    /// One of them.
+    pub(super) fn some_backend(&mut self, owner: &Owner<'_>) -> Option<String> {
+        self.choices(owner).pop()
     }
 
     /// `SERVICE, …`, if there is somewhere to go.
     fn backends(&mut self, owner: &Owner<'_>) -> Option<String> {
-        let mut choices: Vec<String> = Vec::new();
-        if let Some((service, port)) = owner.service {
-            choices.push(format!("{}{port}", service.name));
-            choices.extend(service.subsets.iter().map(|subset| format!("{}:{subset}{port}", service.name)));
+        if owner.seen == Family::Http && self.chance(5) && self.split_of(owner.namespace).is_some() {
+            return Some(self.shared(owner.namespace, "halves").to_owned());
         }
-        for service in owner.enters.iter().filter(|service| !service.ports.is_empty()) {
-            let said = service.said_in(owner.namespace);
-            let port = service.port_clause(self.rng);
-            choices.push(format!("{said}{port}"));
-            choices.extend(service.subsets.iter().map(|subset| format!("{said}:{subset}{port}")));
-        }
-        self.rng.shuffle(&mut choices);
+        let choices = self.choices(owner);
         Some(match (choices.as_slice(), self.rng.u32(..10)) {
             ([], _) => return None,
             ([first, second, third, ..], 0 | 1) => {
@@ -348,9 +466,25 @@ impl Draft<'_> {
             ([first, second, ..], 2..=5) => {
                 let weights =
                     self.pick(&[["50%", "50%"], ["90%", "rest"], ["0%", "100%"], ["rest", "12.5%"]]);
-                format!("{first} {}, {second} {}", weights[0], weights[1])
+                let mut second_weight = weights[1].to_owned();
+                if weights[0] == "rest" {
+                    let param = self.pick(&["share", "moving"]);
+                    second_weight = self.value(owner.namespace, param, "12.5%");
+                }
+                format!("{first} {}, {second} {second_weight}", weights[0])
             }
             ([first, ..], _) => first.clone(),
         })
+    }
+
+    /// The endpoints of a service that many rules may share, in the words of a namespace.
+    pub(super) fn split_of(&self, namespace: &str) -> Option<String> {
+        let service = self.places.services.iter().find(|service| {
+            !service.subsets.is_empty()
+                && service.ports.len() == 1
+                && service.ports[0].family() == Family::Http
+        })?;
+        let said = service.said_in(namespace);
+        Some(format!("{said}:v1 75%, {said}:v2 rest"))
     }
 }

@@ -194,6 +194,18 @@ mod tests {
     use mesh_lang::SourceSet;
 
     #[test]
+    fn a_list_that_has_something_is_there() {
+        let rules = r#"rule a { match when header "h" present
+to s:v1 }
+rule b { match when not header "h" has "x"
+to s:v2 }
+otherwise 404"#;
+        // Whatever else is asked of the list elsewhere.
+        let more = "authorize s { deny when header \"h\" = \"\" }\n";
+        says(&format!("{}{more}", route(rules)), &[]);
+    }
+
+    #[test]
     fn two_rules_that_overlap_without_nesting_are_ambiguous() {
         let text = route(
             r#"rule a { match /x/**

@@ -68,6 +68,12 @@ mod tests {
     }
 
     #[test]
+    fn a_service_is_known_by_the_identity_that_it_says() {
+        let text = "service web { port 80 http }\nservice db { identity \"spiffe://local.test/vm/db\"; calls web }\nauthorize web {\nallow from identity \"spiffe://local.test/vm/db\"\nallow from unauthenticated\ndeny from db except unauthenticated\n}\n";
+        says(text, &["4 MESH4012 this `allow` lets nobody in"]);
+    }
+
+    #[test]
     fn an_allow_that_keeps_somebody_is_fine() {
         let text = "service web { port 80 http }\nservice a { calls web }\nauthorize web {\nallow from anyone\ndeny from anyone except a\n}\n";
         says(text, &[]);

@@ -59,6 +59,18 @@ mod tests {
         says(&authorize("deny when query \"k\" = \"1\" and query \"k\" = \"2\""), &[]);
         says(&authorize("deny when header \"h\" matches re\"a, b\""), &[said]);
         says(&authorize("deny when header \"date\" matches re\"a, b\""), &[]);
+        // No item of a list field is empty.
+        let text = "deny when header \"h\" has \"\" and header \"h\" prefix \"a\"";
+        says(&authorize(text), &[said]);
+        says(&authorize(&text.replace("header", "query")), &[]);
+    }
+
+    #[test]
+    fn a_request_has_one_host() {
+        let gateway =
+            "gateway edge { listener web port 8080 http { host \"*\" } }\nroute edge { otherwise 404 }\n";
+        let authorize = "authorize edge {\nallow from anyone\ndeny when host = \"a.test\" and host in (\"b.test\", \"c.test\")\n}\n";
+        says(&format!("{gateway}{authorize}"), &["5 MESH3002 this `deny` matches no request"]);
     }
 
     #[test]

@@ -87,12 +87,33 @@ fn hosts_without_route(model: &Model, owner: Owner) -> Vec<Diagnostic> {
 #[cfg(test)]
 mod tests {
     use crate::testing::{route, says, shows};
+    use crate::{StandIns, compile};
+    use mesh_lang::SourceSet;
 
     #[test]
     fn a_route_that_leaves_requests_unanswered_is_incomplete() {
         let text = route("rule a { match /x/**\nto s:v1 }");
         says(&text, &["3 MESH3007 this route does not say what becomes of every request"]);
         shows(&text, "request without an answer:  GET /");
+    }
+
+    #[test]
+    fn what_a_listener_redirects_can_be_tested() {
+        let text = r#"gateway edge { listener web port 80 http { host "*.shop.test", "shop.test"; redirect https 308 } }
+authorize edge { allow from anyone }
+test "everything goes to https" {
+  every from anyone to edge "shop.test" expect redirect scheme https 308
+  every from anyone to edge "a.shop.test" GET expect redirect scheme https 308
+}
+"#;
+        let compilation = compile(&SourceSet::single("test.mesh", text), &StandIns::new());
+        let proofs: Vec<bool> = compilation
+            .tests
+            .iter()
+            .flat_map(|test| &test.proofs)
+            .map(|proof| proof.failure.is_none())
+            .collect();
+        assert_eq!(proofs, [true, true], "{:?}", compilation.diagnostics);
     }
 
     #[test]

@@ -73,8 +73,31 @@ pub(super) fn resolve(
             Err(found) => problems.extend(found),
         }
     }
+    edits.sort_by_cached_key(place_of);
     edits.extend(super::limits::of(&rule.limits));
     if problems.is_empty() { Ok(edits) } else { Err(problems) }
+}
+
+/// Where an edit stands among those of its rule, in whichever order they were written (`spec/semantics.md` 9.1, 9.3): of one header
+/// what is added comes last.
+fn place_of(edit: &Edit) -> (u8, String, bool, String) {
+    let header = |place, name: &String, added: Option<&String>| {
+        (place, name.clone(), added.is_some(), added.cloned().unwrap_or_default())
+    };
+    let other = |place| (place, String::new(), false, String::new());
+    match edit {
+        Edit::Scheme(_) => other(0),
+        Edit::Path(_) | Edit::Prefix { .. } => other(1),
+        Edit::Host(_) => other(2),
+        Edit::SetRequestHeader(name, _) | Edit::RemoveRequestHeader(name) => header(3, name, None),
+        Edit::AddRequestHeader(name, value) => header(3, name, Some(value)),
+        Edit::SetResponseHeader(name, _) | Edit::RemoveResponseHeader(name) => header(4, name, None),
+        Edit::AddResponseHeader(name, value) => header(4, name, Some(value)),
+        Edit::Delay { .. } => other(5),
+        Edit::Abort { .. } => other(6),
+        mirror @ Edit::Mirror { .. } => (7, format!("{mirror:?}"), false, String::new()),
+        Edit::RateLimit(_) | Edit::MaxRequestBody(_) => other(8),
+    }
 }
 
 /// Where `redirect` and `respond` answer, nothing is sent on that could be changed, delayed or copied.

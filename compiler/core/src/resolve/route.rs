@@ -3,7 +3,9 @@
 use super::delegation::Delegations;
 use super::scope::{self, Place, Scope, Target, workload};
 use super::{backend, browsers, consumer, declarations, duplicate, edits, settings, shape};
-use crate::model::{Action, Backend, GatewayId, HostTable, Listener, Model, PortId, Rule, Table};
+use crate::model::{
+    Action, Backend, Connection, GatewayId, HostTable, Line, Listener, Model, PortId, Rule, Shape, Table,
+};
 use crate::partition::{MAX_LINES, covers};
 use mesh_lang::ast::{self, HostPattern, ListenerTls, Protocol};
 use mesh_lang::diagnostic::suggest::meant;
@@ -76,9 +78,9 @@ pub(super) fn listeners(
             number: listener.number.value,
             span: listener.span,
             limits: super::limits::of(&listener.limits),
+            tables: redirecting(listener, &hosts),
             hosts,
             needs_no_route: needs_no_route(listener),
-            tables: vec![],
             access: vec![],
         });
     }
@@ -89,6 +91,27 @@ pub(super) fn listeners(
 fn needs_no_route(listener: &ast::Listener) -> bool {
     let tls = listener.tls.as_ref().map(|tls| &tls.value);
     listener.redirect_https.is_some() || matches!(tls, Some(ListenerTls::Passthrough { mesh: true }))
+}
+
+/// The tables of a listener that redirects everything (`spec/semantics.md` 10.13).
+fn redirecting(listener: &ast::Listener, hosts: &[(HostPattern, Span)]) -> Vec<HostTable> {
+    let Some(status) = listener.redirect_https else { return vec![] };
+    let rule = Rule {
+        name: "https".to_owned(),
+        span: status.span,
+        overrides: vec![],
+        lines: vec![Line { shape: Shape::default(), span: status.span }],
+        action: Action::Redirect { status: status.value, location: String::new() },
+        edits: vec![mesh_plan::Edit::Scheme("https".to_owned())],
+        settings: mesh_plan::Settings::default(),
+        connection: Connection::default(),
+        answers_preflights: false,
+    };
+    let table = |host: &HostPattern| HostTable {
+        host: host.clone(),
+        table: Table { rules: vec![rule.clone()], ..Table::default() },
+    };
+    hosts.iter().map(|(host, _)| table(host)).collect()
 }
 
 /// Adds a `route` to the tables it is about.

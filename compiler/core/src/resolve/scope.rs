@@ -126,13 +126,11 @@ impl<'a> Scope<'a> {
             }
         }
         for ((_, namespace), (directory, item)) in found {
-            let account = item.service_account().unwrap_or(item.name());
             let workload = Workload {
                 name: item.name().value.to_string(),
                 namespace: namespace.to_owned(),
                 owner: self.owner(directory),
-                identity: format!("spiffe://{}/ns/{namespace}/sa/{}", model.trust_domain, account.value)
-                    .into(),
+                identity: item.identity(&model.trust_domain, namespace),
                 span: item.name().span,
                 authorized: false,
                 issuers: vec![],
@@ -451,11 +449,17 @@ impl<'a> Declared<'a> {
         }
     }
 
-    fn service_account(self) -> Option<&'a Name> {
-        match self {
-            Declared::Service(service) => service.service_account.as_ref(),
-            Declared::Gateway(gateway) => gateway.service_account.as_ref(),
-        }
+    /// `spec/semantics.md` 2.1
+    fn identity(self, trust_domain: &str, namespace: &str) -> Text {
+        let (written, account) = match self {
+            Declared::Service(service) => (service.identity.as_ref(), service.service_account.as_ref()),
+            Declared::Gateway(gateway) => (None, gateway.service_account.as_ref()),
+        };
+        let account = account.unwrap_or(self.name());
+        written.map_or_else(
+            || format!("spiffe://{trust_domain}/ns/{namespace}/sa/{}", account.value).into(),
+            |written| written.value.clone(),
+        )
     }
 }
 

@@ -122,9 +122,16 @@ impl Values {
         if items.len() > MAX_ITEM_TESTS {
             return Err(TooMuch::Items);
         }
+        // Of several items none is empty, though a lone value can be: what has the empty value is a class of its own.
+        let no_empty_items = universe == Universe::HeaderItem && !items.is_empty();
+        if no_empty_items {
+            tests.insert(TextTest::OneOf(vec![String::new()]));
+        }
         let tests: Vec<TextTest> = tests.into_iter().collect();
         let odd = Atom { kind: Kind::Odd, sample: Some(Sample::Odd) };
-        let absent = Atom { kind: Kind::Absent, sample: Some(Sample::Absent) };
+        // Every request has one host.
+        let is_single = universe == Universe::Host;
+        let absent = Atom { kind: Kind::Absent, sample: Some(Sample::Absent).filter(|_| !is_single) };
         let many = Atom { kind: Kind::Many(0), sample: None };
         let is_laminar = tests.iter().all(|test| matches!(test, TextTest::OneOf(_) | TextTest::Prefix(_)));
         let (reader, singles) =
@@ -143,11 +150,13 @@ impl Values {
             is_claim,
         };
         values.masks = values.item_masks();
-        values.add_unions()?;
+        if !is_single {
+            values.add_unions(no_empty_items)?;
+        }
         let possible = |atom: u32| values.sample(atom).is_some();
-        let is_single = |atom: u32| values.atoms[atom as usize].kind == Kind::Single;
-        let singles = Bits::such_that(values.atoms(), |atom| possible(atom) && is_single(atom));
-        let others = (0..values.atoms()).filter(|atom| possible(*atom) && !is_single(*atom)).collect();
+        let is_one = |atom: u32| values.atoms[atom as usize].kind == Kind::Single;
+        let singles = Bits::such_that(values.atoms(), |atom| possible(atom) && is_one(atom));
+        let others = (0..values.atoms()).filter(|atom| possible(*atom) && !is_one(*atom)).collect();
         Ok(Values { singles, others, ..values })
     }
 
@@ -294,11 +303,13 @@ impl Values {
     }
 
     /// Every union of what items can pass becomes an atom; the first of them is [`MANY`].
-    fn add_unions(&mut self) -> Result<(), TooMuch> {
+    fn add_unions(&mut self, no_empty_items: bool) -> Result<(), TooMuch> {
         let mut of_one: BTreeMap<u32, String> = BTreeMap::new();
         // What no test mentions comes first: it is the plainest.
         for (atom, mask) in self.atoms.iter().zip(&self.masks) {
-            if let Atom { kind: Kind::Single, sample: Some(Sample::One(value)) } = atom {
+            if let Atom { kind: Kind::Single, sample: Some(Sample::One(value)) } = atom
+                && !(no_empty_items && value.is_empty())
+            {
                 of_one.entry(*mask).or_insert_with(|| value.clone());
             }
         }
