@@ -672,6 +672,7 @@ fn changes_request(edit: &Edit) -> bool {
     matches!(
         edit,
         Edit::Path(_)
+            | Edit::Host(_)
             | Edit::Prefix { .. }
             | Edit::SetRequestHeader(..)
             | Edit::AddRequestHeader(..)
