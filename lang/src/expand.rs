@@ -99,7 +99,7 @@ fn only_checked(statements: &[Statement], found: &mut Vec<(&'static str, Span)>)
     for statement in statements {
         match statement.signature.status {
             Status::Checked => found.push((statement.keyword(), statement.span)),
-            Status::Executed | Status::Reserved => only_checked(&statement.block, found),
+            Status::Executed => only_checked(&statement.block, found),
         }
     }
 }

@@ -70,8 +70,6 @@ pub enum Status {
     Executed,
     /// The compiler decides about it, the proxy of this version does not do it: `mesh build` refuses it.
     Checked,
-    /// It is read, and refused: it has no meaning yet.
-    Reserved,
 }
 
 /// Reads the arguments of a statement.

@@ -76,7 +76,6 @@ fn table_row(row: &Signature) -> String {
     let status = match row.status {
         Status::Executed => "",
         Status::Checked => " *Checked; not executed yet.*",
-        Status::Reserved => " *Refused until it has a meaning.*",
     };
     format!("| `{form}{block}` | {times} | {}{status} |\n", row.doc.replace('|', "\\|"))
 }

@@ -5,7 +5,7 @@ use super::name::name;
 use super::unknown;
 use crate::diagnostic::{Code, Diagnostic, Diagnostics};
 use crate::lexer::{MAX_DIAGNOSTICS, SHOWN_CHARS};
-use crate::signature::{Body, Place, Signature, Status, Times};
+use crate::signature::{Body, Place, Signature, Times};
 use crate::source::FileId;
 use crate::span::{Name, Span};
 use crate::statement::{Args, Doc, Statement, Waiting};
@@ -108,10 +108,6 @@ impl<'a> Reader<'a> {
             (Args::Import(import), Some(names)) => Args::Import(Box::new((import.0, names))),
             (args, _) => args,
         };
-        if line.signature.status == Status::Reserved {
-            self.report(unknown::not_executed(line.signature.keyword, line.keyword));
-            return None;
-        }
         let doc = self.doc(line);
         Some(Statement { signature: line.signature, span: line.span, doc, args, block: block.into() })
     }

@@ -113,13 +113,6 @@ const FOREIGN: &[(&str, &str)] = &[
 const NOWHERE: &[&str] =
     &["envoyfilter", "wasmplugin", "proxyconfig", "lua", "envoyextensionpolicy", "envoypatchpolicy"];
 
-/// A thing of the language that has no effect yet: it is refused, not ignored.
-pub(super) fn not_executed(what: &str, span: Span) -> Diagnostic {
-    Diagnostic::new(Code::NotYetExecuted, format!("`{}` is not executed by this version", shown(what)))
-        .at(span, "would be without effect")
-        .help("Remove it; what a file says is executed or refused, never ignored.")
-}
-
 /// The complaint about a statement that may not stand in this place.
 pub(super) fn statement(place: Place, kind: TokenKind, word: &str, span: Span) -> Diagnostic {
     if kind != TokenKind::Word {

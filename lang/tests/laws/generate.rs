@@ -1,7 +1,7 @@
 //! Files made from the table of statements: every row in its form, in odd spacing, with comments, and with mistakes.
 
 use fastrand::Rng;
-use mesh_lang::signature::{Body, Place, Signature, Status};
+use mesh_lang::signature::{Body, Place, Signature};
 
 /// A generated file.
 pub(crate) struct File {
@@ -10,10 +10,10 @@ pub(crate) struct File {
     pub(crate) mistakes: usize,
 }
 
-/// The forms of all rows that mean something.
+/// The forms of all rows.
 pub(crate) fn rows() -> Vec<&'static str> {
     let rows = Place::ALL.iter().flat_map(|place| place.statements());
-    rows.filter(|row| row.status != Status::Reserved).map(|row| row.form).collect()
+    rows.map(|row| row.form).collect()
 }
 
 /// The same file for the same seed.
@@ -62,11 +62,7 @@ impl Writer {
         let rows = place.statements();
         let runs = self.one_in(3);
         for _ in 0..self.random.usize(0..5) {
-            let mut row = &rows[self.random.usize(..rows.len())];
-            // What means nothing yet is refused; it is formatted all the same.
-            if row.status == Status::Reserved && !self.one_in(4) {
-                row = &rows[self.random.usize(..rows.len())];
-            }
+            let row = &rows[self.random.usize(..rows.len())];
             // Statements of a kind below each other are what tables are made of.
             for _ in 0..if runs { self.random.usize(1..5) } else { 1 } {
                 self.between();

@@ -98,7 +98,6 @@ fn executed(row: &Signature) -> Option<&'static str> {
     match row.status {
         Status::Executed => None,
         Status::Checked => Some("`mesh check` decides about it; `mesh build` refuses it (MESH1010)."),
-        Status::Reserved => Some("It has no meaning in this version and is refused (MESH1010)."),
     }
 }
 
