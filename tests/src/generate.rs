@@ -174,6 +174,7 @@ pub fn program(rng: &mut Rng) -> Generated {
         homes: BTreeMap::new(),
         imported: BTreeSet::new(),
         params: BTreeSet::new(),
+        calls: Vec::new(),
     };
     draft.places.trust_domain = "local.test".to_owned();
     draft.environments();
@@ -210,6 +211,8 @@ struct Draft<'a> {
     imported: BTreeSet<(usize, &'static str)>,
     /// Parameters that are used, and in which file.
     params: BTreeSet<(usize, &'static str)>,
+    /// Who declares to call which port of whom.
+    calls: Vec<(Service, Service, Port)>,
 }
 
 impl Draft<'_> {

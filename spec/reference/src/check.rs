@@ -67,6 +67,11 @@ pub(crate) fn findings(program: &Program) -> BTreeSet<Finding> {
             }
         }
     }
+    for table in program.consumer_routes.values() {
+        of_table(table, &mut findings);
+        of_chain(&[table], &mut findings);
+        of_otherwise(std::iter::once(table), &[vec![table]], &mut findings);
+    }
     for gateway in program.gateways.values() {
         of_access(program, &gateway.access, None, &mut findings);
         gateway.listeners.values().for_each(|listener| of_listener(listener, &mut findings));
@@ -288,6 +293,14 @@ fn is_refused(program: &Program, caller: &str, callee: &str, port: u16, calls: &
     }
     let mut met: Vec<Line> = Vec::new();
     let (mut left, mut known) = (vec![(callee.to_owned(), port)], BTreeSet::new());
+    // What the caller's own route asks, and where it leads; what only the callee's asks is asked too much, and changes nothing.
+    let own = program.consumer_routes.get(&(caller.to_owned(), callee.to_owned(), port));
+    met.extend(own.into_iter().flat_map(|table| table.lines.iter().cloned()));
+    for rule in own.into_iter().flat_map(|table| &table.rules) {
+        if let Action::To(backends) = &rule.result.action {
+            left.extend(backends.keys().map(|backend| (backend.service.clone(), backend.port)));
+        }
+    }
     while let Some(place) = left.pop() {
         if !known.insert(place.clone()) {
             continue;

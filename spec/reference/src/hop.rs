@@ -21,8 +21,9 @@ pub(crate) fn ask(program: &Program, question: &Question) -> Answer {
         Entry::Sidecar { service } => at_sidecar(program, service, question, &mut answer),
         Entry::FromGateway { gateway, service, port } => {
             let caller = program.gateways.get(gateway).map(|gateway| Peer::Gateway(gateway.identity.clone()));
+            let name = format!("gateway {gateway}");
             match caller {
-                Some(caller) => enter(program, &caller, service, *port, question, &[], &mut answer),
+                Some(peer) => send(program, (&name, &peer), service, *port, question, &[], &mut answer),
                 None => answer.end(Outcome::NoRoute.into(), Chance::CERTAIN),
             }
         }
@@ -55,6 +56,7 @@ fn at_gateway(program: &Program, name: &str, listener: &str, request: &Question,
     };
     let mut way = Way::begin(request);
     way.effects = [gateway.limits.as_slice(), &listener.limits].concat();
+    way.sender = Some(format!("gateway {name}"));
     // 3.7: where no rule matches and nothing is said otherwise, the next wider table is asked.
     let tables = route::tables_of_host(&listener.tables, &request.host);
     let Some(choice) = tables.into_iter().find_map(|table| table.ask(request)) else {
@@ -85,7 +87,7 @@ fn at_sidecar(program: &Program, name: &str, request: &Question, answer: &mut An
         return undeclared(answer);
     };
     let identity = program.peer(caller.identity.as_deref());
-    enter(program, &identity, &callee, port.number, request, &levels, answer);
+    send(program, (name, &identity), &callee, port.number, request, &levels, answer);
 }
 
 /// 5.7: whether a caller's request ends in nothing but a denial, whatever is drawn, and meets no rule that changes it.
@@ -96,9 +98,10 @@ pub(crate) fn is_denied(
     port: u16,
     request: &Question,
 ) -> bool {
-    let Some(caller) = program.services.get(caller) else { return false };
+    let Some(service) = program.services.get(caller) else { return false };
     let mut answer = Answer::default();
-    enter(program, &program.peer(caller.identity.as_deref()), callee, port, request, &[], &mut answer);
+    let peer = program.peer(service.identity.as_deref());
+    send(program, (caller, &peer), callee, port, request, &[], &mut answer);
     !answer.changed && answer.endings.keys().all(|ending| matches!(ending.outcome, Outcome::Denied { .. }))
 }
 
@@ -112,10 +115,10 @@ fn declared(calls: &Calls, request: &Question, answer: &mut Answer) -> Option<Ve
     (!levels.is_empty()).then_some(levels)
 }
 
-/// A caller's request on its way into a service's route.
-fn enter(
+/// What a caller itself sends to a service: its name of 3.12, and whom the callee sees.
+fn send(
     program: &Program,
-    caller: &Peer,
+    (name, caller): (&str, &Peer),
     service: &str,
     port: u16,
     request: &Question,
@@ -123,7 +126,8 @@ fn enter(
     answer: &mut Answer,
 ) {
     let hop = Hop { program, caller, calls, told: &[] };
-    hop.enter(service, port, &Way::begin(request), Chance::CERTAIN, answer);
+    let way = Way { sender: Some(name.to_owned()), ..Way::begin(request) };
+    hop.enter(service, port, &way, Chance::CERTAIN, answer);
 }
 
 fn endpoints(service: &str, port: u16) -> Backend {
@@ -144,6 +148,8 @@ struct Hop<'a> {
 /// What comes about on the way.
 #[derive(Clone)]
 struct Way {
+    /// Who itself sends what comes next (3.12); `None` behind the first route that is entered.
+    sender: Option<String>,
     /// The request as it is now (9.1).
     request: Question,
     /// The settings of the rules matched so far, the first first.
@@ -154,7 +160,7 @@ struct Way {
 
 impl Way {
     fn begin(request: &Question) -> Way {
-        Way { request: request.clone(), rules: Vec::new(), effects: Vec::new() }
+        Way { sender: None, request: request.clone(), rules: Vec::new(), effects: Vec::new() }
     }
 
     fn changes(&self, (scheme, host): (Option<String>, Option<String>)) -> Changes {
@@ -166,11 +172,14 @@ impl Way {
 }
 
 impl Hop<'_> {
-    /// 3.10: the service's own route decides.
+    /// 3.10: the service's own route decides; 3.12: of what a caller itself sends, the caller's.
     fn enter(&self, service: &str, port: u16, way: &Way, chance: Chance, answer: &mut Answer) {
-        let table = self.program.services.get(service).and_then(|service| service.routes.get(&port));
-        match table.and_then(|table| table.ask(&way.request)) {
-            Some(choice) => self.follow(&choice, way, chance, answer),
+        let place = |sender: &String| (sender.clone(), service.to_owned(), port);
+        let own = way.sender.as_ref().and_then(|sender| self.program.consumer_routes.get(&place(sender)));
+        let table = || self.program.services.get(service).and_then(|service| service.routes.get(&port));
+        let way = Way { sender: None, ..way.clone() };
+        match own.or_else(table).and_then(|table| table.ask(&way.request)) {
+            Some(choice) => self.follow(&choice, &way, chance, answer),
             None => answer.end(Ending { told: self.told.to_vec(), ..Outcome::NoRoute.into() }, chance),
         }
     }
@@ -181,6 +190,7 @@ impl Hop<'_> {
         let result = &choice.result;
         answer.changed |= result.edits.change_requests();
         let way = Way {
+            sender: way.sender.clone(),
             request: result.edits.edited(&way.request),
             rules: [way.rules.as_slice(), std::slice::from_ref(&result.settings)].concat(),
             effects: [way.effects.as_slice(), &result.edits.effects].concat(),

@@ -16,6 +16,7 @@ pub mod edits;
 mod hop;
 mod identity;
 mod line;
+mod look_up;
 mod names;
 mod program;
 mod regex;

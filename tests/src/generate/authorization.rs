@@ -48,10 +48,10 @@ impl Draft<'_> {
     fn authorize(&mut self, name: &str, target: &Target<'_>) {
         let mut text = format!("authorize {name} {{\n");
         // Most requests are to come through, else nothing is seen of what routes decide.
-        if self.chance(90) {
-            let (port, _) = self.port_of(target);
-            let to = if port.is_empty() { String::new() } else { format!(" to{port}") };
-            let _ = writeln!(text, "  allow from anyone{to}");
+        for to in self.doors(target) {
+            if self.chance(93) {
+                let _ = writeln!(text, "  allow from anyone{to}");
+            }
         }
         for _ in 0..self.rng.usize(1..=3) {
             let line = self.granting(target);
@@ -65,7 +65,7 @@ impl Draft<'_> {
         if self.chance(5) && !self.has_production {
             text.push_str("  mode audit until \"2030-12-31\"\n");
         }
-        for _ in 0..self.rng.usize(..=2) {
+        for _ in 0..self.pick(&[0, 0, 1, 1, 2]) {
             let line = self.refusing(target);
             let _ = writeln!(text, "  deny{line}");
         }
@@ -74,6 +74,16 @@ impl Draft<'_> {
             let _ = writeln!(text, "  check ext-authz {opa}");
         }
         self.write(target.namespace, &(text + "}"));
+    }
+
+    /// ` to port NAME` for each of several ports.
+    fn doors(&self, target: &Target<'_>) -> Vec<String> {
+        match target.service.map(|service| (service, service.ports.as_slice())) {
+            Some((service, ports @ [_, _, ..])) => {
+                ports.iter().map(|port| format!(" to{}", service.clause(port))).collect()
+            }
+            _ => vec![String::new()],
+        }
     }
 
     /// ` port NAME` where one is needed, and what is seen there.
@@ -162,7 +172,10 @@ impl Draft<'_> {
             6 => format!("authenticated except {said}"),
             7 => format!("anyone except {said}"),
             8 => format!("namespace {} except {said}", service.namespace),
-            9 => format!("{said}, identity \"spiffe://other.test/ns/shop/sa/web\""),
+            9 if self.chance(30) => {
+                "trust-domain other.test except identity \"spiffe://other.test/ns/shop/sa/*\"".to_owned()
+            }
+            9 => format!("{said}, {}", self.stranger()),
             10 => format!("{said}, unauthenticated"),
             11 => self.shared(namespace, "friends").to_owned(),
             12 => format!("anyone except {}", self.shared(namespace, "friends")),
@@ -181,7 +194,7 @@ impl Draft<'_> {
             5 => format!(" from authenticated except {said}, unauthenticated"),
             6 => " from unauthenticated".to_owned(),
             7 => format!(" from anyone except {said}"),
-            8 => " from identity \"spiffe://other.test/ns/shop/sa/web\" except unauthenticated".to_owned(),
+            8 => format!(" from {} except unauthenticated", self.stranger()),
             9 => " from anyone except authenticated".to_owned(),
             10 => " from authenticated, unauthenticated".to_owned(),
             11 => format!(" from {} except unauthenticated", self.shared(namespace, "friends")),
@@ -191,6 +204,15 @@ impl Draft<'_> {
                 None => format!(" from {said} except unauthenticated"),
             },
         }
+    }
+
+    /// Somebody, or everybody, of another trust domain.
+    fn stranger(&mut self) -> &'static str {
+        self.pick(&[
+            "identity \"spiffe://other.test/ns/shop/sa/web\"",
+            "identity \"spiffe://other.test/ns/shop/sa/*\"",
+            "trust-domain other.test",
+        ])
     }
 
     /// Refusals of the platform.

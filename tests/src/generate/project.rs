@@ -63,7 +63,8 @@ impl Draft<'_> {
             (12, "mtls permissive"),
             (12, "mtls strict"),
             (6, "egress deny"),
-            (10, "limit retry-amplification 100000"),
+            (9, "limit retry-amplification 100000"),
+            (1, "limit retry-amplification 2"),
             (10, "access-log json sample 10%"),
             (8, "tracing none"),
             (8, "metric-label tenant header \"x-kind\" in (\"a\", \"b\")"),
@@ -127,7 +128,6 @@ impl Draft<'_> {
             let text = match name {
                 "calm" => {
                     let different = self.elsewhere(30, |_| "  timeout 4s\n".to_owned());
-                    let _ = different;
                     format!("profile calm {{\n  timeout 5s\n  retry 1 on connect-failure\n{different}}}")
                 }
                 "quick" => {

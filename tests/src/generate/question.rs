@@ -151,6 +151,10 @@ const OTHER_PATHS: [&str; 13] = [
     ":80/ns/shop/sa/web",
 ];
 
+/// Of identities of a trust domain that lines name: whole, by what they begin with, or only the domain.
+const FOREIGN_PATHS: [&str; 6] =
+    ["/ns/shop/sa/web", "/ns/shop/sa/pay", "/ns/shop/sa", "/ns/shop/sa/web/1", "", "/ns/shop/sa/.."];
+
 fn peer(rng: &mut Rng, places: &Places) -> Option<String> {
     let domain = &places.trust_domain;
     let service = &places.services[rng.usize(..places.services.len())];
@@ -163,7 +167,7 @@ fn peer(rng: &mut Rng, places: &Places) -> Option<String> {
             Some(format!("spiffe://{domain}/ns/{}/sa/unknown", pick(rng, &["default", "shop", "elsewhere"])))
         }
         9 => Some(format!("spiffe://{domain}{}", pick(rng, &OTHER_PATHS))),
-        10 => Some("spiffe://other.test/ns/shop/sa/web".to_owned()),
+        10 => Some(format!("spiffe://other.test{}", pick(rng, &FOREIGN_PATHS))),
         _ => Some(format!("spiffe://{domain}.evil/ns/{namespace}/sa/{}", service.name)),
     }
 }

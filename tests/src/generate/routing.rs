@@ -48,6 +48,11 @@ impl Shape {
         }
     }
 
+    /// Whether some `GET` is in it.
+    fn gets(&self) -> bool {
+        self.methods.is_empty() || self.methods.contains(&"GET")
+    }
+
     /// Whether the part of the path before its `/**` can be replaced.
     fn has_prefix(&self) -> bool {
         self.path.as_ref().is_some_and(|path| path.ends_with("/**") && !path.contains('{'))
@@ -66,6 +71,10 @@ pub(super) struct Owner<'a> {
 }
 
 impl Owner<'_> {
+    pub(super) fn seen(&self) -> Family {
+        self.seen
+    }
+
     /// Whether a rule may send to a port.
     fn fits(&self, port: &Port) -> bool {
         // A gateway forwards gRPC where it speaks HTTP.
@@ -89,7 +98,7 @@ impl Draft<'_> {
                         seen: port.family(),
                         knows,
                     };
-                    let (rules, otherwise) = (self.rules(&owner), self.chance(93));
+                    let (rules, otherwise) = (self.rules(&owner), self.chance(97));
                     let target = format!("{}{}", service.name, service.clause(port));
                     self.route(&owner, &target, rules, otherwise);
                 }
@@ -99,6 +108,40 @@ impl Draft<'_> {
             for listener in &gateway.listeners {
                 self.gateway_routes(&gateway, listener, &services);
             }
+        }
+        self.consumer_routes(&services);
+    }
+
+    /// Routes of callers, for some of the calls, and now and then for what the gateway sends.
+    fn consumer_routes(&mut self, services: &[Service]) {
+        let mut places: Vec<(String, String, Service, Port)> = Vec::new();
+        for (caller, callee, port) in self.calls.clone() {
+            if self.chance(12) {
+                places.push((caller.namespace, caller.name, callee, port));
+            }
+        }
+        if let Some(gateway) = self.places.gateway.clone()
+            && self.chance(6)
+        {
+            let callee = services[self.rng.usize(..services.len())].clone();
+            let port = callee.some_port(self.rng).filter(|port| port.family() == Family::Http).cloned();
+            places.extend(port.map(|port| (gateway.namespace, format!("gateway {GATEWAY}"), callee, port)));
+        }
+        for (namespace, caller, callee, port) in places {
+            let others: Vec<Service> =
+                services.iter().filter(|service| service.name != callee.name).cloned().collect();
+            let mut knows = Knows::of_service(&callee);
+            knows.bytes = port.family() == Family::Bytes;
+            let owner = Owner {
+                namespace: &namespace,
+                service: Some((&callee, &port)),
+                enters: &others,
+                seen: port.family(),
+                knows,
+            };
+            let (rules, otherwise) = (self.rules(&owner), self.chance(97));
+            let target = format!("{}{} from {caller}", callee.said_in(&namespace), callee.clause(&port));
+            self.route(&owner, &target, rules, otherwise);
         }
     }
 
@@ -114,7 +157,7 @@ impl Draft<'_> {
         knows.bytes = seen == Family::Bytes;
         let owner = Owner { namespace: &gateway.namespace, service: None, enters: services, seen, knows };
         let target = format!("{GATEWAY} listener {}", listener.name);
-        let (rules, otherwise) = (self.rules(&owner), self.chance(95));
+        let (rules, otherwise) = (self.rules(&owner), self.chance(97));
         self.route(&owner, &target, rules, otherwise);
         if listener.hosts.is_empty() {
             return;
@@ -143,7 +186,7 @@ impl Draft<'_> {
         if self.delegates(listener) {
             let other = NAMESPACES[1 - super::file_of(&gateway.namespace)];
             let guest = Owner { namespace: other, knows: owner.knows.clone(), ..owner };
-            let action = self.action(&guest, false);
+            let action = self.action(&guest, false, true);
             let name = self.next_rule_name();
             let target = format!(
                 "{GATEWAY}.{} listener {} host \"{}\"",
@@ -159,14 +202,19 @@ impl Draft<'_> {
     fn route(&mut self, owner: &Owner<'_>, target: &str, mut rules: Vec<String>, otherwise: bool) {
         // Beside a rule for everything an `otherwise` is a mistake, which is wanted now and then.
         let is_total = rules.iter().any(|rule| !rule.contains("match"));
-        let otherwise = otherwise && (!is_total || self.chance(3)) && owner.seen != Family::Bytes;
+        let otherwise = otherwise && (!is_total || self.chance(1)) && owner.seen != Family::Bytes;
         if self.chance(20) && rules.len() > 1 {
             let later = rules.split_off(1);
             self.write(owner.namespace, &format!("route {target} {{\n{}}}", rules.concat()));
             rules = later;
         }
-        if is_total && rules.len() == 1 && !rules[0].contains('{') {
-            rules.clear();
+        // A route whose only rule is where everything goes says so without a rule.
+        if let [only] = rules.as_slice()
+            && let [_, action, _] = only.lines().collect::<Vec<_>>().as_slice()
+            && action.trim_start().starts_with("to ")
+            && self.chance(60)
+        {
+            rules = vec![format!("  {}\n", action.trim_start())];
         }
         let different = self.elsewhere(10, |draft| match otherwise {
             true => "  otherwise 503\n".to_owned(),
@@ -197,17 +245,18 @@ impl Draft<'_> {
         let mut names: Vec<String> = Vec::new();
         while let Some(shape) = shapes.pop() {
             let mut alternatives: Vec<Shape> = vec![shape];
-            if self.chance(20) {
+            if self.chance(12) {
                 alternatives.extend(shapes.pop());
             }
             let matches: Option<String> = alternatives.iter().map(Shape::text).collect();
             let name = self.next_rule_name();
-            let action = self.action(owner, alternatives.iter().all(Shape::has_prefix));
+            let prefixes = alternatives.iter().all(Shape::has_prefix);
+            let action = self.action(owner, prefixes, alternatives.iter().any(Shape::gets));
             let different = self.elsewhere(8, |draft| draft.other_action(owner, &action));
             rules.push(format!("  rule {name} {{\n{}{action}{different}  }}\n", matches.unwrap_or_default()));
             names.push(name);
         }
-        if self.chance(4) {
+        if self.chance(2) {
             rules.push(self.wild_rule(owner, &names));
         }
         rules
@@ -224,7 +273,7 @@ impl Draft<'_> {
             true => format!(" overrides {}", names[self.rng.usize(..names.len())]),
             false => String::new(),
         };
-        let (name, action) = (self.next_rule_name(), self.action(owner, false));
+        let (name, action) = (self.next_rule_name(), self.action(owner, false, shape.gets()));
         format!("  rule {name}{overrides} {{\n{}{action}  }}\n", shape.text().unwrap_or_default())
     }
 
@@ -385,7 +434,7 @@ impl Draft<'_> {
     }
 
     /// What a rule does, with settings and edits now and then.
-    fn action(&mut self, owner: &Owner<'_>, prefixes: bool) -> String {
+    fn action(&mut self, owner: &Owner<'_>, prefixes: bool, gets: bool) -> String {
         let redirects = owner.seen == Family::Http && self.chance(10);
         let responds = owner.seen != Family::Bytes && self.chance(10);
         if redirects {
@@ -400,8 +449,11 @@ impl Draft<'_> {
         match backends {
             Some(backends) => {
                 let settings = self.rule_settings(owner.namespace, owner.seen);
-                let edits =
-                    if owner.seen == Family::Bytes { String::new() } else { self.edits(owner, prefixes) };
+                let edits = if owner.seen == Family::Bytes {
+                    String::new()
+                } else {
+                    self.edits(owner, prefixes, gets)
+                };
                 format!("    to {backends}\n{settings}{edits}")
             }
             None => self.respond(),
@@ -429,8 +481,9 @@ impl Draft<'_> {
         let mut choices: Vec<String> = Vec::new();
         if let Some((service, port)) = owner.service {
             let clause = service.clause(port);
-            choices.push(format!("{}{clause}", service.name));
-            choices.extend(service.subsets.iter().map(|subset| format!("{}:{subset}{clause}", service.name)));
+            let said = service.said_in(owner.namespace);
+            choices.push(format!("{said}{clause}"));
+            choices.extend(service.subsets.iter().map(|subset| format!("{said}:{subset}{clause}")));
         }
         for service in owner.enters {
             let said = service.said_in(owner.namespace);

@@ -11,14 +11,13 @@ impl Draft<'_> {
             let namespace = NAMESPACES[usize::from(self.chance(30))].to_owned();
             let is_external = index > 0 && self.chance(4);
             let port = |name: &str, number, protocol| Port { name: name.to_owned(), number, protocol };
-            let protocol = self.pick(&["http"; 8]);
             let other = self.pick(&["http", "http", "http2", "grpc", "tcp", "tls"]);
             let ports = match self.rng.u32(..20) {
                 0 | 1 if !is_external => Vec::new(),
                 2 | 3 => vec![port("http", 80, "http"), port("admin", 81, "http")],
                 4 => vec![port("http", 80, "http"), port("other", 81, other)],
                 5 | 6 => vec![port("", 80, other)],
-                _ => vec![port("", 80, protocol)],
+                _ => vec![port("", 80, "http")],
             };
             let subsets = match self.chance(60) && !ports.is_empty() && !is_external {
                 true => vec!["v1".to_owned(), "v2".to_owned()],
@@ -94,7 +93,8 @@ impl Draft<'_> {
         } else if self.chance(10) {
             let _ = writeln!(text, "  service-account {}-account", service.name);
         } else if self.chance(4) {
-            let _ = writeln!(text, "  identity \"spiffe://local.test/vm/{}\"", service.name);
+            let domain = &self.places.trust_domain;
+            let _ = writeln!(text, "  identity \"spiffe://{domain}/vm/{}\"", service.name);
         }
         for port in &service.ports {
             let name = if port.name.is_empty() { String::new() } else { format!("{} ", port.name) };
@@ -112,7 +112,7 @@ impl Draft<'_> {
                 true => format!(" {{\n    endpoints static \"10.0.0.{}:80\"\n  }}", subset.len()),
                 false => format!(" label version = \"{subset}\""),
             };
-            let different = self.elsewhere(10, |_| "    endpoints static \"10.9.0.1:80\"\n".to_owned());
+            let different = self.elsewhere(25, |_| "    endpoints static \"10.9.0.1:80\"\n".to_owned());
             let of = match (written_endpoints, different.is_empty()) {
                 (true, false) => of.trim_end_matches('}').trim_end().to_owned() + "\n" + &different + "  }",
                 _ => of,
@@ -205,6 +205,7 @@ impl Draft<'_> {
             }
             let Some(port) = callee.some_port(self.rng).cloned() else { continue };
             self.places.calls.push((caller.full_name(), callee.clone()));
+            self.calls.push((caller.clone(), callee.clone(), port.clone()));
             let said = format!("{}{}", callee.said_in(namespace), callee.clause(&port));
             let narrowed =
                 if self.chance(50) && port.family() != Family::Bytes { self.rng.usize(1..=2) } else { 0 };

@@ -137,7 +137,7 @@ impl Draft<'_> {
     }
 
     /// What a rule does besides sending requests on; `prefixes`: its lines have prefixes that can be replaced.
-    pub(super) fn edits(&mut self, owner: &Owner<'_>, prefixes: bool) -> String {
+    pub(super) fn edits(&mut self, owner: &Owner<'_>, prefixes: bool, gets: bool) -> String {
         let mut text = String::new();
         if self.chance(88) {
             return text;
@@ -188,6 +188,13 @@ impl Draft<'_> {
             && let Some(backend) = self.some_backend(owner)
         {
             let _ = writeln!(text, "    mirror {backend} 5% including-writes");
+        }
+        if owner.seen() == Family::Http && self.chance(30) {
+            text += self.pick(&[
+                if gets { "    upgrade websocket\n" } else { "" },
+                "    cors {\n      allow-origins \"*\"\n      allow-methods GET, POST\n      expose-headers \"x-kind\"\n      max-age 1h\n    }\n",
+                "    cors {\n      allow-origins \"https://*.shop.example\"\n      allow-headers \"x-kind\"\n      allow-credentials\n    }\n",
+            ]);
         }
         text += &self.limits(owner.namespace, 30, false);
         text
