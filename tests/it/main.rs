@@ -6,6 +6,7 @@ mod differential;
 mod documents;
 mod e2e;
 mod explain;
+mod felt;
 mod language;
 mod main_job;
 mod order;
