@@ -6,11 +6,12 @@ mod shrink;
 
 use fastrand::Rng;
 use mesh_engine::{Action, Decision, Moment, Refusal};
-use mesh_lang::{Severity, Source, SourceSet, expand};
+use mesh_lang::{Severity, Source, SourceSet};
 use mesh_plan::view::Edit;
 use mesh_plan::{Plan, PlanView};
 use mesh_reference::{
     Chance, Changes, Effect, Ending, Entry, HeaderEdit, Outcome, Question, RateLimit, Reference, Retry,
+    in_environment,
 };
 use mesh_tests::asking::with_request;
 use mesh_tests::generate::{self, Generated};
@@ -212,20 +213,13 @@ fn sources(files: &Files) -> SourceSet {
     SourceSet::new(files.iter().map(source).collect())
 }
 
+/// The reference reads the program as it is in the environment, written out.
 fn reference(files: &Files, environment: Option<&str>) -> Result<Reference, String> {
-    let sources = sources(files);
-    let parses: Vec<_> = sources.iter().map(|(id, source)| mesh_lang::parse(id, &source.text)).collect();
-    let statements: Vec<expand::Source<'_>> = sources
-        .iter()
-        .zip(&parses)
-        .map(|((_, source), parse)| expand::Source {
-            module: &source.module,
-            statements: std::borrow::Cow::Borrowed(&parse.statements),
-        })
-        .collect();
-    let expanded = expand::expand(statements, environment);
-    let directories = sources.iter().map(|(_, source)| source.module.clone());
-    Reference::new(&directories.zip(expanded.files).collect::<Vec<_>>())
+    let files = in_environment(files, environment);
+    let sources = sources(&files);
+    let read =
+        sources.iter().map(|(id, source)| (source.module.clone(), mesh_lang::parse(id, &source.text).file()));
+    Reference::new(&read.collect::<Vec<_>>())
 }
 
 /// A program as both sides see it.

@@ -436,8 +436,11 @@ fn limits_of_gateway_listener_and_service_hold_together() {
 #[test]
 fn a_body_is_as_long_as_the_least_limit_allows() {
     let s = Upstream::named("s");
-    let text = edge(&s, "route edge { rule r { to s\nmax-request-body 8B } }")
-        .replace("service s { port 80 http;", "service s { port 80 http; max-request-body 4B;");
+    let text = edge(
+        &s,
+        "route edge { rule r { to s\nresponse-header add \"x-by\" \"edge\"\nmax-request-body 8B } }",
+    )
+    .replace("service s { port 80 http;", "service s { port 80 http; max-request-body 4B;");
     let mesh = Mesh::start(&text, &[]);
     let ask = |head: &str, body: &str| {
         let mut client = mesh.connect("edge.default/web");
@@ -445,6 +448,8 @@ fn a_body_is_as_long_as_the_least_limit_allows() {
     };
     assert_eq!(ask("content-length: 4", "1234"), 200);
     assert_eq!(ask("content-length: 5", "12345"), 413);
+    let refused = mesh.connect("edge.default/web").head("a", "/", &["content-length: 5"]).unwrap();
+    assert!(refused.starts_with("http/1.1 413") && refused.contains("x-by: edge"), "{refused}");
     assert_eq!(ask("transfer-encoding: chunked", "2\r\n12\r\n2\r\n34\r\n0\r\n\r\n"), 200);
     assert_eq!(ask("transfer-encoding: chunked", "2\r\n12\r\n3\r\n345\r\n0\r\n\r\n"), 413);
 }

@@ -206,7 +206,7 @@ fn silences_nothing(suppression: &Suppression) -> Diagnostic {
 #[cfg(test)]
 mod tests {
     use crate::{StandIns, compile};
-    use mesh_lang::{Code, SourceSet};
+    use mesh_lang::{Code, Source, SourceSet};
 
     /// The codes that are said, and the reasons of those that are not.
     fn said(text: &str) -> (Vec<Code>, Vec<String>) {
@@ -252,6 +252,16 @@ mod tests {
             [Code::NoAuthorize, Code::UnusedSuppression],
             "the warning is about the service"
         );
+        // The same place of another file is another place.
+        let remark = "# mesh: allow no-authorize \"later\"\n";
+        let file = |path: &str, text: String| Source { path: path.into(), module: "".into(), text };
+        let other = CART.replace("cart", "shop");
+        let files = vec![
+            file("a.mesh", format!("{remark}{CART}")),
+            file("b.mesh", format!("{}{other}", "#".repeat(remark.len() - 1) + "\n")),
+        ];
+        let compilation = compile(&SourceSet::new(files), &StandIns::new());
+        assert_eq!((compilation.diagnostics.len(), compilation.suppressed.len()), (1, 1));
     }
 
     #[test]
@@ -259,6 +269,12 @@ mod tests {
         let text = format!("# mesh: allow retry-circle \"x\"\n{CART}authorize cart {{\n  deny\n}}\n");
         assert_eq!(said(&text).0, [Code::UnusedSuppression]);
         assert_eq!(said(&text.replace("deny", "deni")).0, [Code::UnknownStatement]);
+        let another = format!("# mesh: allow retry-circle \"x\"\n{CART}");
+        assert_eq!(
+            said(&another).0,
+            [Code::UnusedSuppression, Code::NoAuthorize],
+            "what it names and nothing else"
+        );
     }
 
     #[test]

@@ -314,7 +314,7 @@ fn listed(names: &[&str]) -> String {
 #[cfg(test)]
 mod tests {
     use crate::Project;
-    use mesh_lang::SourceSet;
+    use mesh_lang::{Source, SourceSet};
 
     const SHOP: &str = "mesh shop { environments staging, live; mtls strict; default { timeout 10s } }
 param patience duration = 3s
@@ -372,6 +372,27 @@ route reviews { rule slow { match GET /slow; to reviews; timeout 30s } }
         let value = Project::parse(&sources).value("reviews.timeout", Some("staging")).unwrap();
         assert_eq!(value.lines[0].text, "timeout 1s");
         assert_eq!((value.of.as_str(), value.together), ("service reviews.default", false));
+        let limit = Project::parse(&sources).value("reviews.rate-limit", Some("staging")).unwrap();
+        assert!(limit.together, "limits hold together");
+    }
+
+    #[test]
+    fn parameters_and_profiles_are_those_of_the_module() {
+        let file = |module: &str, text: &str| Source {
+            path: format!("{module}/x.mesh"),
+            module: module.into(),
+            text: text.into(),
+        };
+        let sources = SourceSet::new(vec![
+            file("a", "param patience duration = 1s\nprofile calm { timeout 1s }\n"),
+            file(
+                "b",
+                "param patience duration = 2s\nprofile calm { timeout 2s }\nservice s { port 80 http; use calm; timeout $patience }\n",
+            ),
+        ]);
+        let value = Project::parse(&sources).value("s.timeout", None).unwrap();
+        let texts: Vec<_> = value.lines.iter().map(|line| line.text.as_str()).collect();
+        assert_eq!(texts, ["timeout 2s", "timeout 2s"]);
     }
 
     #[test]

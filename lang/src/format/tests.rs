@@ -127,6 +127,11 @@ fn runs_of_allow_deny_and_subset_stand_in_columns() {
   deny  from dev
   allow from x\n}\n",
     );
+    check("allow from a\nsubset x label a = \"b\"", "allow from a\nsubset x label a = \"b\"\n");
+    check(
+        "allow from a, # why\n b to /x\nallow from c to /y",
+        "allow from a,  # why\n    b to /x\nallow from c to /y\n",
+    );
     check("allow from a\n# other\ndeny from b", "allow from a\n# other\ndeny from b\n");
     check("allow from a\n## other\ndeny from b", "allow from a\n## other\ndeny from b\n");
     check("a { allow from b; deny from c }", "a { allow from b; deny from c }\n");
@@ -143,5 +148,6 @@ fn imported_names_are_sorted_where_no_comment_stands_between() {
     check("import shop/a {\n  c,\n  a\n}", "import shop/a {\n  a, c\n}\n");
     check("import shop/a {\n  c, # why\n  a\n}", "import shop/a {\n  c,  # why\n      a\n}\n");
     check("import shop/a { c, }", "import shop/a { c, }\n");
+    check("import shop/a { when, a }", "import shop/a { when, a }\n");
     check("export shop/a { c, a }", "export shop/a { c, a }\n");
 }

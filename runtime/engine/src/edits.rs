@@ -143,7 +143,55 @@ impl Headers for EditedHeaders<'_> {
 
 #[cfg(test)]
 mod tests {
-    use super::replaced;
+    use super::{Edited, EditedHeaders, replaced};
+    use crate::request::Headers;
+    use crate::samples::plan;
+    use mesh_plan::{Edit, PlanView, encode, verify};
+
+    /// A plan whose first outcomes have these edits, and a request that has passed them in this order.
+    fn passed(rules: &[&[Edit]]) -> (PlanView, Edited) {
+        let mut plan = plan();
+        plan.outcomes.iter_mut().zip(rules).for_each(|(outcome, edits)| outcome.edits = edits.to_vec());
+        let view = verify(encode(&plan).unwrap()).unwrap();
+        let outcomes = (0..rules.len() as u32).filter_map(|index| view.outcome(index));
+        let edited = outcomes.fold(Edited::NOTHING, Edited::then);
+        (view, edited)
+    }
+
+    fn prefix(from: &str, to: &str) -> Edit {
+        Edit::Prefix { from: from.to_owned(), to: to.to_owned() }
+    }
+
+    #[test]
+    fn of_the_prefixes_of_a_rule_the_first_that_fits_counts_and_rules_follow_each_other() {
+        let path = |rules: &[&[Edit]]| {
+            let (plan, edited) = passed(rules);
+            edited.path(&plan, "/a/b/c").into_owned()
+        };
+        assert_eq!(path(&[&[prefix("/a/b", "/a"), prefix("/a", "/z")]]), "/a/c");
+        assert_eq!(path(&[&[prefix("/x", "/y"), prefix("/a", "/z")]]), "/z/b/c");
+        assert_eq!(path(&[&[prefix("/a/b", "/a")], &[prefix("/a", "/z")]]), "/z/c");
+    }
+
+    #[test]
+    fn the_last_rule_that_sets_or_removes_a_header_counts() {
+        let header = |rules: &[&[Edit]]| {
+            let (plan, edited) = passed(rules);
+            let original: &[(&str, &str)] = &[("x", "client")];
+            let mut lines = Vec::new();
+            let headers = EditedHeaders { plan: &plan, edited: &edited, original: &original };
+            headers.each_line("x", &mut |line| lines.push(String::from_utf8_lossy(line).into_owned()));
+            lines
+        };
+        let set = |value: &str| Edit::SetRequestHeader("x".to_owned(), value.to_owned());
+        let add = |value: &str| Edit::AddRequestHeader("x".to_owned(), value.to_owned());
+        let remove = || Edit::RemoveRequestHeader("x".to_owned());
+        assert_eq!(header(&[&[add("1")]]), ["client", "1"]);
+        assert_eq!(header(&[&[set("1")], &[set("2")]]), ["2"]);
+        assert_eq!(header(&[&[set("1")], &[add("2")]]), ["1", "2"]);
+        assert_eq!(header(&[&[add("1")], &[remove()]]), [""; 0]);
+        assert_eq!(header(&[&[remove()], &[add("2")]]), ["2"]);
+    }
 
     #[test]
     fn a_prefix_is_whole_segments() {

@@ -2,8 +2,8 @@
 //! this over generated programs and requests; where they differ, one of them has a bug.
 //!
 //! Each module is one section of `spec/semantics.md` and quotes the numbers of the rules it executes: [`request`] (1),
-//! `identity` (2), `condition`, `line` and `route` (3), `access` (4, 12), `hop` (5), [`settings`] (6), [`edits`] (9). `program`
-//! looks names up (7, 8), and [`check`] finds what 3.4 to 3.8, 4.6, 5.4 and 5.7 call an error, by trying a sample of every kind of
+//! `identity` (2), `condition`, `line` and `route` (3), `access` (4, 12), `hop` (5), [`settings`] (6), [`environment`] (7.1 to 7.4),
+//! [`edits`] (9). `look_up` looks names up (7, 8) and makes a `program` of them, and [`check`] finds what 3.4 to 3.8, 4.6, 5.4 and 5.7 call an error, by trying a sample of every kind of
 //! request.
 
 #![deny(clippy::disallowed_methods, reason = "pure: the specification does no I/O")]
@@ -13,6 +13,7 @@ mod chance;
 pub mod check;
 mod condition;
 pub mod edits;
+pub mod environment;
 mod hop;
 mod identity;
 mod line;
@@ -28,6 +29,7 @@ pub mod settings;
 pub use chance::Chance;
 pub use check::Finding;
 pub use edits::{Effect, HeaderEdit, RateLimit};
+pub use environment::in_environment;
 pub use request::{Value, canonical_host, canonical_path, cookie_value, header_value, query_value};
 pub use settings::Retry;
 
@@ -42,7 +44,7 @@ pub struct Reference {
 }
 
 impl Reference {
-    /// The meaning of these files, each with the directory it stands in. The error says which name does not resolve;
+    /// The meaning of these files, each with the directory it stands in, in one environment ([`in_environment`]). The error says which name does not resolve;
     /// a program that the compiler accepts has none.
     pub fn new(files: &[(String, ast::File)]) -> Result<Reference, String> {
         Ok(Reference { program: program::Program::new(files)? })

@@ -173,7 +173,11 @@ impl Draft<'_> {
             7 => format!("anyone except {said}"),
             8 => format!("namespace {} except {said}", service.namespace),
             9 if self.chance(30) => {
-                "trust-domain other.test except identity \"spiffe://other.test/ns/shop/sa/*\"".to_owned()
+                self.pick(&[
+                    "trust-domain other.test except identity \"spiffe://other.test/ns/shop/sa/*\"",
+                    "identity \"spiffe://other.test/ns/shop/sa/*\" except identity \"spiffe://other.test/ns/shop/sa/web\"",
+                ])
+                .to_owned()
             }
             9 => format!("{said}, {}", self.stranger()),
             10 => format!("{said}, unauthenticated"),

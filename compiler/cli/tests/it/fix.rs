@@ -69,7 +69,7 @@ fn what_could_mean_something_else_is_left_alone() {
 }
 
 #[test]
-fn the_value_of_a_parameter_is_not_mended_where_it_is_used() {
+fn the_name_of_a_parameter_is_mended() {
     let text = SHOP.replace("  subset v1", "  timeout $patience\n  subset v1");
     let text = format!("param patience duration = 3s\n{}", text.replace("$patience", "$patienc"));
     let project = Project::new(&[("shop.mesh", &text)]);

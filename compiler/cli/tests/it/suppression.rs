@@ -11,6 +11,8 @@ fn what_is_allowed_is_counted_and_does_not_fail() {
     let ran = project.mesh(&["check", "{}", "--fail-on", "warning"]);
     assert_eq!((ran.code, ran.out.as_str()), (0, ""), "{}", ran.err);
     assert_eq!(ran.err, "✓ 1 file, 0 rules, 0 errors, 0 warnings, 1 allowed\n");
+    project.write("cart.mesh", format!("mesh shop {{\n  environments staging, live\n}}\n{CART}"));
+    assert!(project.mesh(&["check", "{}"]).err.contains("1 allowed"), "what is so in both is one");
 }
 
 #[test]

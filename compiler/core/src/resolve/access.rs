@@ -481,6 +481,13 @@ mod tests {
             ),
             &[],
         );
+        let below = "allow from a, identity \"spiffe://b.example/ns/ops/sa/*\" except identity \"spiffe://b.example/ns/ops/sa/x\"";
+        says(&authorize(below), &[]);
+        let deeper = below.replace("sa/x", "sa/x/y");
+        says(
+            &authorize(&deeper),
+            &["4 MESH4004 `except identity \"spiffe://b.example/ns/ops/sa/x/y\"` takes nobody away"],
+        );
         let vain = authorize("allow from a, trust-domain b.example except identity \"spiffe://c.example/x\"");
         says(&vain, &["4 MESH4004 `except identity \"spiffe://c.example/x\"` takes nobody away"]);
     }

@@ -223,6 +223,9 @@ mod tests {
         says(&rule("match POST /x\nupgrade websocket"), &["8 MESH5040 rule `r` matches no `GET`"]);
         let cut = "`timeout 15s` ends the WebSockets of rule `r`";
         says(&rule("upgrade websocket\ntimeout 15s"), &[&format!("7 MESH5021 {cut}")]);
+        let of_service =
+            rule("upgrade websocket").replace("{ port 80 http }", "{ port 80 http; timeout 15s }");
+        says(&of_service, &[&format!("7 MESH5021 {cut}")]);
         let default = format!("mesh m {{ default {{ timeout 15s }} }}; {}", rule("upgrade websocket"));
         says(&default.replace("; ", "\n"), &[&format!("8 MESH5021 {cut}")]);
         says(&default.replace("; ", "\n").replace("upgrade", "timeout none\nupgrade"), &[]);

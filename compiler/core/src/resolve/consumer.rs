@@ -179,6 +179,12 @@ mod tests {
     #[test]
     fn the_caller_sends_there() {
         says(
+            &with(
+                "service other { port 80 http }\nauthorize other { allow from idle }\nservice idle { calls other }\nroute ratings from idle { to ratings:b }",
+            ),
+            &["12 MESH5040 `idle` does not call `ratings`"],
+        );
+        says(
             &with("service idle { }\nroute ratings from idle { to ratings:b }"),
             &["10 MESH5040 `idle` does not call `ratings`"],
         );
@@ -278,6 +284,10 @@ mod tests {
             plan(
                 "route ratings from job { to ratings:b }\nroute ratings from web { to ratings:b }\nroute ratings from gateway edge { to ratings:b }"
             ),
+        );
+        assert_eq!(
+            plan("route ratings from web, gateway edge, job { to ratings:b }"),
+            plan("group all = web, gateway edge\nroute ratings from all, job { to ratings:b }"),
         );
     }
 

@@ -141,3 +141,52 @@ pub(super) fn list(fixed: &[Fixed], output: &mut Output<'_>) {
         output.say(&format!("{file}:{}:{}: fixed[{code}]: {title}", start.line, start.column));
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::load::load;
+    use mesh_lang::{Code, Span};
+
+    #[test]
+    fn what_was_changed_meanwhile_is_not_overwritten() {
+        let directory = tempfile::tempdir().unwrap();
+        let path = directory.path().join("a.mesh");
+        fs::write(&path, "service web {\n  prot 80 http\n}\n").unwrap();
+        let project = load(std::slice::from_ref(&path)).unwrap();
+        let mended = mend(&project, &[]).unwrap();
+        let now = "service shop {\n}\n";
+        fs::write(&path, now).unwrap();
+        let refused = write(&project, &mended);
+        assert!(refused.is_err_and(|failure| failure.message.contains("was changed")));
+        assert_eq!(fs::read_to_string(&path).unwrap(), now);
+    }
+
+    #[test]
+    fn of_two_fixes_that_want_one_place_the_first_is_made() {
+        let problem = Diagnostic::new(Code::UnknownName, "unknown");
+        let fix = |start, end, text: &str| {
+            let span = Span::new(FileId(0), start, end);
+            Fix::replace(span, "x", text.to_owned(), true)
+        };
+        let chosen = |fixes: &[Fix]| {
+            let all = fixes.iter().map(|fix| (&problem, fix.clone())).collect();
+            apart(all).into_iter().map(|(_, fix)| fix.edits[0].text.clone()).collect::<Vec<_>>()
+        };
+        assert_eq!(chosen(&[fix(0, 4, "a"), fix(2, 6, "b"), fix(6, 8, "c")]), ["a", "c"]);
+        assert_eq!(chosen(&[fix(0, 4, "a"), fix(4, 6, "b")]), ["a", "b"], "beside each other");
+    }
+
+    #[test]
+    fn edits_that_would_break_a_file_are_none() {
+        let source =
+            Source { path: "a.mesh".into(), module: String::new(), text: "service web {\n}\n".into() };
+        let problem = Diagnostic::new(Code::UnknownName, "unknown");
+        let with = |text: &str| {
+            let fix = Fix::replace(Span::new(FileId(0), 0, 7), "service", text.to_owned(), true);
+            edited(FileId(0), &source, &[(&problem, fix)])
+        };
+        assert_eq!(with("gateway").as_deref(), Some("gateway web {\n}\n"));
+        assert_eq!(with("sirvice"), None);
+    }
+}

@@ -82,6 +82,7 @@ mod tests {
     #[test]
     fn what_an_author_writes_is_shown_and_not_obeyed() {
         assert_eq!(plain("<b>*x*</b> [a](b) | `c`"), "&lt;b&gt;\\*x\\*&lt;/b&gt; \\[a\\](b) \\| \\`c\\`");
+        assert_eq!(plain("# a_b \\ & c\nd"), "\\# a\\_b \\\\ &amp; c d");
         assert_eq!(code("GET|POST /a"), "`GET\\|POST /a`");
         assert_eq!(code("a `b` c"), "``a `b` c``");
         assert_eq!(code("`"), "`` ` ``");
