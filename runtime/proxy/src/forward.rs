@@ -75,42 +75,41 @@ pub(crate) async fn answer(
     record.decided_by(decision.rule, decision.owner);
     record.audited(decision.audit);
     let limits = limits::of(&serving.view, opened.entry, &decision);
-    if !matches!(decision.action, Action::Refuse(_))
-        && let Some(mut refused) = too_much(&worker, &limits, &asked, &body, &mut record)
-    {
-        edits::of_response(refused.headers_mut(), &serving.view, &decision.edited);
-        return Ok(refused);
-    }
+    let limited = match decision.action {
+        Action::Refuse(_) => None,
+        _ => too_much(&worker, &limits, &asked, &body, &mut record),
+    };
 
-    let mut response = match decision.action {
-        Action::Forward(forward) => {
+    let mut response = match (limited, decision.action) {
+        (Some(refused), _) => refused,
+        (None, Action::Forward(forward)) => {
             record.sent_to(forward.service, forward.subset);
             let deadline = forward.timeout.map(|millis| head_at + Duration::from_millis(millis.into()));
             arrival.watch.cut_at(deadline);
             let faults = edits::faults(&serving.view, &decision.edited, &mut worker.random.borrow_mut());
-            if let Some(mut answered) = on_purpose(faults, deadline, &mut record).await {
-                edits::of_response(answered.headers_mut(), &serving.view, &decision.edited);
-                return Ok(answered);
-            }
-            request::leave_hop(&mut parts.headers);
-            edits::of_request(&mut parts, &target, &serving.view, &decision.edited);
-            let head = Head { method: parts.method, uri: parts.uri, headers: parts.headers };
-            let edited = decision.edited;
-            let too_long = Rc::default();
-            let body = Outgoing::of(body, limits.max_body, &too_long);
-            let call = Call { worker: &worker, serving, forward: &forward, edited, method, head, too_long };
-            return Ok(call.answer(body, deadline, record).await);
+            let Some(answered) = on_purpose(faults, deadline, &mut record).await else {
+                request::leave_hop(&mut parts.headers);
+                edits::of_request(&mut parts, &target, &serving.view, &decision.edited);
+                let head = Head { method: parts.method, uri: parts.uri, headers: parts.headers };
+                let edited = decision.edited;
+                let too_long = Rc::default();
+                let body = Outgoing::of(body, limits.max_body, &too_long);
+                let call =
+                    Call { worker: &worker, serving, forward: &forward, edited, method, head, too_long };
+                return Ok(call.answer(body, deadline, record).await);
+            };
+            answered
         }
-        Action::Refuse(refusal) => {
+        (None, Action::Refuse(refusal)) => {
             record.refused(refusal);
             local(status_of(refusal.status()), refusal::told(refusal, decision.owner, opened, &target))
         }
-        Action::Redirect { status, location: "" } => {
+        (None, Action::Redirect { status, location: "" }) => {
             let location = edits::location(&target, &serving.view, &decision.edited);
             redirect(&parts, status, &location)
         }
-        Action::Redirect { status, location } => redirect(&parts, status, location),
-        Action::Respond { status, body } => local(status_of(status), body.to_owned()),
+        (None, Action::Redirect { status, location }) => redirect(&parts, status, location),
+        (None, Action::Respond { status, body }) => local(status_of(status), body.to_owned()),
     };
     edits::of_response(response.headers_mut(), &serving.view, &decision.edited);
     record.answered(response.status().as_u16());
@@ -139,7 +138,6 @@ fn too_much(
             let mut response = local(StatusCode::TOO_MANY_REQUESTS, "too many requests");
             let seconds = wait.as_secs() + u64::from(wait.subsec_nanos() > 0);
             response.headers_mut().insert(header::RETRY_AFTER, HeaderValue::from(seconds));
-            record.answered(response.status().as_u16());
             Some(response)
         }
     }
@@ -156,14 +154,11 @@ async fn on_purpose(
         let until = Instant::now() + delay;
         sleep_until(deadline.map_or(until, |deadline| deadline.min(until))).await;
         if deadline.is_some_and(|deadline| deadline <= until) {
-            let response = Failed::Timeout.answer(record);
-            record.answered(response.status().as_u16());
-            return Some(response);
+            return Some(Failed::Timeout.answer(record));
         }
     }
     let status = status_of(faults.abort?);
     record.flag("FI");
-    record.answered(status.as_u16());
     Some(local(status, "fault filter abort"))
 }
 
