@@ -190,6 +190,23 @@ fn a_path_is_replaced_whole_and_response_headers_are_added_and_removed() {
 }
 
 #[test]
+fn a_listener_redirects_everything_to_https() {
+    let s = Upstream::named("s");
+    let text = edge(&s, "route edge listener web { to s }").replace(
+        "gateway edge {",
+        "gateway edge { listener plain port 81 http { host \"*.example\"; redirect https 308 };",
+    );
+    let mesh = Mesh::start(&text, &[]);
+    let mut client = mesh.connect("edge.default/plain");
+    let mut head = |host: &str, path: &str| client.head(host, path, &[]).unwrap();
+    let redirected = head("a.example:81", "/x?q=1");
+    assert!(redirected.starts_with("http/1.1 308"), "{redirected}");
+    assert!(redirected.contains("location: https://a.example/x?q=1\n"), "{redirected}");
+    assert!(head("elsewhere", "/x").starts_with("http/1.1 404"), "not a host of the listener");
+    assert!(s.heads().is_empty(), "nothing is sent on");
+}
+
+#[test]
 fn a_fault_delays_or_ends_requests_and_says_so() {
     let s = Upstream::named("s");
     let mesh = Mesh::start(

@@ -999,7 +999,7 @@ const LISTENER: &[Signature] = &[
         "redirect https STATUS",
         "Everything is redirected to the same URL with `https`.",
         Once,
-        Checked,
+        Executed,
         service::redirect_https,
     ),
     row(
