@@ -69,7 +69,13 @@ fn every_page_belongs_to_a_code() {
 }
 
 #[test]
+#[expect(
+    clippy::print_stdout,
+    reason = "how many there are is worth a line for who runs it with --nocapture"
+)]
 fn every_example_raises_its_own_code_and_no_other() {
+    let shown = Code::ALL.iter().filter(|code| is_shown_by_a_command(**code)).count();
+    println!("{} pages, {shown} of them with a command in place of mesh text", Code::ALL.len());
     for code in Code::ALL.iter().filter(|code| !is_shown_by_a_command(**code)) {
         let project = Project::parse(block(*code, "Example", "mesh"));
         // What only a plan that is to run is refused for counts where the page is about that.
