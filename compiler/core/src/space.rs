@@ -276,6 +276,9 @@ fn parts<'m>(field: &Field, sets: &[&'m ValueSet]) -> Vec<(Option<Vec<String>>, 
 fn part_of(field: &Field, set: &ValueSet) -> Option<Vec<String>> {
     let ValueSet::Passing { asked, negated, polarity } = set else { return None };
     match (field, asked) {
+        // A header that is empty has no other value beside it.
+        (Field::Header(_), Asked::Has(value)) if value.is_empty() => None,
+        (Field::Header(_), Asked::OneOf(values)) if values.iter().any(|value| value.is_empty()) => None,
         (_, Asked::Has(value)) => Some(vec![value.to_string()]),
         // A claim that is a string is compared as a whole, and asked for its pieces.
         (Field::Claim { .. } | Field::Host, _) => None,
