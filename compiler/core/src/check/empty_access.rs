@@ -56,6 +56,7 @@ mod tests {
         says(&authorize("deny when path suffix \".json\" and path suffix \".xml\""), &[said]);
         says(&authorize("deny to GET /a when path contains \"b\""), &[said]);
         says(&authorize("deny when header \"h\" = \"1\" and header \"h\" = \"\""), &[said]);
+        says(&authorize("deny when header \"h\" has \"\" and header \"h\" has \"1\""), &[said]);
         says(&authorize("deny when header \"h\" in (\"1\", \"\") and header \"h\" in (\"2\", \"3\")"), &[]);
         // Of a repeated parameter one value may be the one and another the other.
         says(&authorize("deny when query \"k\" = \"1\" and query \"k\" = \"2\""), &[]);
