@@ -121,12 +121,12 @@ fn word<'a>(input: Tokens<'a>, wanted: &'static str) -> Parsed<'a, Lexeme<'a>> {
 }
 
 fn service_ref(text: &str, span: Span) -> Result<ServiceRef, Diagnostic> {
-    let (name, namespace) = text.split_once('.').map_or((text, None), |(name, rest)| (name, Some(rest)));
-    check(name, text, span)?;
-    if let Some(namespace) = namespace {
+    let service = ServiceRef::new(span, text);
+    check(service.name(), text, span)?;
+    if let Some(namespace) = service.namespace() {
         check(namespace, text, span)?;
     }
-    Ok(ServiceRef::new(span, text))
+    Ok(service)
 }
 
 /// Checks one label of what is written as `whole`.

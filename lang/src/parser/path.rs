@@ -87,13 +87,14 @@ fn placeholder(segment: &str) -> Option<(&str, &str)> {
 fn is_plain(text: &str) -> bool {
     let (path, subtree) = text.strip_suffix("/**").map_or((text, false), |path| (path, true));
     let Some(relative) = path.strip_prefix('/') else { return path.is_empty() && subtree };
-    let unreserved = |byte: u8| byte.is_ascii_alphanumeric() || b"-_~".contains(&byte);
-    relative.split('/').all(|segment| match placeholder(segment) {
-        Some((_, suffix)) => suffix.is_empty(),
-        // A segment of dots alone means another path.
-        None => {
-            segment.bytes().all(|byte| unreserved(byte) || byte == b'.') && segment.bytes().any(unreserved)
+    let in_name = |byte: &u8| byte.is_ascii_alphanumeric() || b"-_".contains(byte);
+    let unreserved = |byte: &u8| in_name(byte) || *byte == b'~';
+    relative.as_bytes().split(|byte| *byte == b'/').all(|segment| match segment {
+        [b'{', name @ .., b'}'] => {
+            name.first().is_some_and(u8::is_ascii_alphabetic) && name.iter().all(in_name)
         }
+        // A segment of dots alone means another path.
+        _ => segment.iter().all(|byte| unreserved(byte) || *byte == b'.') && segment.iter().any(unreserved),
     })
 }
 

@@ -121,13 +121,13 @@ impl<'a> Reader<'a> {
         self.lexemes.clear();
         let arguments = self.tokens[line.statement.head()].iter().skip(1);
         let significant = arguments.filter(|token| token.kind.is_significant());
-        self.lexemes.extend(significant.map(|token| Lexeme {
-            kind: token.kind,
-            text: token.text(text),
-            span: token.span(file),
-            substituted: false,
-        }));
-        if self.lexemes.iter().any(|lexeme| lexeme.kind == TokenKind::Param) {
+        let mut waits = false;
+        for token in significant {
+            waits |= token.kind == TokenKind::Param;
+            let (text, span) = (token.text(text), token.span(file));
+            self.lexemes.push(Lexeme { kind: token.kind, text, span, substituted: false });
+        }
+        if waits {
             let waiting = self.lexemes.iter().map(|lexeme| Waiting {
                 kind: lexeme.kind,
                 text: lexeme.text.into(),

@@ -296,6 +296,10 @@ fn paths_are_written_as_they_are_compared() {
     let never = "Such a request is answered with 400 before any rule is asked.";
     in_rule("match /a%2fb", "`/a%2fb` is never a path: it contains `%2f`", never);
     in_rule("match /%252e", "`/%252e` is never a path: it contains `%252e`", never);
+    let whole = "Write `{name}` as a whole segment, or `{name}.json` with a suffix behind it.";
+    for path in ["/{9}", "/{a b}", "/{}", "/{a}b", "/{a}{b}"] {
+        in_rule(&format!("match \"{path}\""), &format!("`{path}` is never a path: it contains `{{`"), whole);
+    }
     in_rule(
         "match \"/a?b\"",
         "`/a?b` is never a path: it contains `?`",
