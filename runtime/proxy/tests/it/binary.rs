@@ -1,7 +1,7 @@
 //! The binary: a plan's file, signals and exit codes.
 
 use crate::plans::{Mesh, mesh};
-use crate::wire::{Client, Does, Message, get, upstream};
+use crate::wire::{Client, Does, Message, free_port, get, upstream};
 use std::io::{BufRead, BufReader, Read};
 use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
@@ -38,10 +38,6 @@ fn put(mesh: &Mesh, plan: &Path) {
 /// The address that a line ends with.
 fn address_in(line: &str) -> SocketAddr {
     line.rsplit(' ').next().unwrap().trim().parse().unwrap()
-}
-
-fn free_port() -> u16 {
-    crate::wire::nobody().port()
 }
 
 fn run(plan: &Path) -> Running {

@@ -1,7 +1,7 @@
 //! A plan takes another's place while requests go on.
 
 use crate::plans::{Mesh, mesh};
-use crate::wire::{Client, Does, get, ok, upstream};
+use crate::wire::{Client, Does, free_port, get, ok, upstream};
 use crate::{LOOPBACK, config, proxy};
 use mesh_proxy::{Door, Handle, SwapError, start};
 use std::net::{SocketAddr, TcpListener, TcpStream};
@@ -67,10 +67,6 @@ fn swaps_under_load_lose_nothing() {
 /// Gateways on their plan's ports.
 fn on_its_port(mesh: &Mesh) -> Handle {
     start(mesh.view(), crate::Config { doors: vec![Door::Gateways { bind: LOOPBACK }], ..config() }).unwrap()
-}
-
-fn free_port() -> u16 {
-    TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap().port()
 }
 
 #[test]

@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 use std::io::{BufRead, BufReader, Read, Write};
 use std::net::{SocketAddr, TcpListener, TcpStream};
-use std::sync::atomic::{AtomicUsize, Ordering};
+use std::sync::atomic::{AtomicU32, AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex};
 use std::thread;
 use std::time::Duration;
@@ -89,7 +89,19 @@ pub(crate) fn upstream(does: impl Fn(usize, &Message) -> Does + Send + Sync + 's
 
 /// The address of nobody.
 pub(crate) fn nobody() -> SocketAddr {
-    TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap()
+    SocketAddr::from(([127, 0, 0, 1], free_port()))
+}
+
+/// A port that nobody listens on and nobody gets by chance: who asks the kernel for any port gets one from 32,768 on, and each call
+/// here gives another. Two runs of the tests at once begin at different ones.
+pub(crate) fn free_port() -> u16 {
+    const FIRST: u32 = 20_000;
+    const COUNT: u32 = 12_000;
+    static NEXT: AtomicU32 = AtomicU32::new(0);
+    let begin = std::process::id().wrapping_mul(101);
+    let port = || FIRST + begin.wrapping_add(NEXT.fetch_add(1, Ordering::Relaxed)) % COUNT;
+    let mut ports = std::iter::repeat_with(|| port() as u16);
+    ports.find(|port| TcpListener::bind(("127.0.0.1", *port)).is_ok()).unwrap()
 }
 
 fn converse(stream: TcpStream, seen: &Mutex<Vec<Message>>, does: &dyn Fn(usize, &Message) -> Does) {
