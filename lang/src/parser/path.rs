@@ -83,20 +83,60 @@ fn placeholder(segment: &str) -> Option<(&str, &str)> {
 }
 
 /// Whether a path is plainly canonical: each segment is unreserved letters, or a placeholder without a suffix. Nearly all
-/// paths are, and this reads them without taking them apart.
+/// paths are, and this reads them in one go, without taking them apart.
 fn is_plain(text: &str) -> bool {
     let (path, subtree) = text.strip_suffix("/**").map_or((text, false), |path| (path, true));
-    let Some(relative) = path.strip_prefix('/') else { return path.is_empty() && subtree };
-    let in_name = |byte: &u8| byte.is_ascii_alphanumeric() || b"-_".contains(byte);
-    let unreserved = |byte: &u8| in_name(byte) || *byte == b'~';
-    relative.as_bytes().split(|byte| *byte == b'/').all(|segment| match segment {
-        [b'{', name @ .., b'}'] => {
-            name.first().is_some_and(u8::is_ascii_alphabetic) && name.iter().all(in_name)
+    let Some(mut rest) = path.as_bytes().strip_prefix(b"/") else { return path.is_empty() && subtree };
+    loop {
+        let placeholder = rest.strip_prefix(b"{");
+        let segment = placeholder.unwrap_or(rest);
+        let (mut kinds, mut end) = (0, 0);
+        while let Some(kind @ 1..) = segment.get(end).map(|byte| UNRESERVED[*byte as usize]) {
+            kinds |= kind;
+            end += 1;
         }
-        // A segment of dots alone means another path.
-        _ => segment.iter().all(|byte| unreserved(byte) || *byte == b'.') && segment.iter().any(unreserved),
-    })
+        rest = &segment[end..];
+        match placeholder {
+            // A segment of dots alone means another path.
+            None if kinds & !DOT == 0 => return false,
+            None => {}
+            Some(name)
+                if kinds & !(LETTER | IN_NAME) == 0 && name.first().is_some_and(u8::is_ascii_alphabetic) =>
+            {
+                let Some(behind) = rest.strip_prefix(b"}") else { return false };
+                rest = behind;
+            }
+            Some(_) => return false,
+        }
+        match rest {
+            [] => return true,
+            [b'/', next @ ..] => rest = next,
+            _ => return false,
+        }
+    }
 }
+
+/// What the unreserved letters of a segment (RFC 3986 2.3) are; 0 are the others.
+const UNRESERVED: [u8; 256] = {
+    let mut kinds = [0; 256];
+    let mut index = 0;
+    while index < kinds.len() {
+        kinds[index] = match index as u8 {
+            b'a'..=b'z' | b'A'..=b'Z' | b'0'..=b'9' => LETTER,
+            b'-' | b'_' => IN_NAME,
+            b'~' => TILDE,
+            b'.' => DOT,
+            _ => 0,
+        };
+        index += 1;
+    }
+    kinds
+};
+const LETTER: u8 = 1;
+/// May stand in the name of a placeholder as well.
+const IN_NAME: u8 = 1 << 1;
+const TILDE: u8 = 1 << 2;
+const DOT: u8 = 1 << 3;
 
 /// What is wrong with a path pattern.
 fn not_a_pattern(text: &str, span: Span) -> Option<Diagnostic> {
@@ -275,4 +315,30 @@ fn push_decoded(result: &mut String, triplet: &str, after: &str) -> Result<(), F
         _ => result.push_str(&triplet.to_ascii_uppercase()),
     }
     Ok(())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::{is_plain, to_pattern};
+    use crate::source::FileId;
+    use crate::span::Span;
+
+    /// Every text of at most six of these characters.
+    #[test]
+    fn what_is_plainly_canonical_is_canonical() {
+        let (mut texts, mut plain) = (vec![String::new()], 0);
+        for _ in 0..6 {
+            let longer = |text: &String| "/{}a0-.*".chars().map(|c| format!("{text}{c}")).collect::<Vec<_>>();
+            texts = texts.iter().flat_map(longer).collect();
+            for text in texts.iter().filter(|text| is_plain(text)) {
+                let pattern = to_pattern(text, Span::new(FileId(0), 0, 0));
+                assert_eq!(pattern.map(|pattern| pattern.to_string()).as_ref(), Ok(text));
+                plain += 1;
+            }
+        }
+        for text in ["/a/{b-1}/~c/d.e/**", "/", "/**", "/{Ab}"] {
+            assert_eq!(is_plain(text), text != "/", "{text}");
+        }
+        assert!(plain > 1_000, "{plain}");
+    }
 }

@@ -55,10 +55,12 @@ impl<'a> Reader<'a> {
         let mut read = Vec::with_capacity(statements.len());
         for statement in statements {
             let Some(line) = self.line(place, statement) else { continue };
-            let Some(statement) = self.statement(&line) else { continue };
-            match self.before(outer, &statement) {
-                None => read.push(statement),
-                Some(before) => self.report(again(&statement, before)),
+            let Some((args, block)) = self.parts(&line) else { continue };
+            let Line { signature, span, .. } = line;
+            match self.before(outer, signature, span) {
+                // Made where it stays: to move each statement there takes longer than to read its keyword.
+                None => read.push(Statement { signature, span, doc: self.doc(&line), args, block }),
+                Some(before) => self.report(again(signature, span, before)),
             }
         }
         self.once.truncate(outer);
@@ -66,15 +68,15 @@ impl<'a> Reader<'a> {
     }
 
     /// Where the one before this stands, if the block may have only one; those of the blocks around it are `outer`.
-    fn before(&mut self, outer: usize, statement: &Statement) -> Option<Span> {
-        let group = match statement.signature.times {
-            Times::Once => statement.keyword(),
+    fn before(&mut self, outer: usize, signature: &Signature, span: Span) -> Option<Span> {
+        let group = match signature.times {
+            Times::Once => signature.keyword,
             Times::OneOf(group) => group,
             Times::Many | Times::ManyReplaced => return None,
         };
         let before = self.once[outer..].iter().find(|(known, _)| *known == group).map(|(_, span)| *span);
         if before.is_none() {
-            self.once.push((group, statement.span));
+            self.once.push((group, span));
         }
         before
     }
@@ -95,7 +97,8 @@ impl<'a> Reader<'a> {
         Some(Line { signature, span: span.to(last), keyword: span, statement })
     }
 
-    fn statement(&mut self, line: &Line<'_>) -> Option<Statement> {
+    /// The arguments and the block of a statement.
+    fn parts(&mut self, line: &Line<'_>) -> Option<(Args, Box<[Statement]>)> {
         let args = self.arguments(line);
         let read = args.is_some();
         if let (Some(Args::Retry(None)), Some(block)) = (&args, &line.statement.block) {
@@ -108,8 +111,7 @@ impl<'a> Reader<'a> {
             (Args::Import(import), Some(names)) => Args::Import(Box::new((import.0, names))),
             (args, _) => args,
         };
-        let doc = self.doc(line);
-        Some(Statement { signature: line.signature, span: line.span, doc, args, block: block.into() })
+        Some((args, block.into()))
     }
 
     /// Reads the arguments of a statement. Those that name a parameter wait for its value.
@@ -242,21 +244,21 @@ fn parsed<T>(
 }
 
 /// The second of two statements of which a block has one.
-pub(crate) fn again(statement: &Statement, first: Span) -> Diagnostic {
-    let (message, label, help) = match statement.signature.times {
+fn again(signature: &Signature, span: Span, first: Span) -> Diagnostic {
+    let (message, label, help) = match signature.times {
         Times::OneOf("action") => (
             "a rule does one thing, and this one already has an action".into(),
             "a second action",
             "Keep one of the two; several backends stand in one `to`, with their shares.",
         ),
         _ => (
-            format!("`{}` is written twice", statement.keyword()),
+            format!("`{}` is written twice", signature.keyword),
             "written again here",
             "Keep one of the two.",
         ),
     };
     Diagnostic::new(Code::DuplicateStatement, message)
-        .at(statement.span, label)
+        .at(span, label)
         .at(first, "first written here")
         .help(help)
 }
