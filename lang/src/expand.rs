@@ -18,17 +18,65 @@ use crate::view;
 use std::borrow::Cow;
 use std::collections::BTreeMap;
 
-/// The statements of one file, and the directory that they hold for.
+/// What one file says, and the directory that it holds for.
 #[derive(Clone, Debug)]
 pub struct Source<'a> {
     pub module: &'a str,
-    /// Whoever asks for one environment gives them away; whoever asks for several lends them.
-    pub statements: Cow<'a, [Statement]>,
+    pub said: Said<'a>,
+}
+
+/// What a file says.
+#[derive(Clone, Debug)]
+pub enum Said<'a> {
+    /// Whoever asks for one environment gives the statements away; whoever asks for several lends them.
+    Statements(Cow<'a, [Statement]>),
+    /// The same in every environment.
+    Shaped(Shaped),
+}
+
+impl<'a> Said<'a> {
+    /// Gives statements their shapes at once, while they are at hand, if no parameter or environment is in them.
+    pub fn at_once(statements: Vec<Statement>) -> Said<'a> {
+        if statements.iter().any(|one| one.keyword() == "mesh") || !statements.iter().all(is_settled) {
+            return Said::Statements(statements.into());
+        }
+        Said::Shaped(Shaped::of(statements))
+    }
+
+    fn statements(&self) -> &[Statement] {
+        match self {
+            Said::Statements(statements) => statements,
+            Said::Shaped(_) => &[],
+        }
+    }
+}
+
+/// A file in one environment.
+#[derive(Clone, Debug, Default)]
+pub struct Shaped {
+    file: ast::File,
+    checked: Vec<(&'static str, Span)>,
+}
+
+impl Shaped {
+    fn of(statements: Vec<Statement>) -> Shaped {
+        let mut checked = Vec::new();
+        only_checked(&statements, &mut checked);
+        Shaped { file: view::file(statements), checked }
+    }
+}
+
+/// Whether a statement says the same in every environment.
+fn is_settled(statement: &Statement) -> bool {
+    !matches!(statement.args, Args::Waiting(_) | Args::Param(_))
+        && statement.keyword() != "env"
+        && statement.block.iter().all(is_settled)
 }
 
 /// The environments that a project names, in the order written.
 pub fn environments(sources: &[Source<'_>]) -> Vec<Name> {
-    let meshes = sources.iter().flat_map(|source| &*source.statements).filter(|one| one.keyword() == "mesh");
+    let statements = sources.iter().flat_map(|source| source.said.statements());
+    let meshes = statements.filter(|one| one.keyword() == "mesh");
     let lines = meshes.flat_map(|mesh| &mesh.block).filter(|line| line.keyword() == "environments");
     let names = lines.filter_map(|line| match &line.args {
         Args::Names(names) => Some(names.clone()),
@@ -49,15 +97,21 @@ pub struct Expanded {
 
 /// The files as they are in an environment. Time and space: linear in the statements.
 pub fn expand(sources: Vec<Source<'_>>, environment: Option<&str>) -> Expanded {
-    let mut expansion = Expansion::of(&sources, environment);
-    let (mut files, mut checked) = (Vec::new(), Vec::new());
-    for source in sources {
-        let mut statements = source.statements.into_owned();
-        expansion.block(source.module, &mut statements, false);
-        only_checked(&statements, &mut checked);
-        files.push(view::file(statements));
+    let (project, diagnostics) = Project::of(&sources, environment);
+    let mut expanded = Expanded { diagnostics, ..Expanded::default() };
+    for Source { module, said } in sources {
+        let Shaped { file, checked } = match said {
+            Said::Shaped(shaped) => shaped,
+            Said::Statements(statements) => {
+                let (statements, diagnostics) = project.expand(module, statements);
+                expanded.diagnostics.extend(diagnostics);
+                Shaped::of(statements)
+            }
+        };
+        expanded.files.push(file);
+        expanded.checked.extend(checked);
     }
-    Expanded { files, checked, diagnostics: expansion.diagnostics }
+    expanded
 }
 
 /// The value of a parameter in one environment.
@@ -73,19 +127,17 @@ pub struct Parameter {
 }
 
 /// The statements of each source as they are in an environment, before they get their shapes, and what the parameters are
-/// there, in order of directory and name: for those who ask where something was written.
+/// there, in order of directory and name: for those who ask where something was written. Of a source that has its shape there
+/// are none.
 pub fn statements(
     sources: Vec<Source<'_>>,
     environment: Option<&str>,
 ) -> (Vec<Vec<Statement>>, Vec<Parameter>) {
-    let mut expansion = Expansion::of(&sources, environment);
-    let mut blocks = Vec::with_capacity(sources.len());
-    for source in sources {
-        let mut statements = source.statements.into_owned();
-        expansion.block(source.module, &mut statements, false);
-        blocks.push(statements);
-    }
-    let parameters = expansion.params.iter().map(|((module, name), declared)| Parameter {
+    let (project, _) = Project::of(&sources, environment);
+    let blocks =
+        sources.iter().map(|source| project.expand(source.module, source.said.statements().into()).0);
+    let blocks = blocks.collect();
+    let parameters = project.params.iter().map(|((module, name), declared)| Parameter {
         module: (*module).to_owned(),
         name: name.to_string(),
         text: declared.value.text.to_string(),
@@ -104,13 +156,13 @@ fn only_checked(statements: &[Statement], found: &mut Vec<(&'static str, Span)>)
     }
 }
 
-struct Expansion<'a> {
+/// What a project declares, in one environment.
+struct Project<'a> {
     environment: Option<&'a str>,
     /// All environments of the project.
     known: Vec<Text>,
     /// By directory and name.
     params: BTreeMap<(&'a str, Text), Declared>,
-    diagnostics: Diagnostics,
 }
 
 /// A parameter and the value that it has here.
@@ -121,29 +173,37 @@ struct Declared {
     set: Option<Span>,
 }
 
-impl<'a> Expansion<'a> {
-    fn of(sources: &[Source<'a>], environment: Option<&'a str>) -> Expansion<'a> {
-        let mut expansion = Expansion {
+impl<'a> Project<'a> {
+    fn of(sources: &[Source<'a>], environment: Option<&'a str>) -> (Project<'a>, Diagnostics) {
+        let mut project = Project {
             environment,
             known: environments(sources).into_iter().map(|name| name.value).collect(),
             params: BTreeMap::new(),
-            diagnostics: Diagnostics::new(),
         };
+        let mut diagnostics = Diagnostics::new();
         for source in sources {
-            expansion.declare(source);
+            project.declare(source, &mut diagnostics);
         }
         for source in sources {
-            expansion.set(source);
+            project.set(source, &mut diagnostics);
         }
-        expansion
+        (project, diagnostics)
     }
 
-    fn declare(&mut self, source: &Source<'a>) {
-        for statement in &*source.statements {
+    /// The statements of a file as they are here.
+    fn expand(&self, module: &str, statements: Cow<'_, [Statement]>) -> (Vec<Statement>, Diagnostics) {
+        let mut statements = statements.into_owned();
+        let mut expansion = Expansion { project: self, module, diagnostics: Diagnostics::new() };
+        expansion.block(&mut statements, false);
+        (statements, expansion.diagnostics)
+    }
+
+    fn declare(&mut self, source: &Source<'a>, diagnostics: &mut Diagnostics) {
+        for statement in source.said.statements() {
             let Args::Param(param) = &statement.args else { continue };
             let key = (source.module, param.name.value.clone());
             if let Some(first) = self.params.get(&key) {
-                self.diagnostics.push(
+                diagnostics.push(
                     Diagnostic::new(
                         Code::DuplicateName,
                         format!("the parameter `{}` is declared twice", param.name.value),
@@ -154,36 +214,35 @@ impl<'a> Expansion<'a> {
                 );
                 continue;
             }
-            self.within_range(param, &param.value);
+            outside_of_range(param, &param.value).into_iter().for_each(|found| diagnostics.push(found));
             let (param, value) = (Param::clone(param), param.value.clone());
             self.params.insert(key, Declared { param, value, set: None });
         }
     }
 
     /// The file level's `env NAME { set … }`.
-    fn set(&mut self, source: &Source<'a>) {
-        for statement in source.statements.iter().filter(|statement| statement.keyword() == "env") {
-            let here = self.names(statement);
+    fn set(&mut self, source: &Source<'a>, diagnostics: &mut Diagnostics) {
+        for statement in source.said.statements().iter().filter(|one| one.keyword() == "env") {
+            let here = self.names(statement, diagnostics);
             for line in &statement.block {
                 let Args::Set(set) = &line.args else { continue };
                 let (name, value) = &**set;
                 let key = (source.module, name.value.clone());
                 let Some(declared) = self.params.get(&key) else {
-                    let unknown = self.unknown_param(source.module, &name.value, name.span);
-                    self.diagnostics.push(unknown);
+                    diagnostics.push(self.unknown_param(source.module, &name.value, name.span));
                     continue;
                 };
                 let param = declared.param.clone();
                 if let Some(problem) = wrong_type(&param, value) {
-                    self.diagnostics.push(problem);
+                    diagnostics.push(problem);
                     continue;
                 }
-                self.within_range(&param, value);
+                outside_of_range(&param, value).into_iter().for_each(|found| diagnostics.push(found));
                 if !here {
                     continue;
                 }
                 match self.params.get(&key).and_then(|declared| declared.set) {
-                    Some(first) => self.diagnostics.push(
+                    Some(first) => diagnostics.push(
                         Diagnostic::new(
                             Code::DuplicateStatement,
                             format!(
@@ -205,30 +264,14 @@ impl<'a> Expansion<'a> {
         }
     }
 
-    fn within_range(&mut self, param: &Param, value: &Waiting) {
-        let Some(controlled) = &param.controlled else { return };
-        let points = percent_of(value);
-        if points.is_some_and(|points| points < controlled.low.value || points > controlled.high.value) {
-            self.diagnostics.push(
-                Diagnostic::new(
-                    Code::InvalidValue,
-                    format!("`{}` is outside of the range of `{}`", value.text, param.name.value),
-                )
-                .at(value.span, "")
-                .at(controlled.low.span.to(controlled.high.span), "its range")
-                .help("Widen the range, or choose a value inside it."),
-            );
-        }
-    }
-
     /// Whether an `env` statement is about this environment. Names that nobody declared are complained of.
-    fn names(&mut self, statement: &Statement) -> bool {
+    fn names(&self, statement: &Statement, diagnostics: &mut Diagnostics) -> bool {
         let Args::Names(names) = &statement.args else { return false };
         for name in names.iter().filter(|name| !self.known.contains(&name.value)) {
             let unknown = Diagnostic::new(Code::UnknownName, format!("unknown environment `{}`", name.value))
                 .at(name.span, "not among the `environments` of the mesh");
             let near = meant(&name.value, self.known.iter().map(Text::as_str));
-            self.diagnostics.push(match near {
+            diagnostics.push(match near {
                 Some(near) => unknown.did_you_mean(&name.value, near),
                 None if self.known.is_empty() => {
                     unknown.help(format!("Declare it: `mesh … {{ environments {} }}`.", name.value))
@@ -242,35 +285,49 @@ impl<'a> Expansion<'a> {
         names.iter().any(|name| Some(name.value.as_str()) == self.environment)
     }
 
+    fn unknown_param(&self, module: &str, name: &str, span: Span) -> Diagnostic {
+        let unknown = Diagnostic::new(Code::UnknownName, format!("unknown parameter `{name}`"))
+            .at(span, "not declared in this module");
+        let own = self.params.keys().filter(|(owner, _)| *owner == module).map(|(_, name)| name.as_str());
+        match meant(name, own) {
+            Some(near) => unknown.did_you_mean(name, near),
+            None => unknown.help(format!("Declare it at the top of a file: `param {name} percent = 0%`.")),
+        }
+    }
+}
+
+/// A file on its way.
+struct Expansion<'p, 'a> {
+    project: &'p Project<'a>,
+    module: &'p str,
+    diagnostics: Diagnostics,
+}
+
+impl Expansion<'_, '_> {
     /// Puts the statements of a block's `env` blocks among its own, and reads what waited for parameters.
-    fn block(&mut self, module: &str, statements: &mut Vec<Statement>, inside_env: bool) {
+    fn block(&mut self, statements: &mut Vec<Statement>, inside_env: bool) {
         let mut named: Vec<Name> = Vec::new();
         let mut here = Vec::new();
         statements.retain_mut(|statement| match &statement.args {
             Args::Param(_) => false,
             Args::Names(names) if statement.keyword() == "env" => {
                 self.once_each(&mut named, names);
-                if self.is_values(statement) {
+                if is_values(statement) {
                     return false;
                 }
                 if inside_env {
                     self.diagnostics.push(nested(statement));
-                } else if self.names(statement) {
+                } else if self.project.names(statement, &mut self.diagnostics) {
                     here.push(std::mem::take(&mut statement.block).into_vec());
                 }
                 false
             }
-            _ => self.statement(module, statement, inside_env),
+            _ => self.statement(statement, inside_env),
         });
         for mut added in here {
-            self.block(module, &mut added, true);
+            self.block(&mut added, true);
             merge(statements, added);
         }
-    }
-
-    /// Whether it is the file level's `env`, which holds values of parameters.
-    fn is_values(&self, statement: &Statement) -> bool {
-        statement.signature.body == crate::signature::Body::Required(crate::signature::Place::Env)
     }
 
     /// One place names an environment once.
@@ -292,22 +349,22 @@ impl<'a> Expansion<'a> {
     }
 
     /// Whether it could be read.
-    fn statement(&mut self, module: &str, statement: &mut Statement, inside_env: bool) -> bool {
+    fn statement(&mut self, statement: &mut Statement, inside_env: bool) -> bool {
         let mut readable = true;
         if let Args::Waiting(waiting) = &statement.args {
-            match self.read(module, statement, waiting) {
+            match self.read(statement, waiting) {
                 Some(args) => statement.args = args,
                 None => readable = false,
             }
         }
         let mut block = std::mem::take(&mut statement.block).into_vec();
-        self.block(module, &mut block, inside_env);
+        self.block(&mut block, inside_env);
         statement.block = block.into();
         readable
     }
 
     /// Reads arguments with the values of parameters in their places.
-    fn read(&mut self, module: &str, statement: &Statement, waiting: &[Waiting]) -> Option<Args> {
+    fn read(&mut self, statement: &Statement, waiting: &[Waiting]) -> Option<Args> {
         let mut lexemes = Vec::with_capacity(waiting.len());
         let mut controlled: Vec<(Span, &Controlled)> = Vec::new();
         let mut problems = Vec::new();
@@ -317,7 +374,7 @@ impl<'a> Expansion<'a> {
                 lexemes.push(plain);
                 continue;
             };
-            match self.params.get(&(module, Text::from(name))) {
+            match self.project.params.get(&(self.module, Text::from(name))) {
                 Some(Declared { param, value, .. }) => {
                     controlled.extend(param.controlled.as_ref().map(|range| (piece.span, range)));
                     lexemes.push(Lexeme {
@@ -327,7 +384,7 @@ impl<'a> Expansion<'a> {
                         substituted: true,
                     });
                 }
-                None => problems.push(self.unknown_param(module, name, piece.span)),
+                None => problems.push(self.project.unknown_param(self.module, name, piece.span)),
             }
         }
         let start = statement.span.start();
@@ -355,23 +412,35 @@ impl<'a> Expansion<'a> {
                     .zip(lexemes.iter().filter(|lexeme| lexeme.substituted))
                     .map(|(piece, value)| format!("`{}` is `{}`", piece.text, value.text))
                     .collect();
-                let place =
-                    self.environment.map_or(String::new(), |name| format!(" in environment `{name}`"));
+                let place = self
+                    .project
+                    .environment
+                    .map_or(String::new(), |name| format!(" in environment `{name}`"));
                 self.diagnostics.push(diagnostic.note(format!("{}{place}", recover::listed(&values, "and"))));
                 None
             }
         }
     }
+}
 
-    fn unknown_param(&self, module: &str, name: &str, span: Span) -> Diagnostic {
-        let unknown = Diagnostic::new(Code::UnknownName, format!("unknown parameter `{name}`"))
-            .at(span, "not declared in this module");
-        let own = self.params.keys().filter(|(owner, _)| *owner == module).map(|(_, name)| name.as_str());
-        match meant(name, own) {
-            Some(near) => unknown.did_you_mean(name, near),
-            None => unknown.help(format!("Declare it at the top of a file: `param {name} percent = 0%`.")),
-        }
-    }
+/// Whether it is the file level's `env`, which holds values of parameters.
+fn is_values(statement: &Statement) -> bool {
+    statement.signature.body == crate::signature::Body::Required(crate::signature::Place::Env)
+}
+
+/// What is wrong with a value that its parameter's range does not have.
+fn outside_of_range(param: &Param, value: &Waiting) -> Option<Diagnostic> {
+    let controlled = param.controlled.as_ref()?;
+    let points = percent_of(value)?;
+    (points < controlled.low.value || points > controlled.high.value).then(|| {
+        Diagnostic::new(
+            Code::InvalidValue,
+            format!("`{}` is outside of the range of `{}`", value.text, param.name.value),
+        )
+        .at(value.span, "")
+        .at(controlled.low.span.to(controlled.high.span), "its range")
+        .help("Widen the range, or choose a value inside it.")
+    })
 }
 
 /// Adds what an `env` block says: what may stand once replaces, the rest is added.

@@ -18,6 +18,7 @@ mod value;
 
 use crate::ast;
 use crate::diagnostic::{Code, Diagnostic, Diagnostics};
+use crate::expand::{self, Said, Source};
 use crate::lexer;
 use crate::signature::Place;
 use crate::source::{FileId, MAX_FILE_BYTES};
@@ -44,8 +45,8 @@ pub struct Parse {
 impl Parse {
     /// What the file says by itself, where it uses neither environments nor parameters of other files.
     pub fn file(&self) -> ast::File {
-        let alone = crate::expand::Source { module: "", statements: (&self.statements).into() };
-        crate::expand::expand(vec![alone], None).files.pop().unwrap_or_default()
+        let alone = Source { module: "", said: Said::Statements((&self.statements).into()) };
+        expand::expand(vec![alone], None).files.pop().unwrap_or_default()
     }
 }
 

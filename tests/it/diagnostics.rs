@@ -46,6 +46,36 @@ fn every_code_that_text_can_raise_has_a_fixture() {
     assert!(missing.is_empty(), "no fixture raises {missing:?}");
 }
 
+/// Whoever asks for one environment and nothing else gets the shapes of most files at once; whoever compiles gets them from
+/// statements that are kept. Both must say the same of names.
+#[test]
+fn names_are_checked_alone_as_in_a_whole_compilation() {
+    let mut wrong = 0;
+    for shelf in ["syntax", "check", "plan"] {
+        let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("suite").join(shelf);
+        for entry in std::fs::read_dir(folder).expect("a shelf") {
+            let path = entry.expect("an entry").path();
+            if path.extension().is_none_or(|end| end != "mesh") {
+                continue;
+            }
+            let project = Project::read(&path);
+            let alone = mesh_compiler::check_names(&project.sources, None);
+            let whole = project.compile();
+            for found in &alone {
+                let allowed = whole.suppressed.iter().any(|one| one.diagnostic == *found);
+                assert!(allowed || whole.diagnostics.contains(found), "{}: {found:?}", path.display());
+            }
+            // Where names are wrong nothing else is looked for; the day is not asked for here.
+            if alone.iter().any(|found| found.severity == mesh_lang::Severity::Error) {
+                let unsaid = whole.diagnostics.iter().filter(|found| found.code != Code::AuditExpired);
+                assert!(unsaid.eq(&alone), "{}", path.display());
+                wrong += 1;
+            }
+        }
+    }
+    assert!(wrong > 50, "{wrong}");
+}
+
 /// Each line that ends in a number has its finding, and no other line has one.
 #[test]
 fn ten_mistakes_in_one_file_are_ten_findings() {

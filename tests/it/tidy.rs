@@ -18,7 +18,7 @@ const ALLOWED: &[(&str, &[&str], &[&str])] = &[
     (
         "mesh-compiler",
         &["mesh-lang", "mesh-plan"],
-        &["petgraph", "regex-automata", "regex-syntax", "rustc-hash"],
+        &["petgraph", "rayon", "regex-automata", "regex-syntax", "rustc-hash"],
     ),
     (
         "mesh-cli",

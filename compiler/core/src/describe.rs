@@ -239,7 +239,7 @@ impl<'a> Context<'a> {
         rules.extend(self.consumer_rules(Caller::Service(id), &mut callees));
         callees.remove(&named);
         let doors = service.ports.iter().map(|port| Door {
-            name: port.name.clone(),
+            name: port.name.to_string(),
             number: port.number,
             protocol: port.protocol.as_str(),
             hosts: Vec::new(),
@@ -310,7 +310,7 @@ impl<'a> Context<'a> {
             self.tests.iter().filter(|(test, _)| test.lines.iter().any(|line| has_part(line, declared)));
         Workload {
             doc: self.docs.get(&declared.span).copied().unwrap_or_default().to_owned(),
-            owner: declared.owner.clone(),
+            owner: declared.owner.to_string(),
             identity: declared.identity.to_string(),
             doors: Vec::new(),
             endpoints: Vec::new(),
@@ -361,7 +361,7 @@ impl<'a> Context<'a> {
                         _ => does.push(says(statement)),
                     }
                 }
-                Rule { table: name.to_owned(), name: rule.name.clone(), matches, does, span: rule.span }
+                Rule { table: name.to_owned(), name: rule.name.to_string(), matches, does, span: rule.span }
             })
             .collect();
         found.extend(table.otherwise.map(|(status, span)| Rule {

@@ -28,8 +28,9 @@ const IDENTITIES: [&str; 3] = ["mesh", "module", "service-account"];
 const DECLARING: [&str; 4] = ["port", "subset", "listener", "namespace"];
 
 impl Wounds {
-    /// Adds those of a file.
-    pub(crate) fn add(&mut self, file: FileId, text: &str, parse: &Parse) {
+    /// Those of a file.
+    pub(crate) fn of(file: FileId, text: &str, parse: &Parse) -> Wounds {
+        let mut wounds = Wounds::default();
         let errors: Vec<u32> = parse
             .diagnostics
             .iter()
@@ -37,8 +38,16 @@ impl Wounds {
             .filter_map(|diagnostic| Some(diagnostic.span()?.start()))
             .collect();
         if !errors.is_empty() {
-            self.walk(&parse.tree.statements, &Words { file, text, parse, errors: &errors });
+            wounds.walk(&parse.tree.statements, &Words { file, text, parse, errors: &errors });
         }
+        wounds
+    }
+
+    /// Adds those of another file.
+    pub(crate) fn extend(&mut self, more: Wounds) {
+        self.names.extend(more.names);
+        self.heads.extend(more.heads);
+        self.identities |= more.identities;
     }
 
     fn walk(&mut self, statements: &[Statement], words: &Words<'_>) {

@@ -74,7 +74,7 @@ fn a_host(pattern: &HostPattern) -> Option<String> {
 /// Headers that choose a rule of some route to a service, and which.
 fn chosen_by_header(model: &Model) -> impl Iterator<Item = (Vec<(String, String)>, String)> + '_ {
     let own = model.ports().filter_map(move |id| {
-        Some((model.port(id).route.as_ref()?, model[id.service].workload.name.clone()))
+        Some((model.port(id).route.as_ref()?, model[id.service].workload.name.to_string()))
     });
     let consumers = model.consumer_routes.iter().map(move |route| {
         let (callee, caller) = (&model[route.to.service].workload.name, &model.workload(route.caller).name);

@@ -32,9 +32,10 @@ pub use suppression::Suppressed;
 
 use echo::Wounds;
 use mesh_lang::statement::Statement;
-use mesh_lang::{Code, Diagnostic, Diagnostics, SourceSet, ast, expand};
+use mesh_lang::{Code, Diagnostic, Diagnostics, FileId, Source, SourceSet, ast, expand};
 use model::{Endpoint, GatewayId, Model, ServiceId};
 use partition::{OverBudget, Owner, Partition};
+use rayon::prelude::*;
 use std::collections::BTreeMap;
 use std::net::SocketAddr;
 use suppression::Suppressions;
@@ -113,23 +114,41 @@ pub struct Project<'a> {
 }
 
 impl<'a> Project<'a> {
-    /// Reads the text.
+    /// Reads the text, on all cores.
     pub fn parse(sources: &'a SourceSet) -> Project<'a> {
+        let (mut project, files) = Project::read_text(sources, |statements| statements);
+        project.files = files;
+        project
+    }
+
+    /// Reads the text, and makes of the statements of each file what is to be kept of them.
+    fn read_text<F: Send>(
+        sources: &'a SourceSet,
+        keep: impl Fn(Vec<Statement>) -> F + Sync,
+    ) -> (Project<'a>, Vec<F>) {
         let mut project = Project {
             sources,
-            files: Vec::with_capacity(sources.len()),
+            files: Vec::new(),
             wounds: Wounds::default(),
             suppressions: Suppressions::default(),
             diagnostics: Diagnostics::new(),
         };
-        for (id, source) in sources.iter() {
+        let files: Vec<(FileId, &Source)> = sources.iter().collect();
+        let read = files.into_par_iter().map(|(id, source)| {
             let mut parsed = mesh_lang::parse(id, &source.text);
-            project.wounds.add(id, &source.text, &parsed);
-            project.diagnostics.extend(std::mem::take(&mut parsed.diagnostics));
-            project.suppressions.add(id, &source.text, &parsed, &mut project.diagnostics);
-            project.files.push(parsed.statements);
+            let wounds = Wounds::of(id, &source.text, &parsed);
+            let mut diagnostics = std::mem::take(&mut parsed.diagnostics);
+            let suppressions = Suppressions::of(id, &source.text, &parsed, &mut diagnostics);
+            (keep(parsed.statements), wounds, suppressions, diagnostics)
+        });
+        let mut kept = Vec::with_capacity(sources.len());
+        for (file, wounds, suppressions, diagnostics) in read.collect::<Vec<_>>() {
+            kept.push(file);
+            project.wounds.extend(wounds);
+            project.suppressions.extend(suppressions);
+            project.diagnostics.extend(diagnostics);
         }
-        project
+        (project, kept)
     }
 
     /// The environments that it names, in the order written.
@@ -217,16 +236,6 @@ impl<'a> Project<'a> {
         Read { unexecuted, ..self.understand(expanded, environment, today) }
     }
 
-    /// As [`Project::read`] does, where it is asked for one environment and nothing is run: nothing need be kept, and what a
-    /// proxy does is not asked.
-    fn read_once(mut self, environment: Option<&str>, today: Option<Day>) -> Read {
-        let files = std::mem::take(&mut self.files);
-        let both = self.sources.iter().zip(files);
-        let statements = both
-            .map(|((_, source), file)| expand::Source { module: &source.module, statements: file.into() });
-        self.understand(expand::expand(statements.collect(), environment), environment, today)
-    }
-
     fn understand(&self, expanded: expand::Expanded, environment: Option<&str>, today: Option<Day>) -> Read {
         let mut diagnostics = self.diagnostics.clone();
         diagnostics.extend(expanded.diagnostics);
@@ -234,14 +243,18 @@ impl<'a> Project<'a> {
         let (model, tests, found) = resolve::resolve(&modules(self.sources, &files), environment, today);
         let heard = found.iter().filter(|diagnostic| !self.wounds.explain(diagnostic, self.sources));
         heard.for_each(|diagnostic| diagnostics.push(diagnostic.clone()));
+        files.into_par_iter().for_each(drop);
         Read { model, tests, unexecuted: Vec::new(), diagnostics }
     }
 
     /// What the files say, each with its directory.
     fn statements(&self) -> Vec<expand::Source<'_>> {
-        let both = self.sources.iter().zip(&self.files);
-        both.map(|((_, source), file)| expand::Source { module: &source.module, statements: file.into() })
-            .collect()
+        self.of_each(self.files.iter().map(|file| expand::Said::Statements(file.into())))
+    }
+
+    fn of_each<'s>(&'s self, said: impl IntoIterator<Item = expand::Said<'s>>) -> Vec<expand::Source<'s>> {
+        let both = self.sources.iter().zip(said);
+        both.map(|((_, source), said)| expand::Source { module: &source.module, said }).collect()
     }
 }
 
@@ -296,9 +309,17 @@ fn prove(
 }
 
 /// Parses and resolves a project and decides nothing: what is wrong with its text and with what its names mean, as soon
-/// as that is known.
+/// as that is known. It is asked for one environment and nothing is run, so nothing need be kept, and what a proxy does is not
+/// asked.
 pub fn check_names(sources: &SourceSet, environment: Option<&str>) -> Vec<Diagnostic> {
-    Project::parse(sources).read_once(environment, None).diagnostics.sorted()
+    rayon::scope(|_| {
+        let (project, files) = Project::read_text(sources, expand::Said::at_once);
+        let expanded = expand::expand(project.of_each(files), environment);
+        let Read { model, diagnostics, .. } = project.understand(expanded, environment, None);
+        // As many things are given back as were made.
+        model.services.into_par_iter().for_each(drop);
+        diagnostics.sorted()
+    })
 }
 
 /// What the sources describe, before anything is decided.
@@ -362,7 +383,7 @@ fn needs(model: &Model) -> Vec<StandIn> {
             let at = |subset| StandIn { service: service.full_name(), port: port.number, subset };
             match service.subsets.as_slice() {
                 [] => needs.push(at(None)),
-                subsets => needs.extend(subsets.iter().map(|subset| at(Some(subset.name.clone())))),
+                subsets => needs.extend(subsets.iter().map(|subset| at(Some(subset.name.to_string())))),
             }
         }
     }

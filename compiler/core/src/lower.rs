@@ -245,7 +245,7 @@ impl Lowering {
             .collect();
         let gateways = model.gateways.iter().zip(0..).map(|(gateway, index)| plan::Gateway {
             name: gateway.full_name(),
-            owner: gateway.workload.owner.clone(),
+            owner: gateway.workload.owner.to_string(),
             principal: self.principal(&gateway.workload.identity),
             limits: gateway.limits.clone(),
             listeners: gateway
@@ -296,7 +296,7 @@ impl Lowering {
         let subsets = service.subsets.len() as u32;
         let ports = service.ports.iter().zip(0..).map(|(port, number)| plan::Port {
             number: port.number,
-            name: port.name.clone(),
+            name: port.name.to_string(),
             partition: partitions.get(&(0, index, number)).copied().unwrap_or(NONE),
             endpoints: port
                 .endpoints
@@ -312,12 +312,12 @@ impl Lowering {
         });
         plan::Service {
             name: service.full_name(),
-            owner: service.workload.owner.clone(),
+            owner: service.workload.owner.to_string(),
             principal: self.principal(&service.workload.identity),
             settings: self.settings(&service.settings),
             limits: service.limits.clone(),
             ports: ports.collect(),
-            subsets: service.subsets.iter().map(|subset| subset.name.clone()).collect(),
+            subsets: service.subsets.iter().map(|subset| subset.name.to_string()).collect(),
             calls: calls.collect(),
             hosts: hosts(model, service),
             consumer_routes: consumer_routes(model, Caller::Service(ServiceId(index)), partitions),
@@ -375,6 +375,8 @@ fn named(model: &Model) -> (BTreeSet<&str>, BTreeSet<String>) {
     for principal in ports.chain(listeners).flat_map(|line| line.from.of.iter().chain(&line.from.except)) {
         match principal {
             Principal::Identity(identity) => identities.insert(identity),
+            // Those of the workloads are in it.
+            Principal::Workload { .. } => false,
             Principal::Namespace(namespace) => {
                 prefixes.insert(space::namespace_prefix(&model.trust_domain, namespace))
             }
@@ -410,7 +412,7 @@ fn hosts(model: &Model, service: &Service) -> Vec<plan::CallHost> {
         let callee = &model[call.to.service].workload;
         hosts.push(plan::CallHost { host: callee.full_name(), call: index });
         if callee.namespace == service.workload.namespace {
-            hosts.push(plan::CallHost { host: callee.name.clone(), call: index });
+            hosts.push(plan::CallHost { host: callee.name.to_string(), call: index });
         }
     }
     hosts.sort_by(|a, b| (&a.host, a.call).cmp(&(&b.host, b.call)));

@@ -65,6 +65,15 @@ impl Model {
         &self[id.service].ports[id.port as usize]
     }
 
+    /// The one identity that a principal is, if it is one.
+    pub(crate) fn identity<'a>(&'a self, principal: &'a Principal) -> Option<&'a Text> {
+        match principal {
+            Principal::Workload { who, .. } => Some(&self.workload(*who).identity),
+            Principal::Identity(identity) => Some(identity),
+            _ => None,
+        }
+    }
+
     pub(crate) fn workload(&self, caller: Caller) -> &Workload {
         match caller {
             Caller::Gateway(gateway) => &self[gateway].workload,
@@ -124,10 +133,10 @@ impl Model {
 /// A name in a namespace, with what both services and gateways have.
 #[derive(Debug)]
 pub(crate) struct Workload {
-    pub(crate) name: String,
-    pub(crate) namespace: String,
+    pub(crate) name: Text,
+    pub(crate) namespace: Text,
     /// May be empty.
-    pub(crate) owner: String,
+    pub(crate) owner: Text,
     /// `spiffe://…`
     pub(crate) identity: Text,
     /// Where it is declared: the name.
@@ -173,7 +182,7 @@ impl Workload {
 #[derive(Debug)]
 pub(crate) struct Port {
     /// Empty where the service has one unnamed port.
-    pub(crate) name: String,
+    pub(crate) name: Text,
     pub(crate) number: u16,
     pub(crate) protocol: Protocol,
     pub(crate) target: u16,
@@ -210,8 +219,8 @@ impl Endpoint {
 
 #[derive(Debug)]
 pub(crate) struct Subset {
-    pub(crate) name: String,
-    pub(crate) labels: Vec<(String, String)>,
+    pub(crate) name: Text,
+    pub(crate) labels: Vec<(Text, Text)>,
 }
 
 /// All that a service says of its calls to one port.
@@ -303,14 +312,14 @@ pub(crate) struct Table {
     /// The heads of the `route` statements.
     pub(crate) spans: Vec<Span>,
     /// Names of rules that could not be resolved: `overrides` may name them.
-    pub(crate) lost: Vec<String>,
+    pub(crate) lost: Vec<Text>,
 }
 
 #[derive(Debug, Clone)]
 pub(crate) struct Rule {
-    pub(crate) name: String,
+    pub(crate) name: Text,
     pub(crate) span: Span,
-    pub(crate) overrides: Vec<(String, Span)>,
+    pub(crate) overrides: Vec<(Text, Span)>,
     pub(crate) lines: Vec<Line>,
     pub(crate) action: Action,
     /// What it changes, or does besides, in order.
@@ -334,8 +343,26 @@ pub(crate) struct Line {
 pub(crate) struct Shape {
     pub(crate) method: Option<Method>,
     pub(crate) path: Option<Path>,
-    /// Each must hold; two may look at the same field. The shapes of one line share them.
-    pub(crate) tests: Arc<[FieldTest]>,
+    /// Each must hold; two may look at the same field.
+    pub(crate) tests: Tests,
+}
+
+/// Conditions, which the shapes of one line share. Most have none, and then nothing is shared: the count of who shares an empty
+/// `Arc` would be one for the whole program, and all cores would write to it.
+#[derive(Debug, Clone, Default, PartialEq, Eq, PartialOrd, Ord)]
+pub(crate) struct Tests(Option<Arc<[FieldTest]>>);
+
+impl From<Vec<FieldTest>> for Tests {
+    fn from(tests: Vec<FieldTest>) -> Tests {
+        Tests((!tests.is_empty()).then(|| tests.into()))
+    }
+}
+
+impl std::ops::Deref for Tests {
+    type Target = [FieldTest];
+    fn deref(&self) -> &[FieldTest] {
+        self.0.as_deref().unwrap_or_default()
+    }
 }
 
 /// A condition on one field, as a set of its values.
@@ -473,8 +500,17 @@ pub(crate) struct AccessLine {
     pub(crate) span: Span,
     /// Whether it stands for `mode audit`: what no other line lets in is let in by this one, and told.
     pub(crate) is_mode: bool,
-    /// The services that an `allow` names one by one.
-    pub(crate) callers: Vec<(ServiceId, Span)>,
+}
+
+impl AccessLine {
+    /// The services that an `allow` names one by one, and where.
+    pub(crate) fn callers(&self) -> impl Iterator<Item = (ServiceId, Span)> {
+        let of = self.from.of.iter().filter(|_| self.effect == Effect::Allow);
+        of.filter_map(|principal| match principal {
+            Principal::Workload { who: Caller::Service(service), named } => Some((*service, (*named)?)),
+            _ => None,
+        })
+    }
 }
 
 /// What a line is called in logs and messages. It is put into words when it is said: of most lines nothing ever is.
@@ -496,16 +532,22 @@ impl std::fmt::Display for Wording {
 }
 
 /// Who: those in `of` and not in `except`.
-#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
+#[derive(Debug, Clone)]
 pub(crate) struct PeerSet {
     pub(crate) of: Vec<Principal>,
     pub(crate) except: Vec<Principal>,
 }
 
-/// A principal, resolved.
-#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
+/// A principal, resolved. Two that are equal may be written differently: one identity can be that of several workloads.
+#[derive(Debug, Clone)]
 pub(crate) enum Principal {
-    /// Exactly this identity: of a service, a gateway or written out.
+    /// The identity of this service or gateway.
+    Workload {
+        who: Caller,
+        /// Where it is named by itself, and not as one of a group.
+        named: Option<Span>,
+    },
+    /// Exactly this identity, written out.
     Identity(Text),
     Namespace(Text),
     /// Every identity of another trust domain.

@@ -219,7 +219,7 @@ fn build(
         return Err(OverBudget::Fields(space.fields.len()));
     }
     let mut diagram = Diagram::new(space);
-    let (access_sets, root) = judge_access(&mut diagram, access)?;
+    let (access_sets, root) = judge_access(&mut diagram, access, model)?;
     let tables = judge(&mut diagram, tables, next)?;
     Ok(Partition { owner, diagram, access_sets, access: root, tables })
 }
@@ -309,10 +309,14 @@ fn route_root(
 }
 
 /// Deny over allow over nothing, and audits decide nothing; of several lines that match, the least text is reported.
-fn judge_access(diagram: &mut Diagram, lines: &[AccessLine]) -> Result<(Vec<Target>, Target), TooManyNodes> {
+fn judge_access(
+    diagram: &mut Diagram,
+    lines: &[AccessLine],
+    model: &Model,
+) -> Result<(Vec<Target>, Target), TooManyNodes> {
     let mut sets = Vec::with_capacity(lines.len());
     for line in lines {
-        let from = diagram.space().peers.set(&line.from);
+        let from = diagram.space().peers.set(&line.from, model);
         let mut shapes = Vec::with_capacity(line.shapes.len());
         for shape in &line.shapes {
             let product = diagram.space().product(shape, Some(from.clone()));

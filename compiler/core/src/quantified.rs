@@ -339,7 +339,7 @@ impl<'m> World<'m> {
     fn region(&mut self, entry: &Entry, shapes: &[Shape]) -> Result<Target, TooMuch> {
         let from = match entry {
             Entry::Inbound { from, .. } | Entry::Gateway { from, .. } => {
-                Some(self.diagram.space().peers.set(from))
+                Some(self.diagram.space().peers.set(from, self.model))
             }
             Entry::Sidecar { .. } | Entry::FromGateway { .. } => None,
         };
@@ -610,8 +610,12 @@ impl<'m> World<'m> {
         let (mut allow, mut deny) = (Vec::new(), Vec::new());
         for line in lines {
             let from = match peer {
-                None => Some(self.diagram.space().peers.set(&line.from)),
-                Some(identity) if Candidate::of_identity(self.model, identity).is_in(&line.from) => None,
+                None => Some(self.diagram.space().peers.set(&line.from, self.model)),
+                Some(identity)
+                    if Candidate::of_identity(self.model, identity).is_in(&line.from, self.model) =>
+                {
+                    None
+                }
                 Some(_) => continue,
             };
             for shape in &line.shapes {
@@ -637,10 +641,9 @@ impl<'m> World<'m> {
         };
         let atom = point.iter().find(|(dim, _)| *dim == crate::space::PEER).map(|(_, atom)| *atom);
         let peers = &self.diagram.space().peers;
-        let fitting = peers
-            .candidates
-            .iter()
-            .filter(|(candidate, own)| candidate.is_in(from) && atom.is_none_or(|atom| atom == *own));
+        let fitting = peers.candidates.iter().filter(|(candidate, own)| {
+            candidate.is_in(from, self.model) && atom.is_none_or(|atom| atom == *own)
+        });
         let said = |candidate: &Candidate| match candidate {
             Candidate::Own { identity, .. }
             | Candidate::Gateway { identity }
@@ -702,7 +705,7 @@ impl Met<'_> {
         let model = self.model;
         let peer = self.peer.clone();
         let lines = model.port(id).access.iter();
-        let lines = lines.filter(|line| peer.as_ref().is_none_or(|peer| peer.is_in(&line.from)));
+        let lines = lines.filter(|line| peer.as_ref().is_none_or(|peer| peer.is_in(&line.from, self.model)));
         self.shapes.extend(lines.flat_map(|line| line.shapes.iter().cloned()));
         if let (true, Some(table)) = (enters, &model.port(id).route) {
             self.table(table, None);
@@ -742,7 +745,6 @@ fn pseudo(from: &PeerSet) -> AccessLine {
         text: Wording::Said(mesh_lang::Text::default()),
         span: Span::new(mesh_lang::FileId(0), 0, 0),
         is_mode: false,
-        callers: vec![],
     }
 }
 

@@ -50,25 +50,13 @@ pub(crate) fn resolve(
     let mut diagnostics = Diagnostics::new();
     let (mut model, scope) = Scope::new(modules, &mut diagnostics);
     model.default = default_settings(modules, &mut diagnostics);
-    for (place, service) in declared(modules, service) {
-        service::resolve(service, &place, &scope, &mut model, &mut diagnostics);
-    }
     model.retry_limit = declared(modules, mesh).find_map(|(_, mesh)| mesh.retry_amplification);
-    mutual::modes(modules, &scope, &mut model);
-    for (place, service) in declared(modules, service) {
-        service::calls(service, &place, &scope, &mut model, &mut diagnostics);
-    }
+    services(modules, &scope, &mut model, &mut diagnostics);
     for (place, gateway) in declared(modules, gateway) {
         route::listeners(gateway, &place, &scope, &mut model, &mut diagnostics);
     }
     for (place, group) in declared(modules, group) {
         access::group(group, &place, &scope, &model, &mut diagnostics);
-    }
-    for (place, service) in declared(modules, service) {
-        if let Some(scope::Target::Service(id)) = scope.own(&service.name, place, &model) {
-            let issuers = declarations::issuers(&service.jwts, place, &scope, &mut diagnostics);
-            model.services[id.0 as usize].workload.issuers = issuers;
-        }
     }
     for (place, gateway) in declared(modules, gateway) {
         if let Some(scope::Target::Gateway(id)) = scope.own(&gateway.name, place, &model) {
@@ -76,17 +64,12 @@ pub(crate) fn resolve(
             model.gateways[id.0 as usize].workload.issuers = issuers;
         }
     }
-    let delegations = delegation::Delegations::new(modules, &scope, &model, &mut diagnostics);
-    for (place, route) in declared(modules, route) {
-        route::resolve(route, &place, &scope, &delegations, &mut model, &mut diagnostics);
-    }
-    for (place, authorize) in declared(modules, authorize) {
-        access::resolve(authorize, &place, &scope, &mut model, &mut diagnostics);
-    }
+    let unbelieving = operation::unbelieving(modules);
+    routes(modules, &scope, &unbelieving, &mut model, &mut diagnostics);
+    authorizes(modules, &scope, &unbelieving, &mut model, &mut diagnostics);
     for (place, guardrail) in declared(modules, guardrail) {
         guardrail::resolve(guardrail, &place, &scope, &mut model, &mut diagnostics);
     }
-    mutual::unknown_peers(modules, &scope, &model, &mut diagnostics);
     mutual::refuse_strangers(&mut model);
     in_canonical_order(&mut model);
     route::overrides_exist(&model, &mut diagnostics);
@@ -97,8 +80,7 @@ pub(crate) fn resolve(
     audit::check(modules, environment, today, &mut diagnostics);
     production::faults(modules, environment, &mut diagnostics);
     declarations::check(modules, &scope, &mut diagnostics);
-    operation::check(modules, &scope, &mut diagnostics);
-    operation::client_addresses(modules, &scope, &mut diagnostics);
+    operation::of_gateways(modules, &scope, &mut diagnostics);
     operation::aliases(modules, &mut diagnostics);
     diagnostics.extend(protocol::mismatches(modules, &scope, &model));
     scope.shared.unused().into_iter().for_each(|unused| diagnostics.push(unused));
@@ -107,6 +89,83 @@ pub(crate) fn resolve(
     let tests =
         tests.map(|(place, test)| test::resolve(test, &place, &scope, &model, &mut diagnostics)).collect();
     (model, tests, diagnostics)
+}
+
+/// What services say of themselves, and then, when it is known which ports there are, of what they call.
+fn services(modules: &[Module<'_>], scope: &Scope<'_>, model: &mut Model, diagnostics: &mut Diagnostics) {
+    let mesh = declared(modules, mesh).next().map(|(_, mesh)| mesh);
+    let clusters = mesh.map_or(&[][..], |mesh| &mesh.clusters);
+    let mtls = declared(modules, self::mesh).find_map(|(_, mesh)| mesh.mtls);
+    let all = declared(modules, service).map(|(place, service)| {
+        let id = match scope.own(&service.name, place, model) {
+            Some(scope::Target::Service(id)) => Some(id),
+            _ => None,
+        };
+        (place, service, id)
+    });
+    let all: Vec<_> = all.collect();
+    let read = scope.read_all(&all, diagnostics, |(place, service, id), diagnostics| {
+        operation::of_service(service, *place, scope, clusters, diagnostics);
+        id.map(|_| service::read(service, *place, scope, mtls, diagnostics))
+    });
+    for ((_, _, id), own) in all.iter().zip(read) {
+        if let (Some(id), Some(own)) = (id, own) {
+            own.fill(&mut model.services[id.0 as usize]);
+        }
+    }
+    let calls = scope.read_all(&all, diagnostics, |(place, service, id), diagnostics| {
+        id.map(|_| service::calls(service, *place, scope, model, diagnostics))
+    });
+    for ((_, _, id), calls) in all.iter().zip(calls) {
+        if let (Some(id), Some(calls)) = (id, calls) {
+            model.services[id.0 as usize].calls = calls;
+        }
+    }
+}
+
+fn routes(
+    modules: &[Module<'_>],
+    scope: &Scope<'_>,
+    unbelieving: &operation::Unbelieving<'_>,
+    model: &mut Model,
+    diagnostics: &mut Diagnostics,
+) {
+    let delegations = delegation::Delegations::new(modules, scope, model, diagnostics);
+    let all: Vec<_> = declared(modules, route).collect();
+    let read = scope.read_all(&all, diagnostics, |(place, route), diagnostics| {
+        protocol::of_route(route, *place, scope, model, diagnostics);
+        operation::of_route(route, *place, scope, diagnostics);
+        for line in route.rules.iter().flat_map(|rule| &rule.matches) {
+            operation::client_address(&route.target, &line.when, *place, scope, unbelieving, diagnostics);
+        }
+        route::read(route, *place, scope, &delegations, model, diagnostics)
+    });
+    for ((place, route), read) in all.into_iter().zip(read) {
+        route::resolve(route, read, place, scope, model, diagnostics);
+    }
+}
+
+fn authorizes(
+    modules: &[Module<'_>],
+    scope: &Scope<'_>,
+    unbelieving: &operation::Unbelieving<'_>,
+    model: &mut Model,
+    diagnostics: &mut Diagnostics,
+) {
+    let all: Vec<_> = declared(modules, authorize).collect();
+    let read = scope.read_all(&all, diagnostics, |(place, authorize), diagnostics| {
+        protocol::of_authorize(authorize, *place, scope, model, diagnostics);
+        mutual::unknown_peers(authorize, *place, scope, model, diagnostics);
+        for target in &authorize.targets {
+            for line in &authorize.lines {
+                operation::client_address(target, &line.when, *place, scope, unbelieving, diagnostics);
+            }
+        }
+        access::read(authorize, *place, scope, model, diagnostics)
+    });
+    for ((_, authorize), read) in all.into_iter().zip(read) {
+        access::resolve(authorize, read, model, diagnostics);
+    }
 }
 
 /// The statements of a kind, with the directory each stands in.

@@ -40,14 +40,15 @@ pub(crate) struct Suppressions {
 }
 
 impl Suppressions {
-    /// Adds those of a file. Time: linear in its tokens.
-    pub(crate) fn add(&mut self, file: FileId, text: &str, parse: &Parse, diagnostics: &mut Diagnostics) {
+    /// Those of a file. Time: linear in its tokens.
+    pub(crate) fn of(file: FileId, text: &str, parse: &Parse, diagnostics: &mut Diagnostics) -> Suppressions {
+        let mut list = Vec::new();
         let remarks = parse.tokens.iter().enumerate().filter(|(_, token)| token.kind.is_comment());
         let remarks: Vec<(usize, Span, &str)> = remarks
             .filter_map(|(at, token)| Some((at, token.span(file), directive(token.text(text))?)))
             .collect();
         if remarks.is_empty() {
-            return;
+            return Suppressions { list };
         }
         let mut above = Vec::new();
         heads(&parse.tree.statements, &parse.tokens, file, &mut above);
@@ -58,10 +59,16 @@ impl Suppressions {
                 (Err(problem), _) => diagnostics.push(*problem),
                 (Ok(_), None) => diagnostics.push(above_nothing(span)),
                 (Ok((code, reason)), Some((_, _, holds_for))) => {
-                    self.list.push(Suppression { code, reason, span, holds_for: *holds_for });
+                    list.push(Suppression { code, reason, span, holds_for: *holds_for });
                 }
             }
         }
+        Suppressions { list }
+    }
+
+    /// Adds those of another file.
+    pub(crate) fn extend(&mut self, more: Suppressions) {
+        self.list.extend(more.list);
     }
 
     /// Takes the findings that are allowed out of all of them, and says which remarks silenced nothing. Where an error stands in

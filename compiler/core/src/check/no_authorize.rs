@@ -30,7 +30,8 @@ fn is_decided(lines: &[AccessLine]) -> bool {
         Effect::Allow => true,
         Effect::Audit => false,
         Effect::Deny => {
-            let from_everybody = line.from.of.contains(&Principal::Anyone) && line.from.except.is_empty();
+            let anyone = line.from.of.iter().any(|principal| matches!(principal, Principal::Anyone));
+            let from_everybody = anyone && line.from.except.is_empty();
             from_everybody && line.shapes.contains(&Shape::default())
         }
     })

@@ -38,7 +38,7 @@ fn of_line(model: &Model, caller: ServiceId, call: &Call, line: &CallLine) -> Op
     let peer = Candidate::of_identity(model, &model[caller].workload.identity);
     let own = |effect| {
         let lines = model.port(call.to).access.iter().filter(move |line| line.effect == effect);
-        lines.filter(|line| peer.is_in(&line.from)).collect::<Vec<_>>()
+        lines.filter(|line| peer.is_in(&line.from, model)).collect::<Vec<_>>()
     };
     let (allows, denies) = (own(Effect::Allow), own(Effect::Deny));
     let mut ends = model.route_from(Caller::Service(caller), call.to).into_iter().flat_map(backends);
@@ -114,7 +114,8 @@ fn say(model: &Model, caller: ServiceId, call: &Call, line: &CallLine, denies: &
         }
         return problem.help("Delete the call, or narrow the `deny`: no `allow` wins over it.");
     }
-    let name = if caller.namespace == callee.namespace { caller.name.clone() } else { caller.full_name() };
+    let name =
+        if caller.namespace == callee.namespace { caller.name.to_string() } else { caller.full_name() };
     let op = match (line.shape.method, &line.shape.path) {
         (None, None) => String::new(),
         (Some(method), None) => format!(" {}", method.as_str()),

@@ -12,22 +12,22 @@ pub(super) fn check(model: &Model) -> Vec<Diagnostic> {
     for port in model.ports() {
         let callee = &model[port.service].workload;
         for line in &model.port(port).access {
-            for (service, span) in &line.callers {
-                let reaches = reached.entry(*service).or_insert_with(|| reach(model, *service));
-                if reaches.contains(&port) || *service == port.service {
+            for (service, span) in line.callers() {
+                let reaches = reached.entry(service).or_insert_with(|| reach(model, service));
+                if reaches.contains(&port) || service == port.service {
                     continue;
                 }
-                let caller = &model[*service].workload;
+                let caller = &model[service].workload;
                 found.push(
                     Diagnostic::new(
                         Code::UncalledAllow,
                         format!("`{}` is allowed and does not call `{}`", caller.name, callee.name),
                     )
-                    .at(*span, "its proxy refuses what it does not declare")
+                    .at(span, "its proxy refuses what it does not declare")
                     .at(caller.span, "declares no such call")
                     .help(format!(
                         "Write `calls {}` in `service {}`, or take it out of the `allow`.",
-                        named(model, *service, port),
+                        named(model, service, port),
                         caller.name
                     )),
                 );
@@ -40,7 +40,8 @@ pub(super) fn check(model: &Model) -> Vec<Diagnostic> {
 /// A port as the caller would name it.
 fn named(model: &Model, caller: ServiceId, port: PortId) -> String {
     let (caller, callee) = (&model[caller].workload, &model[port.service].workload);
-    let name = if caller.namespace == callee.namespace { callee.name.clone() } else { callee.full_name() };
+    let name =
+        if caller.namespace == callee.namespace { callee.name.to_string() } else { callee.full_name() };
     match model[port.service].ports.len() {
         1 => name,
         _ => format!("{name} port {}", model.port(port).name),

@@ -12,7 +12,8 @@ pub(super) fn check(model: &Model) -> Vec<Diagnostic> {
 fn of_route(model: &Model, route: &ConsumerRoute) -> Option<Diagnostic> {
     let span = route.table.spans.first()?;
     let (caller, callee) = (model.workload(route.caller), &model[route.to.service].workload);
-    let near = if caller.namespace == callee.namespace { callee.name.clone() } else { callee.full_name() };
+    let near =
+        if caller.namespace == callee.namespace { callee.name.to_string() } else { callee.full_name() };
     let port = match model[route.to.service].ports.len() {
         1 => String::new(),
         _ => format!(" port {}", model.port(route.to).name),

@@ -3,64 +3,108 @@
 use super::scope::{self, Place, Scope, Target, workload};
 use super::shared::Named;
 use super::{audit, declarations, mutual, shape};
-use crate::model::{AccessLine, Model, PeerSet, Polarity, Principal, Service, ServiceId, Wording};
+use crate::model::{AccessLine, Caller, Model, PeerSet, Polarity, Principal, Service, Wording};
 use crate::space::peer::{Candidate, candidates};
 use mesh_lang::ast::{self, Effect, PrincipalKind};
 use mesh_lang::{Code, Diagnostic, Diagnostics, Name, Span, Spanned, Text};
+use std::ops::Range;
 use std::sync::Arc;
 
-/// Services that are named one by one, and where.
-type Callers = Vec<(ServiceId, Span)>;
+/// What an `authorize` says of one of its targets.
+pub(super) struct Read {
+    target: Target,
+    /// For each of its ports or listeners.
+    doors: Vec<Vec<AccessLine>>,
+}
 
-/// Adds the lines of an `authorize` to its targets.
-pub(super) fn resolve(
+/// What an `authorize` says of each of its targets.
+pub(super) fn read(
     authorize: &ast::Authorize,
-    place: &Place<'_>,
+    place: Place<'_>,
     scope: &Scope<'_>,
-    model: &mut Model,
+    model: &Model,
     diagnostics: &mut Diagnostics,
-) {
+) -> Vec<Read> {
+    let mut read = Vec::with_capacity(authorize.targets.len());
     for name in &authorize.targets {
-        let target = match scope.own_target(name, *place, "authorize", model) {
+        let target = match scope.own_target(name, place, "authorize", model) {
             Ok(target) => target,
             Err(diagnostic) => {
                 diagnostics.push(diagnostic.offered());
                 continue;
             }
         };
+        authorize.checks.iter().for_each(|check| checked(check, target, place, scope, model, diagnostics));
+        let full_name = Text::from(workload(model, target).full_name());
+        let mut doors: Vec<Vec<AccessLine>> = match target {
+            Target::Service(service) => model[service].ports.iter().map(|_| Vec::new()).collect(),
+            Target::Gateway(gateway) => model[gateway].listeners.iter().map(|_| Vec::new()).collect(),
+        };
+        if let [only] = doors.as_mut_slice() {
+            only.reserve_exact(authorize.lines.len());
+        }
+        for line in &authorize.lines {
+            let found = resolve_line(line, &full_name, target, place, scope, model).and_then(|found| {
+                Ok((found, doors_of(line, target, model).map_err(|problem| vec![problem])?))
+            });
+            match found {
+                Ok((found, which)) => add(found, &mut doors[which]),
+                Err(problems) => problems.into_iter().for_each(|problem| diagnostics.push(problem)),
+            }
+        }
+        read.push(Read { target, doors });
+    }
+    read
+}
+
+fn add(found: AccessLine, doors: &mut [Vec<AccessLine>]) {
+    if let [others @ .., last] = doors {
+        others.iter_mut().for_each(|door| door.push(found.clone()));
+        last.push(found);
+    }
+}
+
+/// The authority that a `check` asks, and the port that it is about.
+fn checked(
+    check: &ast::Check,
+    target: Target,
+    place: Place<'_>,
+    scope: &Scope<'_>,
+    model: &Model,
+    diagnostics: &mut Diagnostics,
+) {
+    if !matches!(scope.shared.get(&check.ext_authz.value, place), Some((Named::ExtAuthz(_), _))) {
+        diagnostics.push(scope.shared.unknown(ast::Shared::ExtAuthz, &check.ext_authz, place));
+    }
+    let Some(port) = &check.port else { return };
+    match target {
+        Target::Service(service) => {
+            if let Err(problem) = scope::port(model, service, Some(port), check.span) {
+                diagnostics.push(problem);
+            }
+        }
+        Target::Gateway(_) => diagnostics.push(no_ports(port)),
+    }
+}
+
+/// Adds what an `authorize` says to its targets.
+pub(super) fn resolve(
+    authorize: &ast::Authorize,
+    read: Vec<Read>,
+    model: &mut Model,
+    diagnostics: &mut Diagnostics,
+) {
+    for Read { target, doors } in read {
         match target {
             Target::Service(service) => model.services[service.0 as usize].workload.authorized = true,
             Target::Gateway(gateway) => model.gateways[gateway.0 as usize].workload.authorized = true,
         }
+        for (own, lines) in access_of(target, model).into_iter().zip(doors) {
+            // Nearly always there is one `authorize` for a target.
+            if own.is_empty() { *own = lines } else { own.extend(lines) }
+        }
         if let Some(mode) = &authorize.mode {
             add_mode(mode, target, model, diagnostics);
-        }
-        for check in &authorize.checks {
-            if !matches!(scope.shared.get(&check.ext_authz.value, *place), Some((Named::ExtAuthz(_), _))) {
-                diagnostics.push(scope.shared.unknown(ast::Shared::ExtAuthz, &check.ext_authz, *place));
-            }
-            if let Some(port) = &check.port {
-                match target {
-                    Target::Service(service) => {
-                        if let Err(problem) = scope::port(model, service, Some(port), check.span) {
-                            diagnostics.push(problem);
-                        }
-                    }
-                    Target::Gateway(_) => diagnostics.push(no_ports(port)),
-                }
-            }
-        }
-        if let Target::Service(service) = target
-            && let [only] = model.services[service.0 as usize].ports.as_mut_slice()
-        {
-            only.access.reserve(authorize.lines.len());
-        }
-        let full_name = Text::from(workload(model, target).full_name());
-        for line in &authorize.lines {
-            match resolve_line(line, &full_name, target, *place, scope, model) {
-                Ok(found) => add(found, line, target, model, diagnostics),
-                Err(problems) => problems.into_iter().for_each(|problem| diagnostics.push(problem)),
-            }
         }
     }
 }
@@ -73,18 +117,16 @@ fn resolve_line(
     scope: &Scope<'_>,
     model: &Model,
 ) -> Result<AccessLine, Vec<Diagnostic>> {
-    let (from, named) = match (&line.from, line.effect) {
+    let from = match (&line.from, line.effect) {
         (Some(from), _) => {
-            let (set, named) = peers_by_name(from, line.effect, place, scope, model)?;
+            let set = peers(from, line.effect, place, scope, model)?;
             // Where no stranger gets to, a `deny` need not say what becomes of them.
-            match spared_strangers(from, line.effect, &set) {
+            match spared_strangers(from, line.effect, &set, model) {
                 Some(problem) if mutual::accepts_strangers(line, target, model) => return Err(vec![problem]),
-                _ => (set, named),
+                _ => set,
             }
         }
-        (None, Effect::Deny | Effect::Audit) => {
-            (PeerSet { of: vec![Principal::Anyone], except: vec![] }, vec![])
-        }
+        (None, Effect::Deny | Effect::Audit) => PeerSet { of: vec![Principal::Anyone], except: vec![] },
         (None, Effect::Allow) => {
             return Err(vec![
                 Diagnostic::new(Code::AllowWithoutFrom, "`allow` does not say whom")
@@ -103,42 +145,37 @@ fn resolve_line(
     }
     let when = declarations::with_issuers(&line.when, workload(model, target))?;
     let shapes = shape::of_access(&line.ops, &when, polarity)?;
-    let callers = if line.effect == Effect::Allow { named } else { vec![] };
-    Ok(AccessLine { effect: line.effect, from, shapes, text, span: line.span, is_mode: false, callers })
+    Ok(AccessLine { effect: line.effect, from, shapes, text, span: line.span, is_mode: false })
 }
 
-fn add(
-    found: AccessLine,
-    line: &ast::AuthorizeLine,
-    target: Target,
-    model: &mut Model,
-    diagnostics: &mut Diagnostics,
-) {
-    match target {
-        Target::Gateway(gateway) => {
-            if let Some(port) = &line.port {
-                diagnostics.push(no_ports(port));
-            }
-            for listener in &mut model.gateways[gateway.0 as usize].listeners {
-                listener.access.push(found.clone());
-            }
+/// Which ports or listeners of a target a line is about.
+fn doors_of(line: &ast::AuthorizeLine, target: Target, model: &Model) -> Result<Range<usize>, Diagnostic> {
+    match (target, &line.port) {
+        (Target::Gateway(_), Some(port)) => Err(no_ports(port)),
+        (Target::Gateway(gateway), None) => Ok(0..model[gateway].listeners.len()),
+        (Target::Service(service), None)
+            if line.effect != Effect::Allow && !model[service].ports.is_empty() =>
+        {
+            Ok(0..model[service].ports.len())
         }
-        Target::Service(service) => {
-            let everywhere =
-                line.effect != Effect::Allow && line.port.is_none() && !model[service].ports.is_empty();
-            if everywhere {
-                for port in &mut model.services[service.0 as usize].ports {
-                    port.access.push(found.clone());
-                }
-                return;
+        (Target::Service(service), port) => match scope::port(model, service, port.as_deref(), line.span) {
+            Ok(port) => Ok(port.port as usize..port.port as usize + 1),
+            Err(_) if port.is_none() && model[service].ports.len() > 1 => {
+                Err(which_port(line, &model[service]))
             }
-            match scope::port(model, service, line.port.as_deref(), line.span) {
-                Ok(port) => model.services[service.0 as usize].ports[port.port as usize].access.push(found),
-                Err(_) if line.port.is_none() && model[service].ports.len() > 1 => {
-                    diagnostics.push(which_port(line, &model[service]));
-                }
-                Err(diagnostic) => diagnostics.push(diagnostic),
-            }
+            Err(problem) => Err(problem),
+        },
+    }
+}
+
+/// The lines of each port or listener of a target.
+fn access_of(target: Target, model: &mut Model) -> Vec<&mut Vec<AccessLine>> {
+    match target {
+        Target::Service(id) => {
+            model.services[id.0 as usize].ports.iter_mut().map(|port| &mut port.access).collect()
+        }
+        Target::Gateway(id) => {
+            model.gateways[id.0 as usize].listeners.iter_mut().map(|listener| &mut listener.access).collect()
         }
     }
 }
@@ -146,14 +183,7 @@ fn add(
 /// A target is in one mode, however many blocks are about it.
 fn add_mode(mode: &Spanned<ast::Mode>, target: Target, model: &mut Model, diagnostics: &mut Diagnostics) {
     let line = audit::line(&workload(model, target).full_name(), mode);
-    let places: Vec<&mut Vec<AccessLine>> = match target {
-        Target::Service(id) => {
-            model.services[id.0 as usize].ports.iter_mut().map(|port| &mut port.access).collect()
-        }
-        Target::Gateway(id) => {
-            model.gateways[id.0 as usize].listeners.iter_mut().map(|listener| &mut listener.access).collect()
-        }
-    };
+    let places = access_of(target, model);
     let known = places.iter().flat_map(|lines| lines.iter()).find(|line| line.is_mode);
     if let Some(known) = known {
         diagnostics.push(
@@ -192,60 +222,44 @@ pub(super) fn peers(
     scope: &Scope<'_>,
     model: &Model,
 ) -> Result<PeerSet, Vec<Diagnostic>> {
-    peers_by_name(from, effect, place, scope, model).map(|(set, _)| set)
-}
-
-/// Who is meant, and the services among them that are named one by one.
-fn peers_by_name(
-    from: &ast::From,
-    effect: Effect,
-    place: Place<'_>,
-    scope: &Scope<'_>,
-    model: &Model,
-) -> Result<(PeerSet, Callers), Vec<Diagnostic>> {
     let mut problems = Vec::new();
     let mut resolve = |list: &[ast::Principal]| {
-        let mut found = (Vec::with_capacity(list.len()), Vec::with_capacity(list.len()));
+        let mut found = Vec::with_capacity(list.len());
         for one in list {
             problems
                 .extend(add_principals(one, place, scope, model, &mut found).err().map(Diagnostic::offered));
         }
         found
     };
-    let (of, named) = resolve(&from.principals);
-    let (except, _) = resolve(&from.except);
-    let set = PeerSet { of, except };
+    let set = PeerSet { of: resolve(&from.principals), except: resolve(&from.except) };
     if !problems.is_empty() {
         return Err(problems);
     }
     problems.extend(vain_exceptions(from, effect, &set, model));
-    if problems.is_empty() { Ok((set, named)) } else { Err(problems) }
+    if problems.is_empty() { Ok(set) } else { Err(problems) }
 }
 
-/// Adds what a principal means, and which service it names; a group is its members.
+/// Adds what a principal means; a group is its members.
 pub(super) fn add_principals(
     written: &ast::Principal,
     place: Place<'_>,
     scope: &Scope<'_>,
     model: &Model,
-    (found, named): &mut (Vec<Principal>, Callers),
+    found: &mut Vec<Principal>,
 ) -> Result<(), Diagnostic> {
     let bare = match &written.kind {
         PrincipalKind::Service(name) if name.namespace().is_none() => Some(name.name()),
         _ => None,
     };
     let Some((Named::Group(group), home)) = bare.and_then(|name| scope.shared.get(name, place)) else {
-        if let PrincipalKind::Service(name) = &written.kind {
-            let service = scope.service(name, place)?;
-            named.push((service, written.span));
-            found.push(Principal::Identity(model[service].workload.identity.clone()));
-        } else {
-            found.push(principal(written, place, scope, model)?);
-        }
+        found.push(principal(written, place, scope, model)?);
         return Ok(());
     };
     for member in &group.principals {
-        found.push(principal(member, home, scope, model)?);
+        found.push(match principal(member, home, scope, model)? {
+            Principal::Workload { who, .. } => Principal::Workload { who, named: None },
+            other => other,
+        });
     }
     Ok(())
 }
@@ -299,12 +313,12 @@ pub(super) fn principal(
         PrincipalKind::Namespace(name) if scope.has_namespace(name) => Ok(Principal::Namespace(name.clone())),
         PrincipalKind::Namespace(name) => Err(scope.unknown_namespace(name, principal.span)),
         PrincipalKind::Service(name) => {
-            let service = scope.service(name, place)?;
-            Ok(Principal::Identity(model[service].workload.identity.clone()))
+            let who = Caller::Service(scope.service(name, place)?);
+            Ok(Principal::Workload { who, named: Some(principal.span) })
         }
         PrincipalKind::Gateway(name) => {
-            let gateway = scope.gateway(name, place)?;
-            Ok(Principal::Identity(model[gateway].workload.identity.clone()))
+            let who = Caller::Gateway(scope.gateway(name, place)?);
+            Ok(Principal::Workload { who, named: Some(principal.span) })
         }
         PrincipalKind::Identity(text) if text.ends_with("/*") => below(text, principal.span, model),
         PrincipalKind::Identity(text) => match not_an_identity(text) {
@@ -373,8 +387,10 @@ fn vain_exceptions(from: &ast::From, effect: Effect, set: &PeerSet, model: &Mode
     let included = PeerSet { of: set.of.clone(), except: vec![] };
     let mut problems = Vec::new();
     for (written, exception) in from.except.iter().zip(&set.except) {
-        let spelled_out = effect == Effect::Deny && *exception == Principal::Unauthenticated;
-        let takes = everybody.iter().any(|candidate| candidate.is_in(&included) && candidate.is(exception));
+        let spelled_out = effect == Effect::Deny && matches!(exception, Principal::Unauthenticated);
+        let taken =
+            |candidate: &Candidate| candidate.is_in(&included, model) && candidate.is(exception, model);
+        let takes = everybody.iter().any(taken);
         if !spelled_out && !takes {
             problems.push(
                 Diagnostic::new(Code::EmptyPrincipals, format!("`except {written}` takes nobody away"))
@@ -383,7 +399,7 @@ fn vain_exceptions(from: &ast::From, effect: Effect, set: &PeerSet, model: &Mode
             );
         }
     }
-    if problems.is_empty() && !everybody.iter().any(|candidate| candidate.is_in(set)) {
+    if problems.is_empty() && !everybody.iter().any(|candidate| candidate.is_in(set, model)) {
         problems.push(
             Diagnostic::new(Code::EmptyPrincipals, format!("`{from}` is nobody"))
                 .at(from.span, "the exceptions take everybody away")
@@ -394,8 +410,13 @@ fn vain_exceptions(from: &ast::From, effect: Effect, set: &PeerSet, model: &Mode
 }
 
 /// A deny that names identities says what becomes of peers without one (`spec/semantics.md` 4.3).
-pub(super) fn spared_strangers(from: &ast::From, effect: Effect, set: &PeerSet) -> Option<Diagnostic> {
-    let says = |list: &[Principal]| list.iter().any(|one| Candidate::Unauthenticated.is(one));
+pub(super) fn spared_strangers(
+    from: &ast::From,
+    effect: Effect,
+    set: &PeerSet,
+    model: &Model,
+) -> Option<Diagnostic> {
+    let says = |list: &[Principal]| list.iter().any(|one| Candidate::Unauthenticated.is(one, model));
     if effect != Effect::Deny || says(&set.of) || says(&set.except) {
         return None;
     }

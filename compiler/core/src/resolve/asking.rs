@@ -140,7 +140,7 @@ fn at_port(
         return Ok(vec![Entry::Inbound { from: everybody, to }]);
     };
     let set = access::peers(from, Effect::Allow, place, scope, model)?;
-    let (mut entries, mut rest) = (Vec::new(), (Vec::new(), Vec::new()));
+    let (mut entries, mut rest) = (Vec::new(), Vec::new());
     for principal in members(&from.principals, place, scope) {
         let (principal, home) = principal;
         match &principal.kind {
@@ -156,11 +156,11 @@ fn at_port(
                 .map_err(|problem| vec![problem])?,
         }
     }
-    if !rest.0.is_empty() {
-        entries.push(Entry::Inbound { from: PeerSet { of: rest.0, except: set.except.clone() }, to });
+    if !rest.is_empty() {
+        entries.push(Entry::Inbound { from: PeerSet { of: rest, except: set.except.clone() }, to });
     }
     // An exception takes a caller away as a whole.
-    let meant = |identity: &str| Candidate::of_identity(model, identity).is_in(&set);
+    let meant = |identity: &str| Candidate::of_identity(model, identity).is_in(&set, model);
     entries.retain(|entry| match entry {
         Entry::Sidecar { caller, .. } => meant(&model[*caller].workload.identity),
         Entry::FromGateway { gateway, .. } => meant(&model[*gateway].workload.identity),

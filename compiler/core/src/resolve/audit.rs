@@ -67,7 +67,6 @@ pub(super) fn line(target: &str, mode: &Spanned<Mode>) -> AccessLine {
         ),
         span: mode.span,
         is_mode: true,
-        callers: vec![],
     }
 }
 

@@ -42,7 +42,7 @@ pub(super) fn resolve(
                         continue;
                     }
                     seen.push(caller);
-                    add(table(model, caller, to), route, &rules, diagnostics);
+                    add(table(model, caller, to), route, rules.clone(), diagnostics);
                 }
             }
             Err(problem) => diagnostics.push(problem),

@@ -284,8 +284,7 @@ mod tests {
     fn path(text: &str) -> PathPattern {
         let parsed =
             mesh_lang::parse(FileId(0), &format!("route a {{ rule r {{ match {text}; respond 200 }} }}\n"));
-        let source = mesh_lang::expand::Source { module: "", statements: parsed.statements.into() };
-        match &mesh_lang::expand::expand(vec![source], None).files[0].items[0] {
+        match &parsed.file().items[0] {
             Item::Route(route) => {
                 route.rules[0].matches[0].ops[0].path.as_ref().expect("a path").value.pattern()
             }

@@ -41,7 +41,7 @@ fn resolve_line(
     let from = match &line.from {
         Some(from) => {
             let set = access::peers(from, Effect::Deny, place, scope, model)?;
-            match access::spared_strangers(from, Effect::Deny, &set) {
+            match access::spared_strangers(from, Effect::Deny, &set, model) {
                 Some(problem) => return Err(vec![problem]),
                 None => set,
             }
@@ -62,7 +62,6 @@ fn resolve_line(
             text: text.clone(),
             span: line.span,
             is_mode: false,
-            callers: vec![],
         };
         found.push((target, line));
     }

@@ -1,21 +1,17 @@
 //! Mutual TLS: which ports accept peers without identity, and of which nobody knows who they are (`spec/semantics.md` 10.12).
 
 use super::scope::{self, Place, Scope, Target};
-use super::{Module, authorize, declared, mesh, service};
 use crate::model::{AccessLine, Model, PeerSet, Port, Principal, ServiceId, Shape, Wording};
 use mesh_lang::ast::{self, Effect, Mtls, PrincipalKind};
 use mesh_lang::{Code, Diagnostic, Diagnostics, Spanned};
 
-/// Gives each port inside the mesh its mode: its own, else its service's, else the mesh's.
-pub(super) fn modes(modules: &[Module<'_>], scope: &Scope<'_>, model: &mut Model) {
-    let whole = declared(modules, mesh).find_map(|(_, mesh)| mesh.mtls);
-    for (place, service) in declared(modules, service).filter(|(_, service)| service.external.is_empty()) {
-        let Some(Target::Service(id)) = scope.own(&service.name, place, model) else { continue };
-        for port in &mut model.services[id.0 as usize].ports {
-            let written = service.ports.iter().find(|written| written.number.value == port.number);
-            port.mtls = written.and_then(|written| written.mtls).or(service.mtls).or(whole);
-        }
-    }
+/// The mode of a port inside the mesh: its own, else its service's, else the mesh's.
+pub(super) fn mode(
+    port: &ast::Port,
+    service: &ast::Service,
+    whole: Option<Spanned<Mtls>>,
+) -> Option<Spanned<Mtls>> {
+    port.mtls.or(service.mtls).or(whole).filter(|_| service.external.is_empty())
 }
 
 /// Whether peers without identity get to one of the ports that a line of `authorize` is about.
@@ -38,7 +34,6 @@ pub(super) fn refuse_strangers(model: &mut Model) {
                 text: text(),
                 span: mode.span,
                 is_mode: false,
-                callers: vec![],
             });
         }
     }
@@ -46,28 +41,27 @@ pub(super) fn refuse_strangers(model: &mut Model) {
 
 /// Lines that ask who a peer is, of ports where that cannot be known.
 pub(super) fn unknown_peers(
-    modules: &[Module<'_>],
+    authorize: &ast::Authorize,
+    place: Place<'_>,
     scope: &Scope<'_>,
     model: &Model,
     diagnostics: &mut Diagnostics,
 ) {
-    for (place, authorize) in declared(modules, authorize) {
-        let targets = authorize.targets.iter().filter_map(|name| open(name, place, scope, model));
-        let targets: Vec<ServiceId> = targets.collect();
-        for line in authorize.lines.iter().filter(|_| !targets.is_empty()) {
-            let open = targets.iter().find_map(|id| off(*id, line, model));
-            let asks = line.from.iter().find(|from| {
-                let everybody = |one: &ast::Principal| one.kind == PrincipalKind::Anyone;
-                !from.principals.iter().all(everybody) || !from.except.is_empty()
-            });
-            if let (Some(mode), Some(from)) = (open, asks) {
-                diagnostics.push(
-                    Diagnostic::new(Code::UnknownPeers, "nobody shows a certificate here")
-                        .at(from.span, "asks who it is")
-                        .at(mode.span, "every peer is a stranger")
-                        .help("Write `from anyone`, with a condition on `source-ip` perhaps; or turn mutual TLS on."),
-                );
-            }
+    let targets = authorize.targets.iter().filter_map(|name| open(name, place, scope, model));
+    let targets: Vec<ServiceId> = targets.collect();
+    for line in authorize.lines.iter().filter(|_| !targets.is_empty()) {
+        let open = targets.iter().find_map(|id| off(*id, line, model));
+        let asks = line.from.iter().find(|from| {
+            let everybody = |one: &ast::Principal| one.kind == PrincipalKind::Anyone;
+            !from.principals.iter().all(everybody) || !from.except.is_empty()
+        });
+        if let (Some(mode), Some(from)) = (open, asks) {
+            diagnostics.push(
+                Diagnostic::new(Code::UnknownPeers, "nobody shows a certificate here")
+                    .at(from.span, "asks who it is")
+                    .at(mode.span, "every peer is a stranger")
+                    .help("Write `from anyone`, with a condition on `source-ip` perhaps; or turn mutual TLS on."),
+            );
         }
     }
 }

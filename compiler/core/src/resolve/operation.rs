@@ -3,38 +3,52 @@
 
 use super::declarations::{missing, once_each, telemetry, unknown_among};
 use super::scope::{Place, Scope};
-use super::{Module, declared, gateway, mesh, route, service};
+use super::{Module, declared, gateway, route, service};
 use mesh_lang::ast::{
     self, EndpointSource, Limits, ListenerTls, OutlierDetection, ProbeKind, Protocol, RateKey, Shared, Tls,
 };
 use mesh_lang::{Code, Diagnostic, Diagnostics, Name, Span, Spanned};
 use std::collections::BTreeMap;
 
-/// What is wrong with what services and gateways say of themselves.
-pub(super) fn check(modules: &[Module<'_>], scope: &Scope<'_>, diagnostics: &mut Diagnostics) {
-    let clusters: &[Name] = declared(modules, mesh).next().map_or(&[], |(_, mesh)| &mesh.clusters);
-    for (place, service) in declared(modules, service) {
-        let mut about = About { service, place, scope, clusters, diagnostics };
-        about.places();
-        about.sources();
-        about.outside();
-        about.health();
-        about.limits(&service.limits);
-        let used =
-            service.settings.uses.iter().chain(service.calls.iter().flat_map(|calls| &calls.settings.uses));
-        for name in used {
-            if let Some((super::shared::Named::Profile(profile), _)) = scope.shared.get(&name.value, place) {
-                about.limits(&profile.limits);
-            }
-        }
-        service.calls.iter().for_each(|calls| about.limits(&calls.limits));
-        telemetry(&service.telemetry, place, scope, diagnostics);
-    }
-    for (place, route) in declared(modules, route) {
-        for rule in &route.rules {
-            rate_limits(&rule.limits, false, place, scope, diagnostics);
+/// What is wrong with what a service says of itself; `clusters` are those of the mesh.
+pub(super) fn of_service(
+    service: &ast::Service,
+    place: Place<'_>,
+    scope: &Scope<'_>,
+    clusters: &[Name],
+    diagnostics: &mut Diagnostics,
+) {
+    let mut about = About { service, place, scope, clusters, diagnostics };
+    about.places();
+    about.sources();
+    about.outside();
+    about.health();
+    about.limits(&service.limits);
+    let used =
+        service.settings.uses.iter().chain(service.calls.iter().flat_map(|calls| &calls.settings.uses));
+    for name in used {
+        if let Some((super::shared::Named::Profile(profile), _)) = scope.shared.get(&name.value, place) {
+            about.limits(&profile.limits);
         }
     }
+    service.calls.iter().for_each(|calls| about.limits(&calls.limits));
+    telemetry(&service.telemetry, place, scope, diagnostics);
+}
+
+/// What is wrong with the limits of a route.
+pub(super) fn of_route(
+    route: &ast::Route,
+    place: Place<'_>,
+    scope: &Scope<'_>,
+    diagnostics: &mut Diagnostics,
+) {
+    for rule in &route.rules {
+        rate_limits(&rule.limits, false, place, scope, diagnostics);
+    }
+}
+
+/// What is wrong with what gateways say of themselves.
+pub(super) fn of_gateways(modules: &[Module<'_>], scope: &Scope<'_>, diagnostics: &mut Diagnostics) {
     for (place, gateway) in declared(modules, gateway) {
         telemetry(&gateway.telemetry, place, scope, diagnostics);
         rate_limits(&gateway.limits, gateway.trusted_hops.is_some(), place, scope, diagnostics);
@@ -77,39 +91,40 @@ fn answers_at_once(
     }
 }
 
-/// `client-ip` rests on proxies that somebody believes.
-pub(super) fn client_addresses(modules: &[Module<'_>], scope: &Scope<'_>, diagnostics: &mut Diagnostics) {
-    let believing: Vec<(Place<'_>, &ast::Gateway)> =
-        declared(modules, gateway).filter(|(_, gateway)| gateway.trusted_hops.is_none()).collect();
-    let mut asked = |name: &ast::ServiceRef, place: Place<'_>, when: &[ast::Condition]| {
-        let Some(condition) = when.iter().find(|condition| condition.field == ast::Field::ClientIp) else {
-            return;
-        };
-        let Ok(target) = scope.target(name, place) else { return };
-        let own = |(home, gateway): &&(Place<'_>, &ast::Gateway)| {
-            let own = ast::ServiceRef::new(gateway.name.span, gateway.name.value.clone());
-            scope.target(&own, *home).is_ok_and(|own| own == target)
-        };
-        if let Some((_, gateway)) = believing.iter().find(own) {
-            diagnostics.push(
-                Diagnostic::new(
-                    Code::MissingStatement,
-                    format!("gateway `{}` does not say which proxies before it are believed", gateway.name.value),
-                )
-                .at(condition.span, "nobody knows the client's address")
-                .at(gateway.name.span, "no `trusted-hops`")
-                .help("Add `trusted-hops 1` to the gateway, or write `source-ip` for the other end of the connection."),
-            );
-        }
+/// Gateways that believe no proxy, with the directory that each stands in: they do not know the client's address.
+pub(super) type Unbelieving<'a> = Vec<(Place<'a>, &'a ast::Gateway)>;
+
+pub(super) fn unbelieving<'a>(modules: &'a [Module<'a>]) -> Unbelieving<'a> {
+    declared(modules, gateway).filter(|(_, gateway)| gateway.trusted_hops.is_none()).collect()
+}
+
+/// `client-ip` in a condition about a target rests on proxies that somebody believes.
+pub(super) fn client_address(
+    target: &ast::ServiceRef,
+    when: &[ast::Condition],
+    place: Place<'_>,
+    scope: &Scope<'_>,
+    unbelieving: &Unbelieving<'_>,
+    diagnostics: &mut Diagnostics,
+) {
+    let Some(condition) = when.iter().find(|condition| condition.field == ast::Field::ClientIp) else {
+        return;
     };
-    for (place, authorize) in declared(modules, super::authorize) {
-        for name in &authorize.targets {
-            authorize.lines.iter().for_each(|line| asked(name, place, &line.when));
-        }
-    }
-    for (place, route) in declared(modules, route) {
-        let lines = route.rules.iter().flat_map(|rule| &rule.matches);
-        lines.for_each(|line| asked(&route.target, place, &line.when));
+    let Ok(target) = scope.target(target, place) else { return };
+    let own = |(home, gateway): &&(Place<'_>, &ast::Gateway)| {
+        let own = ast::ServiceRef::new(gateway.name.span, gateway.name.value.clone());
+        scope.target(&own, *home).is_ok_and(|own| own == target)
+    };
+    if let Some((_, gateway)) = unbelieving.iter().find(own) {
+        diagnostics.push(
+            Diagnostic::new(
+                Code::MissingStatement,
+                format!("gateway `{}` does not say which proxies before it are believed", gateway.name.value),
+            )
+            .at(condition.span, "nobody knows the client's address")
+            .at(gateway.name.span, "no `trusted-hops`")
+            .help("Add `trusted-hops 1` to the gateway, or write `source-ip` for the other end of the connection."),
+        );
     }
 }
 

@@ -2,40 +2,56 @@
 //! method, not by path (`MESH5006`, `spec/semantics.md` 10.1).
 
 use super::scope::{self, Place, Scope, Target};
-use super::{Module, authorize, declared, route};
+use super::{Module, declared};
 use crate::model::{Action, Model, PortId};
 use mesh_lang::ast::{self, Condition, Effect, Field, Op, Protocol, Retry, RetryOn, Settings, Timeout};
 use mesh_lang::{Code, Diagnostic, Diagnostics, Span};
 
-/// What is said of ports that do not speak it.
+/// What an `authorize` says of ports that do not speak it.
+pub(super) fn of_authorize(
+    authorize: &ast::Authorize,
+    place: Place<'_>,
+    scope: &Scope<'_>,
+    model: &Model,
+    found: &mut Diagnostics,
+) {
+    for name in &authorize.targets {
+        let Ok(target) = scope.target(name, place) else { continue };
+        let everywhere = spoken_by(target, None, model);
+        for line in &authorize.lines {
+            match &line.port {
+                None => everywhere.iter().for_each(|spoken| access(line, spoken, found)),
+                port => spoken_by(target, port.as_deref(), model)
+                    .iter()
+                    .for_each(|spoken| access(line, spoken, found)),
+            }
+        }
+        for check in &authorize.checks {
+            for spoken in spoken_by(target, check.port.as_ref(), model) {
+                check.ops.iter().for_each(|op| operation(op, false, &spoken, found));
+            }
+        }
+    }
+}
+
+/// What a `route` says of a port or listener that does not speak it.
+pub(super) fn of_route(
+    route: &ast::Route,
+    place: Place<'_>,
+    scope: &Scope<'_>,
+    model: &Model,
+    found: &mut Diagnostics,
+) {
+    let Some(spoken) = spoken_on(route, place, scope, model) else { return };
+    route.rules.iter().for_each(|rule| rule_words(rule, &spoken, found));
+    if let Some(otherwise) = route.otherwise.filter(|_| !spoken.protocol.is_http()) {
+        found.push(no_http("`otherwise` is an answer of HTTP", otherwise.span, &spoken));
+    }
+}
+
+/// What guardrails say of ports that do not speak it, and routes from ports to others that speak something else.
 pub(super) fn mismatches(modules: &[Module<'_>], scope: &Scope<'_>, model: &Model) -> Diagnostics {
     let mut found = Diagnostics::new();
-    for (place, authorize) in declared(modules, authorize) {
-        for name in &authorize.targets {
-            let Ok(target) = scope.target(name, place) else { continue };
-            let everywhere = spoken_by(target, None, model);
-            for line in &authorize.lines {
-                match &line.port {
-                    None => everywhere.iter().for_each(|spoken| access(line, spoken, &mut found)),
-                    port => spoken_by(target, port.as_deref(), model)
-                        .iter()
-                        .for_each(|spoken| access(line, spoken, &mut found)),
-                }
-            }
-            for check in &authorize.checks {
-                for spoken in spoken_by(target, check.port.as_ref(), model) {
-                    check.ops.iter().for_each(|op| operation(op, false, &spoken, &mut found));
-                }
-            }
-        }
-    }
-    for (place, route) in declared(modules, route) {
-        let Some(spoken) = spoken_on(route, place, scope, model) else { continue };
-        route.rules.iter().for_each(|rule| rule_words(rule, &spoken, &mut found));
-        if let Some(otherwise) = route.otherwise.filter(|_| !spoken.protocol.is_http()) {
-            found.push(no_http("`otherwise` is an answer of HTTP", otherwise.span, &spoken));
-        }
-    }
     for (place, guardrail) in declared(modules, super::guardrail) {
         for line in &guardrail.lines {
             for target in super::guardrail::targets(line, place, scope, model).unwrap_or_default() {

@@ -97,7 +97,7 @@ fn needs_no_route(listener: &ast::Listener) -> bool {
 fn redirecting(listener: &ast::Listener, hosts: &[(HostPattern, Span)]) -> Vec<HostTable> {
     let Some(status) = listener.redirect_https else { return vec![] };
     let rule = Rule {
-        name: "https".to_owned(),
+        name: "https".into(),
         span: status.span,
         overrides: vec![],
         lines: vec![Line { shape: Shape::default(), span: status.span }],
@@ -114,32 +114,62 @@ fn redirecting(listener: &ast::Listener, hosts: &[(HostPattern, Span)]) -> Vec<H
     hosts.iter().map(|(host, _)| table(host)).collect()
 }
 
-/// Adds a `route` to the tables it is about.
-pub(super) fn resolve(
+/// What a `route` is about and does.
+pub(super) struct Read {
+    target: Target,
+    /// The service port, where it is about a service.
+    own: Option<PortId>,
+    rules: Vec<Rule>,
+}
+
+/// What a `route` that is not for some callers says.
+pub(super) fn read(
     route: &ast::Route,
-    place: &Place<'_>,
+    place: Place<'_>,
     scope: &Scope<'_>,
     delegations: &Delegations<'_>,
-    model: &mut Model,
+    model: &Model,
     diagnostics: &mut Diagnostics,
-) {
+) -> Option<Read> {
     if !route.from.is_empty() {
-        return consumer::resolve(route, *place, scope, model, diagnostics);
+        return None;
     }
-    let target = match delegations.target(route, *place, scope, model) {
+    let target = match delegations.target(route, place, scope, model) {
         Ok(target) => target,
-        Err(problems) => return problems.into_iter().for_each(|problem| diagnostics.push(problem)),
+        Err(problems) => {
+            problems.into_iter().for_each(|problem| diagnostics.push(problem));
+            return None;
+        }
     };
     let own = match target {
         Target::Service(service) => match scope::port(model, service, route.port.as_ref(), route.target.span)
         {
             Ok(port) => Some(port),
-            Err(diagnostic) => return diagnostics.push(diagnostic),
+            Err(diagnostic) => {
+                diagnostics.push(diagnostic);
+                return None;
+            }
         },
         Target::Gateway(_) => None,
     };
     misplaced(route, target, model, diagnostics);
-    let rules = rules(route, target, own, *place, scope, model, diagnostics);
+    let rules = rules(route, target, own, place, scope, model, diagnostics);
+    Some(Read { target, own, rules })
+}
+
+/// Adds a `route` to the tables it is about.
+pub(super) fn resolve(
+    route: &ast::Route,
+    read: Option<Read>,
+    place: Place<'_>,
+    scope: &Scope<'_>,
+    model: &mut Model,
+    diagnostics: &mut Diagnostics,
+) {
+    if !route.from.is_empty() {
+        return consumer::resolve(route, place, scope, model, diagnostics);
+    }
+    let Some(Read { target, own, rules }) = read else { return };
     match (target, own) {
         (Target::Gateway(gateway), _) => {
             for (listener, host) in hosts(route, gateway, model, diagnostics) {
@@ -148,12 +178,12 @@ pub(super) fn resolve(
                     tables.push(HostTable { host, table: Table::default() });
                     tables.len() - 1
                 });
-                add(&mut tables[index].table, route, &rules, diagnostics);
+                add(&mut tables[index].table, route, rules.clone(), diagnostics);
             }
         }
         (Target::Service(_), Some(port)) => {
             let port = &mut model.services[port.service.0 as usize].ports[port.port as usize];
-            add(port.route.get_or_insert_default(), route, &rules, diagnostics);
+            add(port.route.get_or_insert_default(), route, rules, diagnostics);
         }
         (Target::Service(_), None) => {}
     }
@@ -288,14 +318,14 @@ fn hosts(
     found.into_iter().map(|host| (index, host.value.clone())).collect()
 }
 
-pub(super) fn add(table: &mut Table, route: &ast::Route, rules: &[Rule], diagnostics: &mut Diagnostics) {
+pub(super) fn add(table: &mut Table, route: &ast::Route, rules: Vec<Rule>, diagnostics: &mut Diagnostics) {
     table.spans.push(route.span);
     let is_lost = |name: &&Text| !rules.iter().any(|rule| rule.name == **name);
-    table.lost.extend(route.rules.iter().map(|rule| &rule.name.value).filter(is_lost).map(Text::to_string));
+    table.lost.extend(route.rules.iter().map(|rule| &rule.name.value).filter(is_lost).cloned());
     for rule in rules {
         match table.rules.iter().find(|known| known.name == rule.name) {
             Some(first) => diagnostics.push(duplicate("rule", &rule.name, rule.span, first.span)),
-            None => table.rules.push(rule.clone()),
+            None => table.rules.push(rule),
         }
     }
     if let Some(otherwise) = route.otherwise {
@@ -385,7 +415,7 @@ fn resolve_rule(
             return None;
         }
     };
-    let overrides = rule.overrides.iter().map(|name| (name.value.to_string(), name.span)).collect();
+    let overrides = rule.overrides.iter().map(|name| (name.value.clone(), name.span)).collect();
     let resolved = match &action.value {
         ast::Action::To(backends) => match backend::resolve(backends, action.span, place, scope, model) {
             Ok(found) => Action::Forward(forward(found, own)),
@@ -409,7 +439,7 @@ fn resolve_rule(
     let cut_off = browsers::cut_off(rule, &written.settings, &resolved, model);
     browsers::check(rule).into_iter().chain(cut_off).for_each(|problem| diagnostics.push(problem));
     Some(Rule {
-        name: rule.name.value.to_string(),
+        name: rule.name.value.clone(),
         span: rule.span,
         overrides,
         lines,

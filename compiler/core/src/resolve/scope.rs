@@ -6,9 +6,10 @@ use crate::model::{Gateway, GatewayId, Model, PortId, Service, ServiceId, Worklo
 use mesh_lang::ast::{self, ServiceRef};
 use mesh_lang::diagnostic::suggest::{Meant, meant};
 use mesh_lang::{Code, Diagnostic, Diagnostics, Name, Span, Text};
+use rayon::prelude::*;
 use rustc_hash::FxHashMap;
-use std::cell::Cell;
 use std::collections::{BTreeMap, BTreeSet};
+use std::sync::atomic::{AtomicUsize, Ordering::Relaxed};
 
 /// Where a statement stands: its module's directory.
 #[derive(Clone, Copy)]
@@ -26,16 +27,25 @@ pub(super) enum Target {
 /// All names of the project.
 pub(super) struct Scope<'a> {
     modules: BTreeMap<&'a str, ModuleInfo<'a>>,
-    /// (namespace, name) → what it is and in which directory.
-    targets: BTreeMap<(&'a str, &'a str), (Target, &'a str)>,
-    /// The same by `name.namespace`, to be asked by every line of every `authorize`: as most of them write it, and short enough
-    /// to stand in the table itself, so that a question is one look into memory.
-    target_of: FxHashMap<Text, (Target, &'a str)>,
+    /// What `name.namespace` is, and in which directory. Every line of every `authorize` asks: the name is as most of them write
+    /// it, and short enough to stand in the table itself, so that a question is one look into memory.
+    targets: FxHashMap<Text, (Target, &'a str)>,
+    /// All of them.
+    listed: Vec<Listed<'a>>,
     namespaces: BTreeSet<&'a str>,
     /// Profiles, groups and the like.
     pub(super) shared: Names<'a>,
     /// How many names were compared with unknown ones.
-    compared: Cell<usize>,
+    compared: AtomicUsize,
+}
+
+/// A service or gateway, where names are compared.
+#[derive(Clone, Copy)]
+struct Listed<'a> {
+    namespace: &'a str,
+    name: &'a str,
+    target: Target,
+    directory: &'a str,
 }
 
 /// What a reference is to name.
@@ -66,11 +76,11 @@ impl<'a> Scope<'a> {
     pub(super) fn new(modules: &'a [Module<'a>], diagnostics: &mut Diagnostics) -> (Model, Scope<'a>) {
         let mut scope = Scope {
             modules: BTreeMap::new(),
-            targets: BTreeMap::new(),
-            target_of: FxHashMap::default(),
+            targets: FxHashMap::default(),
+            listed: Vec::new(),
             namespaces: BTreeSet::new(),
             shared: Names::new(modules, diagnostics),
-            compared: Cell::new(0),
+            compared: AtomicUsize::new(0),
         };
         scope.collect_modules(modules, diagnostics);
         scope.namespaces =
@@ -108,33 +118,33 @@ impl<'a> Scope<'a> {
         model: &mut Model,
         diagnostics: &mut Diagnostics,
     ) {
-        let mut found: BTreeMap<(String, &'a str), (&'a str, Declared<'a>)> = BTreeMap::new();
-        for (place, item) in declared(modules, Declared::of) {
+        let found = declared(modules, Declared::of).map(|(place, item)| {
             let namespace = self.namespace(place);
-            let name = item.name();
-            let key = (format!("{}.{namespace}", name.value), namespace);
-            match found.get(&key) {
-                Some((_, first)) => diagnostics.push(duplicate(
-                    "service or gateway",
-                    &name.value,
-                    name.span,
-                    first.name().span,
-                )),
-                None => {
-                    found.insert(key, (place.directory, item));
-                }
+            (full_name(&item.name().value, namespace), namespace, place.directory, item)
+        });
+        let mut found: Vec<_> = found.collect();
+        found.par_sort_by(|(a, in_a, ..), (b, in_b, ..)| (a, in_a).cmp(&(b, in_b)));
+        found.dedup_by(|(name, namespace, _, item), (first_name, first_namespace, _, first)| {
+            let again = (&*name, &*namespace) == (&*first_name, &*first_namespace);
+            if again {
+                let (name, first) = (item.name(), first.name());
+                diagnostics.push(duplicate("service or gateway", &name.value, name.span, first.span));
             }
-        }
-        for ((_, namespace), (directory, item)) in found {
-            let workload = Workload {
-                name: item.name().value.to_string(),
-                namespace: namespace.to_owned(),
-                owner: self.owner(directory),
-                identity: item.identity(&model.trust_domain, namespace),
-                span: item.name().span,
-                authorized: false,
-                issuers: vec![],
-            };
+            again
+        });
+        self.targets.reserve(found.len());
+        model.services.reserve(found.len());
+        let made = found.par_iter().map(|(_, namespace, directory, item)| Workload {
+            name: item.name().value.clone(),
+            namespace: Text::from(*namespace),
+            owner: self.owner(directory),
+            identity: item.identity(&model.trust_domain, namespace),
+            span: item.name().span,
+            authorized: false,
+            issuers: vec![],
+        });
+        let made: Vec<Workload> = made.collect();
+        for ((full_name, namespace, directory, item), workload) in found.into_iter().zip(made) {
             let target = match item {
                 Declared::Service(service) => {
                     let limits = super::limits::of(&service.limits);
@@ -160,8 +170,8 @@ impl<'a> Scope<'a> {
                     .help("Rename one of them."),
                 );
             }
-            self.targets.insert((namespace, &item.name().value), (target, directory));
-            self.target_of.insert(full_name(&item.name().value, namespace), (target, directory));
+            self.targets.insert(full_name, (target, directory));
+            self.listed.push(Listed { namespace, name: &item.name().value, target, directory });
         }
     }
 
@@ -171,12 +181,10 @@ impl<'a> Scope<'a> {
         namespace.map_or(DEFAULT_NAMESPACE, |name| &name.value)
     }
 
-    fn owner(&self, directory: &str) -> String {
+    fn owner(&self, directory: &str) -> Text {
         let statement = self.modules.get(directory).and_then(|module| module.statement);
-        statement
-            .and_then(|module| module.owner.as_ref())
-            .map(|owner| owner.value.to_string())
-            .unwrap_or_default()
+        let owner = statement.and_then(|module| module.owner.as_ref());
+        owner.map(|owner| owner.value.clone()).unwrap_or_default()
     }
 
     /// Whether a module may write guardrails.
@@ -207,7 +215,7 @@ impl<'a> Scope<'a> {
 
     /// What a declaration became, unless it was a duplicate.
     pub(super) fn own(&self, name: &Name, place: Place<'_>, model: &Model) -> Option<Target> {
-        let (target, _) = self.target_of.get(&full_name(&name.value, self.namespace(place)))?;
+        let (target, _) = self.targets.get(&full_name(&name.value, self.namespace(place)))?;
         (workload(model, *target).span == name.span).then_some(*target)
     }
 
@@ -224,8 +232,8 @@ impl<'a> Scope<'a> {
         wanted: Wanted,
     ) -> Result<(Target, &'a str), Diagnostic> {
         let found = match name.namespace() {
-            Some(_) => self.target_of.get(name.as_str()),
-            None => self.target_of.get(&full_name(name.name(), self.namespace(place))),
+            Some(_) => self.targets.get(name.as_str()),
+            None => self.targets.get(&full_name(name.name(), self.namespace(place))),
         };
         found.copied().ok_or_else(|| {
             self.unknown(name, name.namespace().unwrap_or_else(|| self.namespace(place)), wanted)
@@ -282,24 +290,29 @@ impl<'a> Scope<'a> {
     fn unknown(&self, name: &ServiceRef, namespace: &str, wanted: Wanted) -> Diagnostic {
         let unknown = Diagnostic::new(Code::UnknownName, format!("unknown {} `{name}`", wanted.word()))
             .at(name.span, format!("not declared in namespace `{namespace}`"));
-        if !self.may_compare(self.targets.len()) {
+        if !self.may_compare(self.listed.len()) {
             return unknown.help(declare(name, wanted));
         }
-        let fitting = || self.targets.iter().filter(|(_, (target, _))| wanted.admits(*target));
-        if let Some(((other, own), (_, directory))) = fitting().find(|((_, own), _)| *own == name.name()) {
+        let mut fitting: Vec<Listed<'_>> =
+            self.listed.iter().copied().filter(|one| wanted.admits(one.target)).collect();
+        fitting.sort_by_key(|one| (one.namespace, one.name));
+        if let Some(one) = fitting.iter().find(|one| one.name == name.name()) {
+            let whole = format!("{}.{}", one.name, one.namespace);
             return match wanted {
                 Wanted::Own => unknown.help(format!(
-                    "`{own}.{other}` is declared in {}: move the statement there.",
-                    home(directory)
+                    "`{whole}` is declared in {}: move the statement there.",
+                    home(one.directory)
                 )),
                 // Another namespace may have a service of this name that is not meant at all.
-                _ => unknown
-                    .help(format!("It is declared in another namespace: write `{own}.{other}`."))
-                    .instead(&name.to_string(), format!("{own}.{other}"), false),
+                _ => unknown.help(format!("It is declared in another namespace: write `{whole}`.")).instead(
+                    &name.to_string(),
+                    whole,
+                    false,
+                ),
             };
         }
-        let here = fitting().map(|(key, _)| *key).filter(|(own, _)| *own == namespace);
-        match meant(name.name(), here.map(|(_, own)| own)) {
+        let here = fitting.iter().filter(|one| one.namespace == namespace);
+        match meant(name.name(), here.map(|one| one.name)) {
             Some(near) => {
                 let whole = match name.namespace() {
                     Some(namespace) => format!("{}.{namespace}", near.name),
@@ -313,9 +326,29 @@ impl<'a> Scope<'a> {
 
     /// Whether to look for a near one among so many names.
     fn may_compare(&self, names: usize) -> bool {
-        let before = self.compared.get();
-        self.compared.set(before.saturating_add(names));
+        let before = self.compared.load(Relaxed);
+        self.compared.store(before.saturating_add(names), Relaxed);
         before < MAX_COMPARED
+    }
+
+    /// Reads statements on all cores, each by itself. Those in which there is a mistake are read again in order, to tell of it:
+    /// which of them get a near name must not depend on the cores.
+    pub(super) fn read_all<S: Sync, T: Send>(
+        &self,
+        statements: &[S],
+        diagnostics: &mut Diagnostics,
+        read: impl Fn(&S, &mut Diagnostics) -> T + Sync,
+    ) -> Vec<T> {
+        let compared = self.compared.swap(MAX_COMPARED, Relaxed);
+        let faultless = statements.par_iter().map(|statement| {
+            let mut mistakes = Diagnostics::new();
+            let said = read(statement, &mut mistakes);
+            mistakes.is_empty().then_some(said)
+        });
+        let faultless: Vec<Option<T>> = faultless.collect();
+        self.compared.store(compared, Relaxed);
+        let both = faultless.into_iter().zip(statements);
+        both.map(|(said, statement)| said.unwrap_or_else(|| read(statement, diagnostics))).collect()
     }
 }
 

@@ -1,40 +1,61 @@
 //! What a service declares: ports, subsets, endpoints, calls, settings.
 
-use super::scope::{self, Place, Scope, Target};
+use super::scope::{self, Place, Scope};
 use super::settings::{self, Written};
-use super::{duplicate, shape};
-use crate::model::{Call, CallLine, Client, Endpoint, Model, Port, PortId, ServiceId, Subset};
-use mesh_lang::ast::{self, Endpoints};
+use super::{declarations, duplicate, mutual, shape};
+use crate::model::{Call, CallLine, Client, Endpoint, Model, Port, PortId, Service, Subset};
+use mesh_lang::ast::{self, Endpoints, Mtls};
 use mesh_lang::signature::Place as Block;
-use mesh_lang::{Code, Diagnostic, Diagnostics, Name, Span};
+use mesh_lang::{Code, Diagnostic, Diagnostics, Name, Span, Spanned, Text};
+use mesh_plan::Settings;
 use std::collections::{BTreeMap, BTreeSet};
 use std::net::{IpAddr, SocketAddr};
 
-/// Fills in a service. Calls need the ports of other services, so all ports are read before any call is resolved: see
-/// [`calls`].
-pub(super) fn resolve(
+/// What a service says of itself.
+#[derive(Default)]
+pub(super) struct Own {
+    ports: Vec<Port>,
+    subsets: Vec<Subset>,
+    settings: Settings,
+    issuers: Vec<Text>,
+}
+
+impl Own {
+    pub(super) fn fill(self, service: &mut Service) {
+        service.ports = self.ports;
+        service.subsets = self.subsets;
+        service.settings = self.settings;
+        service.workload.issuers = self.issuers;
+    }
+}
+
+/// What a service says of itself; `mtls` is the mode of the mesh. Calls need the ports of other services, so all ports are read
+/// before any call: see [`calls`].
+pub(super) fn read(
     service: &ast::Service,
-    place: &Place<'_>,
+    place: Place<'_>,
     scope: &Scope<'_>,
-    model: &mut Model,
+    mtls: Option<Spanned<Mtls>>,
     diagnostics: &mut Diagnostics,
-) {
-    let Some(Target::Service(id)) = scope.own(&service.name, *place, model) else { return };
+) -> Own {
     if service.ports.is_empty() {
         without_port(service, diagnostics);
     }
-    let own = &mut model.services[id.0 as usize];
-    let written = settings::with_profiles(&service.settings, Block::Service, *place, scope, diagnostics);
-    own.ports = ports(service, diagnostics);
+    let written = settings::with_profiles(&service.settings, Block::Service, place, scope, diagnostics);
+    let mut own = Own {
+        ports: ports(service, mtls, diagnostics),
+        subsets: subsets(service, diagnostics),
+        settings: written.settings.clone(),
+        issuers: declarations::issuers(&service.jwts, place, scope, diagnostics),
+    };
     own.ports.iter().for_each(|port| written.fits(port, diagnostics));
-    own.settings = written.settings;
-    own.subsets = subsets(service, diagnostics);
-    let found = endpoints(service, own, diagnostics);
+    let found = endpoints(service, &own, diagnostics);
     for (port, endpoint) in found {
         own.ports[port].endpoints.push(endpoint);
     }
-    subsets_have_endpoints(service, own, diagnostics);
-    subsets_are_disjoint(service, own, diagnostics);
+    subsets_have_endpoints(service, &own, diagnostics);
+    subsets_are_disjoint(service, &own, diagnostics);
+    own
 }
 
 /// What is said of calls to a service that nobody can call has no effect. (Endpoints are complained of where they are read.)
@@ -58,7 +79,7 @@ fn without_port(service: &ast::Service, diagnostics: &mut Diagnostics) {
     }
 }
 
-fn ports(service: &ast::Service, diagnostics: &mut Diagnostics) -> Vec<Port> {
+fn ports(service: &ast::Service, mtls: Option<Spanned<Mtls>>, diagnostics: &mut Diagnostics) -> Vec<Port> {
     let mut ports: Vec<Port> = Vec::with_capacity(service.ports.len());
     let unnamed = service.ports.iter().filter(|port| port.name.is_none());
     if service.ports.len() > 1 && unnamed.clone().next().is_some() {
@@ -86,11 +107,11 @@ fn ports(service: &ast::Service, diagnostics: &mut Diagnostics) -> Vec<Port> {
             continue;
         }
         ports.push(Port {
-            name: port.name.as_ref().map(|name| name.value.clone()).unwrap_or_default().to_string(),
+            name: port.name.as_ref().map(|name| name.value.clone()).unwrap_or_default(),
             number,
             protocol: port.protocol.value,
             target: port.target.map_or(number, |target| target.value),
-            mtls: None,
+            mtls: mutual::mode(port, service, mtls),
             span: port.span,
             endpoints: vec![],
             route: None,
@@ -110,22 +131,19 @@ fn subsets(service: &ast::Service, diagnostics: &mut Diagnostics) -> Vec<Subset>
             }
             None => {
                 let labels = labels(&subset.labels, diagnostics);
-                let labels =
-                    labels.into_iter().map(|(key, value)| (key.to_owned(), value.to_owned())).collect();
-                subsets.insert(
-                    &subset.name.value,
-                    (subset, Subset { name: subset.name.value.to_string(), labels }),
-                );
+                let labels = labels.into_iter().map(|(key, value)| (key.clone(), value.clone())).collect();
+                subsets
+                    .insert(&subset.name.value, (subset, Subset { name: subset.name.value.clone(), labels }));
             }
         }
     }
     subsets.into_values().map(|(_, subset)| subset).collect()
 }
 
-fn labels<'a>(labels: &'a [ast::Label], diagnostics: &mut Diagnostics) -> BTreeMap<&'a str, &'a str> {
-    let mut found: BTreeMap<&str, &ast::Label> = BTreeMap::new();
+fn labels<'a>(labels: &'a [ast::Label], diagnostics: &mut Diagnostics) -> BTreeMap<&'a Text, &'a Text> {
+    let mut found: BTreeMap<&Text, &ast::Label> = BTreeMap::new();
     for label in labels {
-        match found.get(label.key.value.as_str()) {
+        match found.get(&label.key.value) {
             Some(first) => {
                 diagnostics.push(duplicate("label", &label.key.value, label.key.span, first.key.span))
             }
@@ -134,26 +152,23 @@ fn labels<'a>(labels: &'a [ast::Label], diagnostics: &mut Diagnostics) -> BTreeM
             }
         }
     }
-    found.into_iter().map(|(key, label)| (key, label.value.value.as_str())).collect()
+    found.into_iter().map(|(key, label)| (key, &label.value.value)).collect()
 }
 
 /// (index of the port, endpoint)
-fn endpoints(
-    service: &ast::Service,
-    own: &crate::model::Service,
-    diagnostics: &mut Diagnostics,
-) -> Vec<(usize, Endpoint)> {
+fn endpoints(service: &ast::Service, own: &Own, diagnostics: &mut Diagnostics) -> Vec<(usize, Endpoint)> {
     let mut found = Vec::new();
     let mut seen: BTreeMap<(usize, IpAddr, u16), Span> = BTreeMap::new();
     for statement in &service.endpoints {
         let carried = labels(&statement.labels, diagnostics);
-        let subsets = own.subsets.iter().zip(0..).filter(|(subset, _)| {
-            subset.labels.iter().all(|(key, value)| carried.get(key.as_str()) == Some(&value.as_str()))
-        });
+        let subsets =
+            own.subsets.iter().zip(0..).filter(|(subset, _)| {
+                subset.labels.iter().all(|(key, value)| carried.get(key) == Some(&value))
+            });
         let subsets: Vec<u32> = subsets.map(|(_, index)| index).collect();
         let ast::EndpointSource::Static(addresses) = &statement.source else { continue };
         for address in addresses {
-            for (port, ip, number) in places(address, statement, own, diagnostics) {
+            for (port, ip, number) in places(address, statement, service, own, diagnostics) {
                 if let Some(first) = seen.insert((port, ip, number), address.span) {
                     diagnostics.push(duplicate("endpoint", &address.value, address.span, first));
                     continue;
@@ -169,14 +184,15 @@ fn endpoints(
 fn places(
     address: &Name,
     statement: &Endpoints,
-    own: &crate::model::Service,
+    service: &ast::Service,
+    own: &Own,
     diagnostics: &mut Diagnostics,
 ) -> Vec<(usize, IpAddr, u16)> {
     if own.ports.is_empty() {
         diagnostics.push(
             Diagnostic::new(
                 Code::MissingStatement,
-                format!("service `{}` has endpoints and no port", own.workload.name),
+                format!("service `{}` has endpoints and no port", service.name.value),
             )
             .at(statement.span, "what they speak is not said")
             .help("Add a port: `port 8080 http`."),
@@ -229,11 +245,7 @@ fn address_help(text: &str) -> String {
 }
 
 /// A subset that selects none of the endpoints that are written would fail every request.
-fn subsets_have_endpoints(
-    service: &ast::Service,
-    own: &crate::model::Service,
-    diagnostics: &mut Diagnostics,
-) {
+fn subsets_have_endpoints(service: &ast::Service, own: &Own, diagnostics: &mut Diagnostics) {
     let endpoints: Vec<&Endpoint> = own.ports.iter().flat_map(|port| &port.endpoints).collect();
     let used: BTreeSet<u32> =
         endpoints.iter().flat_map(|endpoint| endpoint.subsets.iter().copied()).collect();
@@ -255,7 +267,7 @@ fn subsets_have_endpoints(
 }
 
 /// A split between subsets that share endpoints is not the split that is written.
-fn subsets_are_disjoint(service: &ast::Service, own: &crate::model::Service, diagnostics: &mut Diagnostics) {
+fn subsets_are_disjoint(service: &ast::Service, own: &Own, diagnostics: &mut Diagnostics) {
     let endpoints: Vec<&Endpoint> = own.ports.iter().flat_map(|port| &port.endpoints).collect();
     let index = |subset: &ast::Subset| own.subsets.iter().position(|known| known.name == subset.name.value);
     let mut share = |first: &ast::Subset, second: &ast::Subset| {
@@ -294,34 +306,34 @@ fn are_disjoint(a: &ast::Subset, b: &ast::Subset) -> bool {
     labels || clusters || !a.endpoints.is_empty() || !b.endpoints.is_empty() || a.name.value == b.name.value
 }
 
-/// Fills in what a service calls, once the ports of all services are known.
+/// What a service calls, once the ports of all services are known.
 pub(super) fn calls(
     service: &ast::Service,
-    place: &Place<'_>,
+    place: Place<'_>,
     scope: &Scope<'_>,
-    model: &mut Model,
+    model: &Model,
     diagnostics: &mut Diagnostics,
-) {
-    let Some(Target::Service(id)) = scope.own(&service.name, *place, model) else { return };
+) -> Vec<Call> {
+    let mut calls = Vec::with_capacity(service.calls.len());
     for statement in &service.calls {
-        let written = settings::with_profiles(&statement.settings, Block::Calls, *place, scope, diagnostics);
+        let written = settings::with_profiles(&statement.settings, Block::Calls, place, scope, diagnostics);
         for name in &statement.services {
-            let callee = scope.service(name, *place);
+            let callee = scope.service(name, place);
             let to = callee.and_then(|callee| scope::port(model, callee, statement.port.as_ref(), name.span));
             match to {
                 Ok(to) => {
                     written.fits(model.port(to), diagnostics);
-                    add_call(model, id, to, (statement, &written), name.span, diagnostics);
+                    add_call(&mut calls, to, (statement, &written), name.span, diagnostics);
                 }
                 Err(diagnostic) => diagnostics.push(diagnostic),
             }
         }
     }
+    calls
 }
 
 fn add_call(
-    model: &mut Model,
-    service: ServiceId,
+    calls: &mut Vec<Call>,
     to: PortId,
     (statement, written): (&ast::Calls, &Written),
     span: Span,
@@ -336,7 +348,6 @@ fn add_call(
         client: Client { timeout: statement.client_timeout, retry: statement.client_retry },
         span,
     });
-    let calls = &mut model.services[service.0 as usize].calls;
     let Some(known) = calls.iter_mut().find(|call| call.to == to) else {
         calls.push(Call { to, lines: lines.collect(), span });
         return;

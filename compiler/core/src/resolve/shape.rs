@@ -1,12 +1,11 @@
 //! Lists written out: one shape for each operation, method and value (`spec/semantics.md` 3.1); and conditions as sets (3.3).
 
 use super::address;
-use crate::model::{Asked, Field, FieldTest, Line, Polarity, Shape, ValueSet};
+use crate::model::{Asked, Field, FieldTest, Line, Polarity, Shape, Tests, ValueSet};
 use crate::partition::MAX_LINES;
 use crate::space::text::regex;
 use mesh_lang::ast::{self, Condition, Match, Op, ValueTest};
 use mesh_lang::{Code, Diagnostic, Name, Span, Text};
-use std::sync::Arc;
 
 /// The shapes of a list of operations; an empty list is everything.
 pub(super) fn of_ops(ops: &[Op]) -> Vec<Shape> {
@@ -123,10 +122,8 @@ pub(super) fn of_access(
     tests.sort();
     if wrong.is_empty() {
         let mut shapes = of_ops(ops);
-        if !tests.is_empty() {
-            let tests: Arc<[FieldTest]> = tests.into();
-            shapes.iter_mut().for_each(|shape| shape.tests = tests.clone());
-        }
+        let tests = Tests::from(tests);
+        shapes.iter_mut().for_each(|shape| shape.tests = tests.clone());
         Ok(shapes)
     } else {
         Err(wrong)

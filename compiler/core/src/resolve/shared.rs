@@ -6,8 +6,8 @@ use super::{Module, declared};
 use mesh_lang::ast::{self, Item, Shared};
 use mesh_lang::diagnostic::suggest::meant;
 use mesh_lang::{Code, Diagnostic, Diagnostics, Name, Severity, Span};
-use std::cell::Cell;
 use std::collections::{BTreeMap, BTreeSet};
+use std::sync::atomic::{AtomicBool, Ordering::Relaxed};
 
 /// What a shared name is.
 #[derive(Clone, Copy)]
@@ -62,7 +62,7 @@ struct Entry<'a> {
     home: &'a str,
     /// Where this module declares or imports it.
     span: Span,
-    used: Cell<bool>,
+    used: AtomicBool,
 }
 
 /// All shared names: (directory, name) → what it is there.
@@ -134,7 +134,7 @@ impl<'a> Names<'a> {
 
     fn declare(&mut self, place: Place<'a>, named: Named<'a>, diagnostics: &mut Diagnostics) {
         let name = named.name();
-        let entry = Entry { named, home: place.directory, span: name.span, used: Cell::new(false) };
+        let entry = Entry { named, home: place.directory, span: name.span, used: AtomicBool::new(false) };
         self.add(place, &name.value, entry, diagnostics);
     }
 
@@ -159,7 +159,7 @@ impl<'a> Names<'a> {
             let key = (place.directory, name.value.as_str());
             match self.entries.get(&key).filter(|entry| entry.named.kind() == export.kind) {
                 Some(entry) => {
-                    entry.used.set(true);
+                    entry.used.store(true, Relaxed);
                     self.exported.insert(key);
                 }
                 None => {
@@ -191,7 +191,8 @@ impl<'a> Names<'a> {
             let key = (home, name.value.as_str());
             match self.entries.get(&key).filter(|entry| entry.home == home) {
                 Some(entry) if self.exported.contains(&key) => {
-                    let entry = Entry { named: entry.named, home, span: name.span, used: Cell::new(false) };
+                    let entry =
+                        Entry { named: entry.named, home, span: name.span, used: AtomicBool::new(false) };
                     self.add(place, &name.value, entry, diagnostics);
                 }
                 Some(entry) => {
@@ -248,7 +249,7 @@ impl<'a> Names<'a> {
     /// What a name means in a module, and where it was declared; it counts as used.
     pub(super) fn get(&self, name: &str, place: Place<'_>) -> Option<(Named<'a>, Place<'a>)> {
         let entry = self.entries.get(&(place.directory, name))?;
-        entry.used.set(true);
+        entry.used.store(true, Relaxed);
         Some((entry.named, Place { directory: entry.home }))
     }
 
@@ -284,7 +285,7 @@ impl<'a> Names<'a> {
 
     /// Names that nobody uses.
     pub(super) fn unused(&self) -> Vec<Diagnostic> {
-        let unused = self.entries.iter().filter(|(_, entry)| !entry.used.get());
+        let unused = self.entries.iter().filter(|(_, entry)| !entry.used.load(Relaxed));
         unused
             .map(|((directory, name), entry)| {
                 let kind = entry.named.kind().keyword();

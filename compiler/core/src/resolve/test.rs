@@ -381,9 +381,10 @@ fn peer(
     model: &Model,
 ) -> Result<Option<String>, Diagnostic> {
     let Some(from) = one_peer(request)? else { return Ok(None) };
-    match (&from.kind, access::principal(from, place, scope, model)?) {
-        (_, crate::model::Principal::Identity(identity)) => Ok(Some(identity.to_string())),
-        (PrincipalKind::Unauthenticated, _) => Ok(None),
+    let principal = access::principal(from, place, scope, model)?;
+    match (&from.kind, model.identity(&principal)) {
+        (_, Some(identity)) => Ok(Some(identity.to_string())),
+        (PrincipalKind::Unauthenticated, None) => Ok(None),
         _ => Err(many_peers(&from.to_string(), from.span)),
     }
 }

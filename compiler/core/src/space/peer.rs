@@ -59,7 +59,7 @@ impl Peers {
         let candidates = candidates(model, sets.iter().flat_map(|set| set.of.iter().chain(&set.except)))
             .into_iter()
             .map(|candidate| {
-                let member = sets.iter().map(|set| candidate.is_in(set)).collect();
+                let member = sets.iter().map(|set| candidate.is_in(set, model)).collect();
                 let fresh = classes.len() as u32;
                 let atom = *classes.entry(member).or_insert(fresh);
                 (candidate, atom)
@@ -73,10 +73,10 @@ impl Peers {
     }
 
     /// The atoms of a set of peers of this partition.
-    pub(crate) fn set(&self, set: &PeerSet) -> Bits {
+    pub(crate) fn set(&self, set: &PeerSet, model: &Model) -> Bits {
         let mut bits = Bits::none(self.atoms);
         for (candidate, atom) in &self.candidates {
-            if candidate.is_in(set) {
+            if candidate.is_in(set, model) {
                 bits.insert(*atom);
             }
         }
@@ -107,7 +107,10 @@ pub(crate) fn candidates<'m>(
     ]);
     for principal in principals {
         match principal {
-            Principal::Identity(identity) => candidates.insert(Candidate::of_identity(model, identity)),
+            Principal::Workload { .. } | Principal::Identity(_) => {
+                let identity = model.identity(principal);
+                identity.is_some_and(|identity| candidates.insert(Candidate::of_identity(model, identity)))
+            }
             Principal::Namespace(namespace) => {
                 candidates.insert(Candidate::OtherIn { namespace: namespace.to_string() })
             }
@@ -138,13 +141,13 @@ impl Candidate {
         }
     }
 
-    pub(crate) fn is_in(&self, set: &PeerSet) -> bool {
-        set.of.iter().any(|principal| self.is(principal))
-            && !set.except.iter().any(|principal| self.is(principal))
+    pub(crate) fn is_in(&self, set: &PeerSet, model: &Model) -> bool {
+        set.of.iter().any(|principal| self.is(principal, model))
+            && !set.except.iter().any(|principal| self.is(principal, model))
     }
 
     /// `spec/semantics.md` 2.3, literally.
-    pub(crate) fn is(&self, principal: &Principal) -> bool {
+    pub(crate) fn is(&self, principal: &Principal, model: &Model) -> bool {
         match principal {
             Principal::Anyone => true,
             Principal::Unauthenticated => *self == Candidate::Unauthenticated,
@@ -170,10 +173,12 @@ impl Candidate {
                 Candidate::OtherBelow { parent } => parent == wanted,
                 _ => false,
             },
-            Principal::Identity(wanted) => match self {
+            Principal::Workload { .. } | Principal::Identity(_) => match self {
                 Candidate::Own { identity, .. }
                 | Candidate::Gateway { identity }
-                | Candidate::Foreign { identity } => identity == wanted,
+                | Candidate::Foreign { identity } => {
+                    model.identity(principal).is_some_and(|wanted| wanted == identity)
+                }
                 _ => false,
             },
         }
