@@ -14,10 +14,15 @@ use std::ops::Range;
 const MAX_PROGRAMS: u64 = 2_000;
 
 /// Statements whose absence changes nothing about a program that is accepted, and why.
-const SAYINGS: [(Place, &str, &str); 6] = [
+const SAYINGS: [(Place, &str, &str); 7] = [
     (Place::Module, "edition 2026", "there is one edition, and a file without it is of it"),
     (Place::Calls, "client-timeout DURATION", "what the application does, for the checks along the calls"),
     (Place::Calls, "client-retry COUNT", "what the application does, for the checks along the calls"),
+    (
+        Place::Service,
+        "propagate header STRING, …",
+        "what the application does, for the checks along the calls",
+    ),
     (Place::Mesh, "production NAME, …", "it refuses faults and audits"),
     (Place::Mesh, "limit retry-amplification COUNT", "it refuses retries that multiply"),
     (Place::Subset, "env NAME, … { … }", "what stands in it is refused by name wherever it stands"),

@@ -7,6 +7,7 @@ mod empty_description;
 mod hops;
 mod incomplete_route;
 mod listener_conflict;
+mod lost_header;
 mod no_authorize;
 mod over_budget;
 mod overrides;
@@ -51,6 +52,7 @@ pub(crate) fn check(model: &Model, partitions: &mut [Partition]) -> Diagnostics 
         let mut found = unallowed_call::check(model);
         found.extend(retries::check(model, &hops));
         found.extend(patience::check(model, &hops));
+        found.extend(lost_header::check(model));
         found.into_iter().for_each(|diagnostic| diagnostics.push(diagnostic));
     }
     diagnostics

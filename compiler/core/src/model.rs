@@ -159,6 +159,8 @@ pub(crate) struct Service {
     pub(crate) subsets: Vec<Subset>,
     /// Sorted by (callee, port).
     pub(crate) calls: Vec<Call>,
+    /// Headers that it sends on with its calls, lower-case.
+    pub(crate) propagates: Vec<Text>,
 }
 
 impl Service {

@@ -108,6 +108,7 @@ codes! {
     FaultInProduction    "MESH5013" Error   "fault-in-production",
     MirroredWrites       "MESH5020" Error   "mirrored-writes",
     CutUpgrade           "MESH5021" Warning "cut-upgrade",
+    LostHeader           "MESH5022" Warning "lost-header",
     VainStatement        "MESH5040" Error   "vain-statement",
     UnverifiedTls        "MESH5041" Warning "unverified-tls",
     OverlappingSubsets   "MESH5042" Warning "overlapping-subsets",

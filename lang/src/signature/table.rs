@@ -733,7 +733,7 @@ const SERVICE: &[Signature] = &[
         "propagate header STRING, …",
         "Headers that the service sends on with the calls it makes: a fact that checks rely on.",
         Once,
-        Checked,
+        Executed,
         project::headers,
     ),
     ACCESS_LOG,

@@ -42,3 +42,39 @@ pub(super) fn block(text: &Name) -> Result<Block, Diagnostic> {
     }
     Ok(Block { first, free })
 }
+
+/// Whether every address is in one of some sorted blocks; an IPv4 address is a v4-mapped one.
+pub(super) fn is_everything(blocks: &[Block]) -> bool {
+    // The first address that is in none of the blocks so far.
+    let mut missing = 0;
+    for block in blocks {
+        if block.first > missing {
+            return false;
+        }
+        match block.last().checked_add(1) {
+            Some(behind) => missing = missing.max(behind),
+            None => return true,
+        }
+    }
+    false
+}
+
+#[cfg(test)]
+mod tests {
+    use crate::testing::says;
+
+    #[test]
+    fn from_everywhere_is_no_condition() {
+        let line = |test: &str| {
+            format!(
+                "service a {{ calls web }}\nservice web {{ port 80 http }}\nauthorize web {{\nallow from a when {test}\n}}\n"
+            )
+        };
+        let said = "4 MESH5040 every address is in these blocks";
+        says(&line("source-ip in (\"0.0.0.0/0\", \"::/0\")"), &[said]);
+        says(&line("source-ip = \"::/0\""), &[said]);
+        says(&line("not source-ip in (\"::/1\", \"8000::/1\")"), &[said]);
+        says(&line("source-ip in (\"::/2\", \"0.0.0.0/0\", \"8000::/1\")"), &[]);
+        says(&line("source-ip in (\"0.0.0.0/0\")"), &[]);
+    }
+}

@@ -149,8 +149,16 @@ impl<'a> Scope<'a> {
                 Declared::Service(service) => {
                     let limits = super::limits::of(&service.limits);
                     let settings = mesh_plan::Settings::default();
-                    let (ports, subsets, calls) = (vec![], vec![], vec![]);
-                    model.services.push(Service { workload, settings, limits, ports, subsets, calls });
+                    let (ports, subsets, calls, propagates) = (vec![], vec![], vec![], vec![]);
+                    model.services.push(Service {
+                        workload,
+                        settings,
+                        limits,
+                        ports,
+                        subsets,
+                        calls,
+                        propagates,
+                    });
                     Target::Service(ServiceId(model.services.len() as u32 - 1))
                 }
                 Declared::Gateway(gateway) => {

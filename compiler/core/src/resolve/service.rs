@@ -18,6 +18,7 @@ pub(super) struct Own {
     subsets: Vec<Subset>,
     settings: Settings,
     issuers: Vec<Text>,
+    propagates: Vec<Text>,
 }
 
 impl Own {
@@ -26,6 +27,7 @@ impl Own {
         service.subsets = self.subsets;
         service.settings = self.settings;
         service.workload.issuers = self.issuers;
+        service.propagates = self.propagates;
     }
 }
 
@@ -47,6 +49,7 @@ pub(super) fn read(
         subsets: subsets(service, diagnostics),
         settings: written.settings.clone(),
         issuers: declarations::issuers(&service.jwts, place, scope, diagnostics),
+        propagates: service.propagates.iter().map(|name| name.value.clone()).collect(),
     };
     own.ports.iter().for_each(|port| written.fits(port, diagnostics));
     let found = endpoints(service, &own, diagnostics);

@@ -165,7 +165,20 @@ fn of_condition(condition: &Condition, polarity: Polarity) -> Result<FieldTest, 
         ValueTest::Matches(text) => (Asked::Matches(checked_regex(text)?), false),
     };
     let negated = condition.negated != inverted;
+    if let Asked::Within(blocks) = &asked
+        && address::is_everything(blocks)
+    {
+        return Err(vec![every_address(condition, negated)]);
+    }
     Ok(FieldTest { field, set: ValueSet::Passing { asked, negated, polarity } })
+}
+
+/// "Only from here" that says everywhere.
+fn every_address(condition: &Condition, negated: bool) -> Diagnostic {
+    let holds = if negated { "holds for nobody" } else { "holds for everybody" };
+    Diagnostic::new(Code::VainStatement, "every address is in these blocks")
+        .at(condition.span, holds)
+        .help("Write the networks that are meant, or delete the condition.")
 }
 
 fn of_field(field: &ast::Field) -> Field {
