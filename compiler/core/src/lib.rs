@@ -312,6 +312,7 @@ fn prove(
 /// as that is known. It is asked for one environment and nothing is run, so nothing need be kept, and what a proxy does is not
 /// asked.
 pub fn check_names(sources: &SourceSet, environment: Option<&str>) -> Vec<Diagnostic> {
+    // On the threads of the pool: what they make, they give back.
     rayon::scope(|_| {
         let (project, files) = Project::read_text(sources, expand::Said::at_once);
         let expanded = expand::expand(project.of_each(files), environment);

@@ -1,15 +1,36 @@
 //! `MESH5022`: a rule chooses by a header that a caller on the way does not send on.
 
-use super::entered;
-use crate::model::{Call, Caller, Field, Model, PortId, Rule, Service, ServiceId, Table, ValueSet};
+use crate::model::{Action, Call, Caller, Field, Model, PortId, Rule, Service, ServiceId, Shape, ValueSet};
+use crate::space::Space;
+use crate::space::peer::Peers;
 use mesh_lang::ast::Effect;
-use mesh_lang::{Code, Diagnostic, Text};
+use mesh_lang::{Code, Diagnostic};
 use mesh_plan::Edit;
 use std::collections::BTreeSet;
 
-/// What a request says of itself, whoever sends it: with these nobody tells one user or one try from another along the way.
-const OWN: [&str; 7] = ["authorization", "expect", "host", "range", "te", "upgrade", "user-agent"];
-const OWN_FAMILIES: [&str; 3] = ["accept", "content-", "if-"];
+/// What a request says of itself, whoever sends it (RFC 9110 7 to 14): by these nobody follows one user or one try along the way.
+const OWN: [&str; 20] = [
+    "accept",
+    "accept-charset",
+    "accept-encoding",
+    "accept-language",
+    "authorization",
+    "content-encoding",
+    "content-language",
+    "content-length",
+    "content-location",
+    "content-type",
+    "expect",
+    "host",
+    "if-match",
+    "if-modified-since",
+    "if-none-match",
+    "if-range",
+    "if-unmodified-since",
+    "range",
+    "te",
+    "user-agent",
+];
 
 /// Services that answer requests with calls of their own, and do not say that they send a header on that a rule behind the call
 /// asks for. Who is called by nobody begins requests and may say anything.
@@ -17,11 +38,14 @@ pub(super) fn check(model: &Model) -> Vec<Diagnostic> {
     let set_on_the_way: BTreeSet<&str> = model.rules().flat_map(|rule| &rule.edits).filter_map(set).collect();
     let mut found = Vec::new();
     for (caller, id) in model.services.iter().zip(0..).filter(|(caller, _)| answers(caller)) {
-        let mut said: BTreeSet<&Text> = BTreeSet::new();
+        let propagates: BTreeSet<&str> = caller.propagates.iter().map(|name| name.as_str()).collect();
+        let comes = |header: &str| {
+            propagates.contains(header) || set_on_the_way.contains(header) || OWN.contains(&header)
+        };
         for call in &caller.calls {
-            for (rule, header) in asked(model, ServiceId(id), call) {
-                let comes = caller.propagates.contains(header) || set_on_the_way.contains(header.as_str());
-                if !comes && !is_own(header) && said.insert(header) {
+            let mut said: BTreeSet<&str> = BTreeSet::new();
+            for (rule, header) in asked(model, ServiceId(id), call, &comes) {
+                if said.insert(header) {
                     found.push(say(model, caller, call, rule, header));
                 }
             }
@@ -30,9 +54,10 @@ pub(super) fn check(model: &Model) -> Vec<Diagnostic> {
     found
 }
 
-/// Whether somebody may call a service.
+/// Whether somebody may send requests to a service.
 fn answers(service: &Service) -> bool {
-    service.ports.iter().flat_map(|port| &port.access).any(|line| line.effect == Effect::Allow)
+    let ports = service.ports.iter().filter(|port| port.protocol.is_http());
+    ports.flat_map(|port| &port.access).any(|line| line.effect == Effect::Allow)
 }
 
 fn set(edit: &Edit) -> Option<&str> {
@@ -42,33 +67,63 @@ fn set(edit: &Edit) -> Option<&str> {
     }
 }
 
-fn is_own(header: &str) -> bool {
-    OWN.contains(&header) || OWN_FAMILIES.iter().any(|family| header.starts_with(family))
-}
-
-/// The rules that a call meets until it is sent to an endpoint, and the headers that they choose by.
-fn asked<'m>(model: &'m Model, caller: ServiceId, call: &Call) -> Vec<(&'m Rule, &'m Text)> {
+/// The rules that a call meets until it is sent to an endpoint and that choose by a header that does not come.
+fn asked<'m>(
+    model: &'m Model,
+    caller: ServiceId,
+    call: &Call,
+    comes: &dyn Fn(&str) -> bool,
+) -> Vec<(&'m Rule, &'m str)> {
     let mut seen: BTreeSet<PortId> = BTreeSet::new();
-    let mut left: Vec<&Table> = model.route_from(Caller::Service(caller), call.to).into_iter().collect();
+    let table = model.route_from(Caller::Service(caller), call.to);
+    // A table, and the rule by which a call gets to it.
+    let mut left: Vec<_> = table.map(|table| (table, None::<&Rule>)).into_iter().collect();
     let mut found = Vec::new();
-    while let Some(table) = left.pop() {
-        found.extend(table.rules.iter().flat_map(|rule| headers(rule).map(move |header| (rule, header))));
-        let next = entered(table).filter(|port| seen.insert(*port));
-        left.extend(next.filter_map(|port| model.port(port).route.as_ref()));
+    while let Some((table, by)) = left.pop() {
+        for rule in &table.rules {
+            for line in &rule.lines {
+                let lost = headers(&line.shape).filter(|header| !comes(header));
+                for header in lost.filter(|_| gets_to(call, by, &line.shape)) {
+                    found.push((rule, header));
+                }
+            }
+            let Action::Forward(backends) = &rule.action else { continue };
+            for to in backends.iter().filter(|to| to.enter && seen.insert(to.to)) {
+                left.extend(model.port(to.to).route.as_ref().map(|table| (table, Some(rule))));
+            }
+        }
     }
     found
 }
 
-/// The headers that must be there for a rule.
-fn headers(rule: &Rule) -> impl Iterator<Item = &Text> {
-    let tests = rule.lines.iter().flat_map(|line| line.shape.tests.iter());
-    tests.filter_map(|test| match (&test.field, &test.set) {
-        (Field::Header(name), ValueSet::Present | ValueSet::Passing { negated: false, .. }) => Some(name),
+/// Whether a request of a call can get to a line; of one that is changed before it is not known.
+fn gets_to(call: &Call, by: Option<&Rule>, line: &Shape) -> bool {
+    if by.is_some_and(|rule| !rule.edits.is_empty()) {
+        return true;
+    }
+    let is_called = call.lines.iter().any(|own| meet(&own.shape, line));
+    is_called && by.is_none_or(|rule| rule.lines.iter().any(|own| meet(&own.shape, line)))
+}
+
+fn meet(a: &Shape, b: &Shape) -> bool {
+    if *a == Shape::default() {
+        return true;
+    }
+    // What is too fine to be told apart is not said to be apart.
+    let Ok(space) = Space::new([a, b].into_iter(), Peers::indifferent()) else { return true };
+    space.product(a, None).meets(&space.product(b, None))
+}
+
+/// The headers that must be there for a line: a condition that is negated needs one too (`spec/semantics.md` 3.3).
+fn headers(line: &Shape) -> impl Iterator<Item = &str> {
+    line.tests.iter().filter(|test| test.set != ValueSet::Absent).filter_map(|test| match &test.field {
+        Field::Header(name) => Some(name.as_str()),
+        Field::Cookie(_) => Some("cookie"),
         _ => None,
     })
 }
 
-fn say(model: &Model, caller: &Service, call: &Call, rule: &Rule, header: &Text) -> Diagnostic {
+fn say(model: &Model, caller: &Service, call: &Call, rule: &Rule, header: &str) -> Diagnostic {
     let (caller, callee) = (&caller.workload, &model[call.to.service].workload);
     Diagnostic::new(
         Code::LostHeader,
@@ -104,7 +159,46 @@ mod tests {
     #[test]
     fn what_a_request_says_of_itself_is_not_sent_on() {
         says(&shop("calls cart", "header \"content-type\" = \"b\""), &[]);
-        says(&shop("calls cart", "header \"x-user\" != \"b\""), &[]);
+        says(&shop("calls cart", "header \"x-user\" absent"), &[]);
+    }
+
+    #[test]
+    fn a_negated_condition_needs_the_header_too() {
+        let lost = "1 MESH5022 `web` does not say that it sends the header `x-user` on to `cart`";
+        says(&shop("calls cart", "header \"x-user\" != \"b\""), &[lost]);
+        let lost = "1 MESH5022 `web` does not say that it sends the header `cookie` on to `cart`";
+        says(&shop("calls cart", "cookie \"c\" = \"b\""), &[lost]);
+    }
+
+    #[test]
+    fn a_call_that_does_not_get_to_the_rule_loses_nothing() {
+        let post = |call: &str| {
+            shop(call, "header \"x-user\" = \"b\"").replace("match when", "match POST /pay when")
+        };
+        says(&post("calls cart to GET"), &[]);
+        says(&post("calls cart to POST /carts/{id}"), &[]);
+        let lost = "1 MESH5022 `web` does not say that it sends the header `x-user` on to `cart`";
+        says(&post("calls cart to POST"), &[lost]);
+    }
+
+    #[test]
+    fn a_service_of_connections_gets_no_headers() {
+        let text = shop("calls cart", "header \"x-user\" = \"b\"");
+        says(&text.replacen("port 80 http", "port 80 tcp", 1), &[]);
+    }
+
+    #[test]
+    fn each_call_loses_its_own() {
+        let text = shop("calls cart, cart2", "header \"x-user\" = \"b\"");
+        let other =
+            text.lines().filter(|line| line.contains("service cart") || line.contains("authorize cart"));
+        let other: String =
+            other.map(|line| line.replace("cart", "cart2").replace(", job", "") + "\n").collect();
+        let route = "route cart2 { rule beta { match when header \"x-user\" = \"b\"; to cart2:b }\nrule rest-of-all { to cart2:a } }\n";
+        let lost = |to: &str| {
+            format!("1 MESH5022 `web` does not say that it sends the header `x-user` on to `{to}`")
+        };
+        says(&format!("{text}{other}{route}"), &[&lost("cart"), &lost("cart2")]);
     }
 
     #[test]

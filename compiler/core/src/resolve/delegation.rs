@@ -71,7 +71,7 @@ impl<'a> Delegations<'a> {
             Ok(target) => return Ok(target),
             Err(problem) => problem,
         };
-        let Ok(Target::Gateway(id)) = scope.target(&route.target, place) else { return Err(vec![foreign]) };
+        let Some(Target::Gateway(id)) = scope.known(&route.target, place) else { return Err(vec![foreign]) };
         let listener = super::route::listener_of(model, id, route.listener.as_ref(), route.target.span)
             .map_err(|problem| vec![problem])?;
         let listener = &model[id].listeners[listener];

@@ -68,7 +68,7 @@ pub(super) fn unknown_peers(
 
 /// A service of which some port is `off`.
 fn open(name: &ast::ServiceRef, place: Place<'_>, scope: &Scope<'_>, model: &Model) -> Option<ServiceId> {
-    let Ok(Target::Service(id)) = scope.target(name, place) else { return None };
+    let Some(Target::Service(id)) = scope.known(name, place) else { return None };
     model[id].ports.iter().any(|port| is(port, Mtls::Off)).then_some(id)
 }
 

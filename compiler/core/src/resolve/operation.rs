@@ -71,13 +71,13 @@ fn answers_at_once(
 ) {
     let Some(redirect) = listener.redirect_https else { return };
     let own = ast::ServiceRef::new(gateway.name.span, gateway.name.value.clone());
-    let Ok(target) = scope.target(&own, place) else { return };
+    let Some(target) = scope.known(&own, place) else { return };
     for (place, route) in declared(modules, route) {
         let here = match &route.listener {
             Some(name) => name.value == listener.name.value,
             None => gateway.listeners.len() == 1,
         };
-        if here && scope.target(&route.target, place).is_ok_and(|other| other == target) {
+        if here && scope.known(&route.target, place) == Some(target) {
             diagnostics.push(
                 Diagnostic::new(
                     Code::VainStatement,
@@ -110,10 +110,10 @@ pub(super) fn client_address(
     let Some(condition) = when.iter().find(|condition| condition.field == ast::Field::ClientIp) else {
         return;
     };
-    let Ok(target) = scope.target(target, place) else { return };
+    let Some(target) = scope.known(target, place) else { return };
     let own = |(home, gateway): &&(Place<'_>, &ast::Gateway)| {
         let own = ast::ServiceRef::new(gateway.name.span, gateway.name.value.clone());
-        scope.target(&own, *home).is_ok_and(|own| own == target)
+        scope.known(&own, *home) == Some(target)
     };
     if let Some((_, gateway)) = unbelieving.iter().find(own) {
         diagnostics.push(

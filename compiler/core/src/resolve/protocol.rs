@@ -16,7 +16,7 @@ pub(super) fn of_authorize(
     found: &mut Diagnostics,
 ) {
     for name in &authorize.targets {
-        let Ok(target) = scope.target(name, place) else { continue };
+        let Some(target) = scope.known(name, place) else { continue };
         let everywhere = spoken_by(target, None, model);
         for line in &authorize.lines {
             match &line.port {
@@ -118,7 +118,7 @@ fn spoken_on<'m>(
     scope: &Scope<'_>,
     model: &'m Model,
 ) -> Option<Spoken<'m>> {
-    match scope.target(&route.target, place).ok()? {
+    match scope.known(&route.target, place)? {
         Target::Service(id) => {
             let port = scope::port(model, id, route.port.as_ref(), route.target.span).ok()?;
             Some(of_port(model.port(port), &model[id].workload.name))

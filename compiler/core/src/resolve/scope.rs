@@ -232,6 +232,19 @@ impl<'a> Scope<'a> {
         self.lookup(name, place, Wanted::Either).map(|(target, _)| target)
     }
 
+    /// What a reference means, for those who leave it to others to say that it means nothing.
+    pub(super) fn known(&self, name: &ServiceRef, place: Place<'_>) -> Option<Target> {
+        self.find(name, place).map(|(target, _)| target)
+    }
+
+    fn find(&self, name: &ServiceRef, place: Place<'_>) -> Option<(Target, &'a str)> {
+        let found = match name.namespace() {
+            Some(_) => self.targets.get(name.as_str()),
+            None => self.targets.get(&full_name(name.name(), self.namespace(place))),
+        };
+        found.copied()
+    }
+
     /// What a reference means, and the directory that declares it. It may be of another kind than is wanted.
     fn lookup(
         &self,
@@ -239,11 +252,7 @@ impl<'a> Scope<'a> {
         place: Place<'_>,
         wanted: Wanted,
     ) -> Result<(Target, &'a str), Diagnostic> {
-        let found = match name.namespace() {
-            Some(_) => self.targets.get(name.as_str()),
-            None => self.targets.get(&full_name(name.name(), self.namespace(place))),
-        };
-        found.copied().ok_or_else(|| {
+        self.find(name, place).ok_or_else(|| {
             self.unknown(name, name.namespace().unwrap_or_else(|| self.namespace(place)), wanted)
         })
     }
@@ -292,7 +301,7 @@ impl<'a> Scope<'a> {
 
     /// The directory whose module declares what a name means.
     pub(super) fn home_of(&self, name: &ServiceRef, place: Place<'_>) -> Option<&'a str> {
-        self.lookup(name, place, Wanted::Either).ok().map(|(_, directory)| directory)
+        self.find(name, place).map(|(_, directory)| directory)
     }
 
     fn unknown(&self, name: &ServiceRef, namespace: &str, wanted: Wanted) -> Diagnostic {
@@ -534,6 +543,13 @@ mod tests {
         let near =
             found.iter().filter(|diagnostic| diagnostic.help.as_deref() == Some("Did you mean `cart`?"));
         assert_eq!((near.count(), found.len()), (MAX_COMPARED / 2_000, 200));
+        for (kind, block) in [("authorize", "allow from anyone"), ("route", "to cart")] {
+            let wrong = format!("{kind} crat {{ {block} }}\n").repeat(200);
+            let text = format!("{others}service cart {{ port 80 http }}\nservice web {{ }}\n{wrong}");
+            let found = compile(&SourceSet::single("test.mesh", &text), &StandIns::new()).diagnostics;
+            let near = found.iter().filter(|found| found.help.as_deref() == Some("Did you mean `cart`?"));
+            assert_eq!((near.count(), found.len()), (MAX_COMPARED / 2_000, 200), "{kind}");
+        }
     }
 
     #[test]

@@ -165,7 +165,9 @@ fn of_condition(condition: &Condition, polarity: Polarity) -> Result<FieldTest, 
         ValueTest::Matches(text) => (Asked::Matches(checked_regex(text)?), false),
     };
     let negated = condition.negated != inverted;
-    if let Asked::Within(blocks) = &asked
+    // The other end of a connection always has an address; who asked the first proxy may be unknown.
+    if field == Field::SourceIp
+        && let Asked::Within(blocks) = &asked
         && address::is_everything(blocks)
     {
         return Err(vec![every_address(condition, negated)]);
