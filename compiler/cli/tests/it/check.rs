@@ -137,6 +137,21 @@ fn a_huge_file_is_refused_by_its_size() {
 }
 
 #[test]
+fn a_project_of_too_many_files_is_refused_as_a_whole() {
+    let project = Project::new(&[("shop.mesh", SHOP)]);
+    for number in 1..mesh_lang::source::MAX_FILES {
+        project.write(&format!("{number}.mesh"), "");
+    }
+    let ran = project.mesh(&["check", "{}"]);
+    assert_eq!(ran.code, 0, "{}", ran.err);
+    project.write("0.mesh", "");
+    let ran = project.mesh(&["check", "{}", "--format", "short"]);
+    assert_eq!(ran.code, 1);
+    let said = "error[MESH1002]: the project has 10001 files, 10000 are the most it may have";
+    assert!(ran.out.contains(said), "{}", ran.out);
+}
+
+#[test]
 fn the_shipped_example_has_no_finding() {
     let ran = mesh(&["check", bookinfo().to_str().unwrap(), "--fail-on", "warning"], b"");
     assert_eq!((ran.code, ran.out.as_str()), (0, ""));

@@ -366,6 +366,13 @@ mod tests {
     }
 
     #[test]
+    fn what_is_imported_is_not_declared_too() {
+        let platform = "module platform { export profile fast }\nprofile fast { timeout 1s }\n";
+        let user = format!("import platform {{ fast }}\nprofile fast {{ timeout 2s }}\n{USER}");
+        project(&[("platform", platform), ("web", &user)], &["MESH2002 `fast` is two things in this module"]);
+    }
+
+    #[test]
     fn two_directories_are_two_modules() {
         project(&[("a", "module x { edition 2026 }\n"), ("b", "module y { edition 2026 }\n")], &[]);
         project(
