@@ -51,16 +51,7 @@ impl Method {
 
     /// The method of this exact (case-sensitive) spelling.
     pub fn parse(text: &str) -> Option<Method> {
-        Some(match text {
-            "GET" => Method::Get,
-            "HEAD" => Method::Head,
-            "POST" => Method::Post,
-            "PUT" => Method::Put,
-            "PATCH" => Method::Patch,
-            "DELETE" => Method::Delete,
-            "OPTIONS" => Method::Options,
-            _ => return None,
-        })
+        Method::ALL.into_iter().find(|method| method.as_str() == text)
     }
 }
 
@@ -175,18 +166,5 @@ impl std::fmt::Display for PathPattern {
             }
         }
         if self.subtree { f.write_str("/**") } else { Ok(()) }
-    }
-}
-
-#[cfg(test)]
-mod tests {
-    use super::Method;
-
-    #[test]
-    fn each_method_is_read_as_it_is_written() {
-        for method in Method::ALL {
-            assert_eq!(Method::parse(method.as_str()), Some(method));
-        }
-        assert_eq!(Method::parse("get"), None);
     }
 }
