@@ -1,10 +1,12 @@
 //! `MESH5022`: a rule chooses by a header that a caller on the way does not send on.
 
-use crate::model::{Action, Call, Caller, Field, Model, PortId, Rule, Service, ServiceId, Shape, ValueSet};
+use crate::model::{
+    Action, Call, Caller, Field, Model, PortId, Rule, Service, ServiceId, Shape, Table, ValueSet,
+};
 use crate::space::Space;
 use crate::space::peer::Peers;
 use mesh_lang::ast::Effect;
-use mesh_lang::{Code, Diagnostic};
+use mesh_lang::{Code, Diagnostic, Span};
 use mesh_plan::Edit;
 use std::collections::BTreeSet;
 
@@ -74,35 +76,45 @@ fn asked<'m>(
     call: &Call,
     comes: &dyn Fn(&str) -> bool,
 ) -> Vec<(&'m Rule, &'m str)> {
-    let mut seen: BTreeSet<PortId> = BTreeSet::new();
-    let table = model.route_from(Caller::Service(caller), call.to);
-    // A table, and the rule by which a call gets to it.
-    let mut left: Vec<_> = table.map(|table| (table, None::<&Rule>)).into_iter().collect();
+    // Two rules may enter one port with other requests.
+    let mut seen: BTreeSet<(PortId, Span)> = BTreeSet::new();
+    let first = model.route_from(Caller::Service(caller), call.to);
+    let mut left: Vec<Way<'_>> =
+        first.map(|table| Way { table, by: None, changed: false }).into_iter().collect();
     let mut found = Vec::new();
-    while let Some((table, by)) = left.pop() {
-        for rule in &table.rules {
+    while let Some(way) = left.pop() {
+        for rule in &way.table.rules {
             for line in &rule.lines {
                 let lost = headers(&line.shape).filter(|header| !comes(header));
-                for header in lost.filter(|_| gets_to(call, by, &line.shape)) {
-                    found.push((rule, header));
-                }
+                found.extend(lost.filter(|_| way.brings(call, &line.shape)).map(|header| (rule, header)));
             }
             let Action::Forward(backends) = &rule.action else { continue };
-            for to in backends.iter().filter(|to| to.enter && seen.insert(to.to)) {
-                left.extend(model.port(to.to).route.as_ref().map(|table| (table, Some(rule))));
+            let changed = way.changed || !rule.edits.is_empty();
+            for to in backends.iter().filter(|to| to.enter && seen.insert((to.to, rule.span))) {
+                let table = model.port(to.to).route.as_ref();
+                left.extend(table.map(|table| Way { table, by: Some(rule), changed }));
             }
         }
     }
     found
 }
 
-/// Whether a request of a call can get to a line; of one that is changed before it is not known.
-fn gets_to(call: &Call, by: Option<&Rule>, line: &Shape) -> bool {
-    if by.is_some_and(|rule| !rule.edits.is_empty()) {
-        return true;
+/// How a call gets to a table.
+struct Way<'m> {
+    table: &'m Table,
+    /// The rule that enters it.
+    by: Option<&'m Rule>,
+    /// Whether a rule before it changes requests: then it is not known which get here.
+    changed: bool,
+}
+
+impl Way<'_> {
+    /// Whether a request of the call can get to a line of the table.
+    fn brings(&self, call: &Call, line: &Shape) -> bool {
+        self.changed
+            || call.lines.iter().any(|own| meet(&own.shape, line))
+                && self.by.is_none_or(|rule| rule.lines.iter().any(|own| meet(&own.shape, line)))
     }
-    let is_called = call.lines.iter().any(|own| meet(&own.shape, line));
-    is_called && by.is_none_or(|rule| rule.lines.iter().any(|own| meet(&own.shape, line)))
 }
 
 fn meet(a: &Shape, b: &Shape) -> bool {
@@ -205,6 +217,23 @@ mod tests {
     fn a_rule_on_the_way_may_say_it() {
         let own = "route cart from web { rule all { to cart\nrequest-header set \"x-user\" \"b\" } }\n";
         says(&format!("{}{own}", shop("calls cart", "header \"x-user\" = \"b\"")), &[]);
+    }
+
+    #[test]
+    fn each_rule_that_enters_brings_its_own_requests() {
+        let lost = "1 MESH5022 `web` does not say that it sends the header `x-user` on to `shop`";
+        let behind = |rules: &str| {
+            let own = "service shop { port 80 http }\nauthorize shop { allow from web }\n";
+            let cart =
+                shop("calls shop", "header \"x-user\" = \"b\"").replace("match when", "match /beta/** when");
+            format!("{cart}{own}route shop {{ {rules}; otherwise 404 }}\n")
+        };
+        let (pay, beta) = ("rule pay { match /pay/**; to cart }", "rule beta { match /beta/**; to cart }");
+        says(&behind(pay), &[]);
+        says(&behind(beta), &[lost]);
+        says(&behind(&format!("{pay}; {beta}")), &[lost]);
+        says(&behind(&format!("{beta}; {}", pay.replace("pay {", "zpay {"))), &[lost]);
+        says(&behind("rule pay { match /pay/**; to cart; rewrite prefix /beta }"), &[lost]);
     }
 
     #[test]

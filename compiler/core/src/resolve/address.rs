@@ -64,6 +64,12 @@ mod tests {
     use crate::testing::says;
 
     #[test]
+    fn a_client_may_have_no_address() {
+        let text = "service web { port 80 http }\nauthorize web { allow from gateway edge }\ngateway edge { listener l port 80 http { host \"*\" }; trusted-hops 1 }\nroute edge { to web }\nauthorize edge { allow from anyone when client-ip in (\"::/0\") }\n";
+        says(text, &[]);
+    }
+
+    #[test]
     fn from_everywhere_is_no_condition() {
         let line = |test: &str| {
             format!(
