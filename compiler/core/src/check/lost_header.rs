@@ -215,8 +215,14 @@ mod tests {
 
     #[test]
     fn a_rule_on_the_way_may_say_it() {
-        let own = "route cart from web { rule all { to cart\nrequest-header set \"x-user\" \"b\" } }\n";
-        says(&format!("{}{own}", shop("calls cart", "header \"x-user\" = \"b\"")), &[]);
+        let between = |edit: &str| {
+            let own = "service shop { port 80 http }\nauthorize shop { allow from web }\n";
+            let cart = shop("calls shop", "header \"x-user\" = \"b\"");
+            format!("{cart}{own}route shop {{ rule all {{ to cart\nrequest-header set {edit} }} }}\n")
+        };
+        let lost = "1 MESH5022 `web` does not say that it sends the header `x-user` on to `shop`";
+        says(&between("\"x-user\" \"b\""), &[]);
+        says(&between("\"x-other\" \"b\""), &[lost]);
     }
 
     #[test]
