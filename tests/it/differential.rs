@@ -3,6 +3,7 @@
 mod canonical;
 mod quantified;
 mod shrink;
+mod why;
 
 use fastrand::Rng;
 use mesh_engine::{Action, Decision, Moment, Refusal};

@@ -128,6 +128,15 @@ Examples:
                                    of another project, in one environment
   mesh explain --list              all codes and statements")]
     Explain(Explain),
+    /// Why a request ends as it does: what the plan decides about it, and the lines that say so
+    ///
+    /// It is the compiled plan that is asked, by the engine that the proxy runs. The exit code is 0 whatever is decided.
+    #[command(after_help = "\
+Examples:
+  mesh why --from web --to cart 'GET /items?sort=price'
+  mesh why --to edge --host shop.example 'POST /login' -H 'end-user: jason'
+  mesh why --from 'gateway edge' --to cart 'GET /items' --env live shop/")]
+    Why(Box<Why>),
     /// Write a page for each service and gateway: who may call, what it calls, routes, settings, tests
     ///
     /// Nothing is fetched, and the same files give the same bytes. What differs between environments says so.
@@ -243,6 +252,51 @@ pub(crate) struct Explain {
     /// All codes and statements
     #[arg(long, conflicts_with_all = ["asked", "environments"])]
     pub(crate) list: bool,
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct Why {
+    /// `GET /items`; none where the target knows connections only
+    #[arg(value_name = "REQUEST")]
+    pub(crate) request: Option<String>,
+    #[command(flatten)]
+    pub(crate) sources: Paths,
+    /// Who asks: a service, `gateway NAME`, or an identity, `spiffe://…`
+    #[arg(long, value_name = "WHO", default_value = "unauthenticated")]
+    pub(crate) from: String,
+    /// Who is asked: a service, or a gateway
+    #[arg(long, value_name = "NAME")]
+    pub(crate) to: String,
+    /// The port of a service that has several
+    #[arg(long, value_name = "PORT")]
+    pub(crate) port: Option<String>,
+    /// The listener of a gateway that has several
+    #[arg(long, value_name = "LISTENER")]
+    pub(crate) listener: Option<String>,
+    /// The host that a gateway is asked for, where it matters
+    #[arg(long, value_name = "HOST")]
+    pub(crate) host: Option<String>,
+    /// A header (may be given several times); cookies are one
+    #[arg(short = 'H', long = "header", value_name = "NAME: VALUE")]
+    pub(crate) headers: Vec<String>,
+    /// A claim of a verified token (may be given several times)
+    ///
+    /// `tier=vip`, or `sso:tier=vip` where tokens of several issuers are verified. What is inside another claim is said as a
+    /// JSON pointer: `/realm/roles=admin`. The same claim several times is a list.
+    #[arg(long = "claim", value_name = "NAME=VALUE")]
+    pub(crate) claims: Vec<String>,
+    /// A verified token of this `jwt`, whatever it claims
+    #[arg(long = "jwt", value_name = "NAME")]
+    pub(crate) tokens: Vec<String>,
+    /// The other end of the connection
+    #[arg(long, value_name = "ADDRESS", default_value = "127.0.0.1")]
+    pub(crate) source_ip: std::net::IpAddr,
+    /// The client that the first trusted proxy saw
+    #[arg(long, value_name = "ADDRESS")]
+    pub(crate) client_ip: Option<std::net::IpAddr>,
+    /// The environment; needed where there are several
+    #[arg(long = "env", value_name = "NAME")]
+    pub(crate) environment: Option<String>,
 }
 
 #[derive(Debug, Args)]

@@ -1,5 +1,7 @@
 //! What `--format json` and `jsonl` print: copies of our values for other programs. `spec/schema/diagnostics.json` is
-//! their schema.
+//! the schema of what `check`, `build` and `test` print; other commands have a module and a schema of their own.
+
+pub mod why;
 
 use mesh_compiler::Suppressed;
 use mesh_lang::diagnostic::render::{self, FlatLabel};
@@ -179,7 +181,7 @@ pub struct Place {
 }
 
 /// A line and a column, both counted from 1; columns count characters.
-#[derive(Clone, Copy, Debug, Serialize, JsonSchema)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, JsonSchema)]
 pub struct Position {
     pub line: usize,
     pub column: usize,

@@ -133,6 +133,20 @@ impl Diagram {
         self.choose(b, NO, a)
     }
 
+    /// The leaf of a request: `atoms` has its atom in each dimension.
+    pub(crate) fn leaf(&self, root: Target, atoms: &[u32]) -> u32 {
+        let mut at = root;
+        loop {
+            match at {
+                Target::Leaf(leaf) => return leaf,
+                Target::Node(node) => {
+                    let dim = self.nodes[node as usize].dim;
+                    at = self.child(at, dim, atoms[dim as usize]);
+                }
+            }
+        }
+    }
+
     /// A possible request of a set; the plainest one there is.
     pub(crate) fn any_of(&self, set: Target) -> Option<Point> {
         self.find(set, &|leaf| Target::Leaf(leaf) == YES)

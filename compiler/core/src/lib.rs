@@ -22,6 +22,7 @@ mod rank;
 mod resolve;
 mod space;
 mod suppression;
+pub mod survey;
 #[cfg(test)]
 mod testing;
 pub mod values;
@@ -29,6 +30,7 @@ mod witness;
 
 pub use day::Day;
 pub use suppression::Suppressed;
+pub use survey::Survey;
 
 use echo::Wounds;
 use mesh_lang::statement::Statement;
@@ -336,7 +338,19 @@ fn modules<'a>(sources: &'a SourceSet, files: &'a [ast::File]) -> Vec<resolve::M
     both.map(|((_, source), file)| resolve::Module { directory: &source.module, file }).collect()
 }
 
-/// One partition for each service port, then each listener, each call, each consumer route.
+/// Whose partitions there are: each service port's, then each listener's, each call's, each consumer route's.
+fn owners(model: &Model) -> impl Iterator<Item = Owner> + '_ {
+    let listeners = model.gateways.iter().zip(0..).flat_map(|(gateway, id)| {
+        (0..gateway.listeners.len() as u32).map(move |listener| Owner::Listener(GatewayId(id), listener))
+    });
+    let calls = model.services.iter().zip(0..).flat_map(|(service, id)| {
+        (0..service.calls.len() as u32).map(move |call| Owner::Call(ServiceId(id), call))
+    });
+    let consumers = (0..model.consumer_routes.len() as u32).map(Owner::Consumer);
+    model.ports().map(Owner::Port).chain(listeners).chain(calls).chain(consumers)
+}
+
+/// One partition for each of [`owners`], in their order.
 fn partitions(model: &Model) -> (Vec<Partition>, Diagnostics) {
     let mut partitions = Vec::new();
     let mut diagnostics = Diagnostics::new();
@@ -344,21 +358,8 @@ fn partitions(model: &Model) -> (Vec<Partition>, Diagnostics) {
         Ok(partition) => partitions.push(partition),
         Err(why) => diagnostics.push(check::over_budget(model, owner, &why)),
     };
-    for id in model.ports() {
-        keep(Owner::Port(id), partition::of_port(model, id));
-    }
-    for (gateway, id) in model.gateways.iter().zip(0..).map(|(gateway, id)| (gateway, GatewayId(id))) {
-        for listener in 0..gateway.listeners.len() as u32 {
-            keep(Owner::Listener(id, listener), partition::of_listener(model, id, listener));
-        }
-    }
-    for (service, id) in model.services.iter().zip(0..).map(|(service, id)| (service, ServiceId(id))) {
-        for (call, number) in service.calls.iter().zip(0..) {
-            keep(Owner::Call(id, number), partition::of_call(call, id, number));
-        }
-    }
-    for index in 0..model.consumer_routes.len() as u32 {
-        keep(Owner::Consumer(index), partition::of_consumer(model, index));
+    for owner in owners(model) {
+        keep(owner, partition::of(model, owner));
     }
     (partitions, diagnostics)
 }

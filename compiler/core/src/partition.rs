@@ -76,6 +76,14 @@ impl Leaf {
         }
     }
 
+    /// What a number in a diagram stands for.
+    pub(crate) fn of(number: u32) -> Leaf {
+        match (number >> RULE_BITS, number & OTHERWISE) {
+            (table, OTHERWISE) => Leaf::Otherwise { table },
+            (table, rule) => Leaf::Rule { table, rule },
+        }
+    }
+
     fn target(self) -> Target {
         Target::Leaf(self.number())
     }
@@ -109,8 +117,18 @@ pub(crate) const MAX_LINES: usize = 20_000;
 /// dimension that diagrams are walked along.
 pub(crate) const MAX_FIELDS: usize = 256;
 
+/// The partition of an owner.
+pub(crate) fn of(model: &Model, owner: Owner) -> Result<Partition, OverBudget> {
+    match owner {
+        Owner::Port(id) => of_port(model, id),
+        Owner::Listener(gateway, listener) => of_listener(model, gateway, listener),
+        Owner::Call(service, call) => of_call(&model[service].calls[call as usize], service, call),
+        Owner::Consumer(index) => of_consumer(model, index),
+    }
+}
+
 /// The partition of a service port.
-pub(crate) fn of_port(model: &Model, id: PortId) -> Result<Partition, OverBudget> {
+fn of_port(model: &Model, id: PortId) -> Result<Partition, OverBudget> {
     let Port { route, access, .. } = model.port(id);
     let default = Table::default();
     let tables: Vec<&Table> = vec![route.as_ref().unwrap_or(&default)];
@@ -118,20 +136,20 @@ pub(crate) fn of_port(model: &Model, id: PortId) -> Result<Partition, OverBudget
 }
 
 /// The partition of a gateway's listener.
-pub(crate) fn of_listener(model: &Model, gateway: GatewayId, index: u32) -> Result<Partition, OverBudget> {
+fn of_listener(model: &Model, gateway: GatewayId, index: u32) -> Result<Partition, OverBudget> {
     let Listener { tables, access, .. } = &model[gateway].listeners[index as usize];
     let own: Vec<&Table> = tables.iter().map(|host| &host.table).collect();
     build(model, Owner::Listener(gateway, index), access, &own, &|table| next_wider(tables, table))
 }
 
 /// The partition of a consumer's route: nobody is authorized there.
-pub(crate) fn of_consumer(model: &Model, index: u32) -> Result<Partition, OverBudget> {
+fn of_consumer(model: &Model, index: u32) -> Result<Partition, OverBudget> {
     let table = &model.consumer_routes[index as usize].table;
     build(model, Owner::Consumer(index), &[], &[table], &|_| None)
 }
 
 /// The partition of a call: a rule for each line; its leaves are line numbers.
-pub(crate) fn of_call(call: &Call, service: ServiceId, index: u32) -> Result<Partition, OverBudget> {
+fn of_call(call: &Call, service: ServiceId, index: u32) -> Result<Partition, OverBudget> {
     let shapes: Vec<&Shape> = call.lines.iter().map(|line| &line.shape).collect();
     let space = Rc::new(Space::new(shapes.into_iter(), Peers::indifferent())?);
     let mut diagram = Diagram::new(space);

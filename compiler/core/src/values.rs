@@ -134,7 +134,7 @@ impl<'a> Written<'a> {
     }
 
     /// The lines of a keyword in a block, and behind them those of the profiles it uses.
-    fn lines_of(
+    pub(crate) fn lines_of(
         &self,
         blocks: &[Block<'_>],
         home: Block<'_>,

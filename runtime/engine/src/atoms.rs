@@ -18,6 +18,9 @@ pub(crate) struct Atoms<'p, 'r> {
 /// looked at again when it is asked again.
 const KEPT: usize = 16;
 
+/// Peer, method and path; the fields follow.
+const FIXED: u32 = 3;
+
 /// Not asked yet.
 const UNKNOWN: u32 = u32::MAX;
 
@@ -60,6 +63,12 @@ impl<'p, 'r> Atoms<'p, 'r> {
         }
     }
 
+    /// The atoms of all dimensions, in their order, of the request that was asked about last.
+    pub(crate) fn all(&mut self, partition: Partition<'p>, request: &Request<'_>) -> Option<Vec<u32>> {
+        let dims = 0..FIXED + partition.fields().len();
+        dims.map(|dim| self.atom(partition, dim, request)).collect()
+    }
+
     fn atom(&mut self, partition: Partition<'p>, dim: u32, request: &Request<'_>) -> Option<u32> {
         if let Some(atom) = self.known.get(dim as usize).filter(|atom| **atom != UNKNOWN) {
             return Some(*atom);
@@ -68,7 +77,7 @@ impl<'p, 'r> Atoms<'p, 'r> {
             0 => peer::atom(self.plan, partition, self.caller)?,
             1 => request.method as u32,
             2 => path_atom(partition, request.path)?,
-            other => field::atom(partition.fields().get(other - 3)?, request),
+            other => field::atom(partition.fields().get(other - FIXED)?, request),
         };
         if let Some(place) = self.known.get_mut(dim as usize) {
             *place = atom;

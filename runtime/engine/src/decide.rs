@@ -95,7 +95,7 @@ pub fn distribution<'p>(
 
 /// A whole for each draw that a request can meet: its first route's and one of each route entered after it. So each
 /// draw divides without a remainder, and the sum of all odds, 10^36, is less than 2^128.
-const CERTAIN: u128 = (WHOLE as u128).pow(MAX_ENTER_DEPTH + 1);
+pub(crate) const CERTAIN: u128 = (WHOLE as u128).pow(MAX_ENTER_DEPTH + 1);
 
 /// A backend drawn, by whichever draw, and the odds that it is.
 struct Way<'p> {

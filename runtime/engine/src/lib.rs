@@ -24,6 +24,7 @@ pub mod header;
 mod host;
 mod peer;
 pub mod request;
+pub mod trace;
 mod walk;
 
 pub use decide::{decide, distribution, endpoints};
@@ -32,6 +33,7 @@ pub use edits::Edited;
 pub use request::{
     Address, Claim, ClaimValue, Entry, HeaderValue, Headers, Method, Moment, Peer, Request, Token,
 };
+pub use trace::{Trace, trace};
 
 #[cfg(test)]
 mod samples;

@@ -7,6 +7,7 @@ use crate::edits::Edited;
 use crate::host;
 use crate::peer::Caller;
 use crate::request::{Entry, Peer, Request};
+use crate::trace::{Asked, Root};
 use mesh_plan::layout::MAX_ENTER_DEPTH;
 use mesh_plan::view::{self, Call, ConsumerRoute, Partition, Port, Rows, Service, Settings, Written};
 use mesh_plan::{Backend, Grant, NONE, PlanView, REFUSED, Target};
@@ -18,6 +19,8 @@ pub(crate) struct Walk<'p, 'r> {
     atoms: Atoms<'p, 'r>,
     /// What the authorizations so far tell: of the gateway, of the service.
     audit: [&'p str; 2],
+    /// What was asked since it was last taken, where somebody wants to know.
+    asked: Option<Vec<Asked>>,
 }
 
 /// Where the gateway's authorization tells what it has to tell.
@@ -142,7 +145,18 @@ impl<'p> From<Result<Step<'p>, Refused<'p>>> for Step<'p> {
 
 impl<'p, 'r> Walk<'p, 'r> {
     pub(crate) fn new(plan: &'p PlanView, peer: Peer<'r>, request: &'r Request<'r>) -> Self {
-        Walk { plan, request, atoms: Atoms::new(plan, Caller::Connected(peer)), audit: ["", ""] }
+        let atoms = Atoms::new(plan, Caller::Connected(peer));
+        Walk { plan, request, atoms, audit: ["", ""], asked: None }
+    }
+
+    /// A walk that keeps what it asks.
+    pub(crate) fn traced(plan: &'p PlanView, peer: Peer<'r>, request: &'r Request<'r>) -> Self {
+        Walk { asked: Some(Vec::new()), ..Walk::new(plan, peer, request) }
+    }
+
+    /// What was asked since the last time.
+    pub(crate) fn take_asked(&mut self) -> Vec<Asked> {
+        self.asked.as_mut().map(std::mem::take).unwrap_or_default()
     }
 
     /// From the door to the first draw.
@@ -187,8 +201,7 @@ impl<'p, 'r> Walk<'p, 'r> {
         self.authorize(GATEWAY, partition, gateway.name(), gateway.owner(), &Edited::NOTHING)?;
         let nowhere = Refused { refusal: Refusal::NoRoute, rule: "", owner: gateway.owner() };
         let table = host::table(listener.hosts(), self.request.host).ok_or(nowhere)?;
-        let root = partition.root(table).ok_or(BROKEN)?;
-        let leaf = self.leaf(partition, root, &Edited::NOTHING)?;
+        let leaf = self.leaf(partition, Root::Table(table), &Edited::NOTHING)?;
         self.atoms.set_caller(Caller::Workload(gateway.principal()));
         self.take(leaf, gateway.owner(), Trail { own: Some(gateway.consumer_routes()), ..Trail::START })
     }
@@ -200,7 +213,7 @@ impl<'p, 'r> Walk<'p, 'r> {
         let undeclared = Refused { refusal: Refusal::UndeclaredCall, rule: "", owner: caller.owner() };
         let call = self.callee(caller)?.ok_or(undeclared)?;
         let partition = self.plan.partition(call.partition()).ok_or(BROKEN)?;
-        let leaf = self.leaf(partition, partition.root(0).ok_or(BROKEN)?, &Edited::NOTHING)?;
+        let leaf = self.leaf(partition, Root::Table(0), &Edited::NOTHING)?;
         if leaf == REFUSED {
             return Err(undeclared);
         }
@@ -270,7 +283,7 @@ impl<'p, 'r> Walk<'p, 'r> {
             return Err(BROKEN);
         }
         let partition = self.plan.partition(partition).ok_or(BROKEN)?;
-        let leaf = self.leaf(partition, partition.root(0).ok_or(BROKEN)?, &trail.edited)?;
+        let leaf = self.leaf(partition, Root::Table(0), &trail.edited)?;
         self.take(leaf, owner, Trail { own: None, ..trail })
     }
 
@@ -326,15 +339,34 @@ impl<'p, 'r> Walk<'p, 'r> {
     }
 
     /// The leaf that the request reaches as it is after the rules passed so far.
-    fn leaf(&mut self, partition: Partition<'p>, root: Target, edited: &Edited) -> Result<u32, Refused<'p>> {
+    fn leaf(&mut self, partition: Partition<'p>, root: Root, edited: &Edited) -> Result<u32, Refused<'p>> {
+        let target = match root {
+            Root::Access => partition.access(),
+            Root::Table(table) => partition.root(table).ok_or(BROKEN)?,
+        };
         if edited.is_empty() {
-            return self.atoms.leaf(partition, root, self.request).ok_or(BROKEN);
+            return self.ask(partition, root, target, self.request).ok_or(BROKEN);
         }
         self.atoms.forget();
-        let (plan, atoms) = (self.plan, &mut self.atoms);
-        let leaf = edited.with(plan, self.request, |request| atoms.leaf(partition, root, request));
+        let (plan, request) = (self.plan, self.request);
+        let leaf = edited.with(plan, request, |request| self.ask(partition, root, target, request));
         self.atoms.forget();
         leaf.ok_or(BROKEN)
+    }
+
+    fn ask(
+        &mut self,
+        partition: Partition<'p>,
+        root: Root,
+        target: Target,
+        request: &Request<'_>,
+    ) -> Option<u32> {
+        let leaf = self.atoms.leaf(partition, target, request)?;
+        if let Some(asked) = &mut self.asked {
+            let atoms = self.atoms.all(partition, request)?;
+            asked.push(Asked { partition: partition.index(), root, leaf, atoms });
+        }
+        Some(leaf)
     }
 
     fn port(&self, service: u32, port: u32) -> Result<(Service<'p>, Port<'p>), Refused<'p>> {
@@ -352,7 +384,7 @@ impl<'p, 'r> Walk<'p, 'r> {
         edited: &Edited,
     ) -> Result<(), Refused<'p>> {
         let denied = |rule| Refused { refusal: Refusal::Denied { by }, rule, owner };
-        match self.leaf(partition, partition.access(), edited)? {
+        match self.leaf(partition, Root::Access, edited)? {
             REFUSED | NONE => Err(denied("")),
             leaf => {
                 let verdict = self.plan.verdict(leaf).ok_or(BROKEN)?;

@@ -15,6 +15,7 @@ use mesh_lang::Severity;
 use mesh_lang::diagnostic::{Code, Diagnostic, suggest};
 use mesh_plan::{FieldKind, Plan, PlanView};
 use seen::Seen;
+pub(super) use seen::{end, milliseconds, retries};
 use std::collections::BTreeSet;
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
 
@@ -228,7 +229,8 @@ fn contradiction(
     Some(diagnostic.help("Correct the expectation if the policy is right, or the policy if the test is."))
 }
 
-fn entry(entry: case::Entry) -> Entry {
+/// The engine's word for where a request comes in.
+pub(super) fn entry(entry: case::Entry) -> Entry {
     match entry {
         case::Entry::Gateway { gateway, listener } => Entry::Gateway { gateway, listener },
         case::Entry::Sidecar { service } => Entry::Sidecar { service },

@@ -15,3 +15,4 @@ mod schema;
 mod suppression;
 mod test;
 mod up;
+mod why;

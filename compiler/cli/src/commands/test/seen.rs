@@ -23,7 +23,7 @@ pub(super) struct Seen<'p> {
 
 /// Where a request ends.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
-enum End {
+pub(in crate::commands) enum End {
     /// At endpoints; subset is [`NONE`] where all are meant. The text is what a user would write.
     Backend { service: u32, port: u32, subset: u32, text: String },
     /// An answer of the proxy.
@@ -177,7 +177,8 @@ fn edits(view: &PlanView, decision: &Decision<'_>) -> Vec<mesh_plan::Edit> {
     decision.edited.edits(view).map(mesh_plan::decode::to_edit).collect()
 }
 
-fn end(view: &PlanView, decision: &Decision<'_>) -> End {
+/// Where a decision leads.
+pub(in crate::commands) fn end(view: &PlanView, decision: &Decision<'_>) -> End {
     match &decision.action {
         Action::Forward(forward) => End::Backend {
             service: forward.service_index,
@@ -260,7 +261,7 @@ fn percent(numerator: u128, denominator: u128) -> String {
     format!("{}%", percent.trim_end_matches('0').trim_end_matches('.'))
 }
 
-pub(super) fn milliseconds(timeout: Option<u32>) -> String {
+pub(in crate::commands) fn milliseconds(timeout: Option<u32>) -> String {
     match timeout {
         None => "none".to_owned(),
         Some(ms) if ms % 1000 == 0 => format!("{}s", ms / 1000),
@@ -268,6 +269,6 @@ pub(super) fn milliseconds(timeout: Option<u32>) -> String {
     }
 }
 
-pub(super) fn retries(count: u32) -> String {
+pub(in crate::commands) fn retries(count: u32) -> String {
     if count == 0 { "none".to_owned() } else { count.to_string() }
 }
