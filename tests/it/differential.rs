@@ -3,6 +3,7 @@
 mod canonical;
 mod quantified;
 mod shrink;
+mod who;
 mod why;
 
 use fastrand::Rng;

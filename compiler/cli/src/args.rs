@@ -137,6 +137,20 @@ Examples:
   mesh why --to edge --host shop.example 'POST /login' -H 'end-user: jason'
   mesh why --from 'gateway edge' --to cart 'GET /items' --env live shop/")]
     Why(Box<Why>),
+    /// Who may call a service, what a service may call, or the whole matrix: decided for all requests
+    ///
+    /// It is about authorization: what the lines of `authorize` and the guardrails let in. Of a service that calls, it is said
+    /// whether it declares that, since its own proxy refuses what it does not. The exit code is 0 whatever the answer is.
+    #[command(after_help = "\
+Examples:
+  mesh who --can-call payments     everybody who is let in, and by which line
+  mesh who --can-call payments 'POST /v1/charges'
+                                   for these requests
+  mesh who --callable-from web shop/
+                                   what web is let in to, declared or not
+  mesh who --matrix -o csv > matrix.csv
+                                   all pairs, for a spreadsheet")]
+    Who(Who),
     /// Write a page for each service and gateway: who may call, what it calls, routes, settings, tests
     ///
     /// Nothing is fetched, and the same files give the same bytes. What differs between environments says so.
@@ -297,6 +311,41 @@ pub(crate) struct Why {
     /// The environment; needed where there are several
     #[arg(long = "env", value_name = "NAME")]
     pub(crate) environment: Option<String>,
+}
+
+#[derive(Debug, Args)]
+#[command(group = clap::ArgGroup::new("question").required(true).args(["can_call", "callable_from", "matrix"]))]
+pub(crate) struct Who {
+    /// Only these requests, as `allow … to` writes them: `POST /v1/charges`, `GET|HEAD /**`
+    #[arg(value_name = "OPERATION")]
+    pub(crate) operations: Option<String>,
+    #[command(flatten)]
+    pub(crate) sources: Paths,
+    /// Who may call this service
+    #[arg(long, value_name = "SERVICE")]
+    pub(crate) can_call: Option<String>,
+    /// What this service or gateway may call
+    #[arg(long, value_name = "NAME")]
+    pub(crate) callable_from: Option<String>,
+    /// Who may call whom
+    #[arg(long)]
+    pub(crate) matrix: bool,
+    /// Only this port of the service
+    #[arg(long, value_name = "PORT", requires = "can_call")]
+    pub(crate) port: Option<String>,
+    /// For a program; json is what --format json prints
+    #[arg(short = 'o', long = "output", value_enum, value_name = "RENDERING")]
+    pub(crate) rendering: Option<Rendering>,
+    /// The environment; needed where there are several
+    #[arg(long = "env", value_name = "NAME")]
+    pub(crate) environment: Option<String>,
+}
+
+/// How the answer of `mesh who` is printed for a program.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
+pub(crate) enum Rendering {
+    Csv,
+    Json,
 }
 
 #[derive(Debug, Args)]

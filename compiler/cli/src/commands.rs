@@ -10,6 +10,7 @@ pub(crate) mod plan;
 pub(crate) mod test;
 pub(crate) mod up;
 pub(crate) mod version;
+pub(crate) mod who;
 pub(crate) mod why;
 
 use crate::load::Project;

@@ -98,6 +98,7 @@ fn dispatch(command: Command, input: &mut dyn Read, output: &mut Output<'_>) -> 
         Command::Fmt(fmt) => commands::fmt::run(&fmt, input, output),
         Command::Explain(explain) => commands::explain::run(&explain, output),
         Command::Why(why) => commands::why::run(&why, output),
+        Command::Who(who) => commands::who::run(&who, output),
         Command::Doc(doc) => commands::doc::run(&doc, output),
         Command::Up(up) => commands::up::run(&up, output),
         Command::Plan(args::Plan::Inspect { file }) => commands::plan::inspect(&file, output),

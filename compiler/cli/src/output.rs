@@ -90,6 +90,12 @@ impl<'a> Output<'a> {
         self.data(&text.expect("our documents have string keys and no other way to fail"));
     }
 
+    /// A JSON document, whatever the format is.
+    pub(crate) fn json(&mut self, document: &impl Serialize) {
+        let text = serde_json::to_string_pretty(document);
+        self.data(&text.expect("our documents have string keys and no other way to fail"));
+    }
+
     /// A line of commentary.
     pub(crate) fn say(&mut self, line: &str) {
         if !self.quiet {

@@ -644,26 +644,10 @@ impl<'m> World<'m> {
         let fitting = peers.candidates.iter().filter(|(candidate, own)| {
             candidate.is_in(from, self.model) && atom.is_none_or(|atom| atom == *own)
         });
-        let said = |candidate: &Candidate| match candidate {
-            Candidate::Own { identity, .. }
-            | Candidate::Gateway { identity }
-            | Candidate::Foreign { identity } => Some(format!("identity \"{identity}\"")),
-            Candidate::Unauthenticated => Some("unauthenticated".to_owned()),
-            Candidate::OtherIn { namespace } => {
-                Some(format!("identity \"spiffe://{}/ns/{namespace}/sa/other\"", self.model.trust_domain))
-            }
-            Candidate::OtherBelow { parent } => Some(format!("identity \"{parent}/other\"")),
-            Candidate::OtherOf { trust_domain } => {
-                Some(format!("identity \"spiffe://{trust_domain}/other\""))
-            }
-            Candidate::OtherOwn => Some(format!("identity \"spiffe://{}/other\"", self.model.trust_domain)),
-            Candidate::OtherForeign => Some("identity \"spiffe://other.example/other\"".to_owned()),
-            Candidate::OtherGateway => None,
-        };
         let mut all: Vec<&Candidate> = fitting.map(|(candidate, _)| candidate).collect();
         // The plainest somebody first: who has no identity, then who is named.
         all.sort_by_key(|candidate| !matches!(candidate, Candidate::Unauthenticated));
-        all.into_iter().find_map(said)
+        all.into_iter().find_map(|candidate| candidate.said(self.model))
     }
 }
 
@@ -763,7 +747,7 @@ fn host_table(listener: &crate::model::Listener, host: &str) -> Option<usize> {
 }
 
 /// A line of the test language that asks the request.
-fn request(model: &Model, entry: &Entry, witness: &Witness, peer: Option<&str>) -> String {
+pub(crate) fn request(model: &Model, entry: &Entry, witness: &Witness, peer: Option<&str>) -> String {
     let port = |to: PortId| match model[to.service].ports.len() {
         1 => model[to.service].full_name(),
         _ => format!("{} port {}", model[to.service].full_name(), model.port(to).name),

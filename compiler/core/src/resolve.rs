@@ -33,6 +33,7 @@ use mesh_lang::ast;
 use mesh_lang::{Code, Diagnostic, Diagnostics};
 pub(crate) use scope::DEFAULT_NAMESPACE;
 use scope::Scope;
+pub(crate) use shape::of_ops;
 
 /// A parsed file and the directory it stands in.
 pub(crate) struct Module<'a> {

@@ -1,14 +1,16 @@
 //! What can be asked of a project that compiles: why a request ends as it does, who may call whom, and how it all hangs
 //! together. Plain data for whoever shows it.
 //!
-//! Read [`Survey`], then `find` (names as a person says them), `spelling` (sets of requests as the language writes them), [`why`] and
-//! its questions.
+//! Read [`Survey`], then `find` (names as a person says them), `spelling` (sets of requests as the language writes them), [`why`]
+//! and [`who`].
 
 mod find;
 mod spelling;
+mod ways;
+pub mod who;
 pub mod why;
 
-use crate::model::Model;
+use crate::model::{AccessLine, Model, Wording};
 use crate::partition::Owner;
 use crate::resolve;
 use crate::values::{Block, Unknown, Written};
@@ -65,4 +67,12 @@ fn inner<'b>(blocks: &'b [Block<'b>], at: Span) -> Option<(Block<'b>, &'b Statem
         own.map(|own| (*block, own))
     });
     found.filter(|(_, statement)| !matches!(statement.args, Args::Test(_)))
+}
+
+/// A line of an authorization without its target.
+fn said(line: &AccessLine) -> String {
+    match &line.text {
+        Wording::Authorize { line, .. } => line.to_string(),
+        Wording::Said(text) => text.to_string(),
+    }
 }

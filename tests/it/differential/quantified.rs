@@ -81,7 +81,7 @@ fn what_is_proved_of_all_requests_holds_of_those_that_are_tried() {
     assert!(held > 100 && failed > 100 && replayed * 10 > failed * 9, "{held} held, {replayed} of {failed}");
 }
 
-fn shown(files: &Files) -> String {
+pub(super) fn shown(files: &Files) -> String {
     files.iter().map(|(directory, text)| format!("--- {directory}/policy.mesh\n{text}")).collect()
 }
 
@@ -105,13 +105,13 @@ fn proof(files: &Files, line: &str) -> Option<case::Proof> {
 }
 
 /// A `request` line, ready to be asked.
-fn asked(files: &Files, line: &str) -> Option<(PlanView, case::Request)> {
+pub(super) fn asked(files: &Files, line: &str) -> Option<(PlanView, case::Request)> {
     let compilation = compiled(files, line);
     let view = mesh_plan::verify(mesh_plan::encode(&compilation.plan?).ok()?).ok()?;
     Some((view, compilation.tests.into_iter().last()?.requests.into_iter().next()?))
 }
 
-fn fulfils(view: &PlanView, request: &case::Request) -> bool {
+pub(super) fn fulfils(view: &PlanView, request: &case::Request) -> bool {
     let entry = match request.entry {
         case::Entry::Gateway { gateway, listener } => mesh_engine::Entry::Gateway { gateway, listener },
         case::Entry::Sidecar { service } => mesh_engine::Entry::Sidecar { service },
@@ -132,7 +132,7 @@ fn fulfils(view: &PlanView, request: &case::Request) -> bool {
 }
 
 /// What a `request` line says, but for where it comes in.
-fn question(request: &case::Request) -> Question {
+pub(super) fn question(request: &case::Request) -> Question {
     let keys = |pointer: &str| {
         let keys = pointer.split('/').skip(1);
         keys.map(|key| key.replace("~1", "/").replace("~0", "~")).collect()

@@ -6,7 +6,7 @@ mod show;
 
 use super::test::{end, entry};
 use super::{Parsed, environment};
-use crate::args::Why;
+use crate::args::{Paths, Why};
 use crate::failure::Failure;
 use crate::load::load;
 use crate::output::{Output, Stream};
@@ -32,7 +32,7 @@ const HERE: &str = ".";
 const QUOTE: char = '`';
 
 pub(crate) fn run(why: &Why, output: &mut Output<'_>) -> Result<u8, Failure> {
-    let (request, paths) = told_apart(why);
+    let (request, paths) = told_apart(why.request.as_ref(), &why.sources);
     let asked = request::Asked::of(request, why)?;
     let project = load(&paths)?;
     let parsed = Parsed::of(&project);
@@ -94,13 +94,13 @@ pub(crate) fn run(why: &Why, output: &mut Output<'_>) -> Result<u8, Failure> {
     Ok(OK)
 }
 
-/// The request and the paths: of a connection nothing is asked, and then the first argument is a path already.
-fn told_apart(why: &Why) -> (Option<&str>, Vec<PathBuf>) {
+/// What is asked, and the paths: where nothing is asked, the first argument is a path already.
+pub(super) fn told_apart<'a>(asked: Option<&'a String>, sources: &Paths) -> (Option<&'a str>, Vec<PathBuf>) {
     let is_path = |said: &&String| !said.contains(' ') && Path::new(said).exists();
-    match why.request.as_ref().filter(is_path) {
-        None => (why.request.as_deref(), why.sources.paths.clone()),
-        Some(path) if why.sources.paths == [PathBuf::from(HERE)] => (None, vec![path.into()]),
-        Some(path) => (None, std::iter::once(path.into()).chain(why.sources.paths.iter().cloned()).collect()),
+    match asked.filter(is_path) {
+        None => (asked.map(String::as_str), sources.paths.clone()),
+        Some(path) if sources.paths == [PathBuf::from(HERE)] => (None, vec![path.into()]),
+        Some(path) => (None, std::iter::once(path.into()).chain(sources.paths.iter().cloned()).collect()),
     }
 }
 

@@ -2,8 +2,17 @@
 
 use crate::harness::mesh;
 
-const COMMANDS: [&[&str]; 8] =
-    [&["up"], &["check"], &["test"], &["fmt"], &["build"], &["explain"], &["why"], &["plan", "inspect"]];
+const COMMANDS: [&[&str]; 9] = [
+    &["up"],
+    &["check"],
+    &["test"],
+    &["fmt"],
+    &["build"],
+    &["explain"],
+    &["who"],
+    &["why"],
+    &["plan", "inspect"],
+];
 
 #[test]
 fn help_documents_the_exit_codes_and_is_a_result() {

@@ -15,4 +15,5 @@ mod schema;
 mod suppression;
 mod test;
 mod up;
+mod who;
 mod why;

@@ -23,3 +23,8 @@ fn the_checked_in_schemas_are_those_of_the_code() {
 fn why_has_a_schema() {
     is_checked_in("why.json", schemars::schema_for!(mesh_cli::report::why::Why));
 }
+
+#[test]
+fn who_has_a_schema() {
+    is_checked_in("who.json", schemars::schema_for!(mesh_cli::report::who::Who));
+}

@@ -8,7 +8,7 @@ use mesh_lang::ast::{self, Condition, Match, Op, ValueTest};
 use mesh_lang::{Code, Diagnostic, Name, Span, Text};
 
 /// The shapes of a list of operations; an empty list is everything.
-pub(super) fn of_ops(ops: &[Op]) -> Vec<Shape> {
+pub(crate) fn of_ops(ops: &[Op]) -> Vec<Shape> {
     if ops.is_empty() {
         return vec![Shape::default()];
     }

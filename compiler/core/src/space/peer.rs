@@ -141,6 +141,24 @@ impl Candidate {
         }
     }
 
+    /// Somebody of them, as the test language says it; nobody is another gateway than the declared ones.
+    pub(crate) fn said(&self, model: &Model) -> Option<String> {
+        let own = &model.trust_domain;
+        let identity = match self {
+            Candidate::Own { identity, .. }
+            | Candidate::Gateway { identity }
+            | Candidate::Foreign { identity } => identity.clone(),
+            Candidate::Unauthenticated => return Some("unauthenticated".to_owned()),
+            Candidate::OtherIn { namespace } => format!("spiffe://{own}/ns/{namespace}/sa/other"),
+            Candidate::OtherBelow { parent } => format!("{parent}/other"),
+            Candidate::OtherOf { trust_domain } => format!("spiffe://{trust_domain}/other"),
+            Candidate::OtherOwn => format!("spiffe://{own}/other"),
+            Candidate::OtherForeign => "spiffe://other.example/other".to_owned(),
+            Candidate::OtherGateway => return None,
+        };
+        Some(format!("identity \"{identity}\""))
+    }
+
     pub(crate) fn is_in(&self, set: &PeerSet, model: &Model) -> bool {
         set.of.iter().any(|principal| self.is(principal, model))
             && !set.except.iter().any(|principal| self.is(principal, model))

@@ -9,7 +9,7 @@ use mesh_lang::diagnostic::suggest::nearest;
 const MAX_NAMES: usize = 8;
 
 impl Survey<'_> {
-    fn workloads(&self) -> impl Iterator<Item = (Caller, &Workload)> {
+    pub(super) fn workloads(&self) -> impl Iterator<Item = (Caller, &Workload)> {
         let services = self.model.services.iter().zip(0..);
         let services = services.map(|(own, id)| (Caller::Service(ServiceId(id)), &own.workload));
         let gateways = self.model.gateways.iter().zip(0..);
@@ -72,4 +72,39 @@ pub(super) fn listed(names: &[String]) -> String {
     let rest = names.len().saturating_sub(MAX_NAMES);
     let more = if rest > 0 { format!(" and {rest} more") } else { String::new() };
     format!("{}{more}", quoted.join(", "))
+}
+
+/// The index of the port or listener that is meant, by name or number, or the only one.
+pub(super) fn door(
+    said: Option<&str>,
+    whose: &str,
+    kind: &str,
+    doors: &[(String, u16)],
+) -> Result<usize, Unknown> {
+    let names: Vec<String> = doors
+        .iter()
+        .map(|(name, number)| if name.is_empty() { number.to_string() } else { name.clone() })
+        .collect();
+    match (said, doors) {
+        (_, []) => Err(unknown(format!("{whose} has no {kind}"), "Nothing can be sent to it.")),
+        (None, [_]) => Ok(0),
+        (None, _) => Err(unknown(
+            format!("{whose} has several {kind}s: {}", listed(&names)),
+            format!("Say which: `--{kind} {}`.", names[0]),
+        )),
+        (Some(said), _) => {
+            let is_it = |(name, number): &(String, u16)| name == said || number.to_string() == said;
+            doors.iter().position(is_it).ok_or_else(|| {
+                let help = match nearest(said, names.iter().map(String::as_str)) {
+                    Some(near) => format!("Did you mean `{near}`?"),
+                    None => format!("There are {}.", listed(&names)),
+                };
+                unknown(format!("{whose} has no {kind} `{said}`"), help)
+            })
+        }
+    }
+}
+
+fn unknown(message: impl Into<String>, help: impl Into<String>) -> Unknown {
+    Unknown { message: message.into(), help: help.into() }
 }

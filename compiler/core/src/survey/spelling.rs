@@ -10,6 +10,11 @@ pub(super) fn operation(shape: &Shape) -> String {
     method.into_iter().chain(path).collect::<Vec<_>>().join(" ")
 }
 
+/// `header "x" = "a" and query "k" present`; empty where nothing is asked.
+pub(super) fn conditions(shape: &Shape) -> String {
+    shape.tests.iter().map(test).collect::<Vec<_>>().join(" and ")
+}
+
 /// `header "x" = "a"`
 pub(super) fn test(test: &FieldTest) -> String {
     let field = field(&test.field);

@@ -7,7 +7,7 @@
 mod arrival;
 mod settings;
 
-use super::{Cited, Survey, inner, spelling};
+use super::{Cited, Survey, inner, said, spelling};
 use crate::model::{AccessLine, FieldTest, ServiceId, Shape, Table, Wording};
 use crate::partition::{self, Leaf, Owner, Partition};
 use crate::space::{FIELDS, Space};
@@ -328,14 +328,6 @@ impl At<'_> {
 /// The shape that asks one thing.
 fn shape_of(test: &FieldTest) -> Shape {
     Shape { tests: vec![test.clone()].into(), ..Shape::default() }
-}
-
-/// A line of an authorization without its target.
-fn said(line: &AccessLine) -> String {
-    match &line.text {
-        Wording::Authorize { line, .. } => line.to_string(),
-        Wording::Said(text) => text.to_string(),
-    }
 }
 
 /// Keeps the nearest, and says how many more there were.

@@ -1,12 +1,11 @@
 //! Where a request comes in, and as whom: what a person says of it on a command line, with its names looked up.
 
-use super::super::find::listed;
+use super::super::find::{door, listed};
 use super::super::{Survey, Unknown};
 use crate::case::Entry;
 use crate::model::{Caller, Listener, Model, PortId, ServiceId};
 use mesh_lang::Text;
 use mesh_lang::ast::{HostPattern, Protocol};
-use mesh_lang::diagnostic::suggest::nearest;
 
 /// Who asks whom.
 #[derive(Clone, Copy, Debug, Default)]
@@ -161,37 +160,6 @@ fn only(issuers: &[Text]) -> Option<String> {
     match issuers {
         [only] => Some(only.to_string()),
         _ => None,
-    }
-}
-
-/// The index of the port or listener that is meant, by name or number, or the only one.
-pub(in crate::survey) fn door(
-    said: Option<&str>,
-    whose: &str,
-    kind: &str,
-    doors: &[(String, u16)],
-) -> Result<usize, Unknown> {
-    let names: Vec<String> = doors
-        .iter()
-        .map(|(name, number)| if name.is_empty() { number.to_string() } else { name.clone() })
-        .collect();
-    match (said, doors) {
-        (_, []) => Err(unknown(format!("{whose} has no {kind}"), "Nothing can be sent to it.")),
-        (None, [_]) => Ok(0),
-        (None, _) => Err(unknown(
-            format!("{whose} has several {kind}s: {}", listed(&names)),
-            format!("Say which: `--{kind} {}`.", names[0]),
-        )),
-        (Some(said), _) => {
-            let is_it = |(name, number): &(String, u16)| name == said || number.to_string() == said;
-            doors.iter().position(is_it).ok_or_else(|| {
-                let help = match nearest(said, names.iter().map(String::as_str)) {
-                    Some(near) => format!("Did you mean `{near}`?"),
-                    None => format!("There are {}.", listed(&names)),
-                };
-                unknown(format!("{whose} has no {kind} `{said}`"), help)
-            })
-        }
     }
 }
 
