@@ -118,7 +118,7 @@ gateway edge.default may call
       allow from gateway edge  (store.mesh:33)
 ",
     );
-    let ran = store().mesh(&["who", "--callable-from", "cart", "{}"]);
+    let ran = store().mesh(&["who", "--callable-from", "cart", "PUT /", "{}"]);
     assert_eq!((ran.code, ran.out.as_str()), (0, "Nothing.\n"));
 }
 
