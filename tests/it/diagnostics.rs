@@ -28,22 +28,41 @@ fn mistakes_in_the_meaning_look_as_they_did() {
     beside("check", Project::diagnostics);
 }
 
+/// Where the compiler judges: routing, authorization, resilience and the call graph.
+const JUDGED: [&str; 3] = ["MESH3", "MESH4", "MESH5"];
+
+/// A fixture, the picture beside it, and a page: the page stands in the table of codes, so that without it nothing compiles.
 #[test]
-fn every_code_that_text_can_raise_has_a_fixture() {
-    let mut missing: BTreeSet<&str> =
-        Code::ALL.iter().filter(|code| !OUTSIDE.contains(code)).map(|code| code.as_str()).collect();
+#[expect(
+    clippy::print_stdout,
+    reason = "how many there are is worth a line for who runs it with --nocapture"
+)]
+fn every_code_that_text_can_raise_has_a_fixture_and_a_picture() {
+    let (mut raised, mut pictures) = (BTreeSet::new(), BTreeSet::new());
+    let (mut fixtures, mut judging) = (0, 0);
     for shelf in ["syntax", "check"] {
         let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("suite").join(shelf);
         for entry in std::fs::read_dir(folder).expect("a shelf") {
             let path = entry.expect("an entry").path();
             if path.extension().is_some_and(|end| end == "mesh") {
-                for code in Project::read(&path).codes() {
-                    missing.remove(code.as_str());
-                }
+                let codes: BTreeSet<&str> =
+                    Project::read(&path).codes().into_iter().map(|code| code.as_str()).collect();
+                let picture = std::fs::read_to_string(path.with_extension("snap")).unwrap_or_default();
+                pictures.extend(codes.iter().filter(|code| picture.contains(&format!("[{code}]"))));
+                fixtures += 1;
+                judging += usize::from(codes.iter().any(|code| JUDGED.contains(&&code[..5])));
+                raised.extend(codes);
             }
         }
     }
-    assert!(missing.is_empty(), "no fixture raises {missing:?}");
+    let wanted = || Code::ALL.iter().filter(|code| !OUTSIDE.contains(code)).map(|code| code.as_str());
+    let missing = |there: &BTreeSet<&str>| wanted().filter(|code| !there.contains(code)).collect::<Vec<_>>();
+    assert_eq!((missing(&raised), missing(&pictures)), (vec![], vec![]), "no fixture or picture of these");
+    let judged = wanted().filter(|code| JUDGED.contains(&&code[..5])).count();
+    println!(
+        "{judged} codes MESH3xxx to MESH5xxx: a page each, {judging} of {fixtures} fixtures, each with its picture"
+    );
+    assert!(judged >= 35 && judging >= judged, "{judged} codes, {judging} fixtures");
 }
 
 /// Whoever asks for one environment and nothing else gets the shapes of most files at once; whoever compiles gets them from

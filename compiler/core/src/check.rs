@@ -4,10 +4,12 @@ mod ambiguous_rules;
 mod dead_grant;
 mod empty_access;
 mod empty_description;
+mod graph;
 mod hops;
 mod incomplete_route;
 mod listener_conflict;
 mod lost_header;
+mod missing_breaker;
 mod no_authorize;
 mod over_budget;
 mod overrides;
@@ -23,7 +25,7 @@ mod unused_route;
 use crate::diagram::TooManyNodes;
 use crate::model::{Model, PortId, Table};
 use crate::partition::{OverBudget, Owner, Partition};
-use mesh_lang::{Diagnostic, Diagnostics};
+use mesh_lang::{Code, Diagnostic, Diagnostics};
 
 pub(crate) use empty_description::empty_description;
 pub(crate) use hops::duration;
@@ -50,8 +52,12 @@ pub(crate) fn check(model: &Model, partitions: &mut [Partition]) -> Diagnostics 
     if !diagnostics.has_errors() {
         let hops = hops::hops(model);
         let mut found = unallowed_call::check(model);
-        found.extend(retries::check(model, &hops));
+        let graph = graph::Graph::new(&hops);
+        let multiplied = retries::check(model, &graph);
+        let too_many_tries = multiplied.iter().any(|found| found.code == Code::RetryAmplification);
+        found.extend(multiplied);
         found.extend(patience::check(model, &hops));
+        found.extend(missing_breaker::check(model, &graph, too_many_tries));
         found.extend(lost_header::check(model));
         found.into_iter().for_each(|diagnostic| diagnostics.push(diagnostic));
     }

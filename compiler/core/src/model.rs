@@ -36,6 +36,7 @@ pub(crate) enum Caller {
 pub(crate) struct Model {
     pub(crate) trust_domain: String,
     pub(crate) default: Settings,
+    pub(crate) default_at: SettingsAt,
     /// The most tries that one request may become.
     pub(crate) retry_limit: Option<Spanned<u32>>,
     /// Sorted by full name.
@@ -151,6 +152,9 @@ pub(crate) struct Workload {
 pub(crate) struct Service {
     pub(crate) workload: Workload,
     pub(crate) settings: Settings,
+    pub(crate) settings_at: SettingsAt,
+    /// Whether a `circuit-breaker`, of its own or of a profile, limits what is under way at once.
+    pub(crate) breaker: bool,
     /// What it lets in, sorted.
     pub(crate) limits: Vec<mesh_plan::Edit>,
     /// Sorted by number.
@@ -241,9 +245,19 @@ pub(crate) struct CallLine {
     /// Whether the statement has a `to`.
     pub(crate) narrowed: bool,
     pub(crate) settings: Settings,
+    pub(crate) settings_at: SettingsAt,
+    /// Whether a `circuit-breaker`, of its own or of a profile, limits what is under way at once.
+    pub(crate) breaker: bool,
     pub(crate) connection: Connection,
     pub(crate) client: Client,
     pub(crate) span: Span,
+}
+
+/// Where a block, or a profile that it uses, writes its settings.
+#[derive(Debug, Default, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+pub(crate) struct SettingsAt {
+    pub(crate) timeout: Option<Span>,
+    pub(crate) retry: Option<Span>,
 }
 
 /// What a block says of connections and of the choice among endpoints.
@@ -327,6 +341,7 @@ pub(crate) struct Rule {
     /// What it changes, or does besides, in order.
     pub(crate) edits: Vec<mesh_plan::Edit>,
     pub(crate) settings: Settings,
+    pub(crate) settings_at: SettingsAt,
     pub(crate) connection: Connection,
     /// Whether it has `cors`.
     pub(crate) answers_preflights: bool,

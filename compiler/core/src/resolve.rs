@@ -50,7 +50,10 @@ pub(crate) fn resolve(
 ) -> (Model, Vec<(case::Test, Vec<Asking>)>, Diagnostics) {
     let mut diagnostics = Diagnostics::new();
     let (mut model, scope) = Scope::new(modules, &mut diagnostics);
-    model.default = default_settings(modules, &mut diagnostics);
+    if let Some((_, mesh)) = declared(modules, mesh).next() {
+        model.default = settings::resolve(&mesh.default, &mut diagnostics);
+        model.default_at = settings::places(&mesh.default);
+    }
     model.retry_limit = declared(modules, mesh).find_map(|(_, mesh)| mesh.retry_amplification);
     services(modules, &scope, &mut model, &mut diagnostics);
     for (place, gateway) in declared(modules, gateway) {
@@ -178,11 +181,6 @@ fn declared<'a, T: 'a>(
         let place = scope::Place { directory: module.directory };
         module.file.items.iter().filter_map(pick).map(move |item| (place, item))
     })
-}
-
-fn default_settings(modules: &[Module<'_>], diagnostics: &mut Diagnostics) -> mesh_plan::Settings {
-    let meshes = declared(modules, mesh);
-    meshes.map(|(_, mesh)| settings::resolve(&mesh.default, diagnostics)).next().unwrap_or_default()
 }
 
 /// Sorts what was collected in source order, so that nothing after this sees it.

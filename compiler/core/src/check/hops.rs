@@ -1,7 +1,7 @@
 //! Who calls whom, and how long and how often: each declared call with every end that the routes behind it have, and a gateway's
 //! rules likewise (`spec/semantics.md` 11.5).
 
-use crate::model::{Action, Caller, Client, GatewayId, Model, PortId, Rule, ServiceId, Table};
+use crate::model::{Action, Caller, Client, GatewayId, Model, PortId, Rule, ServiceId, SettingsAt, Table};
 use mesh_lang::Span;
 use mesh_plan::{Edit, Retry, Settings};
 use std::collections::{BTreeMap, BTreeSet};
@@ -15,25 +15,87 @@ pub(super) struct Hop {
     /// Milliseconds.
     pub(super) timeout: Option<u32>,
     pub(super) retry: Option<Retry>,
+    /// Where the two are written.
+    pub(super) at: SettingsAt,
     pub(super) client: Client,
+    /// Whether a `circuit-breaker` of the caller limits it.
+    pub(super) breaker: bool,
     /// How long a fault delays it, in milliseconds, or 0.
     pub(super) delay: u32,
 }
 
+/// When a caller turns away while its callee may still be at work.
+pub(super) struct GivesUp {
+    pub(super) milliseconds: u64,
+    /// Where it is written.
+    pub(super) at: Span,
+    /// How often at most, for one call of the application.
+    pub(super) times: u64,
+    /// Whether the proxy itself then tries again.
+    pub(super) retried: bool,
+}
+
+/// A factor of one, in the unit of [`Hop::lasting`]: basis points, as a budget's share is.
+pub(super) const ONE: u64 = 10_000;
+
 impl Hop {
     /// How many tries one call of the application may become.
     pub(super) fn tries(&self) -> u64 {
-        let again = self.retry.as_ref().map_or(0, |retry| retry.count);
-        let client = self.client.retry.map_or(0, |again| again.value);
-        (1 + u64::from(again)) * (1 + u64::from(client))
+        (1 + self.retries()) * self.client_tries()
     }
 
-    /// How long one call takes at most, in milliseconds, and where the application says so itself.
-    pub(super) fn patience(&self) -> Option<(u64, Option<Span>)> {
+    /// How many tries each call becomes where many fail for a long time, in basis points: then a budget lets its share of retries
+    /// through and no more.
+    pub(super) fn lasting(&self) -> u64 {
+        let budget = self.retry.as_ref().and_then(|retry| retry.budget);
+        let again = self.retries() * ONE;
+        let again = budget.map_or(again, |budget| again.min(u64::from(budget.share)));
+        (ONE + again) * self.client_tries()
+    }
+
+    fn retries(&self) -> u64 {
+        self.retry.as_ref().map_or(0, |retry| u64::from(retry.count))
+    }
+
+    fn client_tries(&self) -> u64 {
+        1 + self.client.retry.map_or(0, |again| u64::from(again.value))
+    }
+
+    /// Whether nothing bounds its retries: they have no budget, or the application tries again.
+    pub(super) fn is_unbounded(&self) -> bool {
+        self.client.retry.is_some() || self.retry.as_ref().is_some_and(|retry| retry.budget.is_none())
+    }
+
+    /// When it is given up first: after one try.
+    pub(super) fn gives_up(&self) -> Option<GivesUp> {
+        let tries = self.client_tries();
+        let client = self.client.timeout.map(|own| (own.value, Some(own.span), tries, false));
+        let total = self.timeout.map(|timeout| (timeout, self.at.timeout, tries, false));
+        let one = self.retry.as_ref().filter(|retry| retry.per_try_timeout > 0).map(|retry| {
+            let again = if retry.on_timeout { 1 + u64::from(retry.count) } else { 1 };
+            (retry.per_try_timeout, self.at.retry, tries * again, retry.on_timeout)
+        });
+        let first = client.into_iter().chain(total).chain(one).min_by_key(|(time, ..)| *time);
+        first.map(|(time, at, times, retried)| GivesUp {
+            milliseconds: u64::from(time),
+            at: at.unwrap_or(self.span),
+            times,
+            retried,
+        })
+    }
+
+    /// How long one call of the application takes at most, in milliseconds, and where that is written.
+    pub(super) fn patience(&self) -> Option<(u64, Span)> {
+        let tries = self.all_tries().map(|tries| (tries, self.at.retry));
+        let timeout = self.timeout.map(|timeout| (u64::from(timeout), self.at.timeout));
         let client = self.client.timeout.map(|timeout| (u64::from(timeout.value), Some(timeout.span)));
-        let proxy = [self.timeout.map(u64::from), self.all_tries()];
-        let proxy = proxy.into_iter().flatten().min().map(|timeout| (timeout, None));
-        client.into_iter().chain(proxy).min_by_key(|(timeout, _)| *timeout)
+        let least = client.into_iter().chain(timeout).chain(tries).min_by_key(|(time, _)| *time);
+        least.map(|(time, at)| (time, at.unwrap_or(self.span)))
+    }
+
+    /// How long the application waits in all: each of its tries has its patience.
+    pub(super) fn wait(&self) -> Option<(u64, Span)> {
+        self.patience().map(|(time, at)| (time.saturating_mul(self.client_tries()), at))
     }
 
     /// How long all tries of the proxy take at most, where each has an end.
@@ -59,8 +121,8 @@ pub(super) fn hops(model: &Model) -> Vec<Hop> {
         for rule in tables.flat_map(|host| &host.table.rules) {
             let from = Caller::Gateway(GatewayId(id));
             let ends = ends_of_rule(model, rule, Place::Listener(from), &mut known);
-            let hop = |end: &End| hop(model, from, rule.span, end, &[], Client::default());
-            hops.extend(ends.iter().map(hop));
+            let from = Sender { from, span: rule.span, client: Client::default(), breaker: false };
+            hops.extend(ends.iter().map(|end| hop(model, &from, end, &[])));
         }
     }
     for (service, id) in model.services.iter().zip(0..) {
@@ -70,21 +132,53 @@ pub(super) fn hops(model: &Model) -> Vec<Hop> {
             let plain = call.lines.iter().find(|line| !line.narrowed);
             for line in &call.lines {
                 let below = plain.filter(|_| line.narrowed);
-                let levels: Vec<&Settings> =
-                    std::iter::once(line).chain(below).map(|line| &line.settings).collect();
+                let levels: Vec<Level<'_>> = std::iter::once(line)
+                    .chain(below)
+                    .map(|line| (&line.settings, line.settings_at))
+                    .collect();
                 let client = Client {
                     timeout: line.client.timeout.or(below.and_then(|line| line.client.timeout)),
                     retry: line.client.retry.or(below.and_then(|line| line.client.retry)),
                 };
-                hops.extend(ends.iter().map(|end| hop(model, from, line.span, end, &levels, client)));
+                // Limits of all levels hold together.
+                let breaker = line.breaker || below.is_some_and(|below| below.breaker);
+                let from = Sender { from, span: line.span, client, breaker };
+                hops.extend(ends.iter().map(|end| hop(model, &from, end, &levels)));
             }
         }
     }
     hops
 }
 
+/// What one block says, and where.
+type Level<'m> = (&'m Settings, SettingsAt);
+
+/// Settings of several blocks, each from the nearest that writes it.
+#[derive(Clone, Default, PartialEq, Eq, PartialOrd, Ord)]
+struct Nearest {
+    settings: Settings,
+    at: SettingsAt,
+}
+
+impl Nearest {
+    fn of((settings, at): Level<'_>) -> Nearest {
+        Nearest { settings: settings.clone(), at }
+    }
+
+    /// What is written here counts, then what is written there.
+    fn then(mut self, (settings, at): Level<'_>) -> Nearest {
+        if self.settings.timeout.is_none() {
+            (self.settings.timeout, self.at.timeout) = (settings.timeout, at.timeout);
+        }
+        if self.settings.retry.is_none() {
+            (self.settings.retry, self.at.retry) = (settings.retry.clone(), at.retry);
+        }
+        self
+    }
+}
+
 /// Where a request to a port ends up, what the rules on its way write, and how long their faults delay it.
-type End = (ServiceId, Settings, u32);
+type End = (ServiceId, Nearest, u32);
 
 /// Where a rule stands.
 #[derive(Clone, Copy)]
@@ -112,7 +206,7 @@ fn ends(model: &Model, port: PortId, known: &mut BTreeMap<PortId, BTreeSet<End>>
         return known.clone();
     }
     let found = match &model.port(port).route {
-        None => BTreeSet::from([(port.service, Settings::default(), 0)]),
+        None => BTreeSet::from([(port.service, Nearest::default(), 0)]),
         Some(Table { rules, .. }) => {
             rules.iter().flat_map(|rule| ends_of_rule(model, rule, Place::Port(port), known)).collect()
         }
@@ -133,6 +227,7 @@ fn ends_of_rule(
         _ => 0,
     });
     let own_delay: u32 = delayed.max().unwrap_or(0);
+    let near = Nearest::of((&rule.settings, rule.settings_at));
     let mut found = BTreeSet::new();
     for backend in backends {
         let inner = match place {
@@ -141,31 +236,36 @@ fn ends_of_rule(
             _ => None,
         };
         if let Some(inner) = inner {
-            let settled = inner.into_iter().map(|(to, settings, delay)| {
-                (to, first(&rule.settings, &settings), delay.saturating_add(own_delay))
+            let settled = inner.into_iter().map(|(to, far, delay)| {
+                (to, near.clone().then((&far.settings, far.at)), delay.saturating_add(own_delay))
             });
             found.extend(settled);
         } else {
-            found.insert((backend.to.service, rule.settings.clone(), own_delay));
+            found.insert((backend.to.service, near.clone(), own_delay));
         }
     }
     found
 }
 
-/// What is written nearer counts.
-fn first(near: &Settings, far: &Settings) -> Settings {
-    Settings {
-        timeout: near.timeout.or(far.timeout),
-        retry: near.retry.clone().or_else(|| far.retry.clone()),
-    }
+/// Who sends, and what is said where it is declared.
+struct Sender {
+    from: Caller,
+    span: Span,
+    client: Client,
+    breaker: bool,
 }
 
-fn hop(model: &Model, from: Caller, span: Span, end: &End, levels: &[&Settings], client: Client) -> Hop {
+fn hop(model: &Model, sender: &Sender, end: &End, levels: &[Level<'_>]) -> Hop {
+    let Sender { from, span, client, breaker } = *sender;
     let (to, written, delay) = end;
-    let below = levels.iter().copied().chain([&model[*to].settings, &model.default]);
-    let all = below.fold(written.clone(), |near, far| first(&near, far));
-    let (timeout, retry) = (all.timeout.flatten(), all.retry.flatten());
-    Hop { from, to: *to, span, timeout, retry, client, delay: *delay }
+    let callee = &model[*to];
+    let below = levels
+        .iter()
+        .copied()
+        .chain([(&callee.settings, callee.settings_at), (&model.default, model.default_at)]);
+    let Nearest { settings, at } = below.fold(written.clone(), Nearest::then);
+    let (timeout, retry) = (settings.timeout.flatten(), settings.retry.flatten());
+    Hop { from, to: *to, span, timeout, retry, at, client, breaker, delay: *delay }
 }
 
 /// Milliseconds as they are written.

@@ -4,7 +4,8 @@ use super::delegation::Delegations;
 use super::scope::{self, Place, Scope, Target, workload};
 use super::{backend, browsers, consumer, declarations, duplicate, edits, settings, shape};
 use crate::model::{
-    Action, Backend, Connection, GatewayId, HostTable, Line, Listener, Model, PortId, Rule, Shape, Table,
+    Action, Backend, Connection, GatewayId, HostTable, Line, Listener, Model, PortId, Rule, SettingsAt,
+    Shape, Table,
 };
 use crate::partition::{MAX_LINES, covers};
 use mesh_lang::ast::{self, HostPattern, ListenerTls, Protocol};
@@ -104,6 +105,7 @@ fn redirecting(listener: &ast::Listener, hosts: &[(HostPattern, Span)]) -> Vec<H
         action: Action::Redirect { status: status.value, location: String::new() },
         edits: vec![mesh_plan::Edit::Scheme("https".to_owned())],
         settings: mesh_plan::Settings::default(),
+        settings_at: SettingsAt::default(),
         connection: Connection::default(),
         answers_preflights: false,
     };
@@ -446,6 +448,7 @@ fn resolve_rule(
         edits,
         action: resolved,
         settings: written.settings,
+        settings_at: written.at,
         connection: written.connection,
         answers_preflights: rule.modifiers.cors.is_some(),
     })

@@ -2,7 +2,7 @@
 
 use super::shared::Names;
 use super::{Module, declared, duplicate};
-use crate::model::{Gateway, GatewayId, Model, PortId, Service, ServiceId, Workload};
+use crate::model::{Gateway, GatewayId, Model, PortId, Service, ServiceId, SettingsAt, Workload};
 use mesh_lang::ast::{self, ServiceRef};
 use mesh_lang::diagnostic::suggest::{Meant, meant};
 use mesh_lang::{Code, Diagnostic, Diagnostics, Name, Span, Text};
@@ -153,6 +153,8 @@ impl<'a> Scope<'a> {
                     model.services.push(Service {
                         workload,
                         settings,
+                        settings_at: SettingsAt::default(),
+                        breaker: false,
                         limits,
                         ports,
                         subsets,

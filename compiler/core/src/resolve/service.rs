@@ -3,7 +3,7 @@
 use super::scope::{self, Place, Scope};
 use super::settings::{self, Written};
 use super::{declarations, duplicate, mutual, shape};
-use crate::model::{Call, CallLine, Client, Endpoint, Model, Port, PortId, Service, Subset};
+use crate::model::{Call, CallLine, Client, Endpoint, Model, Port, PortId, Service, SettingsAt, Subset};
 use mesh_lang::ast::{self, Endpoints, Mtls};
 use mesh_lang::signature::Place as Block;
 use mesh_lang::{Code, Diagnostic, Diagnostics, Name, Span, Spanned, Text};
@@ -17,6 +17,8 @@ pub(super) struct Own {
     ports: Vec<Port>,
     subsets: Vec<Subset>,
     settings: Settings,
+    settings_at: SettingsAt,
+    breaker: bool,
     issuers: Vec<Text>,
     propagates: Vec<Text>,
 }
@@ -26,6 +28,8 @@ impl Own {
         service.ports = self.ports;
         service.subsets = self.subsets;
         service.settings = self.settings;
+        service.settings_at = self.settings_at;
+        service.breaker = self.breaker;
         service.workload.issuers = self.issuers;
         service.propagates = self.propagates;
     }
@@ -48,6 +52,8 @@ pub(super) fn read(
         ports: ports(service, mtls, diagnostics),
         subsets: subsets(service, diagnostics),
         settings: written.settings.clone(),
+        settings_at: written.at,
+        breaker: settings::has_limit(&service.settings, &service.limits, place, scope, settings::has_breaker),
         issuers: declarations::issuers(&service.jwts, place, scope, diagnostics),
         propagates: service.propagates.iter().map(|name| name.value.clone()).collect(),
     };
@@ -320,13 +326,15 @@ pub(super) fn calls(
     let mut calls = Vec::with_capacity(service.calls.len());
     for statement in &service.calls {
         let written = settings::with_profiles(&statement.settings, Block::Calls, place, scope, diagnostics);
+        let (settings, limits) = (&statement.settings, &statement.limits);
+        let breaker = settings::has_limit(settings, limits, place, scope, settings::has_breaker);
         for name in &statement.services {
             let callee = scope.service(name, place);
             let to = callee.and_then(|callee| scope::port(model, callee, statement.port.as_ref(), name.span));
             match to {
                 Ok(to) => {
                     written.fits(model.port(to), diagnostics);
-                    add_call(&mut calls, to, (statement, &written), name.span, diagnostics);
+                    add_call(&mut calls, to, (statement, &written, breaker), name.span, diagnostics);
                 }
                 Err(diagnostic) => diagnostics.push(diagnostic),
             }
@@ -338,7 +346,7 @@ pub(super) fn calls(
 fn add_call(
     calls: &mut Vec<Call>,
     to: PortId,
-    (statement, written): (&ast::Calls, &Written),
+    (statement, written, breaker): (&ast::Calls, &Written, bool),
     span: Span,
     diagnostics: &mut Diagnostics,
 ) {
@@ -347,6 +355,8 @@ fn add_call(
         shape,
         narrowed,
         settings: written.settings.clone(),
+        settings_at: written.at,
+        breaker,
         connection: written.connection.clone(),
         client: Client { timeout: statement.client_timeout, retry: statement.client_retry },
         span,

@@ -2,7 +2,7 @@
 
 use super::scope::{Place, Scope};
 use super::shared::Named;
-use crate::model::{Connection, Port};
+use crate::model::{Connection, Port, SettingsAt};
 use mesh_lang::ast::{self, Algorithm, HashKey, LoadBalancer, Method, RetryOn, RetryPolicy, Shared, Timeout};
 use mesh_lang::signature::Place as Block;
 use mesh_lang::{Code, Diagnostic, Diagnostics, Name, Span};
@@ -11,6 +11,7 @@ use mesh_plan::{Budget, Retry, Settings};
 /// What one block writes, with what the profiles it uses say below it.
 pub(super) struct Written {
     pub(super) settings: Settings,
+    pub(super) at: SettingsAt,
     pub(super) connection: Connection,
     /// A load balancer that looks at requests.
     hashes: Option<Span>,
@@ -80,7 +81,36 @@ pub(super) fn with_profiles(
             idle_timeout: whole.idle_timeout.map(|timeout| timeout.value),
             load_balancer: whole.load_balancer.as_ref().map(|balancer| text_of(&balancer.value)),
         },
+        at: places(&whole),
         settings: resolve(&whole, diagnostics),
+    }
+}
+
+/// Whether a block, or a profile that it uses, has a limit. A profile that is unknown is complained of elsewhere.
+pub(super) fn has_limit(
+    settings: &ast::Settings,
+    limits: &ast::Limits,
+    place: Place<'_>,
+    scope: &Scope<'_>,
+    is_it: impl Fn(&ast::Limits) -> bool,
+) -> bool {
+    let profile = |name: &Name| match scope.shared.get(&name.value, place) {
+        Some((Named::Profile(profile), _)) => is_it(&profile.limits),
+        _ => false,
+    };
+    is_it(limits) || settings.uses.iter().any(profile)
+}
+
+/// A `circuit-breaker`.
+pub(super) fn has_breaker(limits: &ast::Limits) -> bool {
+    limits.circuit_breaker.is_some()
+}
+
+/// Where the settings of a block are written.
+pub(super) fn places(settings: &ast::Settings) -> SettingsAt {
+    SettingsAt {
+        timeout: settings.timeout.map(|timeout| timeout.span),
+        retry: settings.retry.as_ref().map(|retry| retry.span),
     }
 }
 
