@@ -6,6 +6,7 @@
 use mesh_lang::ast::{AuthorizeLine, Effect, HostPattern, Method, Mtls, Path, Protocol, Timeout};
 use mesh_lang::{Span, Spanned, Text};
 use mesh_plan::Settings;
+use std::collections::BTreeSet;
 use std::net::IpAddr;
 use std::sync::Arc;
 
@@ -45,6 +46,8 @@ pub(crate) struct Model {
     pub(crate) gateways: Vec<Gateway>,
     /// Sorted by (caller, port).
     pub(crate) consumer_routes: Vec<ConsumerRoute>,
+    /// Services that proxies themselves ask or tell: authorities, and collectors of spans.
+    pub(crate) asked: BTreeSet<ServiceId>,
 }
 
 impl std::ops::Index<ServiceId> for Model {
@@ -340,6 +343,8 @@ pub(crate) struct Rule {
     pub(crate) action: Action,
     /// What it changes, or does besides, in order.
     pub(crate) edits: Vec<mesh_plan::Edit>,
+    /// Who gets copies, and where that is written, in order.
+    pub(crate) mirrors: Vec<(ServiceId, Span)>,
     pub(crate) settings: Settings,
     pub(crate) settings_at: SettingsAt,
     pub(crate) connection: Connection,

@@ -6,8 +6,8 @@
 use crate::case::{Backend as Expected, Besides, Expectation, redirect_text};
 use crate::diagram::{Diagram, TooManyNodes};
 use crate::model::{
-    AccessLine, Action, Call, Caller, GatewayId, Model, PeerSet, PortId, Rule, ServiceId, Shape, Table,
-    Wording,
+    AccessLine, Action, Asked, Call, Caller, Field, FieldTest, GatewayId, Model, PeerSet, Polarity, PortId,
+    Rule, ServiceId, Shape, Table, ValueSet, Wording,
 };
 use crate::partition::{self, Judged, Leaf};
 use crate::space::peer::{Candidate, Peers};
@@ -279,6 +279,20 @@ impl End {
 struct World<'m> {
     model: &'m Model,
     diagram: Diagram,
+    /// The host of all requests, where some line asks for it.
+    host: Option<Shape>,
+}
+
+/// The requests for the host with which they come in at a gateway.
+fn host_of(entry: &Entry) -> Option<Shape> {
+    let Entry::Gateway { host, .. } = entry else { return None };
+    let asked = Asked::OneOf(vec![host.as_str().into()]);
+    let set = ValueSet::Passing { asked, negated: false, polarity: Polarity::Grant };
+    Some(Shape { tests: vec![FieldTest { field: Field::Host, set }].into(), ..Shape::default() })
+}
+
+fn asks_host(shape: &Shape) -> bool {
+    shape.tests.iter().any(|test| test.field == Field::Host)
 }
 
 /// The settings of the levels passed so far, the nearest first.
@@ -327,12 +341,14 @@ impl<'m> World<'m> {
         if met.shapes.len() > partition::MAX_LINES {
             return Err(TooMuch::Budget);
         }
+        let host = host_of(entry).filter(|_| met.shapes.iter().any(asks_host));
+        met.shapes.extend(host.clone());
         let peers = if access.is_empty() { Peers::indifferent() } else { Peers::new(model, &access) };
         let space = Rc::new(Space::new(met.shapes.iter(), peers)?);
         if space.fields.len() > partition::MAX_FIELDS {
             return Err(TooMuch::Budget);
         }
-        Ok(World { model, diagram: Diagram::new(space) })
+        Ok(World { model, diagram: Diagram::new(space), host })
     }
 
     /// The requests that the line describes.
@@ -348,7 +364,11 @@ impl<'m> World<'m> {
             let product = self.diagram.space().product(shape, from.clone());
             sets.push(self.diagram.product(&product)?);
         }
-        Ok(self.diagram.any_of_sets(&sets)?)
+        let all = self.diagram.any_of_sets(&sets)?;
+        let Some(host) = &self.host else { return Ok(all) };
+        let host = self.diagram.space().product(host, None);
+        let host = self.diagram.product(&host)?;
+        Ok(self.diagram.and(all, host)?)
     }
 
     fn pieces(&mut self, entry: &Entry, all: Target) -> Result<Vec<Piece>, TooMuch> {
@@ -781,4 +801,24 @@ pub(crate) fn request(model: &Model, entry: &Entry, witness: &Witness, peer: Opt
 fn quoted_path(path: &str) -> String {
     let plain = |byte: u8| byte.is_ascii_alphanumeric() || b"-._~:@!$&'+%/".contains(&byte);
     if path.starts_with('/') && path.bytes().all(plain) { path.to_owned() } else { format!("\"{path}\"") }
+}
+
+#[cfg(test)]
+mod tests {
+    use crate::{StandIns, compile};
+    use mesh_lang::SourceSet;
+
+    #[test]
+    fn the_host_of_a_line_is_the_host_of_all_its_requests() {
+        let fails = |condition: &str| {
+            let text = format!(
+                "gateway g {{ listener l port 80 http {{ host \"*.shop.example\" }} }}\nroute g {{ rule r {{ respond 200 }} }}\nauthorize g {{\nallow from anyone\ndeny from anyone when {condition}\n}}\ntest \"t\" {{ every from anyone to g \"a.shop.example\" expect 200 }}\n"
+            );
+            let tests = compile(&SourceSet::single("test.mesh", &text), &StandIns::new()).tests;
+            tests[0].proofs[0].failure.is_some()
+        };
+        assert!(fails("host = \"a.shop.example\""));
+        assert!(!fails("not host = \"a.shop.example\""));
+        assert!(!fails("host in (\"b.shop.example\", \"c.shop.example\")"));
+    }
 }

@@ -22,6 +22,8 @@ pub(super) struct Hop {
     pub(super) breaker: bool,
     /// How long a fault delays it, in milliseconds, or 0.
     pub(super) delay: u32,
+    /// Who gets copies of it, and where that is written.
+    pub(super) mirrors: Vec<(ServiceId, Span)>,
 }
 
 /// When a caller turns away while its callee may still be at work.
@@ -177,8 +179,15 @@ impl Nearest {
     }
 }
 
-/// Where a request to a port ends up, what the rules on its way write, and how long their faults delay it.
-type End = (ServiceId, Nearest, u32);
+/// Where a request to a port ends up, and what the rules on its way do.
+#[derive(Clone, PartialEq, Eq, PartialOrd, Ord)]
+struct End {
+    to: ServiceId,
+    written: Nearest,
+    /// Milliseconds.
+    delay: u32,
+    mirrors: Vec<(ServiceId, Span)>,
+}
 
 /// Where a rule stands.
 #[derive(Clone, Copy)]
@@ -206,7 +215,9 @@ fn ends(model: &Model, port: PortId, known: &mut BTreeMap<PortId, BTreeSet<End>>
         return known.clone();
     }
     let found = match &model.port(port).route {
-        None => BTreeSet::from([(port.service, Nearest::default(), 0)]),
+        None => {
+            BTreeSet::from([End { to: port.service, written: Nearest::default(), delay: 0, mirrors: vec![] }])
+        }
         Some(Table { rules, .. }) => {
             rules.iter().flat_map(|rule| ends_of_rule(model, rule, Place::Port(port), known)).collect()
         }
@@ -226,8 +237,9 @@ fn ends_of_rule(
         Edit::Delay { delay, .. } => *delay,
         _ => 0,
     });
-    let own_delay: u32 = delayed.max().unwrap_or(0);
-    let near = Nearest::of((&rule.settings, rule.settings_at));
+    let delay = delayed.max().unwrap_or(0);
+    let written = Nearest::of((&rule.settings, rule.settings_at));
+    let end = |to| End { to, written: written.clone(), delay, mirrors: rule.mirrors.clone() };
     let mut found = BTreeSet::new();
     for backend in backends {
         let inner = match place {
@@ -235,16 +247,23 @@ fn ends_of_rule(
             Place::Port(own) if backend.enter && backend.to != own => Some(ends(model, backend.to, known)),
             _ => None,
         };
-        if let Some(inner) = inner {
-            let settled = inner.into_iter().map(|(to, far, delay)| {
-                (to, near.clone().then((&far.settings, far.at)), delay.saturating_add(own_delay))
-            });
-            found.extend(settled);
-        } else {
-            found.insert((backend.to.service, near.clone(), own_delay));
+        match inner {
+            Some(inner) => found.extend(inner.into_iter().map(|inner| end(inner.to).and(inner))),
+            None => {
+                found.insert(end(backend.to.service));
+            }
         }
     }
     found
+}
+
+impl End {
+    /// What a rule does, and then what those behind it do.
+    fn and(self, inner: End) -> End {
+        let mirrors = self.mirrors.into_iter().chain(inner.mirrors).collect();
+        let written = self.written.then((&inner.written.settings, inner.written.at));
+        End { written, delay: self.delay.saturating_add(inner.delay), mirrors, ..inner }
+    }
 }
 
 /// Who sends, and what is said where it is declared.
@@ -257,15 +276,25 @@ struct Sender {
 
 fn hop(model: &Model, sender: &Sender, end: &End, levels: &[Level<'_>]) -> Hop {
     let Sender { from, span, client, breaker } = *sender;
-    let (to, written, delay) = end;
-    let callee = &model[*to];
+    let callee = &model[end.to];
     let below = levels
         .iter()
         .copied()
         .chain([(&callee.settings, callee.settings_at), (&model.default, model.default_at)]);
-    let Nearest { settings, at } = below.fold(written.clone(), Nearest::then);
+    let Nearest { settings, at } = below.fold(end.written.clone(), Nearest::then);
     let (timeout, retry) = (settings.timeout.flatten(), settings.retry.flatten());
-    Hop { from, to: *to, span, timeout, retry, at, client, breaker, delay: *delay }
+    Hop {
+        from,
+        to: end.to,
+        span,
+        timeout,
+        retry,
+        at,
+        client,
+        breaker,
+        delay: end.delay,
+        mirrors: end.mirrors.clone(),
+    }
 }
 
 /// Milliseconds as they are written.

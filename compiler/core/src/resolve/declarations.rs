@@ -1,15 +1,15 @@
 //! Issuers of tokens, authorities that are asked, and what the `mesh` says of clusters and environments: what they need, and
 //! the names in them (`spec/semantics.md` 10).
 
-use super::scope::{Place, Scope, listed};
+use super::scope::{Place, Scope, Target, listed};
 use super::shared::Named;
 use super::{Module, declared};
-use crate::model::Workload;
+use crate::model::{ServiceId, Workload};
 use mesh_lang::ast::{self, Condition, Field, Item, Shared, TokenSource, Tracing};
 use mesh_lang::diagnostic::suggest::meant;
 use mesh_lang::{Code, Diagnostic, Diagnostics, Name, Span, Text};
 use std::borrow::Cow;
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 /// Everything the files declare besides services, gateways, routes and authorizations.
 pub(super) fn check(modules: &[Module<'_>], scope: &Scope<'_>, diagnostics: &mut Diagnostics) {
@@ -22,6 +22,29 @@ pub(super) fn check(modules: &[Module<'_>], scope: &Scope<'_>, diagnostics: &mut
             _ => {}
         }
     }
+}
+
+/// The services that proxies themselves ask or tell: authorities, and collectors of spans.
+pub(super) fn asked(modules: &[Module<'_>], scope: &Scope<'_>) -> BTreeSet<ServiceId> {
+    let collector = |telemetry: &'_ ast::Telemetry| match telemetry.tracing.as_ref().map(|one| &one.value) {
+        Some(Tracing::Otlp { collector, .. }) => collector.clone(),
+        _ => None,
+    };
+    let named = declared(modules, Some).filter_map(|(place, item)| {
+        let name = match item {
+            Item::ExtAuthz(authority) | Item::RateLimiter(authority) => authority.service.clone(),
+            Item::Mesh(mesh) => collector(&mesh.telemetry),
+            Item::Service(service) => collector(&service.telemetry),
+            Item::Gateway(gateway) => collector(&gateway.telemetry),
+            _ => None,
+        };
+        scope.known(&name?, place)
+    });
+    let services = named.filter_map(|target| match target {
+        Target::Service(service) => Some(service),
+        Target::Gateway(_) => None,
+    });
+    services.collect()
 }
 
 /// A statement that a block cannot do without.

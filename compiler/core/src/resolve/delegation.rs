@@ -350,7 +350,7 @@ mod tests {
         }
     }
 
-    const STORE: &str = "module shop/store { namespace shop }\nservice store { port 80 http }\nauthorize store { allow from gateway edge.default }\n";
+    const STORE: &str = "module shop/store { namespace shop }\nservice store { port 80 http }\nauthorize store { allow from anyone }\n";
 
     fn edge(allow_routes: &str) -> String {
         format!(

@@ -2,8 +2,8 @@
 //! (`spec/semantics.md` 9).
 
 use super::backend;
-use super::scope::{Place, Scope};
-use crate::model::{Model, PortId};
+use super::scope::{Place, Scope, Target};
+use crate::model::{Model, PortId, ServiceId};
 use mesh_lang::ast::{self, Action, FaultKind, HeaderEdit, PathPattern, RedirectTo, Rewrite, Segment};
 use mesh_lang::{Code, Diagnostic, Span};
 use mesh_plan::{Edit, NONE};
@@ -266,6 +266,18 @@ fn mirror(
         subset: to.subset.unwrap_or(NONE),
         share: mirror.share.value,
     })
+}
+
+/// Who gets copies, and where that is written, in order.
+pub(super) fn mirrors(rule: &ast::Rule, place: Place<'_>, scope: &Scope<'_>) -> Vec<(ServiceId, Span)> {
+    let all = rule.modifiers.mirrors.iter();
+    let known = all.filter_map(|mirror| match scope.known(&mirror.backend.service, place)? {
+        Target::Service(service) => Some((service, mirror.span)),
+        Target::Gateway(_) => None,
+    });
+    let mut mirrors: Vec<(ServiceId, Span)> = known.collect();
+    mirrors.sort();
+    mirrors
 }
 
 /// Where a rule matches a method that may change something (RFC 9110 9.2.1).

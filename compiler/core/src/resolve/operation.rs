@@ -3,6 +3,7 @@
 
 use super::declarations::{missing, once_each, telemetry, unknown_among};
 use super::scope::{Place, Scope};
+use super::settings::{has_limit, has_outlier_detection};
 use super::{Module, declared, gateway, route, service};
 use mesh_lang::ast::{
     self, EndpointSource, Limits, ListenerTls, OutlierDetection, ProbeKind, Protocol, RateKey, Shared, Tls,
@@ -150,26 +151,10 @@ impl About<'_, '_> {
         for name in service.clusters.iter().chain(in_endpoints).chain(in_subsets) {
             unknown_among("cluster", name, self.clusters, "clusters", self.diagnostics);
         }
-        for (name, index) in service.failover.iter().zip(0..) {
-            if name.value == "local" {
-                if index > 0 {
-                    let help = "Write `local` first: the caller's own cluster is where a request is.";
-                    self.say(Code::InvalidValue, "`local` is not the first".into(), name.span, "", help);
-                }
-                continue;
-            }
-            unknown_among("cluster", name, self.clusters, "clusters", self.diagnostics);
-            let runs_there = service.clusters.iter().any(|own| own.value == name.value);
-            if !service.clusters.is_empty()
-                && !runs_there
-                && self.clusters.iter().any(|own| own.value == name.value)
-            {
-                let message = format!("`{}` does not run in cluster `{}`", service.name.value, name.value);
-                let help = "Add the cluster to `clusters`, or take it out of `failover`.";
-                self.say(Code::InvalidValue, message, name.span, "nothing is there to fail over to", help);
-            }
+        if let Some(name) = service.failover.iter().skip(1).find(|name| name.value == "local") {
+            let help = "Write `local` first: the caller's own cluster is where a request is.";
+            self.say(Code::InvalidValue, "`local` is not the first".into(), name.span, "", help);
         }
-        once_each("cluster", &service.failover, self.diagnostics);
         for subset in &service.subsets {
             if subset.labels.is_empty() && subset.cluster.is_none() && subset.endpoints.is_empty() {
                 let message = format!("subset `{}` does not say what belongs to it", subset.name.value);
@@ -317,8 +302,7 @@ impl About<'_, '_> {
         }
         if let Some(threshold) = service.panic_threshold
             && service.health_check.is_none()
-            && service.limits.outlier_detection.is_none()
-            && service.settings.uses.is_empty()
+            && !has_limit(&service.settings, &service.limits, self.place, self.scope, has_outlier_detection)
         {
             self.say(
                 Code::VainStatement,
@@ -754,11 +738,9 @@ mod tests {
     }
 
     #[test]
-    fn clusters_are_declared_and_used() {
-        let mesh = "mesh m { clusters east, west }\n";
-        let text = service("port 80 http; clusters east; failover local -> west");
-        says(&format!("{mesh}{text}"), &["3 MESH1012 `s` does not run in cluster `west`"]);
-        says(&format!("{mesh}{}", text.replace("clusters east", "clusters east, west")), &[]);
+    fn clusters_are_declared() {
+        let text = service("port 80 http; clusters east; endpoints dns \"s.example\" cluster west");
         says(&text, &["2 MESH2001 unknown cluster `east`", "2 MESH2001 unknown cluster `west`"]);
+        says(&format!("mesh m {{ clusters east, west }}\n{text}"), &[]);
     }
 }

@@ -18,7 +18,7 @@ pub(super) struct Place<'a> {
 }
 
 /// What a name in a namespace is.
-#[derive(Clone, Copy, PartialEq, Eq)]
+#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
 pub(super) enum Target {
     Service(ServiceId),
     Gateway(GatewayId),

@@ -106,6 +106,11 @@ pub(super) fn has_breaker(limits: &ast::Limits) -> bool {
     limits.circuit_breaker.is_some()
 }
 
+/// An `outlier-detection`.
+pub(super) fn has_outlier_detection(limits: &ast::Limits) -> bool {
+    limits.outlier_detection.is_some()
+}
+
 /// Where the settings of a block are written.
 pub(super) fn places(settings: &ast::Settings) -> SettingsAt {
     SettingsAt {
