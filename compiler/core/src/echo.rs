@@ -207,7 +207,7 @@ mod tests {
 
     #[test]
     fn who_is_in_a_trust_domain_that_is_lost_is_not_asked() {
-        let text = "mesh m { trust-domain DOMAIN }\nservice s { port 80 http }\nauthorize s {\nallow from authenticated except identity \"spiffe://a.b/ns/x/sa/y\"\n}\n";
+        let text = "mesh m { trust-domain DOMAIN }\nservice s { port 80 http }\nauthorize s {\nallow from authenticated except identity \"spiffe://a.b/ns/x/sa/y\"\n}\nservice t { calls s }\n";
         says(&text.replace("DOMAIN", "a.b"), &[]);
         says(
             &text.replace("DOMAIN", "a.b..c-"),

@@ -63,7 +63,7 @@ impl Draft<'_> {
             (12, "mtls permissive"),
             (12, "mtls strict"),
             (6, "egress deny"),
-            (9, "limit retry-amplification 100000"),
+            (60, "limit retry-amplification 100000"),
             (1, "limit retry-amplification 2"),
             (10, "access-log json sample 10%"),
             (8, "tracing none"),

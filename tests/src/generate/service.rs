@@ -172,7 +172,8 @@ impl Draft<'_> {
                 lines.push(line);
             }
         }
-        if self.chance(3) {
+        let fails_over = lines.iter().any(|line| line.starts_with("failover"));
+        if self.chance(if fails_over { 90 } else { 3 }) {
             lines.push("health-check GET /healthz {\n    interval 5s\n    timeout 1s\n    unhealthy 3\n    healthy 2\n  }".to_owned());
             if self.chance(50) {
                 lines.push("panic-threshold 50%".to_owned());

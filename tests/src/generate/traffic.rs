@@ -68,8 +68,13 @@ impl Draft<'_> {
             1 => "1 on connect-failure".to_owned(),
             2 => "2 on reset, 503".to_owned(),
             3 => "2 on gateway-error, 500".to_owned(),
-            4 => "3 on 5xx, timeout {\n      per-try-timeout 100ms\n      backoff 25ms..250ms\n      methods POST\n    }"
-                .to_owned(),
+            4 => {
+                // A try that times out and is made again is refused wherever the callee waits longer.
+                let also = if self.chance(15) { "timeout" } else { "reset" };
+                format!(
+                    "3 on 5xx, {also} {{\n      per-try-timeout 100ms\n      backoff 25ms..250ms\n      methods POST\n    }}"
+                )
+            }
             5 => "1 on grpc-unavailable".to_owned(),
             6 => format!("{} on reset", self.value(namespace, "tries", "4")),
             _ => format!(
