@@ -24,7 +24,7 @@ const PARAMS: [(&str, &str, &str); 7] = [
     ("wait", "duration = 2s", "3s"),
     ("pace", "rate = 100/s", "10/s"),
     ("room", "size = 64KiB", "1KiB"),
-    ("tries", "count = 2", "3"),
+    ("tries", "count = 1", "2"),
     ("site", "host = \"shop.example\"", "\"shop.example\""),
 ];
 
@@ -63,7 +63,7 @@ impl Draft<'_> {
             (12, "mtls permissive"),
             (12, "mtls strict"),
             (6, "egress deny"),
-            (60, "limit retry-amplification 100000"),
+            (3, "limit retry-amplification 100000"),
             (1, "limit retry-amplification 2"),
             (10, "access-log json sample 10%"),
             (8, "tracing none"),

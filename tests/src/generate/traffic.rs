@@ -70,13 +70,13 @@ impl Draft<'_> {
             3 => "2 on gateway-error, 500".to_owned(),
             4 => {
                 // A try that times out and is made again is refused wherever the callee waits longer.
-                let also = if self.chance(15) { "timeout" } else { "reset" };
+                let also = if self.chance(4) { "timeout" } else { "reset" };
                 format!(
-                    "3 on 5xx, {also} {{\n      per-try-timeout 100ms\n      backoff 25ms..250ms\n      methods POST\n    }}"
+                    "1 on 5xx, {also} {{\n      per-try-timeout 100ms\n      backoff 25ms..250ms\n      methods POST\n    }}"
                 )
             }
             5 => "1 on grpc-unavailable".to_owned(),
-            6 => format!("{} on reset", self.value(namespace, "tries", "4")),
+            6 => format!("{} on reset", self.value(namespace, "tries", "1")),
             _ => format!(
                 "1 on 504 {{\n      budget 20% min 10/s over 10s\n      buffer {}\n    }}",
                 self.value(namespace, "room", "64KiB")
