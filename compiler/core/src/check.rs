@@ -22,6 +22,7 @@ mod shared_identity;
 mod unallowed_call;
 mod uncalled_allow;
 mod unreachable_rule;
+mod unsafe_retry;
 mod unused_route;
 
 use crate::diagram::TooManyNodes;
@@ -59,6 +60,7 @@ pub(crate) fn check(model: &Model, partitions: &mut [Partition]) -> Diagnostics 
         let too_many_tries = multiplied.iter().any(|found| found.code == Code::RetryAmplification);
         found.extend(multiplied);
         found.extend(patience::check(model, &hops));
+        found.extend(unsafe_retry::check(model, &hops));
         found.extend(mirror_circle::check(model, &hops));
         found.extend(orphan_service::check(model, &hops));
         found.extend(missing_breaker::check(model, &graph, too_many_tries));

@@ -15,6 +15,7 @@ mod guardrail;
 mod limits;
 mod mutual;
 mod operation;
+mod outliers;
 mod production;
 mod protocol;
 mod questions;

@@ -109,6 +109,7 @@ codes! {
     VainFailover         "MESH5009" Error   "vain-failover",
     MirrorCircle         "MESH5010" Warning "mirror-circle",
     OrphanService        "MESH5011" Warning "orphan-service",
+    UnsafeRetry          "MESH5012" Warning "unsafe-retry",
     FaultInProduction    "MESH5013" Error   "fault-in-production",
     MirroredWrites       "MESH5020" Error   "mirrored-writes",
     CutUpgrade           "MESH5021" Warning "cut-upgrade",

@@ -448,7 +448,7 @@ impl Draft<'_> {
         let backends = if responds { None } else { self.backends(owner) };
         match backends {
             Some(backends) => {
-                let settings = self.rule_settings(owner.namespace, owner.seen);
+                let settings = self.rule_settings(owner.namespace, owner.seen, gets);
                 let edits = if owner.seen == Family::Bytes {
                     String::new()
                 } else {

@@ -85,14 +85,19 @@ impl Draft<'_> {
     }
 
     /// What a rule may say of settings.
-    pub(super) fn rule_settings(&mut self, namespace: &str, family: Family) -> String {
+    pub(super) fn rule_settings(&mut self, namespace: &str, family: Family, gets: bool) -> String {
         let mut text = String::new();
         if self.chance(20) && family != Family::Bytes {
             let timeout = self.pick(&["none", "1s", "500ms"]);
             let _ = writeln!(text, "    timeout {timeout}");
         }
         if self.chance(20) {
-            let retry = if family == Family::Bytes { "none".to_owned() } else { self.retry(namespace) };
+            let retry = match family {
+                Family::Bytes => "none".to_owned(),
+                // What may not be sent twice is tried again after a failed connection only.
+                _ if !gets => "1 on connect-failure".to_owned(),
+                _ => self.retry(namespace),
+            };
             let _ = writeln!(text, "    retry {retry}");
         }
         if self.chance(4) {

@@ -1,8 +1,12 @@
 //! Who calls whom, and how long and how often: each declared call with every end that the routes behind it have, and a gateway's
 //! rules likewise (`spec/semantics.md` 11.5).
 
-use crate::model::{Action, Caller, Client, GatewayId, Model, PortId, Rule, ServiceId, SettingsAt, Table};
+use crate::model::{
+    Action, Caller, Client, Field, FieldTest, GatewayId, Model, PortId, Rule, ServiceId, SettingsAt, Shape,
+    Table, ValueSet,
+};
 use mesh_lang::Span;
+use mesh_lang::ast::Method;
 use mesh_plan::{Edit, Retry, Settings};
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -24,6 +28,8 @@ pub(super) struct Hop {
     pub(super) delay: u32,
     /// Who gets copies of it, and where that is written.
     pub(super) mirrors: Vec<(ServiceId, Span)>,
+    /// The methods of its requests that may not be done twice and carry no key to know them by, as in [`Retry::methods`].
+    pub(super) unkeyed: u8,
 }
 
 /// When a caller turns away while its callee may still be at work.
@@ -123,7 +129,8 @@ pub(super) fn hops(model: &Model) -> Vec<Hop> {
         for rule in tables.flat_map(|host| &host.table.rules) {
             let from = Caller::Gateway(GatewayId(id));
             let ends = ends_of_rule(model, rule, Place::Listener(from), &mut known);
-            let from = Sender { from, span: rule.span, client: Client::default(), breaker: false };
+            let from =
+                Sender { from, span: rule.span, client: Client::default(), breaker: false, unkeyed: u8::MAX };
             hops.extend(ends.iter().map(|end| hop(model, &from, end, &[])));
         }
     }
@@ -144,7 +151,8 @@ pub(super) fn hops(model: &Model) -> Vec<Hop> {
                 };
                 // Limits of all levels hold together.
                 let breaker = line.breaker || below.is_some_and(|below| below.breaker);
-                let from = Sender { from, span: line.span, client, breaker };
+                let unkeyed = unkeyed(std::iter::once(&line.shape));
+                let from = Sender { from, span: line.span, client, breaker, unkeyed };
                 hops.extend(ends.iter().map(|end| hop(model, &from, end, &levels)));
             }
         }
@@ -187,6 +195,28 @@ struct End {
     /// Milliseconds.
     delay: u32,
     mirrors: Vec<(ServiceId, Span)>,
+    unkeyed: u8,
+}
+
+/// Methods of which a second request may do more than the first: of those that a program can name, the ones that are not idempotent
+/// (RFC 9110 9.2.2, RFC 5789 2).
+const ONCE: [Method; 2] = [Method::Post, Method::Patch];
+
+/// The header by which a service knows a request that it has done already (draft-ietf-httpapi-idempotency-key-header).
+const KEY: &str = "idempotency-key";
+
+/// The methods of [`ONCE`] that some of these lines are for without asking for a key.
+fn unkeyed<'l>(lines: impl Iterator<Item = &'l Shape>) -> u8 {
+    let bit = |method: Method| 1 << crate::space::method_atom(method);
+    let of_line = |line: &Shape| {
+        let asks_key = |test: &FieldTest| {
+            matches!(&test.field, Field::Header(name) if name == KEY) && test.set != ValueSet::Absent
+        };
+        let keyed = line.tests.iter().any(asks_key);
+        let own = ONCE.into_iter().filter(|method| !keyed && line.method.is_none_or(|own| own == *method));
+        own.fold(0, |bits, method| bits | bit(method))
+    };
+    lines.fold(0, |bits, line| bits | of_line(line))
 }
 
 /// Where a rule stands.
@@ -215,9 +245,13 @@ fn ends(model: &Model, port: PortId, known: &mut BTreeMap<PortId, BTreeSet<End>>
         return known.clone();
     }
     let found = match &model.port(port).route {
-        None => {
-            BTreeSet::from([End { to: port.service, written: Nearest::default(), delay: 0, mirrors: vec![] }])
-        }
+        None => BTreeSet::from([End {
+            to: port.service,
+            written: Nearest::default(),
+            delay: 0,
+            mirrors: vec![],
+            unkeyed: u8::MAX,
+        }]),
         Some(Table { rules, .. }) => {
             rules.iter().flat_map(|rule| ends_of_rule(model, rule, Place::Port(port), known)).collect()
         }
@@ -239,7 +273,8 @@ fn ends_of_rule(
     });
     let delay = delayed.max().unwrap_or(0);
     let written = Nearest::of((&rule.settings, rule.settings_at));
-    let end = |to| End { to, written: written.clone(), delay, mirrors: rule.mirrors.clone() };
+    let unkeyed = unkeyed(rule.lines.iter().map(|line| &line.shape));
+    let end = |to| End { to, written: written.clone(), delay, mirrors: rule.mirrors.clone(), unkeyed };
     let mut found = BTreeSet::new();
     for backend in backends {
         let inner = match place {
@@ -262,7 +297,8 @@ impl End {
     fn and(self, inner: End) -> End {
         let mirrors = self.mirrors.into_iter().chain(inner.mirrors).collect();
         let written = self.written.then((&inner.written.settings, inner.written.at));
-        End { written, delay: self.delay.saturating_add(inner.delay), mirrors, ..inner }
+        let (delay, unkeyed) = (self.delay.saturating_add(inner.delay), self.unkeyed & inner.unkeyed);
+        End { written, delay, mirrors, unkeyed, ..inner }
     }
 }
 
@@ -272,10 +308,11 @@ struct Sender {
     span: Span,
     client: Client,
     breaker: bool,
+    unkeyed: u8,
 }
 
 fn hop(model: &Model, sender: &Sender, end: &End, levels: &[Level<'_>]) -> Hop {
-    let Sender { from, span, client, breaker } = *sender;
+    let Sender { from, span, client, breaker, unkeyed } = *sender;
     let callee = &model[end.to];
     let below = levels
         .iter()
@@ -294,6 +331,7 @@ fn hop(model: &Model, sender: &Sender, end: &End, levels: &[Level<'_>]) -> Hop {
         breaker,
         delay: end.delay,
         mirrors: end.mirrors.clone(),
+        unkeyed: unkeyed & end.unkeyed,
     }
 }
 

@@ -4,11 +4,9 @@
 use super::declarations::{missing, once_each, telemetry, unknown_among};
 use super::scope::{Place, Scope};
 use super::settings::{has_limit, has_outlier_detection};
-use super::{Module, declared, gateway, route, service};
-use mesh_lang::ast::{
-    self, EndpointSource, Limits, ListenerTls, OutlierDetection, ProbeKind, Protocol, RateKey, Shared, Tls,
-};
-use mesh_lang::{Code, Diagnostic, Diagnostics, Name, Span, Spanned};
+use super::{Module, declared, gateway, outliers, route, service};
+use mesh_lang::ast::{self, EndpointSource, Limits, ListenerTls, ProbeKind, Protocol, RateKey, Shared, Tls};
+use mesh_lang::{Code, Diagnostic, Diagnostics, Name, Span};
 use std::collections::BTreeMap;
 
 /// What is wrong with what a service says of itself; `clusters` are those of the mesh.
@@ -33,6 +31,7 @@ pub(super) fn of_service(
         }
     }
     service.calls.iter().for_each(|calls| about.limits(&calls.limits));
+    outliers::of_service(service, place, scope, about.diagnostics);
     telemetry(&service.telemetry, place, scope, diagnostics);
 }
 
@@ -312,6 +311,15 @@ impl About<'_, '_> {
                 "Add a `health-check` or an `outlier-detection`, or delete it.",
             );
         }
+        if let Some(threshold) = service.panic_threshold.filter(|threshold| threshold.value == 0) {
+            self.say(
+                Code::VainStatement,
+                "no share of endpoints is less than none".into(),
+                threshold.span,
+                "never reached",
+                "Raise it, or delete it.",
+            );
+        }
         for (probe, index) in service.probes.iter().zip(0..) {
             self.probe(probe);
             let same = |first: &&ast::Probe| {
@@ -438,80 +446,7 @@ impl About<'_, '_> {
                 );
             }
         }
-        if let Some(detection) = &limits.outlier_detection {
-            self.outliers(detection);
-        }
         rate_limits(limits, false, self.place, self.scope, self.diagnostics);
-    }
-
-    /// Required parts, and a share of the endpoints that is less than one of them.
-    fn outliers(&mut self, detection: &Spanned<Box<OutlierDetection>>) {
-        let OutlierDetection { interval, base_ejection_time, max_ejection_time, max_ejection, .. } =
-            &*detection.value;
-        let what = "the `outlier-detection`";
-        let mut need = |there: bool, part: &str, write: &str| {
-            if !there {
-                self.diagnostics.push(missing(what, part, detection.span, write));
-            }
-        };
-        let value = &detection.value;
-        let any = value.consecutive_5xx.is_some()
-            || value.consecutive_gateway_errors.is_some()
-            || value.success_rate.is_some();
-        need(any, "consecutive-5xx", "consecutive-5xx 5");
-        need(interval.is_some(), "interval", "interval 10s");
-        need(base_ejection_time.is_some(), "base-ejection-time", "base-ejection-time 30s");
-        need(max_ejection.is_some(), "max-ejection-percent", "max-ejection-percent 50% min 1");
-        if let (Some(base), Some(most)) = (base_ejection_time, max_ejection_time)
-            && most.value < base.value
-        {
-            let help = "Make it at least as long as the `base-ejection-time`.";
-            self.say(
-                Code::InvalidValue,
-                "the longest time is shorter than the first".into(),
-                most.span,
-                "",
-                help,
-            );
-        }
-        let addresses: usize = self
-            .service
-            .endpoints
-            .iter()
-            .map(|one| match &one.source {
-                EndpointSource::Static(list) => list.len(),
-                _ => 0,
-            })
-            .sum();
-        if let Some(share) = max_ejection
-            && addresses > 0
-            && share.value.1 == 0
-            && (addresses as u64) * u64::from(share.value.0) < 10_000
-        {
-            let percent = f64::from(share.value.0) / 100.0;
-            self.diagnostics.push(
-                Diagnostic::new(
-                    Code::VainStatement,
-                    format!("{percent}% of {addresses} endpoints is none: nothing is ever ejected"),
-                )
-                .at(share.span, "less than one endpoint")
-                .help(format!("Write `max-ejection-percent {percent}% min 1`, or a larger share.")),
-            );
-        }
-        let no_http = self.service.ports.iter().all(|port| !port.protocol.value.is_http());
-        if let Some(errors) =
-            value.consecutive_gateway_errors.filter(|_| no_http && !self.service.ports.is_empty())
-        {
-            let message =
-                format!("`{}` speaks no HTTP and answers no gateway errors", self.service.name.value);
-            self.say(
-                Code::VainStatement,
-                message,
-                errors.span,
-                "never counts anything",
-                "Delete it; lost connections count for `consecutive-5xx`.",
-            );
-        }
     }
 }
 
@@ -640,23 +575,6 @@ mod tests {
     }
 
     #[test]
-    fn a_share_of_few_endpoints_is_none() {
-        let text = service(
-            "port 80 http; endpoints static \"10.0.0.1\", \"10.0.0.2\"\noutlier-detection { consecutive-5xx 5; interval 10s; base-ejection-time 30s; max-ejection-percent 10% }",
-        );
-        says(&text, &["3 MESH5040 10% of 2 endpoints is none: nothing is ever ejected"]);
-        says(&text.replace("10% }", "10% min 1 }"), &[]);
-        says(&text.replace("10% }", "50% }"), &[]);
-        says(
-            &text.replace("interval 10s; ", ""),
-            &[
-                "3 MESH1011 the `outlier-detection` has no `interval`",
-                "3 MESH5040 10% of 2 endpoints is none: nothing is ever ejected",
-            ],
-        );
-    }
-
-    #[test]
     fn what_is_outside_says_how_it_is_spoken_to() {
         let text = service("external \"www.example.com\"; port 443 http");
         says(&text, &["2 MESH1011 external service `s` does not say how it is spoken to"]);
@@ -704,6 +622,10 @@ mod tests {
         says(
             &service("port 80 http; panic-threshold 50%"),
             &["2 MESH5040 no endpoint is ever found unhealthy"],
+        );
+        says(
+            &service("port 80 http; panic-threshold 0%; health-check tcp { interval 5s; timeout 1s }"),
+            &["2 MESH5040 no share of endpoints is less than none"],
         );
         says(
             &service("port 80 http; panic-threshold 50%; health-check tcp { interval 5s; timeout 1s }"),

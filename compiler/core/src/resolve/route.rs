@@ -382,6 +382,10 @@ fn resolve_rule(
         );
     }
     let written = settings::with_profiles(&rule.settings, Block::Rule, place, scope, diagnostics);
+    if rule.matches.iter().all(|line| !line.ops.is_empty()) {
+        let ops = rule.matches.iter().flat_map(|line| &line.ops);
+        settings::never_repeated(&rule.settings, ops, diagnostics);
+    }
     let mut matches = rule.matches.clone();
     for line in &mut matches {
         match declarations::with_issuers(&line.when, workload(model, target)) {

@@ -2,7 +2,7 @@
 
 use super::scope::{self, Place, Scope};
 use super::settings::{self, Written};
-use super::{declarations, duplicate, mutual, shape};
+use super::{declarations, duplicate, mutual, outliers, shape};
 use crate::model::{Call, CallLine, Client, Endpoint, Model, Port, PortId, Service, SettingsAt, Subset};
 use mesh_lang::ast::{self, Endpoints, Mtls};
 use mesh_lang::signature::Place as Block;
@@ -327,6 +327,7 @@ pub(super) fn calls(
     for statement in &service.calls {
         let written = settings::with_profiles(&statement.settings, Block::Calls, place, scope, diagnostics);
         let (settings, limits) = (&statement.settings, &statement.limits);
+        settings::never_repeated(settings, statement.to.iter(), diagnostics);
         let breaker = settings::has_limit(settings, limits, place, scope, settings::has_breaker);
         for name in &statement.services {
             let callee = scope.service(name, place);
@@ -334,6 +335,7 @@ pub(super) fn calls(
             match to {
                 Ok(to) => {
                     written.fits(model.port(to), diagnostics);
+                    outliers::of_call(statement, to, place, scope, model, diagnostics);
                     add_call(&mut calls, to, (statement, &written, breaker), name.span, diagnostics);
                 }
                 Err(diagnostic) => diagnostics.push(diagnostic),

@@ -3,9 +3,11 @@
 use super::scope::{Place, Scope};
 use super::shared::Named;
 use crate::model::{Connection, Port, SettingsAt};
-use mesh_lang::ast::{self, Algorithm, HashKey, LoadBalancer, Method, RetryOn, RetryPolicy, Shared, Timeout};
+use mesh_lang::ast::{
+    self, Algorithm, GrpcStatus, HashKey, LoadBalancer, Method, RetryOn, RetryPolicy, Shared, Timeout,
+};
 use mesh_lang::signature::Place as Block;
-use mesh_lang::{Code, Diagnostic, Diagnostics, Name, Span};
+use mesh_lang::{Code, Diagnostic, Diagnostics, Name, Span, Spanned};
 use mesh_plan::{Budget, Retry, Settings};
 
 /// What one block writes, with what the profiles it uses say below it.
@@ -243,7 +245,7 @@ pub(super) fn resolve(settings: &ast::Settings, diagnostics: &mut Diagnostics) -
         && one.value >= total
     {
         diagnostics.push(
-            Diagnostic::new(Code::InvalidValue, "the `per-try-timeout` never passes")
+            Diagnostic::new(Code::VainStatement, "the `per-try-timeout` never passes")
                 .at(one.span, "as long as all tries together, or longer")
                 .at(timeout.span, "all tries together")
                 .help("Make it shorter than the `timeout`, so that there is time for another try."),
@@ -305,7 +307,7 @@ fn policy_of(policy: &RetryPolicy, diagnostics: &mut Diagnostics) -> Retry {
 /// Parts of a policy that could never act.
 fn without_effect(policy: &RetryPolicy, diagnostics: &mut Diagnostics) {
     let mut say = |message: &str, span, label: &str, help: &str| {
-        diagnostics.push(Diagnostic::new(Code::InvalidValue, message).at(span, label).help(help));
+        diagnostics.push(Diagnostic::new(Code::VainStatement, message).at(span, label).help(help));
     };
     if policy.on.iter().all(|condition| condition.value == RetryOn::ConnectFailure) {
         let (label, help) = (
@@ -319,6 +321,16 @@ fn without_effect(policy: &RetryPolicy, diagnostics: &mut Diagnostics) {
             say("`buffer` has no effect here", buffer.span, label, help);
         }
     }
+    let safe = policy.methods.iter().find(|method| SAFE.contains(&method.value));
+    if let Some(method) = safe {
+        let message = format!("`methods {}` adds nothing", method.value.as_str());
+        say(&message, method.span, "may be tried again anyway", "Delete it.");
+    }
+    if let Some((inner, outer)) = inside_another(policy) {
+        let (inner_is, outer_is) = (said(inner.value), said(outer.value));
+        let label = format!("`{outer_is}` holds these already");
+        say(&format!("`{inner_is}` adds nothing to `{outer_is}`"), inner.span, &label, "Delete it.");
+    }
     if let Some(budget) = policy.budget
         && budget.value.share == 0
         && budget.value.min_per_second == 0
@@ -328,6 +340,67 @@ fn without_effect(policy: &RetryPolicy, diagnostics: &mut Diagnostics) {
             budget.span,
             "earns nothing",
             "Raise one of the two, or write `retry none`.",
+        );
+    }
+}
+
+/// The safe methods (RFC 9110 9.2.1), which may always be tried again.
+const SAFE: [Method; 3] = [Method::Get, Method::Head, Method::Options];
+
+/// A condition whose statuses another one has, too; of two that are equal the second.
+fn inside_another(policy: &RetryPolicy) -> Option<(&Spanned<RetryOn>, &Spanned<RetryOn>)> {
+    let conditions = policy.on.iter().enumerate();
+    conditions.clone().find_map(|(at, inner)| {
+        let holds = |(other, outer): &(usize, &Spanned<RetryOn>)| match (inner.value, outer.value) {
+            (inner, outer) if inner == outer => *other < at,
+            (RetryOn::GatewayError | RetryOn::Status(500..=599), RetryOn::ServerError)
+            | (RetryOn::Status(502..=504), RetryOn::GatewayError) => true,
+            _ => false,
+        };
+        conditions.clone().find(holds).map(|(_, outer)| (inner, outer))
+    })
+}
+
+/// A condition as it is written.
+fn said(condition: RetryOn) -> String {
+    match condition {
+        RetryOn::ConnectFailure => "connect-failure".to_owned(),
+        RetryOn::Reset => "reset".to_owned(),
+        RetryOn::Timeout => "timeout".to_owned(),
+        RetryOn::GatewayError => "gateway-error".to_owned(),
+        RetryOn::ServerError => "5xx".to_owned(),
+        RetryOn::Status(status) => status.to_string(),
+        RetryOn::Grpc(GrpcStatus::Cancelled) => "grpc-cancelled".to_owned(),
+        RetryOn::Grpc(GrpcStatus::DeadlineExceeded) => "grpc-deadline-exceeded".to_owned(),
+        RetryOn::Grpc(GrpcStatus::ResourceExhausted) => "grpc-resource-exhausted".to_owned(),
+        RetryOn::Grpc(GrpcStatus::Internal) => "grpc-internal".to_owned(),
+        RetryOn::Grpc(GrpcStatus::Unavailable) => "grpc-unavailable".to_owned(),
+    }
+}
+
+/// Conditions that never let a request be tried again, because its block is for methods that the policy does not repeat. `ops` are
+/// those of the block: of none, or of one without methods, there is every method.
+pub(super) fn never_repeated<'o>(
+    settings: &ast::Settings,
+    mut ops: impl Iterator<Item = &'o ast::Op> + Clone,
+    diagnostics: &mut Diagnostics,
+) {
+    let Some(ast::Retry::Policy(policy)) = settings.retry.as_ref().map(|retry| &retry.value) else { return };
+    let Some(first) = ops.clone().next() else { return };
+    let repeated = |method: Method| {
+        SAFE.contains(&method) || policy.methods.iter().any(|declared| declared.value == method)
+    };
+    let none = ops.all(|op| !op.methods.is_empty() && !op.methods.iter().any(repeated));
+    let vain = policy.on.iter().find(|condition| condition.value != RetryOn::ConnectFailure);
+    if let Some(condition) = vain.filter(|_| none) {
+        diagnostics.push(
+            Diagnostic::new(
+                Code::VainStatement,
+                format!("nothing here is tried again on `{}`", said(condition.value)),
+            )
+            .at(condition.span, "the request may have been done")
+            .at(first.span, "is sent once")
+            .help("Retry on `connect-failure` only: then nothing was sent. If it may be done twice, name the method in the block: `methods PUT`."),
         );
     }
 }
@@ -349,11 +422,10 @@ fn statuses(policy: &RetryPolicy) -> Vec<u16> {
     statuses
 }
 
-/// The safe methods (RFC 9110 9.2.1) and those that are declared.
+/// The safe methods and those that are declared.
 fn methods(policy: &RetryPolicy) -> u8 {
-    let safe = [Method::Get, Method::Head, Method::Options];
     let declared = policy.methods.iter().map(|method| method.value);
-    safe.into_iter().chain(declared).fold(0, |bits, method| bits | 1 << crate::space::method_atom(method))
+    SAFE.into_iter().chain(declared).fold(0, |bits, method| bits | 1 << crate::space::method_atom(method))
 }
 
 #[cfg(test)]
@@ -424,23 +496,52 @@ mod tests {
     }
 
     #[test]
+    fn what_another_condition_has_adds_nothing() {
+        says(&rule("retry 1 on 5xx, 503"), &["5 MESH5040 `503` adds nothing to `5xx`"]);
+        says(&rule("retry 1 on gateway-error, 5xx"), &["5 MESH5040 `gateway-error` adds nothing to `5xx`"]);
+        says(&rule("retry 1 on 502, gateway-error"), &["5 MESH5040 `502` adds nothing to `gateway-error`"]);
+        says(&rule("retry 1 on reset, reset"), &["5 MESH5040 `reset` adds nothing to `reset`"]);
+        says(&rule("retry 1 on gateway-error, 500, reset, 404"), &[]);
+        says(&rule("retry 1 on reset { methods PUT, GET }"), &["5 MESH5040 `methods GET` adds nothing"]);
+    }
+
+    #[test]
+    fn what_may_not_be_sent_twice_is_not_tried_again() {
+        let only = |ops: &str, retry: &str| {
+            route(&format!("rule a {{ match {ops}; to s:v1\nretry {retry} }}\notherwise 404"))
+        };
+        let said = |condition: &str| format!("5 MESH5040 nothing here is tried again on `{condition}`");
+        says(&only("POST|PATCH /a", "1 on reset, 503"), &[&said("reset")]);
+        says(&only("POST", "1 on connect-failure, 503"), &[&said("503")]);
+        says(&only("POST", "1 on connect-failure"), &[]);
+        says(&only("PUT", "1 on reset { methods PUT }"), &[]);
+        says(&only("POST|GET", "1 on reset"), &[]);
+        says(&only("/a", "1 on reset"), &[]);
+        let calls = |ops: &str| {
+            format!("{}service web {{ calls s to {ops} {{ retry 1 on reset }} }}\n", service("", "http"))
+        };
+        says(&calls("POST /a"), &["3 MESH5040 nothing here is tried again on `reset`"]);
+        says(&calls("POST /a, GET"), &[]);
+    }
+
+    #[test]
     fn what_could_never_act_is_refused() {
         says(
             &rule("retry 2 on connect-failure { methods POST; buffer 64KiB }"),
-            &["5 MESH1012 `methods` has no effect here", "5 MESH1012 `buffer` has no effect here"],
+            &["5 MESH5040 `methods` has no effect here", "5 MESH5040 `buffer` has no effect here"],
         );
         says(
             &rule("timeout 1s\nretry 1 on timeout { per-try-timeout 1s }"),
-            &["6 MESH1012 the `per-try-timeout` never passes"],
+            &["6 MESH5040 the `per-try-timeout` never passes"],
         );
         says(
             &rule("retry 1 on reset { budget 0% min 0/s over 1s }"),
-            &["5 MESH1012 this budget never pays for a retry"],
+            &["5 MESH5040 this budget never pays for a retry"],
         );
         says(&rule("retry 1 on timeout"), &["5 MESH1011 `retry … on timeout` has no `per-try-timeout`"]);
         says(
             &rule(
-                "timeout 1s\nretry 1 on timeout, reset { per-try-timeout 400ms; methods POST; buffer 64KiB }",
+                "timeout 1s\nretry 1 on timeout, reset { per-try-timeout 400ms; methods PUT; buffer 64KiB }",
             ),
             &[],
         );
