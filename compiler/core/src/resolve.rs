@@ -13,6 +13,7 @@ mod edits;
 mod failover;
 mod guardrail;
 mod limits;
+mod limits_inside;
 mod mutual;
 mod operation;
 mod outliers;
@@ -88,6 +89,7 @@ pub(crate) fn resolve(
     model.asked = declarations::asked(modules, &scope);
     declarations::check(modules, &scope, &mut diagnostics);
     operation::of_gateways(modules, &scope, &mut diagnostics);
+    limits_inside::check(modules, &scope, &mut diagnostics);
     operation::aliases(modules, &mut diagnostics);
     let clusters = declared(modules, mesh).next().map_or(&[][..], |(_, mesh)| &mesh.clusters);
     failover::check(modules, &scope, clusters, &mut diagnostics);

@@ -5,7 +5,7 @@ use super::scope::{Place, Scope, Target, listed};
 use super::shared::Named;
 use super::{Module, declared};
 use crate::model::{ServiceId, Workload};
-use mesh_lang::ast::{self, Condition, Field, Item, Shared, TokenSource, Tracing};
+use mesh_lang::ast::{self, AccessLog, Condition, Field, Item, Shared, TokenSource, Tracing};
 use mesh_lang::diagnostic::suggest::meant;
 use mesh_lang::{Code, Diagnostic, Diagnostics, Name, Span, Text};
 use std::borrow::Cow;
@@ -176,12 +176,27 @@ pub(super) fn telemetry(
     {
         diagnostics.push(problem);
     }
+    // Of the mesh it is where spans are sent, and services say their own shares.
+    if let Some(tracing) = &telemetry.tracing
+        && tracing.value == (Tracing::Otlp { collector: None, sample: 0 })
+    {
+        diagnostics.push(of_nothing("no request is traced", tracing.span, "tracing none"));
+    }
+    if let Some(log) = telemetry.access_log.filter(|log| log.value == (AccessLog::Json { sample: 0 })) {
+        diagnostics.push(of_nothing("no request is logged", log.span, "access-log none"));
+    }
     let mut labels: BTreeMap<&str, Span> = BTreeMap::new();
     for label in &telemetry.metric_labels {
         if let Some(first) = labels.insert(&label.name.value, label.name.span) {
             diagnostics.push(super::duplicate("label", &label.name.value, label.name.span, first));
         }
     }
+}
+
+fn of_nothing(message: &str, span: Span, instead: &str) -> Diagnostic {
+    Diagnostic::new(Code::VainStatement, message)
+        .at(span, "a share of nothing")
+        .help(format!("Write `{instead}` if that is meant, or raise the share."))
 }
 
 fn is_address_with_port(text: &str) -> bool {

@@ -1,0 +1,124 @@
+//! `MESH5040`: limits of a listener or a rule that refuse nothing, because all that comes to them has passed a stricter one of the
+//! gateway or the listener (`spec/semantics.md` 11.10).
+
+use super::scope::{Place, Scope, Target};
+use super::{Module, declared, gateway, route};
+use mesh_lang::ast::{self, Limits, RateLimit};
+use mesh_lang::{Code, Diagnostic, Diagnostics, Span};
+
+/// Limits inside wider ones. Time: linear in listeners and rules, for each gateway.
+pub(super) fn check(modules: &[Module<'_>], scope: &Scope<'_>, diagnostics: &mut Diagnostics) {
+    for (place, gateway) in declared(modules, gateway) {
+        let mut say =
+            |found: Vec<Diagnostic>| found.into_iter().for_each(|problem| diagnostics.push(problem));
+        for listener in &gateway.listeners {
+            say(within(&listener.limits, &gateway.limits));
+        }
+        let limited = |route: &&ast::Route| route.rules.iter().any(|rule| !is_empty(&rule.limits));
+        let own = ast::ServiceRef::new(gateway.name.span, gateway.name.value.clone());
+        let Some(target) = scope.known(&own, place) else { continue };
+        for (place, route) in declared(modules, route).filter(|(_, route)| limited(route)) {
+            let Some(listener) = listener_of(gateway, route, target, place, scope) else { continue };
+            for rule in &route.rules {
+                say(within(&rule.limits, &listener.limits));
+                say(within(&rule.limits, &gateway.limits));
+            }
+        }
+    }
+}
+
+fn is_empty(limits: &Limits) -> bool {
+    limits.rate_limits.is_empty() && limits.max_request_body.is_none()
+}
+
+/// The listener of a gateway's route.
+fn listener_of<'a>(
+    gateway: &'a ast::Gateway,
+    route: &ast::Route,
+    target: Target,
+    place: Place<'_>,
+    scope: &Scope<'_>,
+) -> Option<&'a ast::Listener> {
+    if scope.known(&route.target, place) != Some(target) {
+        return None;
+    }
+    match (&route.listener, gateway.listeners.as_slice()) {
+        (Some(name), all) => all.iter().find(|listener| listener.name.value == name.value),
+        (None, [only]) => Some(only),
+        (None, _) => None,
+    }
+}
+
+/// What of the inner limits refuses nothing that the outer ones let in.
+fn within(inner: &Limits, outer: &Limits) -> Vec<Diagnostic> {
+    let mut found = Vec::new();
+    if let (Some(own), Some(before)) = (&inner.max_request_body, &outer.max_request_body)
+        && own.value >= before.value
+    {
+        found.push(say("no body that gets here is so long", own.span, before.span));
+    }
+    for own in inner.rate_limits.iter().filter(|limit| !limit.global) {
+        if let Some(before) = outer.rate_limits.iter().find(|before| lets_in_less(before, own)) {
+            found.push(say("never so many requests get here", own.span, before.span));
+        }
+    }
+    found
+}
+
+/// Whether what one limit lets in is never too much for another. What the generic cell rate algorithm (ITU-T I.371) lets in within any
+/// time is at most the burst and what the rate adds; a part of it is no more.
+fn lets_in_less(before: &RateLimit, own: &RateLimit) -> bool {
+    let burst = |limit: &RateLimit| limit.burst.map_or(limit.rate.value.count, |burst| burst.value);
+    let rate = |limit: &RateLimit, other: &RateLimit| {
+        u64::from(limit.rate.value.count) * u64::from(other.rate.value.per)
+    };
+    let counts_all = !before.global && !before.audit && before.per.is_empty();
+    counts_all && rate(own, before) >= rate(before, own) && burst(own) >= burst(before)
+}
+
+fn say(message: &str, own: Span, before: Span) -> Diagnostic {
+    Diagnostic::new(Code::VainStatement, message)
+        .at(own, "refuses nothing more")
+        .at(before, "everything passes this one, too, and it is as strict or stricter")
+        .help("Make the inner limit the stricter one, or delete it.")
+}
+
+#[cfg(test)]
+mod tests {
+    use crate::testing::says;
+
+    fn mesh(gateway: &str, listener: &str, rule: &str) -> String {
+        format!(
+            "gateway g {{ {gateway}\nlistener l port 80 http {{ host \"*\"; {listener} }} }}\nroute g {{ rule r {{ respond 200\n{rule} }} }}\nauthorize g {{ allow from anyone }}\n"
+        )
+    }
+
+    #[test]
+    fn an_inner_limit_is_stricter_than_the_outer_ones() {
+        let (few, many) = ("rate-limit local 10/s burst 20", "rate-limit local 600/m burst 20");
+        let said = |line: u32| format!("{line} MESH5040 never so many requests get here");
+        says(&mesh(few, many, ""), &[&said(2)]);
+        says(&mesh(few, "", many), &[&said(4)]);
+        says(&mesh("", few, many), &[&said(4)]);
+        says(&mesh(few, "rate-limit local 9/s burst 20", ""), &[]);
+        says(&mesh(few, "rate-limit local 10/s burst 19", ""), &[]);
+        says(&mesh(few, &format!("{many} per source-ip"), ""), &[&said(2)]);
+        says(&mesh(&format!("{few} per source-ip"), many, ""), &[]);
+        says(&mesh(&format!("{few} audit"), many, ""), &[]);
+    }
+
+    #[test]
+    fn a_body_that_does_not_get_here_is_not_refused_here() {
+        let said = "4 MESH5040 no body that gets here is so long";
+        says(&mesh("max-request-body 1MiB", "", "max-request-body 2MiB"), &[said]);
+        says(&mesh("", "max-request-body 1MiB", "max-request-body 1024KiB"), &[said]);
+        says(&mesh("max-request-body 1MiB", "", "max-request-body 64KiB"), &[]);
+    }
+
+    #[test]
+    fn a_share_of_nothing_is_written_as_none() {
+        says(&mesh("access-log json sample 0%", "", ""), &["1 MESH5040 no request is logged"]);
+        says(&mesh("tracing sample 0%", "", ""), &["1 MESH5040 no request is traced"]);
+        says(&mesh("access-log none; tracing none", "", ""), &[]);
+    }
+}
