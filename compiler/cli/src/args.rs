@@ -151,6 +151,19 @@ Examples:
   mesh who --matrix -o csv > matrix.csv
                                    all pairs, for a spreadsheet")]
     Who(Who),
+    /// Who calls whom, as a picture
+    ///
+    /// Lines are declared calls and the routes of gateways, with the rules that send there; a dashed one is denied, a lock is strict
+    /// mutual TLS. The same files give the same bytes.
+    #[command(after_help = "\
+Examples:
+  mesh graph --output mesh.svg     SVG of the project in this directory
+  mesh graph -o html --output mesh.html shop/
+                                   a page to move, zoom and search
+  mesh graph -o mermaid            for a place where Markdown is read
+  mesh graph -o dot | dot -Tpdf > mesh.pdf
+                                   drawn by Graphviz")]
+    Graph(Graph),
     /// Write a page for each service and gateway: who may call, what it calls, routes, settings, tests
     ///
     /// Nothing is fetched, and the same files give the same bytes. What differs between environments says so.
@@ -334,11 +347,50 @@ pub(crate) struct Who {
     #[arg(long, value_name = "PORT", requires = "can_call")]
     pub(crate) port: Option<String>,
     /// For a program; json is what --format json prints
-    #[arg(short = 'o', long = "output", value_enum, value_name = "RENDERING")]
+    #[arg(short = 'o', long, value_enum, value_name = "FORM")]
     pub(crate) rendering: Option<Rendering>,
     /// The environment; needed where there are several
     #[arg(long = "env", value_name = "NAME")]
     pub(crate) environment: Option<String>,
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct Graph {
+    #[command(flatten)]
+    pub(crate) sources: Paths,
+    /// The form of the picture [default: svg, or json with --format json]
+    #[arg(short = 'o', long, value_enum, value_name = "FORM")]
+    pub(crate) rendering: Option<GraphRendering>,
+    /// Write it into a file
+    #[arg(long, value_name = "FILE")]
+    pub(crate) output: Option<PathBuf>,
+    /// Only this namespace, and those that it has to do with as boxes
+    #[arg(long, value_name = "NAME", conflicts_with = "by")]
+    pub(crate) namespace: Option<String>,
+    /// What a box is; without it services, or namespaces where there are very many
+    #[arg(long, value_enum, value_name = "WHAT")]
+    pub(crate) by: Option<Detail>,
+    /// The environment; needed where there are several
+    #[arg(long = "env", value_name = "NAME")]
+    pub(crate) environment: Option<String>,
+}
+
+/// The form of a picture.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
+pub(crate) enum GraphRendering {
+    Svg,
+    Dot,
+    Mermaid,
+    Json,
+    /// A page that needs nothing beside it
+    Html,
+}
+
+/// What a box is.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
+pub(crate) enum Detail {
+    Service,
+    Namespace,
 }
 
 /// How the answer of `mesh who` is printed for a program.

@@ -6,6 +6,7 @@ pub(crate) mod doc;
 mod environment;
 pub(crate) mod explain;
 pub(crate) mod fmt;
+pub(crate) mod graph;
 pub(crate) mod plan;
 pub(crate) mod test;
 pub(crate) mod up;

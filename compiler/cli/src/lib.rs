@@ -5,6 +5,7 @@
 
 mod args;
 mod commands;
+mod drawing;
 mod failure;
 mod load;
 mod output;
@@ -99,6 +100,7 @@ fn dispatch(command: Command, input: &mut dyn Read, output: &mut Output<'_>) -> 
         Command::Explain(explain) => commands::explain::run(&explain, output),
         Command::Why(why) => commands::why::run(&why, output),
         Command::Who(who) => commands::who::run(&who, output),
+        Command::Graph(graph) => commands::graph::run(&graph, output),
         Command::Doc(doc) => commands::doc::run(&doc, output),
         Command::Up(up) => commands::up::run(&up, output),
         Command::Plan(args::Plan::Inspect { file }) => commands::plan::inspect(&file, output),

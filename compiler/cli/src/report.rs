@@ -1,6 +1,7 @@
 //! What `--format json` and `jsonl` print: copies of our values for other programs. `spec/schema/diagnostics.json` is
 //! the schema of what `check`, `build` and `test` print; other commands have a module and a schema of their own.
 
+pub mod graph;
 pub mod who;
 pub mod why;
 

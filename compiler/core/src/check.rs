@@ -31,7 +31,7 @@ use crate::partition::{OverBudget, Owner, Partition};
 use mesh_lang::{Code, Diagnostic, Diagnostics};
 
 pub(crate) use empty_description::empty_description;
-pub(crate) use hops::duration;
+pub(crate) use hops::{duration, hops};
 pub(crate) use over_budget::over_budget;
 
 /// What is wrong with a mesh whose names all mean something.

@@ -1,10 +1,11 @@
 //! What can be asked of a project that compiles: why a request ends as it does, who may call whom, and how it all hangs
 //! together. Plain data for whoever shows it.
 //!
-//! Read [`Survey`], then `find` (names as a person says them), `spelling` (sets of requests as the language writes them), [`why`]
-//! and [`who`].
+//! Read [`Survey`], then `find` (names as a person says them), `spelling` (sets of requests as the language writes them), [`why`],
+//! [`who`] and [`graph`].
 
 mod find;
+pub mod graph;
 mod spelling;
 mod ways;
 pub mod who;

@@ -1,6 +1,5 @@
 //! `mesh doc`: a page for each service and gateway and an index of them, as Markdown or HTML. Same files, same bytes.
 
-mod graph;
 mod html;
 mod markdown;
 mod page;

@@ -2,13 +2,14 @@
 
 use crate::harness::mesh;
 
-const COMMANDS: [&[&str]; 9] = [
+const COMMANDS: [&[&str]; 10] = [
     &["up"],
     &["check"],
     &["test"],
     &["fmt"],
     &["build"],
     &["explain"],
+    &["graph"],
     &["who"],
     &["why"],
     &["plan", "inspect"],

@@ -8,6 +8,7 @@ mod examples;
 mod explain;
 mod fix;
 mod fmt;
+mod graph;
 mod harness;
 mod help;
 mod inspect;

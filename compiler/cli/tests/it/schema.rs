@@ -28,3 +28,8 @@ fn why_has_a_schema() {
 fn who_has_a_schema() {
     is_checked_in("who.json", schemars::schema_for!(mesh_cli::report::who::Who));
 }
+
+#[test]
+fn graph_has_a_schema() {
+    is_checked_in("graph.json", schemars::schema_for!(mesh_cli::report::graph::Graph));
+}

@@ -11,9 +11,9 @@ use mesh_plan::{Edit, Retry, Settings};
 use std::collections::{BTreeMap, BTreeSet};
 
 /// A call that may happen, with the settings that hold for it.
-pub(super) struct Hop {
-    pub(super) from: Caller,
-    pub(super) to: ServiceId,
+pub(crate) struct Hop {
+    pub(crate) from: Caller,
+    pub(crate) to: ServiceId,
     /// Where it is declared: the name in `calls`, or a gateway's rule.
     pub(super) span: Span,
     /// Milliseconds.
@@ -48,7 +48,7 @@ pub(super) const ONE: u64 = 10_000;
 
 impl Hop {
     /// How many tries one call of the application may become.
-    pub(super) fn tries(&self) -> u64 {
+    pub(crate) fn tries(&self) -> u64 {
         (1 + self.retries()) * self.client_tries()
     }
 
@@ -121,7 +121,7 @@ pub(super) fn waits(retry: &Retry) -> u64 {
 }
 
 /// All hops of a mesh whose routes enter each other in no circle, in order.
-pub(super) fn hops(model: &Model) -> Vec<Hop> {
+pub(crate) fn hops(model: &Model) -> Vec<Hop> {
     let mut known = BTreeMap::new();
     let mut hops = Vec::new();
     for (gateway, id) in model.gateways.iter().zip(0..) {

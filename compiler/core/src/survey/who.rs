@@ -19,7 +19,7 @@ use mesh_plan::Target;
 use std::collections::{BTreeMap, BTreeSet};
 use std::rc::Rc;
 
-type Ways = BTreeMap<Caller, BTreeMap<PortId, Way>>;
+pub(super) type Ways = BTreeMap<Caller, BTreeMap<PortId, Way>>;
 
 /// Somebody, and what a port lets them do.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -213,6 +213,12 @@ impl Survey<'_> {
 
     fn too_much(&self, to: PortId) -> NoAnswer {
         NoAnswer::TooMuch(self.model.port_name(to))
+    }
+
+    /// How much of what somebody declares to call is let in.
+    pub(super) fn verdict(&self, caller: Caller, ways: &Ways, to: PortId) -> Result<Verdict, NoAnswer> {
+        let row = self.row_of(caller, ways, to, &[]).map_err(|_| self.too_much(to))?;
+        Ok(row.map_or(Verdict::Denied, |row| row.verdict))
     }
 
     /// A row for everybody whom the lines of a port name, or who calls it, and one for each kind of others.

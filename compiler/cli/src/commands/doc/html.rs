@@ -1,7 +1,7 @@
 //! A page as HTML that needs nothing beside it: one style, no script, pictures in line.
 
-use super::graph::svg;
 use super::page::{Cell, Content, Page, Piece, Section};
+use crate::drawing::{escaped, svg};
 
 /// Light and dark as the reader's system is; tables scroll where the window is narrow.
 const STYLE: &str = "\
@@ -13,9 +13,7 @@ code,pre{font:14px/1.5 ui-monospace,monospace;background:var(--soft);border-radi
 code{padding:.1em .3em}pre{padding:.8rem;overflow-x:auto}pre code{padding:0;background:none}\
 .table{overflow-x:auto}table{border-collapse:collapse}\
 th,td{border-bottom:1px solid var(--line);padding:.35rem .8rem .35rem 0;text-align:left;vertical-align:top}\
-svg{max-width:100%;height:auto}svg text{font:13px ui-monospace,monospace;fill:currentColor}\
-svg rect{fill:var(--soft);stroke:var(--line)}svg rect.own{stroke:currentColor}svg path{stroke:currentColor;fill:none;opacity:.6}\
-svg path.head{fill:currentColor}";
+svg.mesh{max-width:100%;height:auto;background:none}";
 
 pub(super) fn page(page: &Page) -> String {
     let title = escaped(&page.title);
@@ -28,7 +26,7 @@ pub(super) fn page(page: &Page) -> String {
         body.push_str(&format!("<p>{}</p>\n", escaped(paragraph)));
     }
     if let Some(graph) = &page.graph {
-        body.push_str(&svg(graph, &page.file));
+        body.push_str(&svg(graph, false));
     }
     for section in &page.sections {
         body.push_str(&self::section(section));
@@ -80,19 +78,4 @@ fn cell(cell: &Cell) -> String {
         Piece::Link(name, file) => format!("<a href=\"{}.html\">{}</a>", escaped(file), escaped(name)),
     });
     pieces.filter(|piece| !piece.is_empty()).collect::<Vec<_>>().join("<br>")
-}
-
-/// Text of which nothing is read as markup, in elements and in attributes.
-pub(super) fn escaped(text: &str) -> String {
-    let mut out = String::with_capacity(text.len());
-    for c in text.chars() {
-        match c {
-            '<' => out.push_str("&lt;"),
-            '>' => out.push_str("&gt;"),
-            '&' => out.push_str("&amp;"),
-            '"' => out.push_str("&quot;"),
-            _ => out.push(c),
-        }
-    }
-    out
 }

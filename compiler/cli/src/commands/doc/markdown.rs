@@ -1,7 +1,7 @@
 //! A page as Markdown (CommonMark with tables); pictures are Mermaid, which the places that show Markdown draw.
 
-use super::graph::mermaid;
 use super::page::{Cell, Content, Page, Piece, Section};
+use crate::drawing::mermaid;
 
 pub(super) fn page(page: &Page) -> String {
     let mut out = format!("# {}\n", plain(&page.title));

@@ -2,7 +2,7 @@
 //! only says in which.
 
 use super::Described;
-use super::graph::{Graph, Node};
+use crate::drawing::{Edge, Node, Picture, Shape};
 use mesh_compiler::describe::{Door, Kind, Named, Workload};
 use mesh_compiler::values::{Line, Value};
 use mesh_lang::{SourceSet, Span};
@@ -25,7 +25,7 @@ pub(super) struct Page {
     /// Paragraphs.
     pub(super) intro: Vec<String>,
     /// Absent where there would be too much in it to be read.
-    pub(super) graph: Option<Graph>,
+    pub(super) graph: Option<Picture>,
     pub(super) sections: Vec<Section>,
     /// Whether it leads back to the index.
     pub(super) is_index: bool,
@@ -83,13 +83,10 @@ fn index(mesh: &str, described: &[Described]) -> Page {
     let mut rows = Vec::new();
     let (mut nodes, mut edges) = (Vec::new(), Vec::new());
     for workload in described.iter().flat_map(|(_, all)| &all.workloads) {
-        if nodes
-            .iter()
-            .any(|node: &Node| node.name == workload.named.name && node.kind == workload.named.kind)
-        {
+        if nodes.iter().any(|known: &Named| *known == workload.named) {
             continue;
         }
-        nodes.push(node(&workload.named));
+        nodes.push(workload.named.clone());
         let first = workload.doc.lines().next().unwrap_or_default();
         rows.push(vec![
             link(&workload.named),
@@ -99,7 +96,7 @@ fn index(mesh: &str, described: &[Described]) -> Page {
         ]);
     }
     for workload in described.iter().flat_map(|(_, all)| &all.workloads) {
-        edges.extend(workload.callees.iter().map(|to| (node(&workload.named), node(to))));
+        edges.extend(workload.callees.iter().map(|to| (workload.named.clone(), to.clone())));
     }
     let environments: Vec<&str> = described.iter().filter_map(|(name, _)| name.as_deref()).collect();
     let mut intro = vec![];
@@ -110,7 +107,7 @@ fn index(mesh: &str, described: &[Described]) -> Page {
         file: "index".to_owned(),
         title: if mesh.is_empty() { "The mesh".to_owned() } else { format!("The mesh {mesh}") },
         intro,
-        graph: Some(Graph { nodes, edges: distinct(edges) }).filter(|graph| graph.nodes.len() <= MAX_DRAWN),
+        graph: Some(picture(None, &nodes, &distinct(edges))).filter(|graph| graph.nodes.len() <= MAX_DRAWN),
         sections: vec![Section {
             title: "Services and gateways",
             intro: "",
@@ -322,17 +319,18 @@ fn introduction(workload: &Workload) -> Vec<String> {
     intro
 }
 
-fn neighbours(named: &Named, versions: &Versions) -> Option<Graph> {
-    let own = node(named);
+fn neighbours(named: &Named, versions: &Versions) -> Option<Picture> {
+    let own = named;
     let mut edges = Vec::new();
     for (_, workload) in versions {
-        edges.extend(workload.callers.iter().map(|caller| (node(caller), own.clone())));
-        edges.extend(workload.callees.iter().map(|callee| (own.clone(), node(callee))));
+        edges.extend(workload.callers.iter().map(|caller| (caller.clone(), own.clone())));
+        edges.extend(workload.callees.iter().map(|callee| (own.clone(), callee.clone())));
     }
     let edges = distinct(edges);
     let ends = edges.iter().flat_map(|(from, to)| [from.clone(), to.clone()]);
-    let nodes = distinct(ends.chain([own]));
-    Some(Graph { nodes, edges }).filter(|graph| !graph.edges.is_empty() && graph.nodes.len() <= MAX_DRAWN)
+    let nodes = distinct(ends.chain([own.clone()]));
+    Some(picture(Some(named), &nodes, &edges))
+        .filter(|graph| !graph.edges.is_empty() && graph.nodes.len() <= MAX_DRAWN)
 }
 
 fn door(door: &Door) -> Vec<Cell> {
@@ -340,8 +338,30 @@ fn door(door: &Door) -> Vec<Cell> {
     vec![text(&door.name), text(&door.number.to_string()), text(door.protocol), Cell(hosts)]
 }
 
-fn node(named: &Named) -> Node {
-    Node { kind: named.kind, name: named.name.clone(), file: file(named) }
+/// Boxes that lead to the pages of what they stand for.
+fn picture(own: Option<&Named>, nodes: &[Named], edges: &[(Named, Named)]) -> Picture {
+    let number = |named: &Named| nodes.iter().position(|known| known == named).unwrap_or_default();
+    let node = |named: &Named| Node {
+        shape: if named.kind == Kind::Gateway { Shape::Gateway } else { Shape::Service },
+        name: named.name.clone(),
+        full_name: named.name.clone(),
+        below: vec![],
+        locked: false,
+        link: Some(format!("{}.html", file(named))),
+        is_own: own == Some(named),
+    };
+    let edge = |(from, to): &(Named, Named)| Edge {
+        from: number(from),
+        to: number(to),
+        label: String::new(),
+        title: String::new(),
+        is_denied: false,
+    };
+    Picture {
+        title: "who calls whom".to_owned(),
+        nodes: nodes.iter().map(node).collect(),
+        edges: edges.iter().map(edge).collect(),
+    }
 }
 
 fn link(named: &Named) -> Cell {
