@@ -134,8 +134,8 @@ fn id(namespace: &str) -> String {
 fn workloads(whole: &Whole, is_wanted: &dyn Fn(&Workload) -> bool) -> Picture {
     let namespaces: BTreeSet<&str> = whole.nodes.iter().map(|node| node.namespace.as_str()).collect();
     let several = namespaces.len() > 1;
-    let calls_itself =
-        |number: usize| whole.edges.iter().any(|edge| edge.from == number && edge.to == number);
+    let circles = whole.edges.iter().filter(|edge| edge.from == edge.to);
+    let circles: BTreeSet<usize> = circles.map(|edge| edge.from).collect();
     let mut numbers: BTreeMap<usize, usize> = BTreeMap::new();
     let mut nodes = Vec::new();
     for (number, node) in whole.nodes.iter().enumerate().filter(|(_, node)| is_wanted(node)) {
@@ -148,7 +148,7 @@ fn workloads(whole: &Whole, is_wanted: &dyn Fn(&Workload) -> bool) -> Picture {
             },
             name: short(node).to_owned(),
             full_name: node.name.clone(),
-            below: below(node, several, calls_itself(number)),
+            below: below(node, several, circles.contains(&number)),
             locked: node.mtls_strict,
             link: None,
             is_own: false,

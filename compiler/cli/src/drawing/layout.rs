@@ -207,6 +207,8 @@ fn place(sizes: &Sizes, layered: &Layered, middles: &[i64]) -> Layout {
                             _ => points.extend([(left, height), (own_left, height)]),
                         }
                     }
+                    // Where a column has no labels there is nothing to pass.
+                    What::Bend if left == right => {}
                     What::Bend | What::Label => {
                         points.extend([(left, middles[*item]), (right, middles[*item])]);
                         if what == What::Label {

@@ -141,6 +141,16 @@ impl Candidate {
         }
     }
 
+    /// The identity, where it is one.
+    pub(crate) fn identity(&self) -> Option<&str> {
+        match self {
+            Candidate::Own { identity, .. }
+            | Candidate::Gateway { identity }
+            | Candidate::Foreign { identity } => Some(identity),
+            _ => None,
+        }
+    }
+
     /// Somebody of them, as the test language says it; nobody is another gateway than the declared ones.
     pub(crate) fn said(&self, model: &Model) -> Option<String> {
         let own = &model.trust_domain;

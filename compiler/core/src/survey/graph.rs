@@ -321,3 +321,96 @@ fn most(tries: &BTreeMap<(Caller, ServiceId), u64>) -> BTreeMap<Caller, Option<u
     }
     nodes.into_iter().map(|(caller, node)| (caller, most.get(&node).copied().flatten())).collect()
 }
+
+#[cfg(test)]
+mod tests {
+    use super::{Graph, Kind};
+    use crate::Project;
+    use mesh_lang::SourceSet;
+
+    fn graph(text: &str) -> Graph {
+        Project::parse(&SourceSet::single("a.mesh", text)).survey(None).graph().unwrap()
+    }
+
+    fn edges(graph: &Graph) -> Vec<String> {
+        let name = |number: usize| graph.nodes[number].name.trim_end_matches(".default");
+        let edge = |edge: &super::Edge| {
+            let what = if edge.is_call { "calls" } else { "routes" };
+            format!(
+                "{} {what} {} [{}] [{}] {:?} x{}",
+                name(edge.from),
+                name(edge.to),
+                edge.operations.join(", "),
+                edge.rules.join(", "),
+                edge.verdict,
+                edge.tries
+            )
+        };
+        graph.edges.iter().map(edge).collect()
+    }
+
+    const CHAIN: &str = "mesh m { mtls strict }
+service web { port 80 http; calls cart to GET /cart, POST /cart { retry 2 on reset } }
+service cart { port 80 http; calls db { retry 3 on reset } }
+service db { port 80 http; subset a label v = \"1\"; subset b label v = \"2\" }
+route db { rule most { match GET; to db:a 60%, db:b 40% }; to db:a }
+authorize web { deny }
+authorize cart { allow from web to GET /cart }
+authorize db { allow from cart }
+";
+
+    #[test]
+    fn calls_have_operations_a_verdict_and_their_tries() {
+        let all = graph(CHAIN);
+        assert_eq!(all.mesh, "m");
+        assert_eq!(
+            edges(&all),
+            ["cart calls db [] [] Allowed x4", "web calls cart [GET /cart, POST /cart] [] Partly x3"]
+        );
+    }
+
+    #[test]
+    fn tries_multiply_along_the_way_and_have_no_most_in_a_circle() {
+        let all = graph(CHAIN);
+        let tries: Vec<_> = all.nodes.iter().map(|node| (node.tries, node.is_amplified)).collect();
+        assert_eq!(tries, [(Some(3), false), (Some(12), true), (Some(1), false)], "more than eight are many");
+        let limited = graph(&CHAIN.replace("mtls strict", "mtls strict; limit retry-amplification 12"));
+        assert!(limited.nodes.iter().all(|node| !node.is_amplified), "the mesh says what is too many");
+        let circle = "service a { port 80 http; calls b { retry 1 on reset } }\nservice b { port 80 http; calls a }\nservice c { port 80 http; calls a }\n";
+        let tries: Vec<_> = graph(circle).nodes.iter().map(|node| node.tries).collect();
+        assert_eq!(tries, [None, None, Some(1)]);
+    }
+
+    #[test]
+    fn nodes_know_their_splits_and_locks_and_what_is_outside() {
+        let all = graph(CHAIN);
+        assert_eq!(all.nodes[1].splits, ["most: a 60%, b 40%"]);
+        assert!(all.nodes.iter().all(|node| node.mtls_strict));
+        let text = "service api { external \"api.example\"; port 443 http { tls none } }\nservice web { calls api }\n";
+        let kinds: Vec<_> = graph(text).nodes.iter().map(|node| node.kind).collect();
+        assert_eq!(kinds, [Kind::External, Kind::Service]);
+    }
+
+    #[test]
+    fn routes_lead_from_gateways_and_from_services_to_others() {
+        let text = "gateway edge { listener web port 80 http { host \"*\" } }
+route edge { rule new { match /new/**; to web 75%, old 25% }; rule all { to web } }
+authorize edge { allow from anyone }
+service web { port 80 http }
+service old { port 80 http }
+service next { port 80 http }
+route web { rule beta { match when header \"beta\" present; to next }; to web }
+authorize web { allow from gateway edge }
+authorize old { deny }
+authorize next { allow from gateway edge }
+";
+        assert_eq!(
+            edges(&graph(text)),
+            [
+                "edge routes old [] [new 25%] Denied x1",
+                "edge routes web [] [all, new 75%] Allowed x1",
+                "web routes next [] [beta] Allowed x1",
+            ]
+        );
+    }
+}

@@ -14,12 +14,22 @@ use crate::space::peer::{Candidate, Peers, candidates};
 use crate::space::{Space, TooFine};
 use crate::witness::Witness;
 use mesh_lang::ast::{Effect, Item};
-use mesh_lang::{FileId, Severity, Span};
+use mesh_lang::{FileId, Severity, Span, Text};
 use mesh_plan::Target;
 use std::collections::{BTreeMap, BTreeSet};
 use std::rc::Rc;
 
 pub(super) type Ways = BTreeMap<Caller, BTreeMap<PortId, Way>>;
+
+/// Everybody whom the project declares, so that a port need not look at all of them.
+struct Everybody {
+    by_identity: BTreeMap<Text, Vec<Caller>>,
+    /// Those that are alike where no line knows more of them, by what they then are, the narrowest first.
+    alike: BTreeMap<Vec<Candidate>, BTreeSet<Caller>>,
+    ways: Ways,
+    /// Who comes to which port.
+    comers: BTreeMap<PortId, BTreeSet<Caller>>,
+}
 
 /// Somebody, and what a port lets them do.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -183,9 +193,9 @@ impl Survey<'_> {
                 vec![door(port, &whose, "port", &doors)? as u32]
             }
         };
-        let (ways, mut rows) = (ways(&self.model), Vec::new());
+        let (everybody, mut rows) = (self.everybody(), Vec::new());
         for port in chosen {
-            rows.extend(self.rows(&ways, PortId { service, port }, &asked)?);
+            rows.extend(self.rows(&everybody, PortId { service, port }, &asked)?);
         }
         Ok(rows)
     }
@@ -204,9 +214,9 @@ impl Survey<'_> {
 
     /// Who may call whom.
     pub fn matrix(&self) -> Result<Vec<Row>, NoAnswer> {
-        let (ways, mut rows) = (ways(&self.model), Vec::new());
+        let (everybody, mut rows) = (self.everybody(), Vec::new());
         for to in self.model.ports() {
-            rows.extend(self.rows(&ways, to, &[])?);
+            rows.extend(self.rows(&everybody, to, &[])?);
         }
         Ok(rows)
     }
@@ -222,28 +232,33 @@ impl Survey<'_> {
     }
 
     /// A row for everybody whom the lines of a port name, or who calls it, and one for each kind of others.
-    fn rows(&self, ways: &Ways, to: PortId, asked: &[Shape]) -> Result<Vec<Row>, NoAnswer> {
+    fn rows(&self, everybody: &Everybody, to: PortId, asked: &[Shape]) -> Result<Vec<Row>, NoAnswer> {
         let lines = &self.model.port(to).access;
         let principals = lines.iter().flat_map(|line| line.from.of.iter().chain(&line.from.except));
         let known = candidates(&self.model, principals);
-        let mut others: Vec<&Candidate> = Vec::new();
+        let named =
+            known.iter().filter_map(Candidate::identity).filter_map(|own| everybody.by_identity.get(own));
+        let comers = everybody.comers.get(&to);
+        let listed: BTreeSet<Caller> = named.flatten().chain(comers.into_iter().flatten()).copied().collect();
         let mut rows = Vec::new();
-        for (caller, workload) in self.workloads() {
-            let own = Candidate::of_identity(&self.model, &workload.identity);
-            if known.contains(&own) || way_of(ways, caller, to).is_some() {
-                rows.extend(self.row_of(caller, ways, to, asked).map_err(|_| self.too_much(to))?);
-            } else {
-                others.extend(kind_of(&own, &known));
+        for caller in &listed {
+            let row = self.row_of(*caller, &everybody.ways, to, asked).map_err(|_| self.too_much(to))?;
+            rows.extend(row);
+        }
+        let mut others: BTreeMap<&Candidate, usize> = BTreeMap::new();
+        for (kinds, members) in &everybody.alike {
+            if let Some(kind) = kinds.iter().find_map(|kind| known.get(kind)) {
+                let without = members.iter().filter(|member| !listed.contains(member));
+                *others.entry(kind).or_default() += without.count();
             }
         }
         for candidate in &known {
-            let count = others.iter().filter(|kind| **kind == candidate).count();
+            let count = others.get(candidate).copied().unwrap_or(0);
             let who = match candidate {
                 Candidate::Own { identity, .. }
                 | Candidate::Gateway { identity }
                 | Candidate::Foreign { identity } => {
-                    let declared = self.workloads().any(|(_, own)| own.identity == *identity);
-                    if declared {
+                    if everybody.by_identity.contains_key(identity.as_str()) {
                         continue;
                     }
                     Who::Identity(identity.clone())
@@ -265,6 +280,23 @@ impl Survey<'_> {
         rows.retain(is_worth_telling);
         rows.sort_by(|a, b| a.who.cmp(&b.who));
         Ok(rows)
+    }
+
+    fn everybody(&self) -> Everybody {
+        let ways = ways(&self.model);
+        let mut comers: BTreeMap<PortId, BTreeSet<Caller>> = BTreeMap::new();
+        for (caller, ports) in &ways {
+            for port in ports.keys() {
+                comers.entry(*port).or_default().insert(*caller);
+            }
+        }
+        let (mut by_identity, mut alike) = (BTreeMap::<Text, Vec<Caller>>::new(), BTreeMap::new());
+        for (caller, workload) in self.workloads() {
+            by_identity.entry(workload.identity.clone()).or_default().push(caller);
+            let kinds = kinds_of(&Candidate::of_identity(&self.model, &workload.identity));
+            alike.entry(kinds).or_insert_with(BTreeSet::new).insert(caller);
+        }
+        Everybody { by_identity, alike, ways, comers }
     }
 
     /// The row of a service or gateway.
@@ -469,25 +501,25 @@ fn way_of(ways: &Ways, caller: Caller, to: PortId) -> Option<Way> {
     ways.get(&caller)?.get(&to).copied()
 }
 
-/// As which of the known kinds somebody is seen of whom no line knows more.
-fn kind_of<'k>(own: &Candidate, known: &'k BTreeSet<Candidate>) -> Option<&'k Candidate> {
-    let parent =
-        |identity: &str| identity.rsplit_once('/').map_or(String::new(), |(parent, _)| parent.to_owned());
-    let domain = |identity: &str| identity.split('/').nth(2).unwrap_or_default().to_owned();
-    let kinds = match own {
+/// What somebody is where no line knows more, the narrowest kind first.
+fn kinds_of(own: &Candidate) -> Vec<Candidate> {
+    match own {
         Candidate::Gateway { .. } => vec![Candidate::OtherGateway],
         Candidate::Own { namespace, .. } => {
             let inside = namespace.clone().map(|namespace| Candidate::OtherIn { namespace });
             inside.into_iter().chain([Candidate::OtherOwn]).collect()
         }
-        Candidate::Foreign { identity } => vec![
-            Candidate::OtherBelow { parent: parent(identity) },
-            Candidate::OtherOf { trust_domain: domain(identity) },
-            Candidate::OtherForeign,
-        ],
+        Candidate::Foreign { identity } => {
+            let parent = identity.rsplit_once('/').map_or("", |(parent, _)| parent).to_owned();
+            let trust_domain = identity.split('/').nth(2).unwrap_or_default().to_owned();
+            vec![
+                Candidate::OtherBelow { parent },
+                Candidate::OtherOf { trust_domain },
+                Candidate::OtherForeign,
+            ]
+        }
         other => vec![other.clone()],
-    };
-    kinds.iter().find_map(|kind| known.get(kind))
+    }
 }
 
 fn group(who: Others, count: usize) -> Who {

@@ -83,7 +83,7 @@ fn index(mesh: &str, described: &[Described]) -> Page {
     let mut rows = Vec::new();
     let (mut nodes, mut edges) = (Vec::new(), Vec::new());
     for workload in described.iter().flat_map(|(_, all)| &all.workloads) {
-        if nodes.iter().any(|known: &Named| *known == workload.named) {
+        if nodes.contains(&workload.named) {
             continue;
         }
         nodes.push(workload.named.clone());
