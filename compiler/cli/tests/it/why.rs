@@ -12,7 +12,7 @@ const STORE: &str = r#"mesh store {
 }
 
 profile patient {
-  retry 2 on reset
+  retry 2 on connect-failure
 }
 
 service web {
