@@ -16,7 +16,7 @@ use crate::statement::{Args, Controlled, Param, Statement, Waiting};
 use crate::token::TokenKind;
 use crate::view;
 use std::borrow::Cow;
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 /// What one file says, and the directory that it holds for.
 #[derive(Clone, Debug)]
@@ -187,7 +187,22 @@ impl<'a> Project<'a> {
         for source in sources {
             project.set(source, &mut diagnostics);
         }
+        project.unused(sources).into_iter().for_each(|unused| diagnostics.push(unused));
         (project, diagnostics)
+    }
+
+    /// Parameters that no statement names, whatever the environment.
+    fn unused(&self, sources: &[Source<'a>]) -> Vec<Diagnostic> {
+        if self.params.is_empty() {
+            return Vec::new();
+        }
+        let mut used: BTreeSet<(&str, &str)> = BTreeSet::new();
+        for source in sources {
+            named(source.said.statements(), source.module, &mut used);
+        }
+        let unused =
+            self.params.iter().filter(|((module, name), _)| !used.contains(&(*module, name.as_str())));
+        unused.map(|((_, name), declared)| nobody_uses(name, declared.param.name.span)).collect()
     }
 
     /// The statements of a file as they are here.
@@ -294,6 +309,23 @@ impl<'a> Project<'a> {
             None => unknown.help(format!("Declare it at the top of a file: `param {name} percent = 0%`.")),
         }
     }
+}
+
+/// The parameters that statements name: directory and name.
+fn named<'s>(statements: &'s [Statement], module: &'s str, used: &mut BTreeSet<(&'s str, &'s str)>) {
+    for statement in statements {
+        if let Args::Waiting(waiting) = &statement.args {
+            let names = waiting.iter().filter(|piece| piece.kind == TokenKind::Param);
+            used.extend(names.filter_map(|piece| Some((module, piece.text.strip_prefix('$')?))));
+        }
+        named(&statement.block, module, used);
+    }
+}
+
+fn nobody_uses(name: &str, span: Span) -> Diagnostic {
+    Diagnostic::new(Code::UnusedName, format!("nobody uses the parameter `{name}`"))
+        .at(span, "declared here")
+        .help(format!("Delete it, or write `${name}` where its value is meant."))
 }
 
 /// A file on its way.
