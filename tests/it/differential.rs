@@ -2,6 +2,7 @@
 
 mod canonical;
 mod quantified;
+mod replaced;
 mod shrink;
 mod who;
 mod why;

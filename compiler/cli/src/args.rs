@@ -7,7 +7,8 @@ use std::path::PathBuf;
 const EXIT_CODES: &str = "\
 Exit codes:
   0    all is well
-  1    findings at or above --fail-on, failing tests, or `fmt --check` would change a file
+  1    findings at or above --fail-on, failing tests, `fmt --check` would change a file, or
+       `diff --exit-code` found a difference
   2    wrong usage, a file that cannot be read or written, or something that is not a plan
   101  a bug in mesh itself
   130  interrupted (mesh up: 0 after a clean stop, 130 where a second Ctrl-C
@@ -55,6 +56,8 @@ pub(crate) enum Format {
     Jsonl,
     /// Sentences without drawings, for screen readers
     Plain,
+    /// Markdown for a comment on a pull request: `mesh diff`
+    Markdown,
 }
 
 /// When to use colour.
@@ -114,6 +117,21 @@ Examples:
   mesh build -o - | ssh edge 'cat > plan.mplan'
                                    the plan on standard output")]
     Build(Build),
+    /// What becomes of which requests when one project or plan is replaced by another
+    ///
+    /// Each of the two is a directory or a file of sources, a plan that `mesh build` wrote, or a revision of git. Decided for every
+    /// request, with one of each kind as proof; and whose proxies get something new.
+    #[command(after_help = "\
+Examples:
+  mesh diff main                   this directory against its state in `main`
+  mesh diff main..HEAD             two revisions
+  mesh diff v1.2:policy .          the directory `policy` of a revision against this one
+  mesh diff /etc/mesh/plan.mplan . --env production
+                                   what runs against what would run
+  mesh diff main --format markdown >> comment.md
+                                   for a pull request
+  mesh diff main --exit-code       exit code 1 if anything differs")]
+    Diff(Diff),
     /// Look at plan files
     #[command(subcommand)]
     Plan(Plan),
@@ -227,6 +245,22 @@ pub(crate) enum FailOn {
     Error,
     Warning,
     Never,
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct Diff {
+    /// What is replaced: a directory, a `.mesh` file, a plan, a revision of git, or `REVISION:DIR`; `OLD..NEW` says both
+    #[arg(value_name = "OLD")]
+    pub(crate) old: String,
+    /// What replaces it; without it, this directory
+    #[arg(value_name = "NEW")]
+    pub(crate) new: Option<String>,
+    /// Only this environment (may be given several times); without it, each one that the projects name
+    #[arg(long = "env", value_name = "NAME")]
+    pub(crate) environments: Vec<String>,
+    /// Exit with 1 where anything differs that a request could tell
+    #[arg(long)]
+    pub(crate) exit_code: bool,
 }
 
 #[derive(Debug, Args)]

@@ -92,6 +92,12 @@ pub fn run(args: impl IntoIterator<Item = OsString>, streams: Streams<'_>) -> u8
 }
 
 fn dispatch(command: Command, input: &mut dyn Read, output: &mut Output<'_>) -> Result<u8, Failure> {
+    if output.format() == args::Format::Markdown && !matches!(command, Command::Diff(_)) {
+        return Err(Failure::new(
+            "only `mesh diff` writes Markdown",
+            "Leave out `--format markdown` (or MESH_FORMAT); `mesh doc --markup markdown` writes pages.",
+        ));
+    }
     match command {
         Command::Check(check) => commands::check::run(&check, output),
         Command::Build(build) => commands::build::run(&build, output),
@@ -103,6 +109,7 @@ fn dispatch(command: Command, input: &mut dyn Read, output: &mut Output<'_>) -> 
         Command::Graph(graph) => commands::graph::run(&graph, output),
         Command::Doc(doc) => commands::doc::run(&doc, output),
         Command::Up(up) => commands::up::run(&up, output),
+        Command::Diff(diff) => commands::diff::run(&diff, output),
         Command::Plan(args::Plan::Inspect { file }) => commands::plan::inspect(&file, output),
         Command::Completions { shell } => Ok(commands::version::completions(shell, output)),
         Command::Version => Ok(commands::version::run(output)),

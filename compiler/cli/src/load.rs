@@ -45,12 +45,36 @@ pub(crate) fn load(paths: &[PathBuf]) -> Result<Project, Failure> {
         return Ok(Project { sources: SourceSet::default(), diagnostics, unread: Vec::new() });
     }
     let root = root(paths)?;
-    let mut texts = Vec::new();
-    let mut flaws = BTreeMap::new();
+    let mut contents = Vec::new();
     for (canonical, shown) in files {
-        let path = text_of(&shown)?;
-        let module = module(&root, &canonical)?;
-        let text = match read(&shown)? {
+        contents.push((text_of(&shown)?, module(&root, &canonical)?, read(&shown)?));
+    }
+    Ok(Project { unread: unread(paths), ..project(contents) })
+}
+
+/// A file that was found somewhere else than on disk.
+pub(crate) struct Found {
+    pub(crate) path: String,
+    pub(crate) module: String,
+    pub(crate) bytes: Vec<u8>,
+}
+
+/// The project of such files.
+pub(crate) fn collected(files: Vec<Found>) -> Project {
+    let content = |file: Found| (file.path, file.module, Content::of(file.bytes));
+    project(files.into_iter().map(content).collect())
+}
+
+/// Whether a search of a directory would find a path below it: neither it nor what holds it is hidden or called `target`.
+pub(crate) fn is_searched(path: &str) -> bool {
+    path.ends_with(SUFFIX) && path.split('/').all(|part| !part.starts_with('.') && part != "target")
+}
+
+fn project(contents: Vec<(String, String, Content)>) -> Project {
+    let mut texts = Vec::with_capacity(contents.len());
+    let mut flaws = BTreeMap::new();
+    for (path, module, content) in contents {
+        let text = match content {
             Content::Text(text) => text,
             Content::Flawed(text, flaw) => {
                 flaws.insert(path.clone(), flaw);
@@ -64,7 +88,7 @@ pub(crate) fn load(paths: &[PathBuf]) -> Result<Project, Failure> {
         .iter()
         .filter_map(|(file, source)| Some(flaws.get(&source.path)?.diagnostic(file, &source.path)))
         .collect();
-    Ok(Project { sources, diagnostics, unread: unread(paths) })
+    Project { sources, diagnostics, unread: Vec::new() }
 }
 
 /// The `.mesh` files beside the only one that is named. That they cannot be listed is no reason to stop.
@@ -242,18 +266,24 @@ fn read(path: &Path) -> Result<Content, Failure> {
 fn read_text(input: impl Read) -> io::Result<Content> {
     let mut bytes = Vec::new();
     input.take(MAX_FILE_BYTES as u64 + 1).read_to_end(&mut bytes)?;
-    if bytes.len() > MAX_FILE_BYTES {
-        return Ok(Content::Flawed(String::new(), Flaw::TooLarge { bytes: bytes.len() as u64 }));
-    }
-    Ok(match String::from_utf8(bytes) {
-        Ok(text) => Content::Text(text),
-        Err(error) => {
-            let offset = error.utf8_error().valid_up_to();
-            let byte = error.as_bytes().get(offset).copied().unwrap_or_default();
-            let text = String::from_utf8_lossy(error.as_bytes()).into_owned();
-            Content::Flawed(text, Flaw::InvalidUtf8 { byte, offset })
+    Ok(Content::of(bytes))
+}
+
+impl Content {
+    fn of(bytes: Vec<u8>) -> Content {
+        if bytes.len() > MAX_FILE_BYTES {
+            return Content::Flawed(String::new(), Flaw::TooLarge { bytes: bytes.len() as u64 });
         }
-    })
+        match String::from_utf8(bytes) {
+            Ok(text) => Content::Text(text),
+            Err(error) => {
+                let offset = error.utf8_error().valid_up_to();
+                let byte = error.as_bytes().get(offset).copied().unwrap_or_default();
+                let text = String::from_utf8_lossy(error.as_bytes()).into_owned();
+                Content::Flawed(text, Flaw::InvalidUtf8 { byte, offset })
+            }
+        }
+    }
 }
 
 /// Reads a text that is no file.

@@ -69,6 +69,11 @@ impl<'a> Output<'a> {
         self.terminal.output
     }
 
+    /// Whether results are coloured.
+    pub(crate) fn colors_data(&self) -> bool {
+        self.terminal.color(self.color, self.terminal.output)
+    }
+
     /// A line of results.
     pub(crate) fn data(&mut self, line: &str) {
         self.raw(format!("{line}\n").as_bytes());

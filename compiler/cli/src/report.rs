@@ -5,6 +5,8 @@ pub mod graph;
 pub mod who;
 pub mod why;
 
+pub mod diff;
+
 use mesh_compiler::Suppressed;
 use mesh_lang::diagnostic::render::{self, FlatLabel};
 use mesh_lang::{Diagnostic, Severity, SourceSet};

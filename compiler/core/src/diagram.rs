@@ -3,6 +3,7 @@
 //!
 //! The diagram that the checks ask is, after renumbering, the diagram in the plan: what was proved is what runs.
 
+use crate::bits::Bits;
 use crate::space::{METHOD, PATH, PEER, Product, Space, method_atom};
 use mesh_lang::ast::Method;
 use mesh_plan::{METHOD_ATOMS, Node, REFUSED, Target};
@@ -196,6 +197,42 @@ impl Diagram {
         Ok(made)
     }
 
+    /// A decision for each atom of a dimension, each decision with its atoms; what no atom is listed for says nothing. The
+    /// decisions may ask any dimension.
+    pub(crate) fn case(&mut self, dim: u32, decisions: &[(Target, Bits)]) -> Result<Target, TooManyNodes> {
+        let mut all = Target::Leaf(REFUSED);
+        for (decision, atoms) in decisions {
+            let set = self.product(&Product { sets: vec![(dim, atoms.clone())] })?;
+            all = self.choose(set, *decision, all)?;
+        }
+        Ok(all)
+    }
+
+    /// Both decisions at once: where they say `a` and `b`, the leaf is `both(a, b)`.
+    pub(crate) fn together(
+        &mut self,
+        (a, b): (Target, Target),
+        both: &mut impl FnMut(u32, u32) -> u32,
+        seen: &mut HashMap<(Target, Target), Target>,
+    ) -> Result<Target, TooManyNodes> {
+        if let (Target::Leaf(a), Target::Leaf(b)) = (a, b) {
+            return Ok(Target::Leaf(both(a, b)));
+        }
+        if let Some(known) = seen.get(&(a, b)) {
+            return Ok(*known);
+        }
+        let Some(dim) = [a, b].into_iter().filter_map(|target| self.dim(target)).min() else { return Ok(a) };
+        let default = self.together((self.usual(a, dim), self.usual(b, dim)), both, seen)?;
+        let mut exceptions = Vec::new();
+        for atom in self.exceptions(&[a, b], dim) {
+            let below = (self.child(a, dim, atom), self.child(b, dim, atom));
+            exceptions.push((atom, self.together(below, both, seen)?));
+        }
+        let made = self.make(dim, default, exceptions)?;
+        seen.insert((a, b), made);
+        Ok(made)
+    }
+
     /// The requests that are in any of the sets. Balanced, as [`Diagram::first_of`].
     pub(crate) fn any_of_sets(&mut self, sets: &[Target]) -> Result<Target, TooManyNodes> {
         match sets {
@@ -354,6 +391,36 @@ impl Diagram {
         }
         search.dead.insert(state);
         false
+    }
+
+    /// Whether every possible request of a product is in a set.
+    pub(crate) fn contains(&self, set: Target, product: &Product) -> bool {
+        self.contains_seen(set, product, &mut HashSet::new())
+    }
+
+    fn contains_seen(&self, at: Target, product: &Product, seen: &mut HashSet<u32>) -> bool {
+        let node = match at {
+            Target::Leaf(_) => return at == YES,
+            Target::Node(node) => node,
+        };
+        // What was looked at and did not end it holds.
+        if !seen.insert(node) {
+            return true;
+        }
+        let dim = self.nodes[node as usize].dim;
+        let own = product.sets.iter().find(|(own, _)| *own == dim).map(|(_, atoms)| atoms);
+        (0..self.space.arity(dim)).all(|atom| {
+            let is_asked = own.is_none_or(|own| own.contains(atom));
+            !is_asked
+                || !self.space.is_possible(dim, atom, &|_| None)
+                || self.contains_seen(self.child(at, dim, atom), product, seen)
+        })
+    }
+
+    /// The atom of a dimension that a person would think of first.
+    pub(crate) fn plainest(&self, dim: u32) -> u32 {
+        let possible = |atom: &u32| self.space.is_possible(dim, *atom, &|_| None);
+        self.plain_order(dim).into_iter().find(possible).unwrap_or_default()
     }
 
     /// Atoms from the one a person would think of first: `GET`, a path that some pattern fits, an absent field, and a

@@ -8,6 +8,7 @@ pub mod case;
 
 mod bits;
 mod check;
+pub mod compare;
 mod day;
 pub mod describe;
 mod diagram;

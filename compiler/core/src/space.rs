@@ -103,16 +103,29 @@ impl Space {
         }
         let of_path = by_field.remove(&Field::Path).unwrap_or_default();
         let paths = Paths::new(patterns, &of_path).map_err(|why| TooFine { field: Field::Path, why })?;
-        let mut fields: Vec<Dimension> = Vec::with_capacity(by_field.len());
+        let mut fields = Vec::with_capacity(by_field.len());
         for (field, sets) in by_field {
             for (part, sets) in parts(field, &sets) {
                 let kind = Kind::new(field, &sets).map_err(|why| TooFine { field: field.clone(), why })?;
-                let earlier = fields.iter().zip(FIELDS..);
-                let leaders = earlier.filter_map(|(other, dim)| Some((dim, other.leads(field)?))).collect();
-                fields.push(Dimension { field: field.clone(), part, kind, leaders });
+                fields.push((field.clone(), part, kind));
             }
         }
-        Ok(Space { peers, paths, fields })
+        Ok(Space::of(peers, paths, fields))
+    }
+
+    /// The space of these dimensions, sorted by field and part.
+    pub(crate) fn of(
+        peers: Peers,
+        paths: Paths,
+        parts: impl IntoIterator<Item = (Field, Option<Vec<String>>, Kind)>,
+    ) -> Space {
+        let mut fields: Vec<Dimension> = Vec::new();
+        for (field, part, kind) in parts {
+            let earlier = fields.iter().zip(FIELDS..);
+            let leaders = earlier.filter_map(|(other, dim)| Some((dim, other.leads(&field)?))).collect();
+            fields.push(Dimension { field, part, kind, leaders });
+        }
+        Space { peers, paths, fields }
     }
 
     pub(crate) fn arity(&self, dim: u32) -> u32 {
@@ -289,12 +302,11 @@ fn part_of(field: &Field, set: &ValueSet) -> Option<Vec<String>> {
     }
 }
 
-impl Kind {
-    fn new(field: &Field, sets: &[&ValueSet]) -> Result<Kind, TooMuch> {
-        let universe = match field {
-            Field::Jwt(_) => return Ok(Kind::Token),
-            Field::SourceIp => return Ok(Kind::Addresses(Addresses::new(sets, false))),
-            Field::ClientIp => return Ok(Kind::Addresses(Addresses::new(sets, true))),
+impl Field {
+    /// The texts that it can hold, where it holds texts.
+    pub(crate) fn texts(&self) -> Option<Universe> {
+        Some(match self {
+            Field::Jwt(_) | Field::SourceIp | Field::ClientIp => return None,
             Field::Header(name) if NOT_LISTS.contains(&name.as_str()) => Universe::HeaderLine,
             Field::Header(_) => Universe::HeaderItem,
             Field::Query(_) => Universe::Query,
@@ -302,8 +314,18 @@ impl Kind {
             Field::Claim { .. } => Universe::Claim,
             Field::Path => Universe::Path,
             Field::Host => Universe::Host,
-        };
-        Values::new(sets, universe).map(Kind::Values)
+        })
+    }
+}
+
+impl Kind {
+    fn new(field: &Field, sets: &[&ValueSet]) -> Result<Kind, TooMuch> {
+        match (field, field.texts()) {
+            (_, Some(universe)) => Values::new(sets, universe).map(Kind::Values),
+            (Field::SourceIp, _) => Ok(Kind::Addresses(Addresses::new(sets, false))),
+            (Field::ClientIp, _) => Ok(Kind::Addresses(Addresses::new(sets, true))),
+            _ => Ok(Kind::Token),
+        }
     }
 
     pub(crate) fn atoms(&self) -> u32 {

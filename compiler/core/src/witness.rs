@@ -34,14 +34,20 @@ pub(crate) struct Witness {
 impl Witness {
     /// The request of a point; what the point leaves open is the plainest value.
     pub(crate) fn of_point(model: &Model, space: &Space, point: &Point) -> Witness {
+        let peer =
+            point.iter().find(|(dim, _)| *dim == PEER).and_then(|(_, atom)| space.peers.witness(*atom));
+        Witness { peer: peer.map(|peer| spoken(model, peer)), ..Witness::of_anybody(space, point) }
+    }
+
+    /// The same, whoever asks.
+    pub(crate) fn of_anybody(space: &Space, point: &Point) -> Witness {
         let atom = |wanted: u32| point.iter().find(|(dim, _)| *dim == wanted).map(|(_, atom)| *atom);
         let path = atom(PATH).and_then(|atom| space.paths.witness(atom)).unwrap_or("/").to_owned();
         let plain = if path == "*" { Method::Options } else { Method::Get };
         let method = atom(METHOD).map_or(plain.as_str(), |atom| {
             Method::ALL.get(atom as usize).map_or("PROPFIND", |method| method.as_str())
         });
-        let peer = atom(PEER).and_then(|atom| space.peers.witness(atom)).map(|peer| spoken(model, peer));
-        let mut witness = Witness { method, path, peer, ..Witness::default() };
+        let mut witness = Witness { method, path, ..Witness::default() };
         let mut lists: BTreeMap<&Field, Vec<String>> = BTreeMap::new();
         for (dimension, dim) in space.fields.iter().zip(FIELDS..) {
             let Some(atom) = atom(dim) else { continue };

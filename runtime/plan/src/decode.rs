@@ -148,7 +148,8 @@ fn some(index: u32) -> Option<u32> {
     (index != NONE).then_some(index)
 }
 
-fn to_field(field: view::Field<'_>) -> Field {
+/// A field as a value.
+pub fn to_field(field: view::Field<'_>) -> Field {
     Field {
         kind: field.kind(),
         name: field.name().to_owned(),
@@ -167,7 +168,8 @@ fn to_field(field: view::Field<'_>) -> Field {
     }
 }
 
-fn to_automaton(automaton: view::Automaton<'_>) -> Automaton {
+/// An automaton as a value.
+pub fn to_automaton(automaton: view::Automaton<'_>) -> Automaton {
     let (transitions, _) = automaton.transitions().as_chunks::<2>();
     Automaton {
         classes: automaton.classes().to_owned(),

@@ -32,6 +32,15 @@ pub(crate) fn inspect(file: &Path, output: &mut Output<'_>) -> Result<u8, Failur
     }
 }
 
+/// A plan that is to be used; one that does not verify is a failure.
+pub(crate) fn load(path: &Path) -> Result<PlanView, Failure> {
+    mesh_plan::verify(read(path)?).map_err(|error| {
+        let diagnostic = diagnostic(path, &error);
+        let help = diagnostic.help.clone().unwrap_or_default();
+        Failure::new(diagnostic.message, help)
+    })
+}
+
 fn read(path: &Path) -> Result<Vec<u8>, Failure> {
     if path == Path::new(STANDARD_STREAM) {
         let message = "`-` is no plan: standard input is not read here";

@@ -2,6 +2,7 @@
 
 mod build;
 mod check;
+mod diff;
 mod doc;
 mod environments;
 mod examples;

@@ -33,3 +33,8 @@ fn who_has_a_schema() {
 fn graph_has_a_schema() {
     is_checked_in("graph.json", schemars::schema_for!(mesh_cli::report::graph::Graph));
 }
+
+#[test]
+fn diff_has_a_schema() {
+    is_checked_in("diff.json", schemars::schema_for!(mesh_cli::report::diff::Document));
+}

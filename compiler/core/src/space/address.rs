@@ -42,11 +42,7 @@ impl Addresses {
                 addresses.samples.push(None);
             }
             addresses.ranges.push((*first, atom));
-            let sample = &mut addresses.samples[atom as usize];
-            let better = plain(*first, last);
-            if sample.is_none_or(|known| rank(better) < rank(known)) {
-                *sample = Some(better);
-            }
+            keep_plainer(&mut addresses.samples[atom as usize], plain(*first, last));
         }
         // Ranges beside each other of one atom are one.
         addresses.ranges.dedup_by_key(|(_, atom)| *atom);
@@ -54,6 +50,18 @@ impl Addresses {
             addresses.samples.push(None);
         }
         addresses
+    }
+
+    /// Ranges that something else tells apart, by first address, sorted, the first is `::`; atoms are numbered without a gap.
+    pub(crate) fn of_ranges(ranges: Vec<(u128, u32)>, can_be_absent: bool) -> Addresses {
+        let atoms = ranges.iter().map(|(_, atom)| *atom as usize + 1).max().unwrap_or(0);
+        let mut samples: Vec<Option<IpAddr>> = vec![None; atoms];
+        for (index, (first, atom)) in ranges.iter().enumerate() {
+            let last = ranges.get(index + 1).map_or(u128::MAX, |(next, _)| next - 1);
+            keep_plainer(&mut samples[*atom as usize], plain(*first, last));
+        }
+        samples.extend(can_be_absent.then_some(None));
+        Addresses { ranges, samples, blocks: vec![], inside: vec![Bits::none(0); atoms] }
     }
 
     pub(crate) fn atoms(&self) -> u32 {
@@ -94,6 +102,12 @@ impl Addresses {
             }
             ValueSet::Passing { .. } => false,
         })
+    }
+}
+
+fn keep_plainer(sample: &mut Option<IpAddr>, other: IpAddr) {
+    if sample.is_none_or(|known| rank(other) < rank(known)) {
+        *sample = Some(other);
     }
 }
 

@@ -55,16 +55,68 @@ pub(crate) struct Class {
 impl Automaton {
     /// The automaton of tests over the texts of a universe.
     pub(crate) fn new(tests: &[TextTest], universe: Universe) -> Result<Automaton, TooManyStates> {
+        Automaton::refining(tests, &[], universe)
+    }
+
+    /// The automaton that tells apart what the tests do and what the tables do.
+    pub(crate) fn refining(
+        tests: &[TextTest],
+        tables: &[ReadBy],
+        universe: Universe,
+    ) -> Result<Automaton, TooManyStates> {
+        let mut first = tests.len() as u32;
+        let bits = first + tables.iter().map(ReadBy::words).sum::<u32>();
         // Literals and prefixes are told apart by a tree, whose size is the sum of theirs: together they are one table.
         let (plain, others): (Vec<u32>, Vec<u32>) =
-            (0..tests.len() as u32).partition(|test| tests[*test as usize].is_literal());
+            (0..first).partition(|test| tests[*test as usize].is_literal());
         let alone = others.iter().map(std::slice::from_ref);
         let groups = std::iter::once(plain.as_slice()).chain(alone);
         let (must, must_not) = universe.bounds();
-        let everything = Table::new(tests, &[], &must, &must_not)?;
-        let tables = groups.map(|group| Table::new(tests, group, &[], &[])?.with(&everything)?.merged());
-        let tables: Vec<Table> = tables.collect::<Result<_, _>>()?;
-        Table::product(tables)?.finished(universe)
+        let everything = Table::new(&[], &[], bits, &must, &must_not)?;
+        let inside = |table: Table| table.with(&everything)?.merged();
+        let mut all = Vec::with_capacity(1 + others.len() + tables.len());
+        for group in groups {
+            all.push(inside(Table::new(tests, group, bits, &[], &[])?)?);
+        }
+        for table in tables {
+            all.push(inside(table.table(first, bits)?)?);
+            first += table.words();
+        }
+        Table::product(all)?.finished(universe)
+    }
+}
+
+/// A table that somebody else made, such as one of a plan.
+#[derive(Debug)]
+pub(crate) struct ReadBy {
+    /// For each byte its class.
+    pub(crate) bytes: Vec<u8>,
+    /// For each state, for each class of bytes, the next state. State 0 is the start.
+    pub(crate) transitions: Vec<u32>,
+    /// For each state what it says.
+    pub(crate) says: Vec<u32>,
+}
+
+impl ReadBy {
+    /// As one of ours, what it says as a bit, counted from `first`, of `bits`.
+    fn table(&self, first: u32, bits: u32) -> Result<Table, TooManyStates> {
+        // The first label is that nothing is said.
+        let none = Bits::none(bits);
+        let mut labels = vec![none.clone()];
+        labels.extend((0..self.words()).map(|word| {
+            let mut label = none.clone();
+            label.insert(first + word);
+            label
+        }));
+        let class_count = self.bytes.iter().max().map_or(1, |class| usize::from(*class) + 1);
+        let said = self.says.iter().map(|word| word + 1).collect();
+        let transitions = self.transitions.clone();
+        Table { bytes: self.bytes.clone(), class_count, transitions, said, labels }.merged()
+    }
+
+    /// How many different things its states say.
+    fn words(&self) -> u32 {
+        self.says.iter().map(|word| word + 1).max().unwrap_or(0)
     }
 }
 
@@ -84,10 +136,12 @@ struct Table {
 const IMPOSSIBLE: u32 = u32::MAX;
 
 impl Table {
-    /// The table of some of the tests, merged, over the texts that have all these forms and none of those.
+    /// The table of some of the tests, merged, over the texts that have all these forms and none of those; labels have so many
+    /// bits.
     fn new(
         tests: &[TextTest],
         group: &[u32],
+        bits: u32,
         must: &[Hir],
         must_not: &[Hir],
     ) -> Result<Table, TooManyStates> {
@@ -102,7 +156,7 @@ impl Table {
         for (class, byte) in bytes.iter().zip(0..=u8::MAX) {
             samples.entry(*class).or_insert(byte);
         }
-        let none = Bits::none(tests.len() as u32);
+        let none = Bits::none(bits);
         let mut labels = Labels::of(none.clone());
         let (mut transitions, mut said) = (vec![], vec![]);
         let mut numbers: HashMap<StateID, u32> = HashMap::from([(begin, 0)]);

@@ -85,6 +85,12 @@ impl Paths {
         }
     }
 
+    /// Classes of paths that something else reads, by a path of each; empty where there is none.
+    pub(crate) fn of_witnesses(witnesses: Vec<String>) -> Paths {
+        let classes = witnesses.into_iter().map(|path| (Bits::none(0), path)).collect();
+        Paths { patterns: vec![], states: vec![], automaton: None, tests: vec![], classes }
+    }
+
     fn by_bytes(patterns: Vec<PathPattern>, sets: &[&ValueSet]) -> Result<Paths, TooMuch> {
         let asked = sets.iter().filter_map(|set| match set {
             ValueSet::Passing { asked, .. } => asked.of_one(false),
@@ -286,7 +292,7 @@ impl State {
 }
 
 /// A segment that is not taken: what a person would type.
-fn fresh_segment(is_taken: impl Fn(&str) -> bool) -> String {
+pub(crate) fn fresh_segment(is_taken: impl Fn(&str) -> bool) -> String {
     let plain = ["1", "x", "other"].into_iter().map(str::to_owned);
     let numbered = (2..).map(|number| format!("x{number}"));
     plain.chain(numbered).find(|candidate| !is_taken(candidate)).unwrap_or_default()

@@ -52,6 +52,12 @@ impl Peers {
         Peers { candidates: vec![], atoms: 1 }
     }
 
+    /// These candidates, each with its atom.
+    pub(crate) fn of(candidates: Vec<(Candidate, u32)>) -> Peers {
+        let atoms = candidates.iter().map(|(_, atom)| atom + 1).max().unwrap_or(1);
+        Peers { candidates, atoms }
+    }
+
     /// The candidates that these lines mention, grouped by the lines they are in.
     pub(crate) fn new(model: &Model, lines: &[AccessLine]) -> Peers {
         let sets: Vec<&PeerSet> = lines.iter().map(|line| &line.from).collect();

@@ -4,7 +4,7 @@
 //! one value are: each literal, each prefix without what is longer, and the rest. Otherwise an automaton tells them apart. Of
 //! several values it matters which tests some item passes: a class for each union of what the items can pass.
 
-use super::automaton::{Automaton, TooManyStates};
+use super::automaton::{Automaton, ReadBy, TooManyStates};
 use super::text::{TextTest, Universe};
 use crate::bits::Bits;
 use crate::model::{Asked, Polarity, ValueSet};
@@ -158,6 +158,29 @@ impl Values {
         let singles = Bits::such_that(values.atoms(), |atom| possible(atom) && is_one(atom));
         let others = (0..values.atoms()).filter(|atom| possible(*atom) && !is_one(*atom)).collect();
         Ok(Values { singles, others, ..values })
+    }
+
+    /// Values that something else reads: for each atom a value, `None` where no request can have one. The first three are
+    /// [`ABSENT`], [`MANY`] and [`OTHER`].
+    pub(crate) fn of_samples(samples: Vec<Option<Sample>>, is_claim: bool) -> Values {
+        let atom = |sample: Option<Sample>| {
+            let kind = match sample {
+                Some(Sample::Absent) => Kind::Absent,
+                Some(Sample::Several(_)) | None => Kind::Many(0),
+                Some(Sample::One(_)) => Kind::Single,
+                Some(Sample::Odd) => Kind::Odd,
+            };
+            Atom { kind, sample }
+        };
+        Values {
+            reader: Reader::Laminar(Laminar::default()),
+            atoms: samples.into_iter().map(atom).collect(),
+            items: vec![],
+            masks: vec![],
+            singles: Bits::none(0),
+            others: vec![],
+            is_claim,
+        }
     }
 
     pub(crate) fn atoms(&self) -> u32 {
@@ -397,6 +420,21 @@ impl Reader {
             Err(TooManyStates) => Err(TooMuch::States(culprit(&tests, universe))),
         }
     }
+}
+
+/// A value for each class that the tests and tables tell apart, the plainest class first; `None` where there is no such text.
+pub(crate) fn samples(
+    tests: &[TextTest],
+    tables: &[ReadBy],
+    universe: Universe,
+) -> Result<Vec<Option<Vec<u8>>>, TooManyStates> {
+    let is_laminar = tests.iter().all(|test| matches!(test, TextTest::OneOf(_) | TextTest::Prefix(_)));
+    if tables.is_empty() && is_laminar {
+        let (_, samples) = Laminar::of(tests);
+        return Ok(samples.into_iter().map(|sample| sample.map(String::into_bytes)).collect());
+    }
+    let automaton = Automaton::refining(tests, tables, universe)?;
+    Ok(automaton.classes.into_iter().map(|class| class.witness).collect())
 }
 
 /// Bytes as text; those that are none are shown as what they are not.
