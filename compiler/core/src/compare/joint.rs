@@ -442,12 +442,11 @@ fn singles(
     Ok(singles)
 }
 
-/// Several values: what each reading makes of them together.
-fn lists(
-    universe: Universe,
-    singles: &[Single],
-    views: &[view::Field<'_>],
-) -> Result<Vec<(Vec<u32>, Vec<String>)>, TooFine> {
+/// Several values: what each reading makes of them together, and such values.
+type Several = (Vec<u32>, Vec<String>);
+
+/// Several values: a class for each union of what the items can pass.
+fn lists(universe: Universe, singles: &[Single], views: &[view::Field<'_>]) -> Result<Vec<Several>, TooFine> {
     let is_claim = universe == Universe::Claim;
     let of_items =
         |own: &[u32]| -> Vec<u32> { views.iter().zip(own).map(|(view, atom)| view.mask_of(*atom)).collect() };

@@ -237,13 +237,13 @@ fn spelt_on(partition: Partition<'_>, at: Spelling, byte: u8) -> Spelling {
                 edge.segment().as_bytes().get(length as usize).copied()
             };
             // Sorted, and all of them begin alike: those with one letter next stand together.
-            let mut fitting = (first..last).filter(|index| letter(*index) == Some(byte));
-            match fitting.next() {
-                Some(first) => {
-                    let last = fitting.last().unwrap_or(first) + 1;
-                    Spelling::Within { state, first, last, length: length + 1 }
+            let fitting: Vec<u32> = (first..last).filter(|index| letter(*index) == Some(byte)).collect();
+            match fitting.as_slice() {
+                [] => Spelling::Other { state },
+                [first, ..] => {
+                    let last = first + fitting.len() as u32;
+                    Spelling::Within { state, first: *first, last, length: length + 1 }
                 }
-                None => Spelling::Other { state },
             }
         }
     }

@@ -16,7 +16,7 @@ pub(super) struct Input {
 }
 
 enum Content {
-    Plan(PlanView),
+    Plan(Box<PlanView>),
     Project(Project),
 }
 
@@ -60,7 +60,7 @@ fn read(name: &str, other: &str) -> Result<Input, Failure> {
     let content = if path.is_dir() || name.ends_with(".mesh") {
         Content::Project(load(&[path.to_owned()])?)
     } else if path.exists() {
-        Content::Plan(plan::load(path)?)
+        Content::Plan(Box::new(plan::load(path)?))
     } else {
         let (revision, directory) = match (name.split_once(':'), other.split_once(':')) {
             (Some((revision, directory)), _) => (revision, Some(directory.to_owned())),
