@@ -132,6 +132,18 @@ Examples:
                                    for a pull request
   mesh diff main --exit-code       exit code 1 if anything differs")]
     Diff(Diff),
+    /// Which `allow` lines let in more than was seen, and narrower ones for them
+    ///
+    /// What is proposed lets in all of what the log shows and nothing that is not allowed now; both are proved. Conditions stay: a
+    /// log does not show what they ask. Nothing is written.
+    #[command(after_help = "\
+Examples:
+  mesh trim --log access.jsonl     the project in this directory against a log of its proxies
+  mesh trim --log mon.jsonl --log tue.jsonl shop/ --env production
+                                   several logs, another project, one environment
+  kubectl logs -l app=web -c mesh-proxy | mesh trim --log -
+                                   from standard input")]
+    Trim(Trim),
     /// Look at plan files
     #[command(subcommand)]
     Plan(Plan),
@@ -261,6 +273,18 @@ pub(crate) struct Diff {
     /// Exit with 1 where anything differs that a request could tell
     #[arg(long)]
     pub(crate) exit_code: bool,
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct Trim {
+    #[command(flatten)]
+    pub(crate) sources: Paths,
+    /// An access log, as `mesh-proxy --access-log` writes it (may be given several times); `-` is standard input
+    #[arg(long = "log", value_name = "FILE", required = true)]
+    pub(crate) logs: Vec<PathBuf>,
+    /// The environment that the log is of; needed where `mesh { environments … }` names several
+    #[arg(long = "env", value_name = "NAME")]
+    pub(crate) environment: Option<String>,
 }
 
 #[derive(Debug, Args)]

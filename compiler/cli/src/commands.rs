@@ -10,6 +10,7 @@ pub(crate) mod fmt;
 pub(crate) mod graph;
 pub(crate) mod plan;
 pub(crate) mod test;
+pub(crate) mod trim;
 pub(crate) mod up;
 pub(crate) mod version;
 pub(crate) mod who;

@@ -6,6 +6,7 @@ pub mod who;
 pub mod why;
 
 pub mod diff;
+pub mod trim;
 
 use mesh_compiler::Suppressed;
 use mesh_lang::diagnostic::render::{self, FlatLabel};

@@ -26,6 +26,7 @@ mod suppression;
 pub mod survey;
 #[cfg(test)]
 mod testing;
+pub mod trim;
 pub mod values;
 mod witness;
 
@@ -194,6 +195,21 @@ impl<'a> Project<'a> {
         let partitions = if diagnostics.has_errors() { Vec::new() } else { partitions(&model).0 };
         let files = self.files(environment);
         describe::describe(&model, &partitions, &files, &self.written(environment))
+    }
+
+    /// What the `allow` lines of services let in beyond what was seen, each request with how often, in an environment. The error
+    /// is what is wrong with the project: nothing is proposed then.
+    pub fn trim(
+        &self,
+        environment: Option<&str>,
+        observed: &BTreeMap<trim::Observed, usize>,
+    ) -> Result<trim::Trimmed, Vec<Diagnostic>> {
+        let Read { model, diagnostics, .. } = self.read(environment, None);
+        if diagnostics.has_errors() {
+            return Err(diagnostics.sorted());
+        }
+        let (lines, unknown) = trim::trim(&model, observed);
+        Ok(trim::Trimmed { lines, unknown: unknown.into_iter().collect() })
     }
 
     fn written(&self, environment: Option<&str>) -> values::Written<'_> {

@@ -106,6 +106,8 @@ struct Fields {
     method: Method,
     host: String,
     path: String,
+    /// What the rules on the way made of the path, where that is another one.
+    sent_path: String,
     /// 0: none was sent.
     status: u16,
     flags: Vec<&'static str>,
@@ -132,6 +134,7 @@ impl Record {
                 method: method.clone(),
                 host: String::new(),
                 path: String::new(),
+                sent_path: String::new(),
                 status: 0,
                 flags: Vec::new(),
                 rule: String::new(),
@@ -179,8 +182,12 @@ impl Record {
         }
     }
 
-    pub(crate) fn sent_to(&mut self, service: &str, subset: &str) {
+    /// Where it goes, and with which path.
+    pub(crate) fn sent_to(&mut self, service: &str, subset: &str, path: &str) {
         if let Some(fields) = &mut self.0 {
+            if fields.path != path {
+                fields.sent_path = path.to_owned();
+            }
             fields.service = service.to_owned();
             fields.subset = subset.to_owned();
         }
@@ -228,6 +235,9 @@ impl Fields {
         text(&mut line, "method", self.method.as_str());
         text(&mut line, "host", &self.host);
         text(&mut line, "path", &self.path);
+        if !self.sent_path.is_empty() {
+            text(&mut line, "sent_path", &self.sent_path);
+        }
         number(&mut line, "status", self.status);
         text(&mut line, "flags", &self.flags.join(","));
         text(&mut line, "rule", &self.rule);

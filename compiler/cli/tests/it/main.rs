@@ -16,6 +16,7 @@ mod inspect;
 mod schema;
 mod suppression;
 mod test;
+mod trim;
 mod up;
 mod who;
 mod why;

@@ -38,3 +38,8 @@ fn graph_has_a_schema() {
 fn diff_has_a_schema() {
     is_checked_in("diff.json", schemars::schema_for!(mesh_cli::report::diff::Document));
 }
+
+#[test]
+fn so_is_that_of_what_can_be_narrower() {
+    is_checked_in("trim.json", &schemars::schema_for!(mesh_cli::report::trim::Document));
+}
