@@ -1,12 +1,11 @@
 //! What `--format json` and `jsonl` print: copies of our values for other programs. `spec/schema/diagnostics.json` is
 //! the schema of what `check`, `build` and `test` print; other commands have a module and a schema of their own.
 
+pub mod diff;
 pub mod graph;
+pub mod trim;
 pub mod who;
 pub mod why;
-
-pub mod diff;
-pub mod trim;
 
 use mesh_compiler::Suppressed;
 use mesh_lang::diagnostic::render::{self, FlatLabel};
