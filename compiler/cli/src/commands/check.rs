@@ -1,7 +1,8 @@
-//! `mesh check`: look for mistakes, in each environment, and mend those that can only have been meant one way.
+//! `mesh check`: look for mistakes and for broken promises, in each environment, and mend what can only have been meant one way.
 
 mod fix;
 
+use super::test::proof;
 use super::{Parsed, environment};
 use crate::args::{Check, FailOn};
 use crate::failure::Failure;
@@ -64,7 +65,11 @@ impl Findings {
             let compilation = parsed.compile(environment.as_deref(), &StandIns::new());
             unexecuted.push((environment.clone(), compilation.unexecuted));
             suppressed.push(compilation.suppressed);
-            found.push((environment, compilation.diagnostics));
+            let mut diagnostics = compilation.diagnostics;
+            // What is promised of all requests was decided when compiling: whose change breaks it learns it here.
+            let proofs = compilation.tests.iter().flat_map(|test| &test.proofs);
+            diagnostics.extend(proofs.filter_map(proof::broken));
+            found.push((environment, diagnostics));
         }
         Ok(Findings {
             diagnostics: environment::together(parsed, found),

@@ -1,5 +1,6 @@
 //! `mesh test`: ask the compiled plan, of each environment, what every line of a `test` expects of it.
 
+pub(super) mod proof;
 mod seen;
 
 use super::{Parsed, environment};
@@ -48,7 +49,7 @@ pub(crate) fn run(test: &Test, output: &mut Output<'_>) -> Result<u8, Failure> {
         let mut failed = Vec::new();
         for case in compilation.tests.iter().filter(|case| is_chosen(case, filter)) {
             let asked = case.requests.iter().filter_map(|request| judge(&view, &addresses, request));
-            let found: Vec<_> = asked.chain(case.proofs.iter().filter_map(disproof)).collect();
+            let found: Vec<_> = asked.chain(case.proofs.iter().filter_map(proof::broken)).collect();
             results.push(TestResult {
                 name: match environment {
                     Some(environment) => format!("{} in {environment}", case.name),
@@ -129,27 +130,6 @@ fn judge(view: &PlanView, addresses: &[IpAddr], request: &case::Request) -> Opti
             "from {address}: the request does not say its `source-ip`, and the outcome hangs on it"
         ))
     })
-}
-
-/// What is wrong with an `every` or `some` line; `None` where it holds.
-fn disproof(proof: &case::Proof) -> Option<Diagnostic> {
-    let failure = proof.failure.as_ref()?;
-    let mut expected = seen::expected(&proof.expect);
-    if let Some(timeout) = proof.timeout {
-        expected = format!("{expected} timeout {}", seen::milliseconds(timeout));
-    }
-    if let Some(retry) = proof.retry {
-        expected = format!("{expected} retry {}", seen::retries(retry));
-    }
-    let (message, label) = match proof.every {
-        true => (format!("not every request is {expected}: one is {}", failure.got), "does not hold for all"),
-        false => (format!("no request is {expected}: all are {}", failure.got), "holds for none"),
-    };
-    let mut diagnostic = Diagnostic::new(Code::FailedTest, message).at(proof.expect_span, label);
-    if let Some(request) = &failure.request {
-        diagnostic = diagnostic.note(format!("counterexample:  {request}"));
-    }
-    Some(diagnostic.help("Correct the expectation if the policy is right, or the policy if the test is."))
 }
 
 /// What a request says, in the engine's shape.

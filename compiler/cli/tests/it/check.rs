@@ -244,3 +244,40 @@ fn a_program_learns_what_could_not_be_read() {
         assert!(ran.err.starts_with("error: cannot read"), "a person learns it too: {}", ran.err);
     }
 }
+
+#[test]
+fn a_change_that_breaks_a_promise_of_the_platform_fails_its_check_with_the_counterexample() {
+    let project = Project::new(&[]);
+    for folder in ["catalog", "edge", "orders", "payments", "platform"] {
+        let from = bookinfo().join("../online-shop").join(folder);
+        for entry in std::fs::read_dir(from).unwrap() {
+            let path = entry.unwrap().path();
+            let name = format!("{folder}/{}", path.file_name().unwrap().to_str().unwrap());
+            project.write(&name, std::fs::read(&path).unwrap());
+        }
+    }
+    let check = || project.mesh(&["check", "{}", "--format", "short"]);
+    assert_eq!(check().code, 0, "{}", check().out);
+    let honest = String::from_utf8(project.read("payments/payments.mesh")).unwrap();
+    let open = |line: &str| {
+        let text = honest.replace("authorize payments {\n", &format!("authorize payments {{\n  {line}\n"));
+        project.write("payments/payments.mesh", text);
+    };
+    open("allow from anyone to GET /v1/status");
+    let ran = check();
+    assert_eq!(ran.code, 1, "{}", ran.out);
+    let said = "platform/tests.mesh:6:52: error[MESH3050]: not every request is `deny`: one is `payments.payments`";
+    assert!(ran.out.contains(said), "{}", ran.out);
+    let human = project.mesh(&["check", "{}"]).out;
+    let counterexample = "request from unauthenticated to payments.payments GET /v1/status";
+    assert!(human.contains(counterexample), "{human}");
+    assert_eq!(human.matches("MESH3050").count(), 1, "in both environments it is one finding: {human}");
+    // Whom the guardrail refuses it goes on refusing.
+    let human = human.replace("\n", " ");
+    assert!(!human.contains("from catalog.catalog") && !human.contains("from frontend.edge"), "{human}");
+    assert_eq!(project.mesh(&["check", "{}", "--fail-on", "never"]).code, 0);
+
+    open("allow from catalog.catalog to GET /v1/status");
+    let ran = check();
+    assert!(ran.code == 1 && ran.out.contains("MESH4012") && !ran.out.contains("MESH3050"), "{}", ran.out);
+}
