@@ -28,10 +28,35 @@ pub struct Label {
     pub text: String,
 }
 
+/// A request that proves a finding, in the two forms in which it can be used.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Witness {
+    /// What it shows, a few words: `request both match`.
+    pub shows: String,
+    /// A command for a POSIX shell that sends it; what no command can say (who asks, with which token) is a comment at its end.
+    /// `None` for what is no HTTP request.
+    pub curl: Option<String>,
+    /// A line of a `test` that asks it, or a clause that says why none can.
+    pub test: Result<String, String>,
+}
+
+impl Witness {
+    /// As a person reads it: what it shows, then a line for each form.
+    pub fn lines(&self) -> Vec<String> {
+        let asks = match &self.test {
+            Ok(line) => line.clone(),
+            Err(why) => format!("(no `request` of a test asks it: {why})"),
+        };
+        let forms = self.curl.iter().cloned().chain([asks]);
+        let forms = forms.map(|form| format!("  {form}"));
+        std::iter::once(format!("{}:", self.shows)).chain(forms).collect()
+    }
+}
+
 /// One mistake.
 ///
 /// The message is a clause in lower case without a period, user text in backticks; a label says why this place; the
-/// help is a sentence that says what to write instead; notes give the consequence or a witness request.
+/// help is a sentence that says what to write instead; notes give the consequence, and a witness is a request that proves it.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Diagnostic {
     /// The stable code.
@@ -42,8 +67,10 @@ pub struct Diagnostic {
     pub message: String,
     /// Where: the first is the primary place, the others are related. Empty only where no file is involved.
     pub labels: Vec<Label>,
-    /// Further facts, one line each: the consequence, the request that proves it.
+    /// Further facts, one line each: the consequence, where it is so.
     pub notes: Vec<String>,
+    /// A request that proves it. Boxed, as fixes are.
+    pub witness: Option<Box<Witness>>,
     /// What to do.
     pub help: Option<String>,
     /// Edits that do it. Boxed: a diagnostic travels in results, and most have none.
@@ -59,6 +86,7 @@ impl Diagnostic {
             message: message.into(),
             labels: Vec::new(),
             notes: Vec::new(),
+            witness: None,
             help: None,
             fixes: Box::default(),
         }
@@ -75,6 +103,13 @@ impl Diagnostic {
     #[must_use]
     pub fn note(mut self, text: impl Into<String>) -> Diagnostic {
         self.notes.push(text.into());
+        self
+    }
+
+    /// Shows a request that proves it.
+    #[must_use]
+    pub fn proved_by(mut self, witness: Witness) -> Diagnostic {
+        self.witness = Some(Box::new(witness));
         self
     }
 

@@ -4,5 +4,6 @@ pub mod asking;
 pub mod beside;
 pub mod generate;
 pub mod harness;
+pub mod line;
 pub mod project;
 pub mod up;

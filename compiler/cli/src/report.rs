@@ -106,11 +106,27 @@ pub struct Finding {
     pub related: Vec<Place>,
     /// Further facts.
     pub notes: Vec<String>,
+    /// A request that proves it.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub witness: Option<Witness>,
     /// What to do.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub help: Option<String>,
     /// Edits that do it.
     pub fixes: Vec<Fix>,
+}
+
+/// A request that proves a finding.
+#[derive(Clone, Debug, Serialize, JsonSchema)]
+pub struct Witness {
+    /// What it shows: `request both match`.
+    pub shows: String,
+    /// A command for a POSIX shell that sends it; absent for what is no HTTP request.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub curl: Option<String>,
+    /// A line of a `test` that asks it; absent where none can.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub test: Option<String>,
 }
 
 /// A warning that a remark allows.
@@ -239,6 +255,7 @@ impl Finding {
             place: places.next(),
             related: places.collect(),
             notes: flat.notes.to_vec(),
+            witness: flat.witness.map(Witness::of),
             help: flat.help.map(str::to_owned),
             fixes: diagnostic
                 .fixes
@@ -246,6 +263,13 @@ impl Finding {
                 .filter_map(|fix| Fix::of(&fix.settled(sources)?, sources))
                 .collect(),
         }
+    }
+}
+
+impl Witness {
+    fn of(witness: &mesh_lang::diagnostic::Witness) -> Witness {
+        let mesh_lang::diagnostic::Witness { shows, curl, test } = witness.clone();
+        Witness { shows, curl, test: test.ok() }
     }
 }
 

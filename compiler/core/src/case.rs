@@ -42,9 +42,8 @@ pub struct Proof {
 /// Why an `every` or `some` line does not hold.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Failure {
-    /// Of `every`, a line of the test language that asks a request which ends otherwise: `request from web to cart GET /`. `None`
-    /// also where no line can say it: a method without a name, a header with several lines.
-    pub request: Option<String>,
+    /// Of `every`, a request that ends otherwise. `None` where no request can be written out: only another gateway could send it.
+    pub witness: Option<Box<mesh_lang::diagnostic::Witness>>,
     /// How it ends; of `some`, how all of them end.
     pub got: String,
 }
@@ -132,7 +131,7 @@ impl Besides {
 }
 
 /// A fault or a mirror as the language writes it.
-fn said(edit: &mesh_plan::Edit) -> String {
+pub(crate) fn said(edit: &mesh_plan::Edit) -> String {
     let percent = |share: u32| format!("{}%", f64::from(share) / 100.0);
     match edit {
         mesh_plan::Edit::Delay { delay, share } => format!("fault delay {delay}ms {}", percent(*share)),

@@ -1,7 +1,9 @@
 //! Every check, in the order in which a reader would ask. One mistake, one file.
 
 mod ambiguous_rules;
+mod blame;
 mod dead_grant;
+mod dead_line;
 mod empty_access;
 mod empty_description;
 mod graph;
@@ -16,6 +18,7 @@ mod orphan_service;
 mod over_budget;
 mod overrides;
 mod patience;
+mod redundant_line;
 mod retries;
 mod route_cycle;
 mod shared_identity;
@@ -24,6 +27,7 @@ mod uncalled_allow;
 mod unreachable_rule;
 mod unsafe_retry;
 mod unused_route;
+mod vain_condition;
 
 use crate::diagram::TooManyNodes;
 use crate::model::{Model, PortId, Table};
@@ -33,6 +37,7 @@ use mesh_lang::{Code, Diagnostic, Diagnostics};
 pub(crate) use empty_description::empty_description;
 pub(crate) use hops::{duration, hops};
 pub(crate) use over_budget::over_budget;
+use redundant_line::Redundant;
 
 /// What is wrong with a mesh whose names all mean something.
 pub(crate) fn check(model: &Model, partitions: &mut [Partition]) -> Diagnostics {
@@ -45,8 +50,9 @@ pub(crate) fn check(model: &Model, partitions: &mut [Partition]) -> Diagnostics 
     say(route_cycle::check(model));
     say(unused_route::check(model));
     say(uncalled_allow::check(model));
+    let mut redundant = Redundant::default();
     for partition in partitions {
-        match of_partition(model, partition) {
+        match of_partition(model, partition, &mut redundant) {
             Ok(found) => say(found),
             Err(TooManyNodes) => say(vec![over_budget(model, partition.owner, &OverBudget::Nodes)]),
         }
@@ -65,18 +71,26 @@ pub(crate) fn check(model: &Model, partitions: &mut [Partition]) -> Diagnostics 
         found.extend(orphan_service::check(model, &hops));
         found.extend(missing_breaker::check(model, &graph, too_many_tries));
         found.extend(lost_header::check(model));
+        found.extend(redundant.found(model));
         found.into_iter().for_each(|diagnostic| diagnostics.push(diagnostic));
     }
     diagnostics
 }
 
-fn of_partition(model: &Model, partition: &mut Partition) -> Result<Vec<Diagnostic>, TooManyNodes> {
+fn of_partition(
+    model: &Model,
+    partition: &mut Partition,
+    redundant: &mut Redundant,
+) -> Result<Vec<Diagnostic>, TooManyNodes> {
     let mut found = overrides::check(model, partition);
     found.extend(ambiguous_rules::check(model, partition)?);
-    found.extend(unreachable_rule::check(model, partition));
+    found.extend(unreachable_rule::check(model, partition)?);
+    found.extend(dead_line::check(model, partition)?);
+    found.extend(vain_condition::check(model, partition));
     found.extend(incomplete_route::check(model, partition)?);
     found.extend(empty_access::check(model, partition));
     found.extend(dead_grant::check(model, partition)?);
+    redundant.look(model, partition)?;
     Ok(found)
 }
 

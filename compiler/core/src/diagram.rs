@@ -3,8 +3,11 @@
 //!
 //! The diagram that the checks ask is, after renumbering, the diagram in the plan: what was proved is what runs.
 
+#[cfg(test)]
+mod oracle;
+
 use crate::bits::Bits;
-use crate::space::{METHOD, PATH, PEER, Product, Space, method_atom};
+use crate::space::{FIELDS, METHOD, PATH, PEER, Product, Space, method_atom};
 use mesh_lang::ast::Method;
 use mesh_plan::{METHOD_ATOMS, Node, REFUSED, Target};
 use std::collections::{BTreeMap, HashMap, HashSet};
@@ -151,6 +154,37 @@ impl Diagram {
     /// A possible request of a set; the plainest one there is.
     pub(crate) fn any_of(&self, set: Target) -> Option<Point> {
         self.find(set, &|leaf| Target::Leaf(leaf) == YES)
+    }
+
+    /// How many combinations of atoms are in a set, possible or not; from 2^128 on they are not told apart. Linear in its nodes.
+    pub(crate) fn size(&self, set: Target) -> u128 {
+        let dims = FIELDS + self.space.fields.len() as u32;
+        self.size_from(set, PEER, dims, &mut HashMap::new())
+    }
+
+    /// The combinations of the dimensions from `first` on.
+    fn size_from(&self, set: Target, first: u32, dims: u32, seen: &mut HashMap<u32, u128>) -> u128 {
+        let free = |until: u32| {
+            (first..until).fold(1u128, |all, dim| all.saturating_mul(self.space.arity(dim).into()))
+        };
+        let node = match set {
+            Target::Leaf(_) => return if set == YES { free(dims) } else { 0 },
+            Target::Node(node) => node,
+        };
+        let Sparse { dim, default, exceptions } = &self.nodes[node as usize];
+        let own = match seen.get(&node) {
+            Some(known) => *known,
+            None => {
+                let usual = u128::from(self.space.arity(*dim)) - exceptions.len() as u128;
+                let usual = usual.saturating_mul(self.size_from(*default, dim + 1, dims, seen));
+                let all = exceptions.iter().fold(usual, |all, (_, child)| {
+                    all.saturating_add(self.size_from(*child, dim + 1, dims, seen))
+                });
+                seen.insert(node, all);
+                all
+            }
+        };
+        own.saturating_mul(free(*dim))
     }
 
     /// The first decision that says anything: of several that do, the earliest. Balanced, so that a long list costs little

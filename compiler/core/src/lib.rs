@@ -21,6 +21,7 @@ mod partition;
 mod quantified;
 mod rank;
 mod resolve;
+mod shown;
 mod space;
 mod suppression;
 pub mod survey;
@@ -288,7 +289,7 @@ fn prove(
         for asking in askings {
             let failure = match quantified::decide(model, &asking) {
                 Ok(quantified::Found::Holds) => None,
-                Ok(quantified::Found::Fails { request, got }) => Some(case::Failure { request, got }),
+                Ok(quantified::Found::Fails { witness, got }) => Some(case::Failure { witness, got }),
                 Ok(quantified::Found::Empty) => {
                     diagnostics.push(check::empty_description(asking.span));
                     continue;

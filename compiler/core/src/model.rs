@@ -414,6 +414,26 @@ pub(crate) enum Field {
     Host,
 }
 
+impl Field {
+    /// As a condition names it: `header "x-kind"`, `claim sso "roles"`.
+    pub(crate) fn keyword(&self) -> String {
+        match self {
+            Field::Path => "path".to_owned(),
+            Field::Header(name) => format!("header \"{name}\""),
+            Field::Query(name) => format!("query \"{name}\""),
+            Field::Cookie(name) => format!("cookie \"{name}\""),
+            Field::Jwt(issuer) => format!("jwt {issuer}"),
+            Field::Claim { issuer, path } => {
+                let path: Vec<String> = path.iter().map(|step| format!("\"{step}\"")).collect();
+                format!("claim {issuer} {}", path.join(" "))
+            }
+            Field::SourceIp => "source-ip".to_owned(),
+            Field::ClientIp => "client-ip".to_owned(),
+            Field::Host => "host".to_owned(),
+        }
+    }
+}
+
 impl std::fmt::Display for Field {
     /// As a sentence names it.
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {

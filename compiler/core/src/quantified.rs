@@ -10,6 +10,7 @@ use crate::model::{
     Rule, ServiceId, Shape, Table, ValueSet, Wording,
 };
 use crate::partition::{self, Judged, Leaf};
+use crate::shown;
 use crate::space::peer::{Candidate, Peers};
 use crate::space::{Space, TooFine};
 use crate::witness::Witness;
@@ -53,7 +54,7 @@ pub(crate) enum Found {
     Holds,
     /// A request of the description that ends otherwise, and how; of `some`, how they all end.
     Fails {
-        request: Option<String>,
+        witness: Option<Box<mesh_lang::diagnostic::Witness>>,
         got: String,
     },
     /// No request is of this description.
@@ -105,15 +106,13 @@ pub(crate) fn decide(model: &Model, asking: &Asking) -> Result<Found, TooMuch> {
                 _ if fits => {}
                 _ => {
                     let witness = Witness::of_point(model, world.diagram.space(), &point);
-                    let peer = world.peer(entry, &point);
                     let got = piece.said(model);
-                    let nobody =
-                        peer.is_none() && matches!(entry, Entry::Inbound { .. } | Entry::Gateway { .. });
-                    if nobody || !witness.is_sayable() {
-                        return Ok(Found::Fails { request: None, got: format!("{got}, of `{witness}`") });
-                    }
-                    let request = request(model, entry, &witness, peer.as_deref());
-                    return Ok(Found::Fails { request: Some(request), got });
+                    let Some(entry) = shown::asked_by(model, &world.diagram.space().peers, entry, &point)
+                    else {
+                        return Ok(Found::Fails { witness: None, got: format!("{got}, of `{witness}`") });
+                    };
+                    let shown = shown::counterexample(model, &entry, &witness, asking);
+                    return Ok(Found::Fails { witness: Some(Box::new(shown)), got });
                 }
             }
         }
@@ -122,10 +121,69 @@ pub(crate) fn decide(model: &Model, asking: &Asking) -> Result<Found, TooMuch> {
         _ if !anything => Found::Empty,
         Quantifier::Some if !some => {
             let endings: Vec<String> = endings.into_iter().collect();
-            Found::Fails { request: None, got: endings.join(", or ") }
+            Found::Fails { witness: None, got: endings.join(", or ") }
         }
         _ => Found::Holds,
     })
+}
+
+/// What becomes of one request, as an `expect` says it; of a table that has the rule, as if that one decided. The error says why it
+/// cannot be said.
+pub(crate) fn expectation(
+    model: &Model,
+    entry: &Entry,
+    witness: &Witness,
+    rule: Option<&Rule>,
+) -> Result<String, String> {
+    let pieces = pieces_of(model, entry, witness, rule).map_err(|why| match why {
+        TooMuch::Budget => "what becomes of it cannot be decided within the budget",
+        TooMuch::Changed(_) => "a rule on its way changes it",
+    })?;
+    let expected = match pieces.as_slice() {
+        [only] => only.expected(model),
+        _ => None,
+    };
+    expected.ok_or_else(|| "what becomes of it cannot be said in one line".to_owned())
+}
+
+fn pieces_of<'m>(
+    model: &'m Model,
+    entry: &Entry,
+    witness: &Witness,
+    rule: Option<&'m Rule>,
+) -> Result<Vec<Piece>, TooMuch> {
+    let Some(shape) = witness.shape() else { return Ok(vec![]) };
+    let mut world = World::new(model, entry, std::slice::from_ref(&shape))?;
+    world.forced = rule;
+    let shape = shape.with_nothing_else(world.diagram.space());
+    let all = world.region(entry, &[shape])?;
+    let mut pieces = world.pieces(entry, all)?;
+    pieces.retain(|piece| world.diagram.any_of(piece.set).is_some());
+    Ok(pieces)
+}
+
+impl Shape {
+    /// The same of requests that say nothing that the conditions do not ask for. Addresses and the host always say something.
+    fn with_nothing_else(&self, space: &Space) -> Shape {
+        let asked = |field: &Field| {
+            let inner = |test: &FieldTest| match (field, &test.field) {
+                (Field::Claim { issuer, path }, Field::Claim { issuer: other, path: inner }) => {
+                    issuer == other && inner.starts_with(path)
+                }
+                (Field::Jwt(issuer), Field::Claim { issuer: other, .. }) => issuer == other,
+                (field, other) => field == other,
+            };
+            self.tests.iter().any(inner)
+        };
+        let always = |field: &Field| matches!(field, Field::SourceIp | Field::Host | Field::Path);
+        let fields = space.fields.iter().map(|dimension| &dimension.field);
+        let unasked = fields.filter(|field| !always(field) && !asked(field));
+        let absent = unasked.map(|field| FieldTest { field: field.clone(), set: ValueSet::Absent });
+        let mut tests: Vec<FieldTest> = self.tests.iter().cloned().chain(absent).collect();
+        tests.sort();
+        tests.dedup();
+        Shape { tests: tests.into(), ..self.clone() }
+    }
 }
 
 /// A request of a call that its callee refuses, if it refuses all of them.
@@ -134,7 +192,7 @@ pub(crate) fn denied(
     caller: ServiceId,
     to: PortId,
     shape: &Shape,
-) -> Result<Option<String>, TooMuch> {
+) -> Result<Option<Witness>, TooMuch> {
     let (entry, shapes) = (Entry::Sidecar { caller, to }, std::slice::from_ref(shape));
     let mut world = World::new(model, &entry, shapes)?;
     let all = world.region(&entry, shapes)?;
@@ -145,8 +203,7 @@ pub(crate) fn denied(
         }
     }
     let point = world.diagram.any_of(all);
-    let witness = point.map(|point| Witness::of_point(model, world.diagram.space(), &point));
-    Ok(witness.map(|witness| format!("{witness}  from {}", model[caller].full_name())))
+    Ok(point.map(|point| Witness::of_point(model, world.diagram.space(), &point)))
 }
 
 /// How a request can end.
@@ -217,6 +274,53 @@ impl Piece {
         Some(shares)
     }
 
+    /// As an `expect` says it, if one can.
+    fn expected(&self, model: &Model) -> Option<String> {
+        let statuses: BTreeSet<Option<u16>> = self.ends.keys().map(End::status).collect();
+        match self.ends.keys().collect::<Vec<_>>().as_slice() {
+            [End::Redirect { status, location }] => {
+                return Some(format!("redirect {} {status}", shown::written_location(location)));
+            }
+            [End::Status(status)] => return Some(status.to_string()),
+            _ => {}
+        }
+        match statuses.into_iter().collect::<Vec<_>>().as_slice() {
+            [Some(403)] => Some("deny".to_owned()),
+            [Some(status)] => Some(status.to_string()),
+            [None] => self.endpoints(model),
+            _ => None,
+        }
+    }
+
+    /// `cart:v1 90%, cart:v2 10% timeout 1s retry none fault delay 7s 100%`
+    fn endpoints(&self, model: &Model) -> Option<String> {
+        let mut shares: BTreeMap<(PortId, Option<u32>), u128> = BTreeMap::new();
+        let (mut settings, mut faults) = (BTreeSet::new(), BTreeSet::new());
+        for (end, share) in &self.ends {
+            let End::Endpoint { to, subset, timeout, retry, edits } = end else { return None };
+            *shares.entry((*to, *subset)).or_insert(0) += share;
+            settings.insert((*timeout, *retry));
+            faults.insert(fault_of(edits));
+        }
+        let exact = shares.values().all(|share| share % (WHOLE / 10_000) == 0);
+        let said = shares.iter().map(|((to, subset), share)| {
+            let endpoint = shown::endpoint(model, *to, *subset);
+            if shares.len() == 1 { endpoint } else { format!("{endpoint} {}", percent(*share)) }
+        });
+        let mut said = if exact { said.collect::<Vec<_>>().join(", ") } else { "allow".to_owned() };
+        if let [(timeout, retry)] = settings.into_iter().collect::<Vec<_>>().as_slice() {
+            said.push_str(&timeout.map_or(String::new(), |timeout| {
+                format!(" timeout {}", crate::check::duration(timeout.into()))
+            }));
+            said.push_str(&if *retry == 0 { String::new() } else { format!(" retry {retry}") });
+        }
+        match faults.into_iter().collect::<Vec<_>>().as_slice() {
+            [None] => Some(said),
+            [Some(fault)] => Some(format!("{said} {fault}")),
+            _ => None,
+        }
+    }
+
     fn said(&self, model: &Model) -> String {
         let several = self.ends.len() > 1;
         let ends = self.ends.iter().map(|(end, share)| match several {
@@ -281,6 +385,8 @@ struct World<'m> {
     diagram: Diagram,
     /// The host of all requests, where some line asks for it.
     host: Option<Shape>,
+    /// The rule that is to decide in its table, whatever beats it.
+    forced: Option<&'m Rule>,
 }
 
 /// The requests for the host with which they come in at a gateway.
@@ -348,7 +454,7 @@ impl<'m> World<'m> {
         if space.fields.len() > partition::MAX_FIELDS {
             return Err(TooMuch::Budget);
         }
-        Ok(World { model, diagram: Diagram::new(space), host })
+        Ok(World { model, diagram: Diagram::new(space), host, forced: None })
     }
 
     /// The requests that the line describes.
@@ -498,6 +604,7 @@ impl<'m> World<'m> {
         if depth >= MAX_DEPTH {
             return Err(TooMuch::Budget);
         }
+        let root = self.forced_in(tables).unwrap_or(root);
         let mut pieces = Vec::new();
         let mut answered = Vec::new();
         for (table, number) in tables.iter().zip(0u32..) {
@@ -541,6 +648,16 @@ impl<'m> World<'m> {
         let left = self.diagram.minus(set, answered)?;
         pieces.push(Piece::of(left, End::NoRoute));
         Ok(pieces)
+    }
+
+    /// The leaf of the rule that is to decide, where it stands in these tables.
+    fn forced_in(&self, tables: &[&Table]) -> Option<Target> {
+        let forced = self.forced?;
+        let places = tables.iter().zip(0..).filter_map(|(table, number)| {
+            let rule = table.rules.iter().position(|rule| std::ptr::eq(rule, forced))?;
+            Some(Leaf::Rule { table: number, rule: rule as u32 }.number())
+        });
+        places.map(Target::Leaf).next()
     }
 
     /// A split: the pieces of each destination, cut along each other.
@@ -652,23 +769,6 @@ impl<'m> World<'m> {
         let deny = self.diagram.any_of_sets(&deny)?;
         Ok(self.diagram.minus(allow, deny)?)
     }
-
-    /// Who asks at a point, as the test language says it.
-    fn peer(&self, entry: &Entry, point: &crate::diagram::Point) -> Option<String> {
-        let from = match entry {
-            Entry::Inbound { from, .. } | Entry::Gateway { from, .. } => from,
-            Entry::Sidecar { .. } | Entry::FromGateway { .. } => return None,
-        };
-        let atom = point.iter().find(|(dim, _)| *dim == crate::space::PEER).map(|(_, atom)| *atom);
-        let peers = &self.diagram.space().peers;
-        let fitting = peers.candidates.iter().filter(|(candidate, own)| {
-            candidate.is_in(from, self.model) && atom.is_none_or(|atom| atom == *own)
-        });
-        let mut all: Vec<&Candidate> = fitting.map(|(candidate, _)| candidate).collect();
-        // The plainest somebody first: who has no identity, then who is named.
-        all.sort_by_key(|candidate| !matches!(candidate, Candidate::Unauthenticated));
-        all.into_iter().find_map(|candidate| candidate.said(self.model))
-    }
 }
 
 /// Routes entered one after the other, as in 3.10.
@@ -685,6 +785,12 @@ fn changes_request(edit: &Edit) -> bool {
             | Edit::AddRequestHeader(..)
             | Edit::RemoveRequestHeader(_)
     )
+}
+
+/// The first fault among edits, as the language writes it.
+fn fault_of(edits: &[Edit]) -> Option<String> {
+    let is_fault = |edit: &&Edit| matches!(edit, Edit::Delay { .. } | Edit::Abort { .. });
+    edits.iter().find(is_fault).map(crate::case::said)
 }
 
 /// Whether it is done besides sending the request on.
@@ -757,50 +863,13 @@ fn call_of(model: &Model, caller: ServiceId, to: PortId) -> Option<&Call> {
 }
 
 /// The table of the most specific pattern that covers a host.
-fn host_table(listener: &crate::model::Listener, host: &str) -> Option<usize> {
+pub(crate) fn host_table(listener: &crate::model::Listener, host: &str) -> Option<usize> {
     let asked = HostPattern::Exact(host.into());
     let accepted = listener.hosts.iter().any(|(own, _)| partition::covers(own, &asked));
     let chain = std::iter::once(asked.clone()).chain(partition::wider(&asked));
     let mut tables =
         chain.filter_map(|pattern| listener.tables.iter().position(|table| table.host == pattern));
     tables.next().filter(|_| accepted)
-}
-
-/// A line of the test language that asks the request.
-pub(crate) fn request(model: &Model, entry: &Entry, witness: &Witness, peer: Option<&str>) -> String {
-    let port = |to: PortId| match model[to.service].ports.len() {
-        1 => model[to.service].full_name(),
-        _ => format!("{} port {}", model[to.service].full_name(), model.port(to).name),
-    };
-    let from = match entry {
-        Entry::Sidecar { caller, .. } => format!("from {} ", model[*caller].full_name()),
-        Entry::FromGateway { gateway, .. } => format!("from gateway {} ", model[*gateway].full_name()),
-        _ => peer.map_or(String::new(), |peer| format!("from {peer} ")),
-    };
-    let (to, http) = match entry {
-        Entry::Sidecar { to, .. } | Entry::FromGateway { to, .. } | Entry::Inbound { to, .. } => {
-            (port(*to), model.port(*to).protocol.is_http())
-        }
-        Entry::Gateway { gateway, listener, host, .. } => {
-            let own = &model[*gateway].listeners[*listener as usize];
-            let name = model[*gateway].full_name();
-            let listener = match model[*gateway].listeners.len() {
-                1 => String::new(),
-                _ => format!(" listener {}", own.name),
-            };
-            let host = if host.is_empty() { String::new() } else { format!(" \"{host}\"") };
-            (format!("{name}{listener}{host}"), own.protocol.is_http())
-        }
-    };
-    let to = to.replace(".default", "");
-    let op = if http { format!(" {} {}", witness.method, quoted_path(&witness.path)) } else { String::new() };
-    format!("request {}to {to}{op}{}", from.replace(".default ", " "), witness.facts())
-}
-
-/// A path as the test language writes it.
-fn quoted_path(path: &str) -> String {
-    let plain = |byte: u8| byte.is_ascii_alphanumeric() || b"-._~:@!$&'+%/".contains(&byte);
-    if path.starts_with('/') && path.bytes().all(plain) { path.to_owned() } else { format!("\"{path}\"") }
 }
 
 #[cfg(test)]

@@ -14,7 +14,7 @@ pub(crate) mod text;
 pub(crate) mod value;
 
 use crate::bits::Bits;
-use crate::model::{Asked, Field, Line, Polarity, Shape, ValueSet};
+use crate::model::{Asked, Field, FieldTest, Line, Polarity, Shape, ValueSet};
 use address::Addresses;
 use mesh_lang::Text;
 use mesh_lang::ast::Method;
@@ -208,6 +208,27 @@ impl Space {
         }
         self.gather_standings(&mut sets);
         Product { sets: sets.into_iter().collect() }.normal(self)
+    }
+
+    /// Whether a condition holds for every possible value of its field; of paths, but for `*`, which is none.
+    pub(crate) fn is_everything(&self, test: &FieldTest) -> bool {
+        let certainly_not = match &test.set {
+            ValueSet::Absent | ValueSet::Present => true,
+            ValueSet::Passing { asked: Asked::OneOf(_) | Asked::Has(_), negated, .. } => !negated,
+            ValueSet::Passing { .. } => false,
+        };
+        if certainly_not {
+            return false;
+        }
+        if test.field == Field::Path {
+            let (set, star) = (self.paths.set_of(&test.set), self.paths.star());
+            return (0..self.paths.atoms())
+                .all(|atom| atom == star || set.contains(atom) || self.paths.witness(atom).is_none());
+        }
+        let Some(index) = self.dimension_of(&test.field, &test.set) else { return false };
+        let kind = &self.fields[index].kind;
+        let set = kind.set(&test.set);
+        (0..kind.atoms()).all(|atom| set.contains(atom) || !kind.is_possible(atom))
     }
 
     /// What a part of a field says of whether the field is there, its first part says too: only so is a product inside another

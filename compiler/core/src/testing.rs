@@ -42,12 +42,13 @@ fn found_in(sources: &SourceSet) -> Vec<String> {
         .collect()
 }
 
-/// The notes of the only diagnostic: the witness.
+/// The witness of the only diagnostic, line by line.
 #[track_caller]
-pub(crate) fn shows(text: &str, expected: &str) {
+pub(crate) fn shows(text: &str, expected: &[&str]) {
     let found = compile(&SourceSet::single("test.mesh", text), &StandIns::new()).diagnostics;
-    let notes: Vec<&String> = found.iter().flat_map(|diagnostic| &diagnostic.notes).collect();
-    assert_eq!(notes, [expected], "\n{text}");
+    let [only] = found.as_slice() else { panic!("{found:?}\n{text}") };
+    let lines = only.witness.as_ref().map(|witness| witness.lines()).unwrap_or_default();
+    assert_eq!(lines, expected, "\n{text}");
 }
 
 /// A service `s` with two subsets that anyone may call, and these rules as its route.

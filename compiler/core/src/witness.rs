@@ -1,10 +1,12 @@
 //! A point of a partition's space becomes a request that a person can send.
 
 use crate::diagram::Point;
-use crate::model::{Asked, Field, Model, Shape, ValueSet};
+use crate::model::{Asked, Block, Field, FieldTest, Model, Polarity, Shape, ValueSet};
+use crate::space::address;
 use crate::space::peer::Candidate;
 use crate::space::value::{Sample, Standing};
 use crate::space::{FIELDS, Kind, METHOD, NOT_LISTS, PATH, PEER, Space, TOKEN};
+use mesh_lang::Text;
 use mesh_lang::ast::{Method, Path, Segment};
 use std::collections::BTreeMap;
 use std::net::IpAddr;
@@ -20,18 +22,47 @@ pub(crate) struct Witness {
     pub(crate) headers: Vec<(String, String)>,
     /// Name and value.
     pub(crate) cookies: Vec<(String, String)>,
-    /// Tokens that have to be there, and what they say: `jwt corp-sso`, `claim tier=vip`.
-    pub(crate) tokens: Vec<String>,
+    /// What has to be in tokens.
+    pub(crate) tokens: Vec<InToken>,
+    /// Headers that clients send of themselves and that must not be there.
+    pub(crate) without: Vec<&'static str>,
     pub(crate) host: Option<String>,
     pub(crate) source_ip: Option<IpAddr>,
     pub(crate) client_ip: Option<IpAddr>,
     /// Who asks, where it matters.
     pub(crate) peer: Option<String>,
-    /// Claims that are neither texts nor lists of some.
-    odd: bool,
 }
 
+/// A token, or a claim in it.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) struct InToken {
+    /// Empty where there is one token and nobody says which.
+    pub(crate) issuer: String,
+    /// Empty for the token itself.
+    pub(crate) path: Vec<String>,
+    pub(crate) said: Claimed,
+}
+
+/// What a token says at one place.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) enum Claimed {
+    /// Nothing: the token itself.
+    There,
+    Text(String),
+    List(Vec<String>),
+    /// Neither text nor a list of some.
+    Odd,
+}
+
+/// Headers that most clients send of themselves.
+const UNASKED: [&str; 2] = ["accept", "user-agent"];
+
 impl Witness {
+    /// `GET /`
+    pub(crate) fn plain() -> Witness {
+        Witness { method: Method::Get.as_str(), path: "/".to_owned(), ..Witness::default() }
+    }
+
     /// The request of a point; what the point leaves open is the plainest value.
     pub(crate) fn of_point(model: &Model, space: &Space, point: &Point) -> Witness {
         let peer =
@@ -66,19 +97,17 @@ impl Witness {
             }
             match &dimension.kind {
                 Kind::Values(values) => match values.sample(atom) {
-                    None | Some(Sample::Absent) => {}
+                    None => {}
+                    Some(Sample::Absent) => witness.leave_out(&dimension.field),
                     Some(Sample::One(value)) => witness.say(&dimension.field, value),
                     Some(Sample::Several(values)) => witness.say_several(&dimension.field, values),
-                    Some(Sample::Odd) => {
-                        witness.odd = true;
-                        witness.say(&dimension.field, "{}");
-                    }
+                    Some(Sample::Odd) => witness.claim(&dimension.field, Claimed::Odd),
                 },
                 Kind::Addresses(addresses) if dimension.field == Field::SourceIp => {
                     witness.source_ip = addresses.sample(atom);
                 }
                 Kind::Addresses(addresses) => witness.client_ip = addresses.sample(atom),
-                Kind::Token if atom == TOKEN => witness.say(&dimension.field, ""),
+                Kind::Token if atom == TOKEN => witness.claim(&dimension.field, Claimed::There),
                 Kind::Token => {}
             }
         }
@@ -99,22 +128,34 @@ impl Witness {
             Field::Header(name) => self.headers.push((name.to_string(), value)),
             Field::Query(name) => self.query.push((name.to_string(), value)),
             Field::Cookie(name) => self.cookies.push((name.to_string(), value)),
-            Field::Jwt(issuer) => self.tokens.push(format!("jwt {issuer}")),
-            Field::Claim { issuer, path } => {
-                let of = if issuer.is_empty() { String::new() } else { format!(" {issuer}") };
-                self.tokens.push(format!("claim{of} {}={value}", path.join(".")));
-            }
+            Field::Claim { .. } => self.claim(field, Claimed::Text(value)),
             Field::Host => self.host = Some(value),
-            Field::Path | Field::SourceIp | Field::ClientIp => {}
+            Field::Jwt(_) | Field::Path | Field::SourceIp | Field::ClientIp => {}
         }
     }
 
     /// A claim is one list, everything else is repeated.
     fn say_several(&mut self, field: &Field, values: &[String]) {
         match field {
-            Field::Claim { .. } => self.say(field, &format!("[{}]", values.join(", "))),
+            Field::Claim { .. } => self.claim(field, Claimed::List(values.to_vec())),
             _ => values.iter().for_each(|value| self.say(field, value)),
         }
+    }
+
+    fn claim(&mut self, field: &Field, said: Claimed) {
+        let (issuer, path) = match field {
+            Field::Jwt(issuer) => (issuer, &[][..]),
+            Field::Claim { issuer, path } => (issuer, path.as_slice()),
+            _ => return,
+        };
+        let path = path.iter().map(|step| step.to_string()).collect();
+        self.tokens.push(InToken { issuer: issuer.to_string(), path, said });
+    }
+
+    fn leave_out(&mut self, field: &Field) {
+        let Field::Header(name) = field else { return };
+        let unasked = UNASKED.into_iter().find(|unasked| *unasked == name.as_str());
+        self.without.extend(unasked.filter(|name| !self.without.contains(name)));
     }
 
     /// A request that a shape matches, as plain as its author would think of it; where a regex is asked there is none.
@@ -142,19 +183,89 @@ impl Witness {
         Some(witness)
     }
 
-    /// Whether a `request` of a test can say all of it: it names its method, has one line for each header and claims that are
-    /// texts or lists of some.
-    pub(crate) fn is_sayable(&self) -> bool {
-        let named = Method::ALL.iter().any(|method| method.as_str() == self.method);
+    /// What it asks for, without what it carries; `None` where the method has no name.
+    pub(crate) fn operation(&self) -> Option<Shape> {
+        let method = Method::ALL.into_iter().find(|method| method.as_str() == self.method)?;
+        let path = match self.path.as_str() {
+            "*" => ValueSet::Absent,
+            path => is(path),
+        };
+        let tests = vec![FieldTest { field: Field::Path, set: path }];
+        Some(Shape { method: Some(method), path: None, tests: tests.into() })
+    }
+
+    /// All that it says, as conditions. What it does not say they leave open, and beside the several values of a field others.
+    pub(crate) fn shape(&self) -> Option<Shape> {
+        let mut shape = self.operation()?;
+        let mut tests: Vec<FieldTest> = shape.tests.to_vec();
+        let kinds: [(&Vec<(String, String)>, fn(Text) -> Field); 3] =
+            [(&self.headers, Field::Header), (&self.query, Field::Query), (&self.cookies, Field::Cookie)];
+        for (said, field) in kinds {
+            for (name, value) in said {
+                let several = said.iter().filter(|(other, _)| other == name).count() > 1;
+                let set = if several { has(value) } else { is(value) };
+                tests.push(FieldTest { field: field(name.into()), set });
+            }
+        }
+        for token in &self.tokens {
+            let issuer = Text::from(&token.issuer);
+            let path = token.path.iter().map(Text::from).collect();
+            match &token.said {
+                Claimed::There => tests.push(FieldTest { field: Field::Jwt(issuer), set: ValueSet::Present }),
+                Claimed::Text(text) => {
+                    tests.push(FieldTest { field: Field::Claim { issuer, path }, set: is(text) })
+                }
+                Claimed::List(items) => {
+                    let field = Field::Claim { issuer, path };
+                    tests.extend(items.iter().map(|item| FieldTest { field: field.clone(), set: has(item) }));
+                }
+                Claimed::Odd => return None,
+            }
+        }
+        for (field, ip) in [(Field::SourceIp, self.source_ip), (Field::ClientIp, self.client_ip)] {
+            let block = ip.map(|ip| Block { first: address::number(ip), free: 0 });
+            tests.extend(block.map(|block| FieldTest { field, set: passing(Asked::Within(vec![block])) }));
+        }
+        tests.sort();
+        shape.tests = tests.into();
+        Some(shape)
+    }
+
+    /// Why no `request` of a test can say all of it: it names its method, has one line for each header and claims that are
+    /// texts or lists of some. `None` where one can.
+    pub(crate) fn unsayable(&self) -> Option<&'static str> {
         let repeated = self.headers.iter().enumerate().any(|(index, (name, _))| {
             NOT_LISTS.contains(&name.as_str()) && self.headers[..index].iter().any(|(other, _)| other == name)
         });
+        let listed = |claim: &InToken| match &claim.said {
+            Claimed::There | Claimed::Text(_) => true,
+            Claimed::List(items) => !items.is_empty(),
+            Claimed::Odd => false,
+        };
+        if !Method::ALL.iter().any(|method| method.as_str() == self.method) {
+            Some("its method has no name there")
+        } else if repeated {
+            Some("it has one line for each header")
+        } else if !self.tokens.iter().all(listed) {
+            Some("claims are texts there, or lists of some")
+        } else if !self.is_plain() {
+            Some("it has characters that nobody can read")
+        } else {
+            None
+        }
+    }
+
+    /// Whether every character of its values can be read.
+    pub(crate) fn is_plain(&self) -> bool {
         let plain =
             |value: &str| !value.contains(|c: char| c.is_control() || c == char::REPLACEMENT_CHARACTER);
         let fields = [&self.headers, &self.query, &self.cookies];
-        let readable = fields.into_iter().flatten().all(|(_, value)| plain(value));
-        let listed = self.tokens.iter().all(|token| plain(token) && !token.ends_with("=[]"));
-        named && !repeated && !self.odd && readable && listed
+        let mut claims = self.tokens.iter().flat_map(|token| match &token.said {
+            Claimed::Text(text) => std::slice::from_ref(text),
+            Claimed::List(items) => items,
+            Claimed::There | Claimed::Odd => &[],
+        });
+        fields.into_iter().flatten().all(|(_, value)| plain(value)) && claims.all(|claim| plain(claim))
     }
 
     /// ` when header "a" = "b" and …`, as a `request` of a test says what it carries.
@@ -167,12 +278,12 @@ impl Witness {
                 None => headers.push((name, vec![value])),
             }
         }
-        let said = |text: &str| format!("\"{}\"", text.replace('\\', "\\\\").replace('"', "\\\""));
-        let pair = |word: &str, name: &str, value: &str| format!("{word} {} = {}", said(name), said(value));
+        let pair =
+            |word: &str, name: &str, value: &str| format!("{word} {} = {}", quoted(name), quoted(value));
         facts.extend(headers.iter().map(|(name, values)| pair("header", name, &values.join(", "))));
         facts.extend(self.query.iter().map(|(name, value)| pair("query", name, value)));
         facts.extend(self.cookies.iter().map(|(name, value)| pair("cookie", name, value)));
-        facts.extend(self.tokens.iter().map(|token| token_fact(token)));
+        facts.extend(self.tokens.iter().map(InToken::fact));
         facts.extend(self.source_ip.map(|ip| format!("source-ip = \"{ip}\"")));
         facts.extend(self.client_ip.map(|ip| format!("client-ip = \"{ip}\"")));
         if facts.is_empty() { String::new() } else { format!(" when {}", facts.join(" and ")) }
@@ -196,20 +307,52 @@ fn unasked(space: &Space, field: &Field) -> String {
     free.next().unwrap_or_default()
 }
 
-/// `jwt sso` and `claim sso realm.roles=[a, b]` as facts of a test.
-fn token_fact(token: &str) -> String {
-    let Some((name, value)) = token.split_once('=') else { return format!("{token} present") };
-    let mut words: Vec<&str> = name.split(' ').collect();
-    let path = words.pop().unwrap_or_default();
-    let path: Vec<String> = path.split('.').map(|step| format!("\"{step}\"")).collect();
-    let claim = format!("{} {}", words.join(" "), path.join(" "));
-    match value.strip_prefix('[').and_then(|list| list.strip_suffix(']')) {
-        Some(list) => {
-            let items = list.split(", ").map(|item| format!("{claim} has \"{item}\""));
-            items.collect::<Vec<_>>().join(" and ")
+fn passing(asked: Asked) -> ValueSet {
+    ValueSet::Passing { asked, negated: false, polarity: Polarity::Grant }
+}
+
+fn is(value: &str) -> ValueSet {
+    passing(Asked::OneOf(vec![value.into()]))
+}
+
+fn has(value: &str) -> ValueSet {
+    passing(Asked::Has(value.into()))
+}
+
+impl InToken {
+    /// `jwt sso present`, `claim sso "realm" "roles" has "a"`: as a fact of a test.
+    fn fact(&self) -> String {
+        let of = if self.issuer.is_empty() { String::new() } else { format!(" {}", self.issuer) };
+        let path: Vec<String> = self.path.iter().map(|step| quoted(step)).collect();
+        let claim = format!("claim{of} {}", path.join(" "));
+        match &self.said {
+            Claimed::There | Claimed::Odd => format!("jwt{of} present"),
+            Claimed::Text(text) => format!("{claim} = {}", quoted(text)),
+            Claimed::List(items) => {
+                let items = items.iter().map(|item| format!("{claim} has {}", quoted(item)));
+                items.collect::<Vec<_>>().join(" and ")
+            }
         }
-        None => format!("{claim} = \"{value}\""),
     }
+}
+
+/// `jwt sso`, `claim sso realm.roles=[a, b]`: as a person reads it.
+impl std::fmt::Display for InToken {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        let of = if self.issuer.is_empty() { String::new() } else { format!(" {}", self.issuer) };
+        let claim = format!("claim{of} {}", self.path.join("."));
+        match &self.said {
+            Claimed::There => write!(f, "jwt{of}"),
+            Claimed::Text(text) => write!(f, "{claim}={text}"),
+            Claimed::List(items) => write!(f, "{claim}=[{}]", items.join(", ")),
+            Claimed::Odd => write!(f, "{claim}={{}}"),
+        }
+    }
+}
+
+/// A string as the language writes it.
+pub(crate) fn quoted(text: &str) -> String {
+    format!("\"{}\"", text.replace('\\', "\\\\").replace('"', "\\\""))
 }
 
 /// As it stands in a query.

@@ -11,7 +11,7 @@ use std::fmt;
 use miette::{GraphicalReportHandler, GraphicalTheme, LabeledSpan, NarratableReportHandler, SourceCode};
 
 use self::excerpt::Excerpt;
-use super::{Diagnostic, Label, Severity};
+use super::{Diagnostic, Label, Severity, Witness};
 use crate::lexer::is_refused;
 use crate::source::{FileId, SourceSet};
 use crate::span::Span;
@@ -45,6 +45,11 @@ pub fn human(diagnostic: &Diagnostic, sources: &SourceSet, style: Style, width: 
             out.push('\n');
         }
         drawn = drawn.and_then(|()| draw(&mut out, picture, style, width, footer));
+    }
+    // What is to be copied is not broken into lines.
+    if let (Some(witness), Ok(())) = (&diagnostic.witness, drawn) {
+        let lines = witness.lines().into_iter().map(|line| format!("  {}\n", shown(&line)));
+        out.extend(std::iter::once("\n".to_owned()).chain(lines));
     }
     // Writing to a string does not fail; should a picture be impossible, the line is better than nothing.
     drawn.map_or_else(|_| short(diagnostic, sources), |()| out)
@@ -108,6 +113,7 @@ pub struct Flat<'a> {
     /// All places; the first is the primary one.
     pub labels: Vec<FlatLabel<'a>>,
     pub notes: &'a [String],
+    pub witness: Option<&'a Witness>,
     pub help: Option<&'a str>,
 }
 
@@ -146,6 +152,7 @@ pub fn flat<'a>(diagnostic: &'a Diagnostic, sources: &'a SourceSet) -> Flat<'a> 
         end: primary.map_or((0, 0), |label| label.end),
         labels,
         notes: &diagnostic.notes,
+        witness: diagnostic.witness.as_deref(),
         help: diagnostic.help.as_deref(),
     }
 }

@@ -266,7 +266,8 @@ fn a_change_that_breaks_a_promise_of_the_platform_fails_its_check_with_the_count
     open("allow from anyone to GET /v1/status");
     let ran = check();
     assert_eq!(ran.code, 1, "{}", ran.out);
-    let said = "platform/tests.mesh:6:52: error[MESH3050]: not every request is `deny`: one is `payments.payments`";
+    let said =
+        "platform/tests.mesh:6:52: error[MESH3050]: not every request is `deny`: one is `payments.payments`";
     assert!(ran.out.contains(said), "{}", ran.out);
     let human = project.mesh(&["check", "{}"]).out;
     let counterexample = "request from unauthenticated to payments.payments GET /v1/status";

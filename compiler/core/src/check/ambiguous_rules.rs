@@ -5,7 +5,7 @@ use crate::diagram::TooManyNodes;
 use crate::model::{Model, Rule, Table};
 use crate::partition::{Judged, Owner, Partition};
 use crate::rank::Ranked;
-use crate::witness::Witness;
+use crate::shown::{self, Arrival};
 use mesh_lang::{Code, Diagnostic, Span};
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -39,13 +39,12 @@ fn of_table(model: &Model, partition: &mut Partition, table: usize) -> Result<Ve
                 continue;
             }
             let both = partition.diagram.and(maximal[first], maximal[second])?;
-            let Some(point) = partition.diagram.any_of(both) else { continue };
+            let Some(arrival) = shown::arrival(model, partition, table, both)? else { continue };
             if found.len() == MAX_PAIRS {
                 return Ok(with_more(found));
             }
             pairs.insert(pair);
-            let witness = Witness::of_point(model, partition.diagram.space(), &point);
-            found.push(say(model, partition, table, pair, &witness)?);
+            found.push(say(model, partition, table, pair, &arrival)?);
         }
     }
     Ok(found)
@@ -65,7 +64,8 @@ fn with_more(mut found: Vec<Diagnostic>) -> Vec<Diagnostic> {
     found
 }
 
-fn same_outcome(model: &Model, owner: Owner, table: usize, (a, b): (u32, u32)) -> bool {
+/// Whether two rules of a table, or two lines of a call, do the same.
+pub(super) fn same_outcome(model: &Model, owner: Owner, table: usize, (a, b): (u32, u32)) -> bool {
     if let Owner::Call(service, call) = owner {
         let lines = &model[service].calls[call as usize].lines;
         let (a, b) = (&lines[a as usize], &lines[b as usize]);
@@ -84,7 +84,7 @@ fn say(
     partition: &mut Partition,
     table: usize,
     (a, b): (u32, u32),
-    witness: &Witness,
+    arrival: &Arrival,
 ) -> Result<Diagnostic, TooManyNodes> {
     if let Owner::Call(service, call) = partition.owner {
         let lines = &model[service].calls[call as usize].lines;
@@ -92,20 +92,23 @@ fn say(
         return Ok(Diagnostic::new(Code::AmbiguousRules, "two `calls` overlap and neither is more specific")
             .at(places.1, "covers it too")
             .at(places.0, "covers it")
-            .note(format!("request both cover:  {witness}"))
+            .proved_by(shown::shown(model, "request both cover", arrival, None))
             .help("Make one of them narrower, or give both the same settings."));
     }
     let rules = &tables(model, partition.owner)[table].rules;
     let in_place = rules[a as usize].span <= rules[b as usize].span;
     let (first, second) = if in_place { (a, b) } else { (b, a) };
     let mut help = "Make them disjoint, so that no request matches both.".to_owned();
+    let mut meant = first;
     for (winner, loser) in [(second, first), (first, second)] {
         if decides(model, partition, table, (winner, loser))? {
             let head = head_with(&rules[winner as usize], &rules[loser as usize].name);
+            meant = winner;
             help = format!("Say which wins, `{head}`, or make them disjoint.");
             break;
         }
     }
+    let witness = shown::shown(model, "request both match", arrival, Some(&rules[meant as usize]));
     let (first, second) = (&rules[first as usize], &rules[second as usize]);
     Ok(Diagnostic::new(
         Code::AmbiguousRules,
@@ -113,7 +116,7 @@ fn say(
     )
     .at(second.span, "matches it too")
     .at(first.span, "matches it")
-    .note(format!("request both match:  {witness}"))
+    .proved_by(witness)
     .help(help))
 }
 
@@ -215,7 +218,22 @@ to s:v2 }
 otherwise 404"#,
         );
         says(&text, &["6 MESH3001 rules `b` and `a` overlap and neither is more specific"]);
-        shows(&text, "request both match:  GET /x  h: 1");
+        shows(
+            &text,
+            &[
+                "request both match:",
+                "  curl -H 'h: 1' http://s.default:80/x",
+                "  (no `request` of a test asks it: nobody declares that it sends it)",
+            ],
+        );
+        shows(
+            &format!("{text}service c {{ calls s }}\n"),
+            &[
+                "request both match:",
+                "  curl -H 'h: 1' http://s.default:80/x # from c",
+                "  request from c to s GET /x when header \"h\" = \"1\" expect s:v2",
+            ],
+        );
     }
 
     #[test]
@@ -228,13 +246,35 @@ otherwise 404"#,
         let said = ["6 MESH3001 rules `b` and `a` overlap and neither is more specific"];
         let header = text(r#"header "h" has "1""#, r#"header "h" has "2""#);
         says(&header, &said);
-        shows(&header, "request both match:  GET /  h: 1  h: 2");
+        let called = |text: &str| format!("{text}service c {{ calls s }}\n");
+        shows(
+            &called(&header),
+            &[
+                "request both match:",
+                "  curl -H 'h: 1' -H 'h: 2' http://s.default:80/ # from c",
+                "  request from c to s GET / when header \"h\" = \"1, 2\" expect s:v2",
+            ],
+        );
         let claim = text(r#"claim sso "g" has "1""#, r#"claim sso "g" has "2""#);
         let claim = claim.replace("service s {", "service s { jwt sso optional;");
         let claim = format!("{claim}jwt sso {{ issuer \"i\"; audience \"a\"; jwks \"/k\" }}\n");
-        shows(&claim, "request both match:  GET /  claim sso g=[1, 2]");
+        shows(
+            &called(&claim),
+            &[
+                "request both match:",
+                "  curl -H \"authorization: Bearer $TOKEN\" http://s.default:80/ # from c, with claim sso g=[1, 2]",
+                "  request from c to s GET / when claim sso \"g\" has \"1\" and claim sso \"g\" has \"2\" expect s:v2",
+            ],
+        );
         let query = text(r#"query "k" has "1""#, r#"not query "k" has "2""#);
-        shows(&query, "request both match:  GET /?k=1");
+        shows(
+            &called(&query),
+            &[
+                "request both match:",
+                "  curl 'http://s.default:80/?k=1' # from c",
+                "  request from c to s GET / when query \"k\" = \"1\" expect s:v2",
+            ],
+        );
         says(&text(r#"header "h" = "1""#, r#"header "h" has "2""#), &[]);
         says(&text(r#"header "h" = "1""#, r#"header "h" has "1""#), &[]);
         says(&text(r#"header "h" absent"#, r#"header "h" has "1""#), &[]);
@@ -317,7 +357,7 @@ otherwise 404"#,
         let sources = SourceSet::single("test.mesh", &route(&format!("{rules}otherwise 404")));
         let found = compile(&sources, &StandIns::new()).diagnostics;
         let notes: Vec<usize> = found.iter().map(|diagnostic| diagnostic.notes.len()).collect();
-        assert_eq!(notes, [vec![1; MAX_PAIRS - 1], vec![2]].concat(), "21 pairs overlap");
+        assert_eq!(notes, [vec![0; MAX_PAIRS - 1], vec![1]].concat(), "21 pairs overlap");
     }
 
     #[test]

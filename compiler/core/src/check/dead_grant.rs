@@ -3,6 +3,7 @@
 use crate::diagram::{NO, TooManyNodes};
 use crate::model::{AccessLine, Model, Wording};
 use crate::partition::{Owner, Partition};
+use crate::shown;
 use mesh_lang::ast::Effect;
 use mesh_lang::{Code, Diagnostic};
 
@@ -26,8 +27,10 @@ pub(super) fn check(model: &Model, partition: &mut Partition) -> Result<Vec<Diag
         lines.iter().enumerate().filter(|(_, line)| line.effect == Effect::Allow && !line.is_mode)
     {
         let granted = partition.diagram.minus(partition.access_sets[index], denied)?;
-        let asks = partition.diagram.any_of(partition.access_sets[index]).is_some();
-        if asks && partition.diagram.any_of(granted).is_none() {
+        let asked = partition.diagram.any_of(partition.access_sets[index]);
+        if let Some(asked) = asked
+            && partition.diagram.any_of(granted).is_none()
+        {
             let mut over = false;
             let mut problem = Diagnostic::new(Code::DeadGrant, "this `allow` lets nobody in")
                 .at(line.span, "every request of it is denied");
@@ -41,6 +44,9 @@ pub(super) fn check(model: &Model, partition: &mut Partition) -> Result<Vec<Diag
                     });
                     problem = problem.at(refusal.span, by);
                 }
+            }
+            if let Some(arrival) = shown::of_access(model, partition, &line.from, &asked) {
+                problem = problem.proved_by(shown::shown(model, "request that it names", &arrival, None));
             }
             found.push(problem.help(match over {
                 true => "Delete the `allow`: no team's `allow` wins over a guardrail, which belongs to the platform.",

@@ -2,8 +2,10 @@
 
 use super::tables;
 use crate::diagram::{NO, TooManyNodes, YES};
-use crate::model::Model;
+use crate::model::{GatewayId, Model, PeerSet, Principal};
 use crate::partition::{Owner, Partition, covers};
+use crate::quantified::Entry;
+use crate::shown::{self, Arrival};
 use crate::space::{PATH, Product};
 use crate::witness::Witness;
 use mesh_lang::ast::HostPattern;
@@ -24,18 +26,16 @@ pub(super) fn check(model: &Model, partition: &mut Partition) -> Result<Vec<Diag
         let star = star_alone(partition);
         let star = partition.diagram.product(&star)?;
         let unanswered = partition.diagram.minus(unanswered, star)?;
-        if let (Some(point), Some(span)) = (partition.diagram.any_of(unanswered), table.spans.first()) {
-            if !reported.insert(*span) {
-                continue;
-            }
-            let witness = Witness::of_point(model, partition.diagram.space(), &point);
+        let Some(span) = table.spans.first().filter(|span| !reported.contains(*span)) else { continue };
+        if let Some(arrival) = shown::arrival(model, partition, index, unanswered)? {
+            reported.insert(*span);
             found.push(
                 Diagnostic::new(
                     Code::IncompleteRoute,
                     "this route does not say what becomes of every request",
                 )
                 .at(*span, "no rule, and no `otherwise`")
-                .note(format!("request without an answer:  {witness}"))
+                .proved_by(shown::shown(model, "request without an answer", &arrival, None))
                 .help("Add `otherwise 404`, or a rule without `match`."),
             );
         }
@@ -60,9 +60,9 @@ fn star_alone(partition: &Partition) -> Product {
 }
 
 fn hosts_without_route(model: &Model, owner: Owner) -> Vec<Diagnostic> {
-    let Owner::Listener(gateway, listener) = owner else { return vec![] };
-    let gateway = &model[gateway];
-    let listener = &gateway.listeners[listener as usize];
+    let Owner::Listener(id, index) = owner else { return vec![] };
+    let gateway = &model[id];
+    let listener = &gateway.listeners[index as usize];
     if listener.needs_no_route {
         return vec![];
     }
@@ -76,12 +76,20 @@ fn hosts_without_route(model: &Model, owner: Owner) -> Vec<Diagnostic> {
             format!("listener `{}` accepts host `{host}` and no route takes it", listener.name),
         )
         .at(*span, "requests for it would all be answered 404")
+        .proved_by(shown::shown(model, "request without an answer", &plain(id, index, host), None))
         .help(format!(
             "Write `route {}{which} host \"{host}\" {{ … }}`, or accept fewer hosts.",
             gateway.workload.name
         ))
     })
     .collect()
+}
+
+/// A plain request of somebody for a host.
+fn plain(gateway: GatewayId, listener: u32, host: &HostPattern) -> Arrival {
+    let from = PeerSet { of: vec![Principal::Unauthenticated], except: vec![] };
+    let host = shown::hosts_of(host).into_iter().next().unwrap_or_default();
+    Arrival::of(Witness::plain(), Entry::Gateway { from, gateway, listener, host })
 }
 
 #[cfg(test)]
@@ -94,7 +102,14 @@ mod tests {
     fn a_route_that_leaves_requests_unanswered_is_incomplete() {
         let text = route("rule a { match /x/**\nto s:v1 }");
         says(&text, &["3 MESH3007 this route does not say what becomes of every request"]);
-        shows(&text, "request without an answer:  GET /");
+        shows(
+            &format!("{text}service c {{ calls s to POST /y }}\nservice d {{ calls s }}\n"),
+            &[
+                "request without an answer:",
+                "  curl http://s.default:80/ # from d",
+                "  request from d to s GET / expect 404",
+            ],
+        );
     }
 
     #[test]

@@ -4,7 +4,8 @@ use super::backends;
 use super::dead_grant::guardrail;
 use crate::diagram::{Diagram, TooManyNodes};
 use crate::model::{AccessLine, Call, CallLine, Caller, Model, ServiceId, Shape};
-use crate::quantified;
+use crate::quantified::{self, Entry};
+use crate::shown::{self, Arrival};
 use crate::space::peer::{Candidate, Peers};
 use crate::space::{Space, TooFine};
 use mesh_lang::ast::Effect;
@@ -48,7 +49,12 @@ fn of_line(model: &Model, caller: ServiceId, call: &Call, line: &CallLine) -> Op
     }
     match quantified::denied(model, caller, call.to, &line.shape) {
         Ok(None) => None,
-        Ok(Some(witness)) => Some(say(model, caller, call, line, &denies).note(format!("e.g. {witness}"))),
+        Ok(Some(witness)) => {
+            let entry = Entry::Sidecar { caller, to: call.to };
+            let arrival = Arrival::of(witness, entry);
+            let witness = shown::shown(model, "request of the call", &arrival, None);
+            Some(say(model, caller, call, line, &denies).proved_by(witness))
+        }
         // What is behind a rewrite is asked about other requests than these: that it denies all of them is not proved.
         Err(quantified::TooMuch::Changed(_)) => None,
         Err(quantified::TooMuch::Budget) => Some(

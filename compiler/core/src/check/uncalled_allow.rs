@@ -93,7 +93,7 @@ mod tests {
             &["6 MESH4011 `web` is allowed and does not call `cart`"],
         );
         says(&mesh("calls cart", "allow from web, job to GET"), &[]);
-        says(&mesh("", "allow from namespace default"), &[]);
+        says(&mesh("", "allow from namespace default to GET"), &[]);
         says(&mesh("", "deny from web, unauthenticated"), &[]);
     }
 

@@ -1,73 +1,107 @@
 //! `MESH3002`: no request ever gets a rule, or a line of it.
 
-use super::tables;
-use crate::model::Model;
+use super::{blame, tables};
+use crate::diagram::TooManyNodes;
+use crate::model::{Model, Rule, Table};
 use crate::partition::{Judged, Leaf, Partition};
+use crate::shown;
 use mesh_lang::{Code, Diagnostic};
+use mesh_plan::Target;
 
 /// Rules whose maximal sets hold no possible request, lines that contradict themselves, and an `otherwise` that nothing is
 /// left for.
-pub(super) fn check(model: &Model, partition: &Partition) -> Vec<Diagnostic> {
+pub(super) fn check(model: &Model, partition: &mut Partition) -> Result<Vec<Diagnostic>, TooManyNodes> {
     let mut found = Vec::new();
-    for ((table, judged), index) in
-        tables(model, partition.owner).into_iter().zip(&partition.tables).zip(0u32..)
-    {
-        let otherwise = Leaf::Otherwise { table: index }.number();
-        let answers =
-            |judged: &Judged| partition.diagram.find(judged.root, &|leaf| leaf == otherwise).is_some();
-        if let (Some((_, span)), false) = (table.otherwise, partition.tables.iter().any(answers)) {
-            found.push(
-                Diagnostic::new(Code::UnreachableRule, "no request reaches `otherwise`")
-                    .at(span, "the rules answer everything")
-                    .help("Delete it, or narrow the rule that takes every request."),
-            );
-        }
-        for (rule, number) in table.rules.iter().zip(0u32..) {
-            let mine =
-                || (0..judged.ranked.lines.len()).filter(|line| judged.ranked.lines[*line].rule == number);
-            let empty =
-                mine().zip(&rule.lines).find(|(line, _)| judged.ranked.lines[*line].product.is_empty());
-            if let Some((_, line)) = empty {
-                found.push(
-                    Diagnostic::new(
-                        Code::UnreachableRule,
-                        format!("a line of rule `{}` matches no request", rule.name),
-                    )
-                    .at(line.span, "its conditions exclude each other")
-                    .help(
-                        "Take one of the conditions out, or write them on two lines, which are alternatives.",
-                    ),
-                );
-            } else if !mine().any(|line| partition.diagram.any_of(judged.maximal[line]).is_some()) {
-                let names = beaters(judged, number).map(|beater| &table.rules[beater as usize]);
-                let names: Vec<_> = names.collect();
-                let message = format!("no request reaches rule `{}`", rule.name);
-                let mut problem = Diagnostic::new(Code::UnreachableRule, message);
-                if names.is_empty() {
-                    let problem = problem.at(rule.span, "no request can fulfil its conditions together");
-                    found.push(
-                        problem.help("Take one of the conditions out: without its token, a claim is absent."),
-                    );
-                    continue;
-                }
-                problem = problem.at(rule.span, "never decides");
-                for beater in &names {
-                    problem = problem.at(beater.span, "takes its requests");
-                }
-                found.push(problem.help("Delete the rule, or narrow the rules that take its requests."));
-            }
+    for (table, index) in tables(model, partition.owner).into_iter().zip(0..) {
+        found.extend(of_otherwise(table, partition, index));
+        let mut first = 0;
+        for rule in &table.rules {
+            let lines: Vec<usize> = (first..first + rule.lines.len()).collect();
+            first += rule.lines.len();
+            found.extend(of_rule(model, partition, index, rule, &lines)?);
         }
     }
-    found
+    Ok(found)
 }
 
-/// The rules that beat a line of this one.
-fn beaters(judged: &Judged, rule: u32) -> impl Iterator<Item = u32> {
-    let lines = judged.ranked.lines.iter().zip(&judged.ranked.beaten_by);
-    let beaters = lines.filter(|(line, _)| line.rule == rule).flat_map(|(_, beaters)| beaters);
-    let rules: std::collections::BTreeSet<u32> =
-        beaters.map(|beater| judged.ranked.lines[*beater as usize].rule).collect();
-    rules.into_iter()
+fn of_otherwise(table: &Table, partition: &Partition, index: usize) -> Option<Diagnostic> {
+    let (_, span) = table.otherwise?;
+    let otherwise = Leaf::Otherwise { table: index as u32 }.number();
+    let answers = |judged: &Judged| partition.diagram.find(judged.root, &|leaf| leaf == otherwise).is_some();
+    (!partition.tables.iter().any(answers)).then(|| {
+        Diagnostic::new(Code::UnreachableRule, "no request reaches `otherwise`")
+            .at(span, "the rules answer everything")
+            .help("Delete it, or narrow the rule that takes every request.")
+    })
+}
+
+fn of_rule(
+    model: &Model,
+    partition: &mut Partition,
+    table: usize,
+    rule: &Rule,
+    lines: &[usize],
+) -> Result<Option<Diagnostic>, TooManyNodes> {
+    let judged = &partition.tables[table];
+    let empty =
+        lines.iter().zip(&rule.lines).find(|(line, _)| judged.ranked.lines[**line].product.is_empty());
+    if let Some((_, line)) = empty {
+        let message = format!("a line of rule `{}` matches no request", rule.name);
+        return Ok(Some(
+            Diagnostic::new(Code::UnreachableRule, message)
+                .at(line.span, "its conditions exclude each other")
+                .help("Take one of the conditions out, or write them on two lines, which are alternatives."),
+        ));
+    }
+    if lines.iter().any(|line| partition.diagram.any_of(judged.maximal[*line]).is_some()) {
+        return Ok(None);
+    }
+    let problem = Diagnostic::new(Code::UnreachableRule, format!("no request reaches rule `{}`", rule.name));
+    let takers = blame::takers(model, partition, table, lines)?;
+    if takers.is_empty() {
+        let problem = problem.at(rule.span, "no request can fulfil its conditions together");
+        return Ok(Some(
+            problem.help("Take one of the conditions out: without its token, a claim is absent."),
+        ));
+    }
+    let problem = label_takers(problem.at(rule.span, "never decides"), model, partition, table, &takers);
+    let problem = problem.help("Delete the rule, or narrow the rules that take its requests.");
+    taken(problem, model, partition, table, (lines, &takers)).map(Some)
+}
+
+/// Points at the rules that take the requests.
+pub(super) fn label_takers(
+    problem: Diagnostic,
+    model: &Model,
+    partition: &Partition,
+    table: usize,
+    takers: &[u32],
+) -> Diagnostic {
+    let rules = &tables(model, partition.owner)[table].rules;
+    takers
+        .iter()
+        .fold(problem, |problem, taker| problem.at(rules[*taker as usize].span, "takes its requests"))
+}
+
+/// Shows a request of these lines that the first of the takers gets.
+pub(super) fn taken(
+    problem: Diagnostic,
+    model: &Model,
+    partition: &mut Partition,
+    table: usize,
+    (lines, takers): (&[usize], &[u32]),
+) -> Result<Diagnostic, TooManyNodes> {
+    let Some(taker) = takers.first() else { return Ok(problem) };
+    let ranked = &partition.tables[table].ranked;
+    let theirs: Vec<usize> =
+        (0..ranked.lines.len()).filter(|line| ranked.lines[*line].rule == *taker).collect();
+    let wanted = blame::union(partition, table, lines)?;
+    let own: Vec<Target> = theirs.iter().map(|line| partition.tables[table].maximal[*line]).collect();
+    let own = partition.diagram.any_of_sets(&own)?;
+    let both = partition.diagram.and(wanted, own)?;
+    let Some(arrival) = shown::arrival(model, partition, table, both)? else { return Ok(problem) };
+    let name = &tables(model, partition.owner)[table].rules[*taker as usize].name;
+    Ok(problem.proved_by(shown::shown(model, format!("request that `{name}` takes"), &arrival, None)))
 }
 
 #[cfg(test)]

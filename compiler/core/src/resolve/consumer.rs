@@ -217,7 +217,14 @@ mod tests {
     fn it_is_total_and_exact_like_any_route() {
         let text = with("route ratings from web {\nrule a { match /x/**; to ratings:b }\n}");
         says(&text, &["9 MESH3007 this route does not say what becomes of every request"]);
-        shows(&text, "request without an answer:  GET /");
+        shows(
+            &text,
+            &[
+                "request without an answer:",
+                "  curl http://ratings.default:80/ # from web",
+                "  request from web to ratings GET / expect 404",
+            ],
+        );
         says(
             &with(
                 "route ratings from web {\nrule a { match GET; to ratings:a }\nrule b { match when header \"h\" present; to ratings:b }\notherwise 404 }",

@@ -157,14 +157,14 @@ impl Candidate {
         }
     }
 
-    /// Somebody of them, as the test language says it; nobody is another gateway than the declared ones.
-    pub(crate) fn said(&self, model: &Model) -> Option<String> {
+    /// Somebody of them whom the test language can name; nobody is another gateway than the declared ones.
+    pub(crate) fn somebody(&self, model: &Model) -> Option<Principal> {
         let own = &model.trust_domain;
         let identity = match self {
             Candidate::Own { identity, .. }
             | Candidate::Gateway { identity }
             | Candidate::Foreign { identity } => identity.clone(),
-            Candidate::Unauthenticated => return Some("unauthenticated".to_owned()),
+            Candidate::Unauthenticated => return Some(Principal::Unauthenticated),
             Candidate::OtherIn { namespace } => format!("spiffe://{own}/ns/{namespace}/sa/other"),
             Candidate::OtherBelow { parent } => format!("{parent}/other"),
             Candidate::OtherOf { trust_domain } => format!("spiffe://{trust_domain}/other"),
@@ -172,7 +172,7 @@ impl Candidate {
             Candidate::OtherForeign => "spiffe://other.example/other".to_owned(),
             Candidate::OtherGateway => return None,
         };
-        Some(format!("identity \"{identity}\""))
+        Some(Principal::Identity(identity.into()))
     }
 
     pub(crate) fn is_in(&self, set: &PeerSet, model: &Model) -> bool {

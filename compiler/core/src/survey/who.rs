@@ -7,9 +7,10 @@ use super::find::door;
 use super::ways::{Way, ways};
 use super::{Cited, Survey, Unknown, said, spelling};
 use crate::diagram::{Diagram, Point, TooManyNodes};
-use crate::model::{AccessLine, Call, Caller, PeerSet, PortId, Principal, Shape};
+use crate::model::{AccessLine, Call, Caller, PeerSet, PortId, Shape};
 use crate::quantified;
 use crate::resolve::of_ops;
+use crate::shown;
 use crate::space::peer::{Candidate, Peers, candidates};
 use crate::space::{Space, TooFine};
 use crate::witness::Witness;
@@ -337,9 +338,9 @@ impl Survey<'_> {
         let example = |point: Option<Point>| {
             let point = point?;
             let witness = Witness::of_point(&self.model, world.diagram.space(), &point);
-            let test = witness.is_sayable().then(|| {
-                let entry = quantified::Entry::Inbound { from: nobody(), to };
-                quantified::request(&self.model, &entry, &witness, candidate.said(&self.model).as_deref())
+            let test = candidate.somebody(&self.model).and_then(|somebody| {
+                let entry = quantified::Entry::Inbound { from: PeerSet::one(somebody), to };
+                shown::request(&self.model, &entry, &witness).ok()
             });
             let request = match self.model.port(to).protocol.is_http() {
                 true => witness.to_string(),
@@ -543,9 +544,4 @@ fn grant(line: &AccessLine) -> Grant {
         operations: operations.collect(),
         when: line.shapes.first().map(spelling::conditions).unwrap_or_default(),
     }
-}
-
-/// Whose requests are asked is said by the witness.
-fn nobody() -> PeerSet {
-    PeerSet { of: vec![Principal::Unauthenticated], except: vec![] }
 }

@@ -19,8 +19,8 @@ pub(in crate::commands) fn broken(proof: &case::Proof) -> Option<Diagnostic> {
         false => (format!("no request is {expected}: all are {}", failure.got), "holds for none"),
     };
     let mut diagnostic = Diagnostic::new(Code::FailedTest, message).at(proof.expect_span, label);
-    if let Some(request) = &failure.request {
-        diagnostic = diagnostic.note(format!("counterexample:  {request}"));
+    if let Some(witness) = &failure.witness {
+        diagnostic = diagnostic.proved_by((**witness).clone());
     }
     Some(diagnostic.help("Correct the expectation if the policy is right, or the policy if the test is."))
 }
