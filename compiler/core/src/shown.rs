@@ -503,3 +503,103 @@ fn shell(word: &str) -> String {
         false => format!("'{}'", word.replace('\'', r"'\''")),
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use crate::testing::{route, shows};
+    use crate::{StandIns, compile};
+    use mesh_lang::SourceSet;
+
+    /// Two rules of which a request has to fulfil these conditions to match both.
+    fn both(first: &str, second: &str) -> String {
+        let rules = format!(
+            "rule a {{ match when {first}\nto s:v1 }}\nrule b {{ match when {second}\nto s:v2 }}\notherwise 404"
+        );
+        format!("{}service c {{ calls s }}\n", route(&rules))
+    }
+
+    #[test]
+    fn a_shell_and_a_test_read_what_is_meant() {
+        shows(
+            &both(r#"header "h" = "it's""#, r#"query "k" = "a b&c""#),
+            &[
+                "request both match:",
+                r"  curl -H 'h: it'\''s' 'http://s.default:80/?k=a%20b%26c' # from c",
+                r#"  request from c to s GET / when header "h" = "it's" and query "k" = "a b&c" expect s:v2"#,
+            ],
+        );
+        shows(
+            &both(r#"header "h" = """#, r#"cookie "k" = "a b""#),
+            &[
+                "request both match:",
+                "  curl -H 'h;' -b 'k=a b' http://s.default:80/ # from c",
+                r#"  request from c to s GET / when header "h" = "" and cookie "k" = "a b" expect s:v2"#,
+            ],
+        );
+        // What curl sends of itself is taken out where it must not be there.
+        shows(
+            &both(r#"header "accept" absent"#, r#"header "h" = "1""#),
+            &[
+                "request both match:",
+                "  curl -H 'h: 1' -H accept: http://s.default:80/ # from c",
+                r#"  request from c to s GET / when header "h" = "1" expect s:v2"#,
+            ],
+        );
+    }
+
+    #[test]
+    fn a_dot_in_the_name_of_a_claim_is_a_dot() {
+        let text = both(r#"claim sso "a.b" "c" = "x""#, r#"header "h" = "1""#);
+        let text = text.replacen("service s {", "service s { jwt sso optional;", 1);
+        let jwt = "jwt sso { issuer \"i\"; audience \"a\"; jwks \"/k\" }\n";
+        shows(
+            &format!("{text}{jwt}"),
+            &[
+                "request both match:",
+                "  curl -H 'h: 1' -H \"authorization: Bearer $TOKEN\" http://s.default:80/ # from c, with claim sso a.b.c=x",
+                r#"  request from c to s GET / when header "h" = "1" and claim sso "a.b" "c" = "x" expect s:v2"#,
+            ],
+        );
+    }
+
+    #[test]
+    fn why_no_test_asks_it_is_said() {
+        let lost =
+            both("header \"h\" = \"1\"", "header \"i\" = \"1\"").replace("service c { calls s }\n", "");
+        shows(
+            &lost,
+            &[
+                "request both match:",
+                "  curl -H 'h: 1' -H 'i: 1' http://s.default:80/",
+                "  (no `request` of a test asks it: nobody declares that it sends it)",
+            ],
+        );
+        let rewritten = both("header \"h\" = \"1\"", "header \"i\" = \"1\"")
+            .replace("to s:v2 }", "to s:v2\nrewrite path /x }");
+        shows(
+            &rewritten,
+            &[
+                "request both match:",
+                "  curl -H 'h: 1' -H 'i: 1' http://s.default:80/ # from c",
+                "  (no `request` of a test asks it: a rule on its way changes it)",
+            ],
+        );
+    }
+
+    #[test]
+    fn the_host_of_an_every_line_is_the_one_that_conditions_ask() {
+        let text = r#"gateway edge { listener web port 80 http { host "*" } }
+route edge { otherwise 404 }
+authorize edge { allow from anyone; deny when host = "b.test" }
+test "hosts" {
+  every to edge "a.test" expect 404
+  every to edge "b.test" expect deny
+  some to edge "b.test" expect 404
+}
+"#;
+        let tests = compile(&SourceSet::single("test.mesh", text), &StandIns::new()).tests;
+        let held: Vec<bool> =
+            tests.iter().flat_map(|test| &test.proofs).map(|proof| proof.failure.is_none()).collect();
+        assert_eq!(held, [true, true, false]);
+    }
+}

@@ -12,6 +12,9 @@ use std::ops::Range;
 /// So many alternatives of one `match` are named; the others are counted.
 const MAX_NAMED: usize = 3;
 
+/// Up to so many lines of a rule are compared in pairs right away: that is quicker than counting what they match.
+const FEW_LINES: usize = 32;
+
 /// `match` lines of rules that get requests by other lines, and alternatives in them, that decide nothing. Of a rule with a line that
 /// contradicts itself, and of one that gets nothing, `MESH3002` says all.
 pub(super) fn check(model: &Model, partition: &mut Partition) -> Result<Vec<Diagnostic>, TooManyNodes> {
@@ -90,14 +93,19 @@ fn needless(
     rules: &[(&Rule, Range<usize>)],
 ) -> Result<Needless, TooManyNodes> {
     let mut gone = Needless::new();
+    let mut apart = Vec::with_capacity(rules.len());
+    for (_, lines) in rules {
+        apart.push(are_apart(partition, table, lines.clone())?);
+    }
     loop {
         let before = gone.len();
-        for (_, lines) in rules {
+        for ((_, lines), apart) in rules.iter().zip(&apart) {
             for line in lines.clone().rev() {
                 if gone.contains_key(&line) {
                     continue;
                 }
-                let others = lines.clone().filter(|other| *other != line && !gone.contains_key(other));
+                let others = if *apart { 0..0 } else { lines.clone() };
+                let others = others.filter(|other| *other != line && !gone.contains_key(other));
                 let others: Vec<usize> = others.collect();
                 if let Some(covers) = covers(partition, table, line, &others)?
                     && !is_in_the_way(partition, table, line, &gone)?
@@ -110,6 +118,20 @@ fn needless(
             return Ok(gone);
         }
     }
+}
+
+/// Whether the lines of a rule with many lines surely have no request in common: then they need not be compared in pairs.
+fn are_apart(partition: &mut Partition, table: usize, lines: Range<usize>) -> Result<bool, TooManyNodes> {
+    if lines.len() <= FEW_LINES {
+        return Ok(false);
+    }
+    let mut sum = 0u128;
+    for line in lines.clone() {
+        let own = blame::union(partition, table, &[line])?;
+        sum = sum.saturating_add(partition.diagram.size(own));
+    }
+    let all = blame::union(partition, table, &lines.collect::<Vec<_>>())?;
+    Ok(sum < u128::MAX && partition.diagram.size(all) == sum)
 }
 
 /// Lines of the same rule that decide all that a line decides: one, or else all that have requests in common with it.
