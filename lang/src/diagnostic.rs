@@ -71,8 +71,8 @@ pub struct Diagnostic {
     pub notes: Vec<String>,
     /// A request that proves it. Boxed, as fixes are.
     pub witness: Option<Box<Witness>>,
-    /// What to do.
-    pub help: Option<String>,
+    /// What to do. Boxed, as it never grows.
+    pub help: Option<Box<str>>,
     /// Edits that do it. Boxed: a diagnostic travels in results, and most have none.
     pub fixes: Box<[Fix]>,
 }
@@ -116,7 +116,7 @@ impl Diagnostic {
     /// Says what to do.
     #[must_use]
     pub fn help(mut self, text: impl Into<String>) -> Diagnostic {
-        self.help = Some(text.into());
+        self.help = Some(text.into().into_boxed_str());
         self
     }
 

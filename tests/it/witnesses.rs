@@ -188,7 +188,7 @@ fn tangle(rng: &mut Rng, generated: &mut Generated) {
                 tangled.push_str(&format!("    match {}\n", lines[rng.usize(..lines.len())]));
             }
             if is_allow && rng.u32(..6) == 0 {
-                let refused = line.replacen("allow", "deny", 1).replacen("from anyone", "from anyone", 1);
+                let refused = line.replacen("allow", "deny", 1);
                 let refused = if refused.contains("unauthenticated") || refused.contains("anyone") {
                     refused
                 } else {

@@ -108,7 +108,7 @@ pub struct Finding {
     pub notes: Vec<String>,
     /// A request that proves it.
     #[serde(skip_serializing_if = "Option::is_none")]
-    pub witness: Option<Witness>,
+    pub witness: Option<Box<Witness>>,
     /// What to do.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub help: Option<String>,
@@ -255,7 +255,7 @@ impl Finding {
             place: places.next(),
             related: places.collect(),
             notes: flat.notes.to_vec(),
-            witness: flat.witness.map(Witness::of),
+            witness: flat.witness.map(|witness| Box::new(Witness::of(witness))),
             help: flat.help.map(str::to_owned),
             fixes: diagnostic
                 .fixes

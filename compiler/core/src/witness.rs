@@ -198,15 +198,9 @@ impl Witness {
     pub(crate) fn shape(&self) -> Option<Shape> {
         let mut shape = self.operation()?;
         let mut tests: Vec<FieldTest> = shape.tests.to_vec();
-        let kinds: [(&Vec<(String, String)>, fn(Text) -> Field); 3] =
-            [(&self.headers, Field::Header), (&self.query, Field::Query), (&self.cookies, Field::Cookie)];
-        for (said, field) in kinds {
-            for (name, value) in said {
-                let several = said.iter().filter(|(other, _)| other == name).count() > 1;
-                let set = if several { has(value) } else { is(value) };
-                tests.push(FieldTest { field: field(name.into()), set });
-            }
-        }
+        tests.extend(values(&self.headers, Field::Header));
+        tests.extend(values(&self.query, Field::Query));
+        tests.extend(values(&self.cookies, Field::Cookie));
         for token in &self.tokens {
             let issuer = Text::from(&token.issuer);
             let path = token.path.iter().map(Text::from).collect();
@@ -305,6 +299,17 @@ fn unasked(space: &Space, field: &Field) -> String {
     let plain = ["x", "other"].into_iter().map(str::to_owned).chain((2..).map(|number| format!("x{number}")));
     let mut free = plain.filter(|value| !parts().any(|part| part.contains(value)));
     free.next().unwrap_or_default()
+}
+
+/// Names and values as conditions: of a name that is said several times each value is one of its list.
+fn values<'w>(
+    said: &'w [(String, String)],
+    field: fn(Text) -> Field,
+) -> impl Iterator<Item = FieldTest> + 'w {
+    said.iter().map(move |(name, value)| {
+        let several = said.iter().filter(|(other, _)| other == name).count() > 1;
+        FieldTest { field: field(name.into()), set: if several { has(value) } else { is(value) } }
+    })
 }
 
 fn passing(asked: Asked) -> ValueSet {
