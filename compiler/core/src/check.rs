@@ -32,52 +32,55 @@ mod vain_condition;
 use crate::diagram::TooManyNodes;
 use crate::model::{Model, PortId, Table};
 use crate::partition::{OverBudget, Owner, Partition};
-use mesh_lang::{Code, Diagnostic, Diagnostics};
+use mesh_lang::{Code, Diagnostic};
 
 pub(crate) use empty_description::empty_description;
 pub(crate) use hops::{duration, hops};
 pub(crate) use over_budget::over_budget;
-use redundant_line::Redundant;
+pub(crate) use redundant_line::Redundant;
 
-/// What is wrong with a mesh whose names all mean something.
-pub(crate) fn check(model: &Model, partitions: &mut [Partition]) -> Diagnostics {
-    let mut diagnostics = Diagnostics::new();
-    let mut say =
-        |found: Vec<Diagnostic>| found.into_iter().for_each(|diagnostic| diagnostics.push(diagnostic));
-    say(listener_conflict::check(model));
-    say(shared_identity::check(model));
-    say(no_authorize::check(model));
-    say(route_cycle::check(model));
-    say(unused_route::check(model));
-    say(uncalled_allow::check(model));
-    let mut redundant = Redundant::default();
-    for partition in partitions {
-        match of_partition(model, partition, &mut redundant) {
-            Ok(found) => say(found),
-            Err(TooManyNodes) => say(vec![over_budget(model, partition.owner, &OverBudget::Nodes)]),
-        }
-    }
-    // What becomes of a call is known where every route is one.
-    if !diagnostics.has_errors() {
-        let hops = hops::hops(model);
-        let mut found = unallowed_call::check(model);
-        let graph = graph::Graph::new(&hops);
-        let multiplied = retries::check(model, &graph);
-        let too_many_tries = multiplied.iter().any(|found| found.code == Code::RetryAmplification);
-        found.extend(multiplied);
-        found.extend(patience::check(model, &hops));
-        found.extend(unsafe_retry::check(model, &hops));
-        found.extend(mirror_circle::check(model, &hops));
-        found.extend(orphan_service::check(model, &hops));
-        found.extend(missing_breaker::check(model, &graph, too_many_tries));
-        found.extend(lost_header::check(model));
-        found.extend(redundant.found(model));
-        found.into_iter().for_each(|diagnostic| diagnostics.push(diagnostic));
-    }
-    diagnostics
+/// What is wrong with a mesh whose names all mean something, besides what its partitions decide.
+pub(crate) fn of_mesh(model: &Model) -> Vec<Diagnostic> {
+    let mut found = listener_conflict::check(model);
+    found.extend(shared_identity::check(model));
+    found.extend(no_authorize::check(model));
+    found.extend(route_cycle::check(model));
+    found.extend(unused_route::check(model));
+    found.extend(uncalled_allow::check(model));
+    found
 }
 
-fn of_partition(
+/// What is wrong with the calls; what becomes of a call is known where every route is one. And which lines of all partitions
+/// decide nothing.
+pub(crate) fn of_calls(model: &Model, redundant: Redundant) -> Vec<Diagnostic> {
+    let hops = hops::hops(model);
+    let mut found = unallowed_call::check(model);
+    let graph = graph::Graph::new(&hops);
+    let multiplied = retries::check(model, &graph);
+    let too_many_tries = multiplied.iter().any(|found| found.code == Code::RetryAmplification);
+    found.extend(multiplied);
+    found.extend(patience::check(model, &hops));
+    found.extend(unsafe_retry::check(model, &hops));
+    found.extend(mirror_circle::check(model, &hops));
+    found.extend(orphan_service::check(model, &hops));
+    found.extend(missing_breaker::check(model, &graph, too_many_tries));
+    found.extend(lost_header::check(model));
+    found.extend(redundant.found(model));
+    found
+}
+
+/// What is wrong with what a partition decides. Lines that decide nothing there are noted, for they may somewhere else.
+pub(crate) fn of_partition(
+    model: &Model,
+    partition: &mut Partition,
+    redundant: &mut Redundant,
+) -> Vec<Diagnostic> {
+    let owner = partition.owner;
+    let found = decided(model, partition, redundant);
+    found.unwrap_or_else(|TooManyNodes| vec![over_budget(model, owner, &OverBudget::Nodes)])
+}
+
+fn decided(
     model: &Model,
     partition: &mut Partition,
     redundant: &mut Redundant,

@@ -23,9 +23,10 @@ use joint::{Joint, TooFine, root};
 use mesh_lang::ast::HostPattern;
 use mesh_plan::{Gateway, HostKind, Listener, NONE, PlanView, Target};
 use region::EVERY;
+use rustc_hash::FxHashMap;
 use same::is_same;
 use side::{Meaning, Root, Side, What};
-use std::collections::{BTreeMap, BTreeSet, HashMap};
+use std::collections::{BTreeMap, BTreeSet};
 
 /// What differs between two plans.
 #[derive(Debug, Default, PartialEq, Eq)]
@@ -360,7 +361,7 @@ impl Comparing<'_> {
                 pairs.len() - 1
             }) as u32
         };
-        let all = joint.diagram.together((lifted[0], lifted[1]), &mut both, &mut HashMap::new())?;
+        let all = joint.diagram.together((lifted[0], lifted[1]), &mut both, &mut FxHashMap::default())?;
         let mut changes = Vec::new();
         for (pair, (old, new)) in pairs.into_iter().enumerate().filter(|(_, (old, new))| old != new) {
             let is_it = |leaf: u32| if leaf == pair as u32 { YES } else { NO };

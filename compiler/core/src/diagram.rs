@@ -8,10 +8,11 @@ mod oracle;
 
 use crate::bits::Bits;
 use crate::space::{FIELDS, METHOD, PATH, PEER, Product, Space, method_atom};
+use indexmap::IndexSet;
 use mesh_lang::ast::Method;
 use mesh_plan::{METHOD_ATOMS, Node, REFUSED, Target};
-use std::collections::{BTreeMap, HashMap, HashSet};
-use std::hash::{DefaultHasher, Hash, Hasher};
+use rustc_hash::{FxBuildHasher, FxHashMap, FxHashSet};
+use std::collections::BTreeMap;
 use std::rc::Rc;
 
 /// More cells for one partition are refused (`MESH3090`): a node is one cell and one for each exception. It counts what the
@@ -26,9 +27,8 @@ pub(crate) struct TooManyNodes;
 /// The nodes of one partition.
 pub(crate) struct Diagram {
     space: Rc<Space>,
-    nodes: Vec<Sparse>,
-    /// Nodes by the hash of their contents.
-    unique: HashMap<u64, Vec<u32>>,
+    /// Each once.
+    nodes: IndexSet<Sparse, FxBuildHasher>,
     cells: usize,
 }
 
@@ -57,12 +57,12 @@ struct Search {
     /// with its token.
     leaders: Vec<u32>,
     /// Nodes from which nothing wanted is possible, with what matters of the leaders on the way there.
-    dead: HashSet<(u32, Point)>,
+    dead: FxHashSet<(u32, Point)>,
 }
 
 impl Diagram {
     pub(crate) fn new(space: Rc<Space>) -> Diagram {
-        Diagram { space, nodes: vec![], unique: HashMap::new(), cells: 0 }
+        Diagram { space, nodes: IndexSet::default(), cells: 0 }
     }
 
     pub(crate) fn space(&self) -> &Rc<Space> {
@@ -71,12 +71,22 @@ impl Diagram {
 
     /// The set of the requests in a product.
     pub(crate) fn product(&mut self, product: &Product) -> Result<Target, TooManyNodes> {
-        let mut set = if product.is_empty() { NO } else { YES };
+        self.decided(product, YES, NO)
+    }
+
+    /// One leaf for the requests in a product, another one for all others.
+    pub(crate) fn decided(
+        &mut self,
+        product: &Product,
+        inside: Target,
+        outside: Target,
+    ) -> Result<Target, TooManyNodes> {
+        let mut made = if product.is_empty() { outside } else { inside };
         for (dim, atoms) in product.sets.iter().rev() {
-            let inside = atoms.iter().map(|atom| (atom, set)).collect();
-            set = self.make(*dim, NO, inside)?;
+            let exceptions = atoms.iter().map(|atom| (atom, made)).collect();
+            made = self.make(*dim, outside, exceptions)?;
         }
-        Ok(set)
+        Ok(made)
     }
 
     /// Inside the set `inside`, outside it `outside`. Time: product of the sizes of the three, in practice near the sum.
@@ -86,13 +96,13 @@ impl Diagram {
         inside: Target,
         outside: Target,
     ) -> Result<Target, TooManyNodes> {
-        self.choose_seen((set, inside, outside), &mut HashMap::new())
+        self.choose_seen((set, inside, outside), &mut FxHashMap::default())
     }
 
     fn choose_seen(
         &mut self,
         (set, inside, outside): (Target, Target, Target),
-        seen: &mut HashMap<(Target, Target, Target), Target>,
+        seen: &mut FxHashMap<(Target, Target, Target), Target>,
     ) -> Result<Target, TooManyNodes> {
         match set {
             YES => return Ok(inside),
@@ -159,11 +169,11 @@ impl Diagram {
     /// How many combinations of atoms are in a set, possible or not; from 2^128 on they are not told apart. Linear in its nodes.
     pub(crate) fn size(&self, set: Target) -> u128 {
         let dims = FIELDS + self.space.fields.len() as u32;
-        self.size_from(set, PEER, dims, &mut HashMap::new())
+        self.size_from(set, PEER, dims, &mut FxHashMap::default())
     }
 
     /// The combinations of the dimensions from `first` on.
-    fn size_from(&self, set: Target, first: u32, dims: u32, seen: &mut HashMap<u32, u128>) -> u128 {
+    fn size_from(&self, set: Target, first: u32, dims: u32, seen: &mut FxHashMap<u32, u128>) -> u128 {
         let free = |until: u32| {
             (first..until).fold(1u128, |all, dim| all.saturating_mul(self.space.arity(dim).into()))
         };
@@ -196,7 +206,7 @@ impl Diagram {
             _ => {
                 let (former, latter) = decisions.split_at(decisions.len() / 2);
                 let (former, latter) = (self.first_of(former)?, self.first_of(latter)?);
-                self.over(former, latter, &mut HashMap::new())
+                self.over(former, latter, &mut FxHashMap::default())
             }
         }
     }
@@ -206,7 +216,7 @@ impl Diagram {
         &mut self,
         top: Target,
         below: Target,
-        seen: &mut HashMap<(Target, Target), Target>,
+        seen: &mut FxHashMap<(Target, Target), Target>,
     ) -> Result<Target, TooManyNodes> {
         match top {
             Target::Leaf(REFUSED) => return Ok(below),
@@ -247,7 +257,7 @@ impl Diagram {
         &mut self,
         (a, b): (Target, Target),
         both: &mut impl FnMut(u32, u32) -> u32,
-        seen: &mut HashMap<(Target, Target), Target>,
+        seen: &mut FxHashMap<(Target, Target), Target>,
     ) -> Result<Target, TooManyNodes> {
         if let (Target::Leaf(a), Target::Leaf(b)) = (a, b) {
             return Ok(Target::Leaf(both(a, b)));
@@ -337,19 +347,15 @@ impl Diagram {
         if node.exceptions.is_empty() {
             return Ok(node.default);
         }
-        let mut hasher = DefaultHasher::new();
-        node.hash(&mut hasher);
-        let same_hash = self.unique.entry(hasher.finish()).or_default();
-        if let Some(known) = same_hash.iter().find(|known| self.nodes[**known as usize] == node) {
-            return Ok(Target::Node(*known));
+        let cells = 1 + node.exceptions.len();
+        let (index, is_new) = self.nodes.insert_full(node);
+        if is_new {
+            self.cells += cells;
         }
-        self.cells += 1 + node.exceptions.len();
         if self.cells > MAX_CELLS {
             return Err(TooManyNodes);
         }
-        same_hash.push(self.nodes.len() as u32);
-        self.nodes.push(node);
-        Ok(Target::Node(self.nodes.len() as u32 - 1))
+        Ok(Target::Node(index as u32))
     }
 
     /// The same decision with other leaves.
@@ -358,14 +364,14 @@ impl Diagram {
         root: Target,
         leaf: &impl Fn(u32) -> Target,
     ) -> Result<Target, TooManyNodes> {
-        self.map_seen(root, leaf, &mut HashMap::new())
+        self.map_seen(root, leaf, &mut FxHashMap::default())
     }
 
     fn map_seen(
         &mut self,
         at: Target,
         leaf: &impl Fn(u32) -> Target,
-        seen: &mut HashMap<u32, Target>,
+        seen: &mut FxHashMap<u32, Target>,
     ) -> Result<Target, TooManyNodes> {
         let node = match at {
             Target::Leaf(value) => return Ok(leaf(value)),
@@ -388,7 +394,7 @@ impl Diagram {
     /// A possible request whose decision is a leaf that is `wanted`; the plainest one there is.
     pub(crate) fn find(&self, root: Target, wanted: &impl Fn(u32) -> bool) -> Option<Point> {
         let mut point = Point::new();
-        let mut search = Search { leaders: self.space.leaders(), dead: HashSet::new() };
+        let mut search = Search { leaders: self.space.leaders(), dead: FxHashSet::default() };
         self.search(root, wanted, &mut point, &mut search).then_some(point)
     }
 
@@ -429,10 +435,10 @@ impl Diagram {
 
     /// Whether every possible request of a product is in a set.
     pub(crate) fn contains(&self, set: Target, product: &Product) -> bool {
-        self.contains_seen(set, product, &mut HashSet::new())
+        self.contains_seen(set, product, &mut FxHashSet::default())
     }
 
-    fn contains_seen(&self, at: Target, product: &Product, seen: &mut HashSet<u32>) -> bool {
+    fn contains_seen(&self, at: Target, product: &Product, seen: &mut FxHashSet<u32>) -> bool {
         let node = match at {
             Target::Leaf(_) => return at == YES,
             Target::Node(node) => node,
@@ -484,7 +490,7 @@ impl Diagram {
     /// The nodes that roots reach, children first, numbered from `first`; and the roots in these numbers. The numbering
     /// follows from the decisions alone, not from how they were built.
     pub(crate) fn compact(&self, roots: &[Target], first: u32) -> (Vec<Node>, Vec<Target>) {
-        let mut numbers = HashMap::new();
+        let mut numbers = FxHashMap::default();
         let mut nodes = Vec::new();
         let roots = roots.iter().map(|root| self.renumber(*root, first, &mut numbers, &mut nodes)).collect();
         (nodes, roots)
@@ -494,7 +500,7 @@ impl Diagram {
         &self,
         at: Target,
         first: u32,
-        numbers: &mut HashMap<u32, Target>,
+        numbers: &mut FxHashMap<u32, Target>,
         nodes: &mut Vec<Node>,
     ) -> Target {
         let node = match at {

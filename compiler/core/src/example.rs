@@ -24,20 +24,23 @@ pub(crate) fn calls(model: &Model) -> Vec<ExampleCall> {
     examples
 }
 
-/// A plain request for each listener, and one more for each rule that a header or a cookie chooses, there or behind it.
+/// More requests that a header chooses nobody tries.
+const MAX_CHOSEN: usize = 32;
+
+/// A plain request for each listener, and one more for each rule that a header or a cookie chooses, there or behind it; of very
+/// many only the first.
 pub(crate) fn requests(model: &Model) -> Vec<ExampleRequest> {
     let mut examples = Vec::new();
+    let chosen: Vec<(Vec<(String, String)>, String)> = chosen_by_header(model).take(MAX_CHOSEN).collect();
     for gateway in &model.gateways {
         for listener in &gateway.listeners {
             let Some(plain) = plain_request(&gateway.full_name(), listener) else { continue };
-            let chosen = chosen_by_header(model).map(|(headers, shows)| ExampleRequest {
-                headers,
-                shows,
+            examples.push(plain.clone());
+            examples.extend(chosen.iter().map(|(headers, shows)| ExampleRequest {
+                headers: headers.clone(),
+                shows: shows.clone(),
                 ..plain.clone()
-            });
-            let chosen: Vec<ExampleRequest> = chosen.collect();
-            examples.push(plain);
-            examples.extend(chosen);
+            }));
         }
     }
     examples

@@ -193,7 +193,7 @@ impl<'a> Project<'a> {
         let Read { mut model, diagnostics, .. } = self.read(environment, None);
         resolve::lines_in_order_of_text(&mut model);
         // What beats what can be asked where every name means something.
-        let partitions = if diagnostics.has_errors() { Vec::new() } else { partitions(&model).0 };
+        let partitions = if diagnostics.has_errors() { Vec::new() } else { partitions(&model) };
         let files = self.files(environment);
         describe::describe(&model, &partitions, &files, &self.written(environment))
     }
@@ -240,11 +240,8 @@ impl<'a> Project<'a> {
         let needs = needs(&model);
         stand_in(&mut model, stand_ins);
         resolve::lines_in_order_of_text(&mut model);
-        let (mut partitions, found) = partitions(&model);
-        diagnostics.extend(found);
-        diagnostics.extend(check::check(&model, &mut partitions));
+        let plan = judge(&model, &mut diagnostics);
         let (calls, examples) = (example::calls(&model), example::requests(&model));
-        let plan = if diagnostics.has_errors() { None } else { lower(&model, partitions, &mut diagnostics) };
         let tests = if plan.is_some() { prove(&model, tests, &mut diagnostics) } else { vec![] };
         let diagnostics = diagnostics.sorted();
         Compilation { plan, diagnostics, unexecuted, tests, needs, calls, examples, suppressed: vec![] }
@@ -368,31 +365,43 @@ fn owners(model: &Model) -> impl Iterator<Item = Owner> + '_ {
     model.ports().map(Owner::Port).chain(listeners).chain(calls).chain(consumers)
 }
 
-/// One partition for each of [`owners`], in their order.
-fn partitions(model: &Model) -> (Vec<Partition>, Diagnostics) {
-    let mut partitions = Vec::new();
-    let mut diagnostics = Diagnostics::new();
-    let mut keep = |owner: Owner, built: Result<Partition, OverBudget>| match built {
-        Ok(partition) => partitions.push(partition),
-        Err(why) => diagnostics.push(check::over_budget(model, owner, &why)),
-    };
+/// Decides, checks and lowers one partition after the other, so that the nodes of one are all there are at a time; then what is
+/// about the whole mesh. The plan is there where nothing is an error.
+fn judge(model: &Model, diagnostics: &mut Diagnostics) -> Option<mesh_plan::Plan> {
+    let mut lowering = lower::Lowering::new(model);
+    let mut redundant = check::Redundant::default();
     for owner in owners(model) {
-        keep(owner, partition::of(model, owner));
+        let Some(mut partition) = kept(model, owner, diagnostics) else { continue };
+        say(check::of_partition(model, &mut partition, &mut redundant), diagnostics);
+        if !diagnostics.has_errors() && lowering.add(model, &mut partition).is_err() {
+            diagnostics.push(check::over_budget(model, owner, &OverBudget::Nodes));
+        }
     }
-    (partitions, diagnostics)
+    say(check::of_mesh(model), diagnostics);
+    if !diagnostics.has_errors() {
+        say(check::of_calls(model, redundant), diagnostics);
+    }
+    (!diagnostics.has_errors()).then(|| lowering.finish(model))
 }
 
-fn lower(
-    model: &Model,
-    partitions: Vec<Partition>,
-    diagnostics: &mut Diagnostics,
-) -> Option<mesh_plan::Plan> {
-    let plan = lower::lower(model, partitions).ok();
-    if plan.is_none() {
-        diagnostics
-            .push(Diagnostic::new(Code::AnalysisBudget, "the plan is too large to be decided exactly"));
+fn say(found: Vec<Diagnostic>, diagnostics: &mut Diagnostics) {
+    found.into_iter().for_each(|diagnostic| diagnostics.push(diagnostic));
+}
+
+/// All partitions at once.
+fn partitions(model: &Model) -> Vec<Partition> {
+    let mut unsaid = Diagnostics::new();
+    owners(model).filter_map(|owner| kept(model, owner, &mut unsaid)).collect()
+}
+
+fn kept(model: &Model, owner: Owner, diagnostics: &mut Diagnostics) -> Option<Partition> {
+    match partition::of(model, owner) {
+        Ok(partition) => Some(partition),
+        Err(why) => {
+            diagnostics.push(check::over_budget(model, owner, &why));
+            None
+        }
     }
-    plan
 }
 
 /// Where stand-ins are needed: ports without endpoints.

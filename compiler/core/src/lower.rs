@@ -14,21 +14,6 @@ use mesh_plan::{self as plan, NONE, Plan, REFUSED, Settings, Target};
 use std::cell::RefCell;
 use std::collections::{BTreeMap, BTreeSet};
 
-/// The plan of a mesh without errors. Partitions are in the order of [`crate::partitions`].
-pub(crate) fn lower(
-    model: &Model,
-    mut partitions: Vec<Partition>,
-) -> Result<Plan, crate::diagram::TooManyNodes> {
-    let mut lowering = Lowering::new(model);
-    let mut roots = Vec::new();
-    for partition in &mut partitions {
-        roots.push(lowering.partition(model, partition)?);
-    }
-    let index: BTreeMap<Key, u32> =
-        partitions.iter().zip(0..).map(|(partition, index)| (key(partition.owner), index)).collect();
-    Ok(lowering.finish(model, &index))
-}
-
 /// An owner as a key.
 type Key = (u8, u32, u32);
 
@@ -41,8 +26,10 @@ fn key(owner: Owner) -> Key {
     }
 }
 
-/// The tables that are filled on the way.
-struct Lowering {
+/// The plan of a mesh, partition by partition: the tables that are filled on the way.
+pub(crate) struct Lowering {
+    /// Where the partition of an owner is in the plan.
+    places: BTreeMap<Key, u32>,
     principals: Vec<plan::Principal>,
     prefixes: Vec<String>,
     trust_domain: String,
@@ -56,7 +43,7 @@ struct Lowering {
 }
 
 impl Lowering {
-    fn new(model: &Model) -> Lowering {
+    pub(crate) fn new(model: &Model) -> Lowering {
         let gateways: BTreeSet<&str> =
             model.gateways.iter().map(|gateway| gateway.workload.identity.as_str()).collect();
         let (identities, prefixes) = named(model);
@@ -65,6 +52,7 @@ impl Lowering {
             identity: identity.to_owned(),
         });
         Lowering {
+            places: BTreeMap::new(),
             principals: principals.collect(),
             prefixes: prefixes.into_iter().collect(),
             trust_domain: model.trust_domain.clone(),
@@ -83,7 +71,8 @@ impl Lowering {
         if *settings == Settings::default() { NONE } else { self.settings.index(settings.clone()) }
     }
 
-    fn partition(
+    /// Adds a partition. Same partitions in the same order, same plan.
+    pub(crate) fn add(
         &mut self,
         model: &Model,
         partition: &mut Partition,
@@ -116,6 +105,7 @@ impl Lowering {
         let mut roots = roots.into_iter();
         lowered.access = roots.next().unwrap_or_default();
         lowered.roots = roots.collect();
+        self.places.insert(key(partition.owner), self.partitions.len() as u32);
         self.partitions.push(lowered);
         Ok(())
     }
@@ -131,23 +121,24 @@ impl Lowering {
             Owner::Call(..) | Owner::Consumer(_) => return Ok(Target::Leaf(REFUSED)),
         };
         let (root, told) = told(lines, partition)?;
-        let verdicts: Vec<u32> = told.into_iter().map(|told| self.verdict(lines, told)).collect();
+        let texts = &partition.access_texts;
+        let verdicts: Vec<u32> = told.into_iter().map(|told| self.verdict(lines, texts, told)).collect();
         partition
             .diagram
             .map(root, &|leaf| Target::Leaf(verdicts.get(leaf as usize).copied().unwrap_or(REFUSED)))
     }
 
-    fn verdict(&mut self, lines: &[AccessLine], told: Told) -> u32 {
+    fn verdict(&mut self, lines: &[AccessLine], texts: &[String], told: Told) -> u32 {
         let line = lines.get(told.line as usize);
-        let mode = line.filter(|line| line.is_mode);
-        let audits = told.audits.iter().map(|index| &lines[*index]);
-        let audit: Vec<String> = mode.into_iter().chain(audits).map(|line| line.text.to_string()).collect();
+        let mode = line.filter(|line| line.is_mode).map(|_| told.line as usize);
+        let audits = mode.into_iter().chain(told.audits).map(|index| texts[index].as_str());
+        let audit: Vec<&str> = audits.collect();
         if line.is_none() && audit.is_empty() {
             return REFUSED;
         }
         self.verdicts.index(plan::Verdict {
             allow: line.is_some_and(|line| line.effect == Effect::Allow),
-            rule: line.map(|line| line.text.to_string()).unwrap_or_default(),
+            rule: line.map(|_| texts[told.line as usize].clone()).unwrap_or_default(),
             audit: audit.join("\n"),
         })
     }
@@ -236,12 +227,14 @@ impl Lowering {
         }))
     }
 
-    fn finish(mut self, model: &Model, partitions: &BTreeMap<Key, u32>) -> Plan {
+    /// The plan, once every partition is in it.
+    pub(crate) fn finish(mut self, model: &Model) -> Plan {
+        let partitions = std::mem::take(&mut self.places);
         let services = model
             .services
             .iter()
             .zip(0..)
-            .map(|(service, index)| self.service(model, service, index, partitions))
+            .map(|(service, index)| self.service(model, service, index, &partitions))
             .collect();
         let gateways = model.gateways.iter().zip(0..).map(|(gateway, index)| plan::Gateway {
             name: gateway.full_name(),
@@ -260,7 +253,7 @@ impl Lowering {
                     hosts: listener.tables.iter().map(|table| host(&table.host)).collect(),
                 })
                 .collect(),
-            consumer_routes: consumer_routes(model, Caller::Gateway(GatewayId(index)), partitions),
+            consumer_routes: consumer_routes(model, Caller::Gateway(GatewayId(index)), &partitions),
         });
         let gateways = gateways.collect();
         let default_settings = self.settings(&model.default);
@@ -326,7 +319,7 @@ impl Lowering {
 }
 
 /// What an authorization says of a request: the line that decides, or [`REFUSED`], and the audits that match.
-#[derive(Clone, PartialEq, Eq, PartialOrd, Ord)]
+#[derive(Clone, PartialEq, Eq, Hash)]
 struct Told {
     line: u32,
     audits: Vec<usize>,

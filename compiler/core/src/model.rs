@@ -48,6 +48,8 @@ pub(crate) struct Model {
     pub(crate) consumer_routes: Vec<ConsumerRoute>,
     /// Services that proxies themselves ask or tell: authorities, and collectors of spans.
     pub(crate) asked: BTreeSet<ServiceId>,
+    /// The identities of the gateways; sorted.
+    pub(crate) gateway_identities: Vec<Text>,
 }
 
 impl std::ops::Index<ServiceId> for Model {
@@ -67,6 +69,11 @@ impl std::ops::Index<GatewayId> for Model {
 impl Model {
     pub(crate) fn port(&self, id: PortId) -> &Port {
         &self[id.service].ports[id.port as usize]
+    }
+
+    /// Whether it is the identity of a gateway.
+    pub(crate) fn is_gateway(&self, identity: &str) -> bool {
+        self.gateway_identities.binary_search_by(|own| own.as_str().cmp(identity)).is_ok()
     }
 
     /// The one identity that a principal is, if it is one.

@@ -34,6 +34,8 @@ pub(crate) struct Partition {
     pub(crate) diagram: Diagram,
     /// One for each access line: the requests it matches.
     pub(crate) access_sets: Vec<Target>,
+    /// One for each access line: what it is called.
+    pub(crate) access_texts: Vec<String>,
     /// Leaves are indices of access lines, or [`REFUSED`].
     pub(crate) access: Target,
     /// One for the route of a port or of a consumer, one for each host table of a listener, one for a call.
@@ -155,7 +157,14 @@ fn of_call(call: &Call, service: ServiceId, index: u32) -> Result<Partition, Ove
     let mut diagram = Diagram::new(space);
     let judged = judge_call(&mut diagram, call)?;
     let owner = Owner::Call(service, index);
-    Ok(Partition { owner, diagram, access_sets: vec![], access: Target::Leaf(REFUSED), tables: vec![judged] })
+    Ok(Partition {
+        owner,
+        diagram,
+        access_sets: vec![],
+        access_texts: vec![],
+        access: Target::Leaf(REFUSED),
+        tables: vec![judged],
+    })
 }
 
 /// The lines of a call over a space that tells apart what they tell apart; leaves are line numbers.
@@ -237,9 +246,9 @@ fn build(
         return Err(OverBudget::Fields(space.fields.len()));
     }
     let mut diagram = Diagram::new(space);
-    let (access_sets, root) = judge_access(&mut diagram, access, model)?;
+    let Authorized { sets, texts, root } = judge_access(&mut diagram, access, model)?;
     let tables = judge(&mut diagram, tables, next)?;
-    Ok(Partition { owner, diagram, access_sets, access: root, tables })
+    Ok(Partition { owner, diagram, access_sets: sets, access_texts: texts, access: root, tables })
 }
 
 /// The rules of tables over a space that tells apart what they tell apart.
@@ -326,30 +335,39 @@ fn route_root(
     diagram.first_of(&decisions)
 }
 
+/// What lines of access decide.
+struct Authorized {
+    sets: Vec<Target>,
+    texts: Vec<String>,
+    root: Target,
+}
+
 /// Deny over allow over nothing, and audits decide nothing; of several lines that match, the least text is reported.
 fn judge_access(
     diagram: &mut Diagram,
     lines: &[AccessLine],
     model: &Model,
-) -> Result<(Vec<Target>, Target), TooManyNodes> {
+) -> Result<Authorized, TooManyNodes> {
     let mut sets = Vec::with_capacity(lines.len());
-    for line in lines {
+    let mut decisions = Vec::with_capacity(lines.len());
+    for (line, number) in lines.iter().zip(0..) {
         let from = diagram.space().peers.set(&line.from, model);
+        let mut own = Vec::with_capacity(line.shapes.len());
         let mut shapes = Vec::with_capacity(line.shapes.len());
         for shape in &line.shapes {
             let product = diagram.space().product(shape, Some(from.clone()));
             shapes.push(diagram.product(&product)?);
+            own.push(diagram.decided(&product, Target::Leaf(number), Target::Leaf(REFUSED))?);
         }
-        let set = diagram.any_of_sets(&shapes)?;
-        sets.push(set);
+        sets.push(diagram.any_of_sets(&shapes)?);
+        decisions.push(own);
     }
+    let texts: Vec<String> = lines.iter().map(|line| line.text.to_string()).collect();
     let mut order: Vec<usize> =
         (0..lines.len()).filter(|index| lines[*index].effect != Effect::Audit).collect();
-    order.sort_by_cached_key(|index| (lines[*index].effect == Effect::Allow, lines[*index].text.to_string()));
-    let decisions = order
-        .into_iter()
-        .map(|index| diagram.choose(sets[index], Target::Leaf(index as u32), Target::Leaf(REFUSED)));
-    let decisions: Vec<Target> = decisions.collect::<Result<_, _>>()?;
+    order.sort_by_key(|index| (lines[*index].effect == Effect::Allow, &texts[*index]));
+    let decisions: Vec<Target> =
+        order.into_iter().flat_map(|index| std::mem::take(&mut decisions[index])).collect();
     let root = diagram.first_of(&decisions)?;
-    Ok((sets, root))
+    Ok(Authorized { sets, texts, root })
 }

@@ -193,6 +193,9 @@ fn declared<'a, T: 'a>(
 /// Sorts what was collected in source order, so that nothing after this sees it.
 fn in_canonical_order(model: &mut Model) {
     model.consumer_routes.sort_by_key(|route| (route.caller, route.to));
+    model.gateway_identities =
+        model.gateways.iter().map(|gateway| gateway.workload.identity.clone()).collect();
+    model.gateway_identities.sort_unstable();
     for route in &mut model.consumer_routes {
         route.table.rules.sort_by(|a, b| a.name.cmp(&b.name));
     }

@@ -234,12 +234,10 @@ impl Space {
     /// What a part of a field says of whether the field is there, its first part says too: only so is a product inside another
     /// where each of its sets is (`has "a"` is inside `present`, which stands in the first part).
     fn gather_standings(&self, sets: &mut BTreeMap<u32, Bits>) {
-        for (dim, set) in sets.clone().into_iter().filter(|(dim, _)| *dim >= FIELDS) {
+        for dim in sets.range(FIELDS..).map(|(dim, _)| *dim).collect::<Vec<u32>>() {
             let dimension = self.dimension(dim);
             let first = FIELDS + self.fields.partition_point(|own| own.field < dimension.field) as u32;
-            if first == dim {
-                continue;
-            }
+            let Some(set) = sets.get(&dim).filter(|_| first != dim) else { continue };
             let atoms = (0..self.arity(dim)).filter(|atom| set.contains(*atom));
             let standings: Vec<Standing> = atoms.map(|atom| dimension.kind.standing(atom)).collect();
             let leader = &self.dimension(first).kind;

@@ -8,7 +8,7 @@ use crate::layout::{
 };
 use crate::plan::Plan;
 use crate::verify::{PlanError, verify};
-use std::collections::BTreeMap;
+use std::collections::HashMap;
 
 /// The bytes of a plan. A plan that breaks a promise of [`Plan`] is a bug of whoever built it, which debug builds assert.
 pub fn encode(plan: &Plan) -> Result<Vec<u8>, LimitExceeded> {
@@ -46,22 +46,23 @@ impl std::error::Error for LimitExceeded {}
 
 /// Header, section table, sections; whatever the plan says.
 pub(crate) fn write(plan: &Plan) -> Vec<u8> {
-    let mut draft = Draft::default();
+    let mut draft = Draft { tables: vec![vec![]; Section::ALL.len()], ..Draft::default() };
     // Ids of strings are their places in sorted order, known only once all of them are: the first pass learns them.
     tables::write(plan, &mut draft);
-    draft.tables = BTreeMap::new();
+    draft.tables.iter_mut().for_each(Vec::clear);
     draft.strings.number();
     draft.values.number();
     tables::write(plan, &mut draft);
-    draft.tables.insert(Section::Strings, draft.strings.bytes());
-    draft.tables.insert(Section::Values, draft.values.bytes());
+    *draft.table(Section::Strings) = draft.strings.bytes();
+    *draft.table(Section::Values) = draft.values.bytes();
     assemble(&draft.tables)
 }
 
 /// The tables as far as they are written.
 #[derive(Default)]
 struct Draft<'p> {
-    tables: BTreeMap<Section, Vec<u8>>,
+    /// In the order of [`Section::ALL`].
+    tables: Vec<Vec<u8>>,
     strings: Heap<'p>,
     values: Heap<'p>,
 }
@@ -69,18 +70,23 @@ struct Draft<'p> {
 impl<'p> Draft<'p> {
     /// Appends a record.
     fn row(&mut self, section: Section, words: &[u32]) {
-        let table = self.tables.entry(section).or_default();
-        table.extend(words.iter().flat_map(|word| word.to_le_bytes()));
+        let table = self.table(section);
+        words.iter().for_each(|word| table.extend_from_slice(&word.to_le_bytes()));
+    }
+
+    #[expect(clippy::indexing_slicing, reason = "there is a table for each section")]
+    fn table(&mut self, section: Section) -> &mut Vec<u8> {
+        &mut self.tables[section.index()]
     }
 
     /// Appends bytes to a record or a table.
     fn raw(&mut self, section: Section, bytes: &[u8]) {
-        self.tables.entry(section).or_default().extend_from_slice(bytes);
+        self.table(section).extend_from_slice(bytes);
     }
 
     /// The number of records so far: the start of the range of whoever writes next.
     fn count(&self, section: Section) -> u32 {
-        self.tables.get(&section).map_or(0, |table| (table.len() / section.record_bytes()) as u32)
+        self.tables.get(section.index()).map_or(0, |table| (table.len() / section.record_bytes()) as u32)
     }
 
     fn string(&mut self, text: &'p str) -> u32 {
@@ -91,7 +97,9 @@ impl<'p> Draft<'p> {
 /// Byte strings, each once.
 #[derive(Default)]
 struct Heap<'p> {
-    ids: BTreeMap<&'p [u8], u32>,
+    ids: HashMap<&'p [u8], u32>,
+    /// Once they are numbered.
+    sorted: Vec<&'p [u8]>,
 }
 
 impl<'p> Heap<'p> {
@@ -101,36 +109,40 @@ impl<'p> Heap<'p> {
     }
 
     fn number(&mut self) {
-        for (id, number) in self.ids.values_mut().zip(0..) {
-            *id = number;
+        self.sorted = self.ids.keys().copied().collect();
+        self.sorted.sort_unstable();
+        for (string, number) in self.sorted.iter().zip(0..) {
+            self.ids.insert(string, number);
         }
     }
 
     /// The count, where each string ends, and the strings.
     fn bytes(&self) -> Vec<u8> {
-        let mut bytes = (self.ids.len() as u32).to_le_bytes().to_vec();
+        let mut bytes = (self.sorted.len() as u32).to_le_bytes().to_vec();
         let mut end = 0;
-        for string in self.ids.keys() {
+        for string in &self.sorted {
             end += string.len() as u32;
             bytes.extend(end.to_le_bytes());
         }
-        bytes.extend(self.ids.keys().flat_map(|string| string.iter()));
+        self.sorted.iter().for_each(|string| bytes.extend_from_slice(string));
         bytes
     }
 }
 
-fn assemble(tables: &BTreeMap<Section, Vec<u8>>) -> Vec<u8> {
-    let mut bytes = vec![0; HEADER_BYTES];
+fn assemble(tables: &[Vec<u8>]) -> Vec<u8> {
     let mut offset = HEADER_BYTES + Section::ALL.len() * ENTRY_BYTES;
-    for section in Section::ALL {
-        let length = tables.get(&section).map_or(0, Vec::len);
+    let whole = offset + tables.iter().map(|table| table.len().next_multiple_of(4)).sum::<usize>();
+    let mut bytes = Vec::with_capacity(whole);
+    bytes.resize(HEADER_BYTES, 0);
+    for (section, table) in Section::ALL.into_iter().zip(tables) {
+        let length = table.len();
         bytes.extend((section as u16).to_le_bytes());
         bytes.extend(SECTION_VERSION.to_le_bytes());
         bytes.extend((offset as u32).to_le_bytes());
         bytes.extend((length as u32).to_le_bytes());
         offset += length.next_multiple_of(4);
     }
-    for table in tables.values() {
+    for table in tables {
         bytes.extend(table);
         bytes.resize(bytes.len().next_multiple_of(4), 0);
     }

@@ -312,7 +312,7 @@ pub struct Field {
 }
 
 /// A deterministic automaton over bytes. State 0 is the start.
-#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct Automaton {
     /// For each byte the class that it is of: 256 of them.
     pub classes: Vec<u8>,
@@ -350,7 +350,7 @@ pub struct Node {
 }
 
 /// What a route decides.
-#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct Outcome {
     /// `route TARGET rule NAME` (or `otherwise`, or `default`), for logs.
     pub rule: String,
@@ -363,7 +363,7 @@ pub struct Outcome {
 }
 
 /// What a rule changes, or does besides.
-#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub enum Edit {
     /// The path becomes this; canonical.
     Path(String),
@@ -422,7 +422,7 @@ pub enum Edit {
 }
 
 /// How many requests a proxy lets in (the generic cell rate algorithm, ITU-T I.371).
-#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct RateLimit {
     /// Requests in each `per`; not 0.
     pub count: u32,
@@ -439,7 +439,7 @@ pub struct RateLimit {
 }
 
 /// What to do.
-#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub enum Action {
     /// Forward to one of these; the weights sum to 10,000.
     Forward(Vec<Backend>),
@@ -460,7 +460,7 @@ pub enum Action {
 }
 
 /// One destination of a split.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct Backend {
     /// Index into [`Plan::services`].
     pub service: u32,
@@ -475,7 +475,7 @@ pub struct Backend {
 }
 
 /// What an authorization decides.
-#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct Verdict {
     /// Allow or deny.
     pub allow: bool,
@@ -486,7 +486,7 @@ pub struct Verdict {
 }
 
 /// That a call is declared.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct Grant {
     /// Settings of the most specific `calls … to`: index, or [`NONE`].
     pub op_settings: u32,
@@ -495,7 +495,7 @@ pub struct Grant {
 }
 
 /// A block's `timeout` and `retry`.
-#[derive(Clone, Debug, Default, PartialEq, Eq, PartialOrd, Ord)]
+#[derive(Clone, Debug, Default, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct Settings {
     /// `None`: not written here. `Some(None)`: `timeout none`. `Some(Some(ms))`: milliseconds.
     pub timeout: Option<Option<u32>>,
@@ -504,7 +504,7 @@ pub struct Settings {
 }
 
 /// `retry COUNT on …`
-#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct Retry {
     /// 1–10.
     pub count: u32,
@@ -531,7 +531,7 @@ pub struct Retry {
 }
 
 /// `budget P min R/s over D`
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct Budget {
     /// Basis points of a retry earned by each first try.
     pub share: u32,

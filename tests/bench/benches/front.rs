@@ -3,14 +3,11 @@
 //! `cargo bench --manifest-path tests/bench/Cargo.toml`; every time is the best of some runs. Texts are parsed on one thread, and
 //! names looked up on all cores, as the `mesh` command does it; what the others do they do on one.
 
+use mesh_bench::measure::{Counting, best, peak, retained};
 use mesh_bench::{Service, cedar, istio, mesh, services};
 use mesh_compiler::check_names;
 use mesh_lang::{FileId, Source, SourceSet, lex, parse, tree};
-use mimalloc::MiMalloc;
-use std::alloc::{GlobalAlloc, Layout};
-use std::hint::black_box;
-use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering::Relaxed};
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
 /// What is asked of the front.
 const PARSE_MB_PER_SECOND: f64 = 150.0;
@@ -130,78 +127,5 @@ fn verdict(holds: bool, wanted: &str) -> String {
     format!("{} ({wanted})", if holds { "holds" } else { "MISSED" })
 }
 
-/// The shortest of some runs, without giving back what they made.
-fn best<T>(runs: usize, work: impl Fn() -> T) -> Duration {
-    let times = (0..runs).map(|_| {
-        let start = Instant::now();
-        let made = black_box(work());
-        let time = start.elapsed();
-        drop(made);
-        time
-    });
-    times.min().unwrap_or_default()
-}
-
-/// The bytes that are still there when the work is done.
-fn retained<T>(work: impl Fn() -> T) -> usize {
-    let (made, (live, _)) = counted(work);
-    drop(made);
-    live
-}
-
-/// The most bytes there were at once while the work was done.
-fn peak<T>(work: impl Fn() -> T) -> usize {
-    let (made, (_, most)) = counted(work);
-    drop(made);
-    most
-}
-
-/// Bytes that live when the work is done, and the most that lived meanwhile.
-fn counted<T>(work: impl Fn() -> T) -> (T, (usize, usize)) {
-    LIVE.store(0, Relaxed);
-    MOST.store(0, Relaxed);
-    COUNTING.store(true, Relaxed);
-    let made = black_box(work());
-    COUNTING.store(false, Relaxed);
-    (made, (LIVE.load(Relaxed), MOST.load(Relaxed)))
-}
-
-/// Counts what the allocator of the `mesh` command hands out, where it is asked to: counting takes time. The baselines have
-/// the same one.
-struct Counting;
-
-static COUNTING: AtomicBool = AtomicBool::new(false);
-static LIVE: AtomicUsize = AtomicUsize::new(0);
-static MOST: AtomicUsize = AtomicUsize::new(0);
-
-fn count(more: usize, less: usize) {
-    if COUNTING.load(Relaxed) {
-        let live = LIVE.load(Relaxed).wrapping_add(more).wrapping_sub(less);
-        LIVE.store(live, Relaxed);
-        MOST.fetch_max(live, Relaxed);
-    }
-}
-
 #[global_allocator]
 static ALLOCATOR: Counting = Counting;
-
-#[expect(
-    unsafe_code,
-    reason = "an allocator cannot be written without; each call goes to the other as it came"
-)]
-unsafe impl GlobalAlloc for Counting {
-    unsafe fn alloc(&self, layout: Layout) -> *mut u8 {
-        count(layout.size(), 0);
-        unsafe { MiMalloc.alloc(layout) }
-    }
-
-    unsafe fn dealloc(&self, pointer: *mut u8, layout: Layout) {
-        count(0, layout.size());
-        unsafe { MiMalloc.dealloc(pointer, layout) }
-    }
-
-    unsafe fn realloc(&self, pointer: *mut u8, layout: Layout, size: usize) -> *mut u8 {
-        count(size, layout.size());
-        unsafe { MiMalloc.realloc(pointer, layout, size) }
-    }
-}

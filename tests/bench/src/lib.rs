@@ -2,7 +2,9 @@
 
 pub mod cedar;
 pub mod istio;
+pub mod measure;
 pub mod mesh;
+pub mod shapes;
 
 use fastrand::Rng;
 
@@ -13,6 +15,18 @@ pub struct Service {
     pub rules: Vec<Rule>,
     /// The services it calls.
     pub calls: Vec<usize>,
+}
+
+impl Service {
+    /// Whether the gateway of its namespace sends to it.
+    pub fn is_entry(&self) -> bool {
+        self.rules.is_empty()
+    }
+
+    /// Whether it calls nobody.
+    pub fn is_last(&self) -> bool {
+        self.calls.is_empty()
+    }
 }
 
 /// What some callers may do.
@@ -45,21 +59,45 @@ const WORDS: &[&str] = &[
 const METHODS: &[&[&str]] = &[&["GET"], &["GET", "HEAD"], &["POST"], &["PUT", "DELETE"], &["GET", "POST"]];
 const HEADERS: &[&str] = &["x-tenant", "x-region", "x-user-group"];
 
-/// The same services every time, with `rules` rules in all.
+/// Services are of three kinds in turn: what the gateway of their namespace sends to, what those call, and what these call.
+const KINDS: usize = 3;
+
+/// The same services every time, with `rules` rules in all. Whoever calls a service is let in by it, and nobody else; so there
+/// is nothing to find.
 pub fn services(count: usize, rules: usize) -> Vec<Service> {
     let mut random = Rng::with_seed(2026);
-    (0..count)
-        .map(|index| {
-            let word = WORDS[random.usize(..WORDS.len())];
-            let own = rules * (index + 1) / count - rules * index / count;
-            Service {
-                name: format!("{word}-{index:05}"),
-                namespace: namespace(index),
-                rules: (0..own).map(|number| rule(count, number, &mut random)).collect(),
-                calls: others(count, index, &mut random),
-            }
-        })
-        .collect()
+    let mut callers: Vec<Vec<usize>> = vec![vec![]; count];
+    let mut calls: Vec<Vec<usize>> = vec![vec![]; count];
+    let mut call = |caller: usize, callee: usize| {
+        if !callers[callee].contains(&caller) {
+            callers[callee].push(caller);
+            calls[caller].push(callee);
+        }
+    };
+    let rows = count / KINDS;
+    for callee in (0..count).filter(|index| index % KINDS > 0) {
+        for _ in 0..random.usize(1..4) {
+            call(random.usize(..rows) * KINDS + callee % KINDS - 1, callee);
+        }
+    }
+    calls.iter_mut().for_each(|calls| calls.sort_unstable());
+    let called: usize = callers.iter().filter(|callers| !callers.is_empty()).count();
+    let mut before = 0;
+    let services = calls.into_iter().zip(callers).enumerate().map(|(index, (calls, callers))| {
+        let word = WORDS[random.usize(..WORDS.len())];
+        let own = match callers.is_empty() {
+            true => 0,
+            false => rules * (before + 1) / called - rules * before / called,
+        };
+        before += usize::from(!callers.is_empty());
+        Service {
+            name: format!("{word}-{index:05}"),
+            namespace: namespace(index),
+            rules: (0..own).map(|number| rule(&callers, number, &mut random)).collect(),
+            calls,
+        }
+    });
+    services.collect()
 }
 
 /// Services in groups that a directory and a file hold.
@@ -81,17 +119,11 @@ fn namespace(service: usize) -> String {
     format!("team-{:03}", service / SERVICES_PER_NAMESPACE)
 }
 
-/// Some services, each once.
-fn others(count: usize, but: usize, random: &mut Rng) -> Vec<usize> {
-    let mut chosen: Vec<usize> = (0..random.usize(1..4)).map(|_| random.usize(..count)).collect();
-    chosen.retain(|&index| index != but);
-    chosen.sort();
-    chosen.dedup();
-    chosen
-}
-
-fn rule(count: usize, number: usize, random: &mut Rng) -> Rule {
-    let from = others(count, count, random);
+/// The rules of a service let each of its callers in, some of them two.
+fn rule(callers: &[usize], number: usize, random: &mut Rng) -> Rule {
+    let mut from = vec![callers[number % callers.len()], callers[random.usize(..callers.len())]];
+    from.sort_unstable();
+    from.dedup();
     let operations = (0..random.usize(1..3)).map(|part| operation(number * 2 + part, random)).collect();
     let header = (random.u8(..4) == 0)
         .then(|| (HEADERS[random.usize(..HEADERS.len())], format!("value-{}", random.u8(..20))));

@@ -11,6 +11,7 @@ pub fn sources(services: &[Service]) -> Vec<(String, String, String)> {
             let mut text = String::new();
             if opens_namespace(file) {
                 module(&mut text, file, &namespace);
+                gateway(&mut text, services, &namespace);
             }
             for service in group {
                 write_service(&mut text, service, services);
@@ -32,6 +33,20 @@ fn module(text: &mut String, file: usize, namespace: &str) {
     );
 }
 
+/// The gateway of a namespace, with a path for each service that is meant for the world.
+fn gateway(text: &mut String, services: &[Service], namespace: &str) {
+    put(
+        text,
+        format_args!(
+            "gateway edge {{\n  listener http port 8080 http {{\n    host \"{namespace}.example.org\"\n  }}\n}}\n\nroute edge {{\n"
+        ),
+    );
+    for Service { name, .. } in services.iter().filter(|own| own.namespace == namespace && own.is_entry()) {
+        put(text, format_args!("  rule {name} {{\n    match /{name}/**\n    to {name}\n  }}\n"));
+    }
+    text.push_str("  otherwise 404\n}\n\nauthorize edge {\n  allow from anyone\n}\n\n");
+}
+
 fn write_service(text: &mut String, service: &Service, all: &[Service]) {
     let name = &service.name;
     put(
@@ -41,13 +56,16 @@ fn write_service(text: &mut String, service: &Service, all: &[Service]) {
     put(
         text,
         format_args!(
-            "  subset v1 label version = \"v1\"\n  subset v2 label version = \"v2\"\n  timeout 2s\n"
+            "  subset v1 label version = \"v1\"\n  subset v2 label version = \"v2\"\n  timeout 2s\n  propagate header \"x-user-group\"\n"
         ),
     );
     for &callee in &service.calls {
         put(text, format_args!("  calls {}\n", full_name(&all[callee], service)));
     }
-    text.push_str("  retry 2 on connect-failure, reset, 503 {\n    per-try-timeout 250ms\n    backoff 25ms..100ms\n    budget 20% min 10/s over 10s\n  }\n}\n\n");
+    if service.is_last() {
+        text.push_str("  retry 2 on connect-failure, reset, 503 {\n    per-try-timeout 250ms\n    backoff 25ms..100ms\n    budget 20% min 10/s over 10s\n  }\n");
+    }
+    text.push_str("}\n\n");
     put(
         text,
         format_args!(
@@ -62,6 +80,9 @@ fn write_service(text: &mut String, service: &Service, all: &[Service]) {
     );
     for rule in &service.rules {
         allow(text, rule, service, all);
+    }
+    if service.is_entry() {
+        text.push_str("  allow from gateway edge\n");
     }
     text.push_str("}\n\n");
 }

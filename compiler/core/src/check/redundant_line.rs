@@ -14,7 +14,7 @@ const MAX_LINES: usize = 2_000;
 
 /// Lines that some target does not need. A line of several ports, or of several services, is said where none of them needs it.
 #[derive(Default)]
-pub(super) struct Redundant {
+pub(crate) struct Redundant {
     lines: BTreeMap<Span, Unneeded>,
 }
 

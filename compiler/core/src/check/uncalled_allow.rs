@@ -8,12 +8,13 @@ use std::collections::{BTreeMap, BTreeSet};
 /// Services that are let in by name and never come: their own proxies refuse what they do not declare.
 pub(super) fn check(model: &Model) -> Vec<Diagnostic> {
     let mut found = Vec::new();
+    let sharers = sharers(model);
     let mut reached: BTreeMap<ServiceId, BTreeSet<PortId>> = BTreeMap::new();
     for port in model.ports() {
         let callee = &model[port.service].workload;
         for line in &model.port(port).access {
             for (service, span) in line.callers() {
-                let reaches = reached.entry(service).or_insert_with(|| reach(model, service));
+                let reaches = reached.entry(service).or_insert_with(|| reach(model, &sharers, service));
                 if reaches.contains(&port) || service == port.service {
                     continue;
                 }
@@ -48,15 +49,22 @@ fn named(model: &Model, caller: ServiceId, port: PortId) -> String {
     }
 }
 
+/// The services that have an identity.
+fn sharers(model: &Model) -> BTreeMap<&str, Vec<ServiceId>> {
+    let mut sharers: BTreeMap<&str, Vec<ServiceId>> = BTreeMap::new();
+    for (service, id) in model.services.iter().zip(0..) {
+        sharers.entry(&service.workload.identity).or_default().push(ServiceId(id));
+    }
+    sharers
+}
+
 /// The ports that a service's requests can come to: those that it calls, and those behind their routes. Who shares its
 /// identity comes as the same.
-fn reach(model: &Model, service: ServiceId) -> BTreeSet<PortId> {
-    let identity = &model[service].workload.identity;
-    let sharers = model.services.iter().zip(0..).filter(|(other, _)| other.workload.identity == *identity);
+fn reach(model: &Model, sharers: &BTreeMap<&str, Vec<ServiceId>>, service: ServiceId) -> BTreeSet<PortId> {
     let (mut left, mut found, mut ends) = (Vec::new(), BTreeSet::new(), BTreeSet::new());
-    for (sharer, id) in sharers {
-        for call in &sharer.calls {
-            match model.consumer_route(Caller::Service(ServiceId(id)), call.to) {
+    for id in sharers.get(model[service].workload.identity.as_str()).into_iter().flatten() {
+        for call in &model[*id].calls {
+            match model.consumer_route(Caller::Service(*id), call.to) {
                 // The callee's own route is not on the way.
                 Some(own) => {
                     let table = &model.consumer_routes[own].table;

@@ -11,6 +11,7 @@ use crate::bits::Bits;
 use crate::model::{Polarity, ValueSet};
 use mesh_lang::Text;
 use mesh_lang::ast::{Path, PathPattern, Segment};
+use rustc_hash::FxHashMap;
 use std::collections::{BTreeMap, BTreeSet, VecDeque};
 
 /// More states are refused (`MESH3090`): dense wildcards can blow up to millions, and a plan must stay small. Ten
@@ -52,6 +53,24 @@ struct Ways<'p> {
     any: Positions,
     /// With any segment at all: `/**`.
     below: Positions,
+}
+
+/// How a state was first met: from which one, and with which segment.
+struct Step {
+    from: u32,
+    segment: String,
+}
+
+/// A shortest path to a state.
+fn path_to(came: &[Step], state: u32) -> String {
+    let mut segments = Vec::new();
+    let mut at = state;
+    while at != 0 {
+        let Step { from, segment } = &came[at as usize];
+        segments.push(segment.as_str());
+        at = *from;
+    }
+    segments.iter().rev().flat_map(|segment| ["/", segment]).collect()
 }
 
 fn sorted(lists: &[&[(u32, u32)]]) -> Positions {
@@ -156,33 +175,46 @@ impl Paths {
 
     /// Breadth first, so that the first path to reach a class is a shortest one.
     fn build(&mut self) -> Result<(), TooManyStates> {
+        let none = Bits::none(self.patterns.len() as u32);
+        let mut class_of: FxHashMap<Bits, u32> = FxHashMap::default();
+        class_of.insert(none.clone(), 0);
         // No path is without a segment, so the start is a state of its own that nothing leads back to.
         let start: Positions = (0..self.patterns.len() as u32).map(|pattern| (pattern, 0)).collect();
-        let mut numbers: BTreeMap<(Positions, bool), u32> = BTreeMap::new();
-        let mut queue = VecDeque::from([(start, String::new())]);
-        let mut class_of: BTreeMap<Bits, u32> = BTreeMap::from([(Bits::none(self.patterns.len() as u32), 0)]);
-        while let Some((positions, path)) = queue.pop_front() {
-            let fits = if path.is_empty() {
-                Bits::none(self.patterns.len() as u32)
-            } else {
-                self.fitting(&positions)
+        let mut numbers: FxHashMap<(Positions, bool), u32> = FxHashMap::default();
+        let mut came = vec![Step { from: 0, segment: String::new() }];
+        let mut waiting = VecDeque::from([start]);
+        while let Some(positions) = waiting.pop_front() {
+            let here = self.states.len() as u32;
+            let is_start = here == 0;
+            let fits = if is_start { none.clone() } else { self.fitting(&positions) };
+            let atom = match class_of.get(&fits) {
+                Some(known) => *known,
+                None => {
+                    let fresh = self.classes.len() as u32;
+                    class_of.insert(fits.clone(), fresh);
+                    self.classes.push((fits, path_to(&came, here)));
+                    fresh
+                }
             };
-            let atom = *class_of.entry(fits.clone()).or_insert_with(|| {
-                self.classes.push((fits, path.clone()));
-                self.classes.len() as u32 - 1
-            });
+            if atom == 0 && !is_start && self.classes[0].1.is_empty() {
+                self.classes[0].1 = path_to(&came, here);
+            }
             let mut state = State { atom, edges: vec![], other: None, empty: None };
             // Only the last segment of a canonical path can be empty: nothing follows it.
-            if !path.ends_with('/') {
+            if is_start || !came[here as usize].segment.is_empty() {
                 let mut number = |next: Positions, segment: &str| -> Option<u32> {
                     if next.is_empty() {
                         return None;
                     }
-                    let fresh = numbers.len() as u32 + 1;
-                    Some(*numbers.entry((next.clone(), segment.is_empty())).or_insert_with(|| {
-                        queue.push_back((next, format!("{path}/{segment}")));
-                        fresh
-                    }))
+                    let key = (next, segment.is_empty());
+                    if let Some(known) = numbers.get(&key) {
+                        return Some(*known);
+                    }
+                    let fresh = came.len() as u32;
+                    came.push(Step { from: here, segment: segment.to_owned() });
+                    waiting.push_back(key.0.clone());
+                    numbers.insert(key, fresh);
+                    Some(fresh)
                 };
                 let Ways { literals, any, below } = self.ways(&positions);
                 let wild = sorted(&[&any, &below]);

@@ -135,7 +135,7 @@ pub(crate) fn candidates<'m>(
 impl Candidate {
     pub(crate) fn of_identity(model: &Model, identity: &str) -> Candidate {
         let identity = identity.to_owned();
-        if model.gateways.iter().any(|gateway| gateway.workload.identity == identity) {
+        if model.is_gateway(&identity) {
             return Candidate::Gateway { identity };
         }
         match own_path(&model.trust_domain, &identity) {
