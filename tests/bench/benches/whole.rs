@@ -44,11 +44,19 @@ fn workspace(rules: usize, last: Option<f64>) -> f64 {
     let (seconds, encode, megabytes) = one(&name, rules, &sources);
     if let Some(last) = last {
         let times = seconds / last;
-        println!("{:<44}{}", "", verdict(times <= MOST_TIMES, &format!("{times:.1} x for 10 x, <= {MOST_TIMES} x")));
+        println!(
+            "{:<44}{}",
+            "",
+            verdict(times <= MOST_TIMES, &format!("{times:.1} x for 10 x, <= {MOST_TIMES} x"))
+        );
     }
     if rules == 100_000 {
         println!("{:<44}{}", "", verdict(seconds <= SECONDS, &format!("<= {SECONDS} s")));
-        println!("{:<44}{}", "", verdict(encode <= ENCODE_SECONDS, &format!("plan bytes <= {ENCODE_SECONDS} s")));
+        println!(
+            "{:<44}{}",
+            "",
+            verdict(encode <= ENCODE_SECONDS, &format!("plan bytes <= {ENCODE_SECONDS} s"))
+        );
         println!("{:<44}{}", "", verdict(megabytes <= MEGABYTES, &format!("<= {MEGABYTES} MB")));
     }
     seconds

@@ -4,7 +4,9 @@ use std::fmt::Write;
 
 /// One host with so many routes: exact paths, parameters and whole subtrees, some by method, some by header.
 pub fn one_host(routes: usize) -> String {
-    let mut text = String::from("gateway edge {\n  listener http port 8080 http {\n    host \"*\"\n  }\n}\n\nauthorize edge {\n  allow from anyone\n}\n\nservice app {\n  port 80 http\n  subset v1 label version = \"v1\"\n  subset v2 label version = \"v2\"\n}\n\nauthorize app {\n  allow from gateway edge\n}\n\nroute edge {\n");
+    let mut text = String::from(
+        "gateway edge {\n  listener http port 8080 http {\n    host \"*\"\n  }\n}\n\nauthorize edge {\n  allow from anyone\n}\n\nservice app {\n  port 80 http\n  subset v1 label version = \"v1\"\n  subset v2 label version = \"v2\"\n}\n\nauthorize app {\n  allow from gateway edge\n}\n\nroute edge {\n",
+    );
     for route in 0..routes {
         let path = match route % 4 {
             0 => format!("/app-{route}/**"),
@@ -12,7 +14,10 @@ pub fn one_host(routes: usize) -> String {
             2 => format!("GET|HEAD /app-{route}/orders/{{id}}/lines"),
             _ => format!("/app-{route}/health when header \"x-probe\" present"),
         };
-        put(&mut text, format_args!("  rule r{route} {{\n    match {path}\n    to app:v{}\n  }}\n", 1 + route % 2));
+        put(
+            &mut text,
+            format_args!("  rule r{route} {{\n    match {path}\n    to app:v{}\n  }}\n", 1 + route % 2),
+        );
     }
     text.push_str("  otherwise 404\n}\n");
     text
@@ -20,13 +25,18 @@ pub fn one_host(routes: usize) -> String {
 
 /// A service with so many regexes, some on a header each, some together on one.
 pub fn regexes(count: usize) -> String {
-    let mut text = String::from("service app {\n  port 80 http\n  subset v1 label version = \"v1\"\n  subset v2 label version = \"v2\"\n}\n\nauthorize app {\n  allow from anyone\n}\n\nroute app {\n");
+    let mut text = String::from(
+        "service app {\n  port 80 http\n  subset v1 label version = \"v1\"\n  subset v2 label version = \"v2\"\n}\n\nauthorize app {\n  allow from anyone\n}\n\nroute app {\n",
+    );
     for rule in 0..count {
         let header = format!("x-field-{}", rule % 20);
         let regex = format!("v{}\\\\.[0-9]+(-(rc|beta)[0-9]*)?", rule / 20);
         put(
             &mut text,
-            format_args!("  rule r{rule} {{\n    match /api-{rule}/** when header \"{header}\" matches re\"{}\"\n    to app:v2\n  }}\n", regex.replace("\\\\", "\\")),
+            format_args!(
+                "  rule r{rule} {{\n    match /api-{rule}/** when header \"{header}\" matches re\"{}\"\n    to app:v2\n  }}\n",
+                regex.replace("\\\\", "\\")
+            ),
         );
     }
     text.push_str("  rule others {\n    to app:v1\n  }\n}\n");
@@ -40,7 +50,9 @@ pub fn headers(count: usize) -> String {
         let (a, b) = (line % 24, (line * 7 + 3) % 24);
         put(
             &mut text,
-            format_args!("  deny from anyone when header \"x-{a}\" = \"{line}\" and header \"x-{b}\" = \"{line}\"\n"),
+            format_args!(
+                "  deny from anyone when header \"x-{a}\" = \"{line}\" and header \"x-{b}\" = \"{line}\"\n"
+            ),
         );
     }
     text.push_str("  allow from anyone\n}\n");
@@ -49,12 +61,16 @@ pub fn headers(count: usize) -> String {
 
 /// Guardrails of a platform over everything: so many.
 pub fn guardrails(count: usize, namespaces: usize) -> String {
-    let mut text = String::from("module platform {\n  edition 2026\n  owner \"platform\"\n  namespace platform\n  role platform\n}\n\n");
+    let mut text = String::from(
+        "module platform {\n  edition 2026\n  owner \"platform\"\n  namespace platform\n  role platform\n}\n\n",
+    );
     for guardrail in 0..count {
         let namespace = guardrail % namespaces;
         put(
             &mut text,
-            format_args!("guardrail g{guardrail} {{\n  deny from anyone to namespace team-{namespace:03} /internal-{guardrail}/**\n}}\n\n"),
+            format_args!(
+                "guardrail g{guardrail} {{\n  deny from anyone to namespace team-{namespace:03} /internal-{guardrail}/**\n}}\n\n"
+            ),
         );
     }
     text
