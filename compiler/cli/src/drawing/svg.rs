@@ -18,21 +18,22 @@ const ARROW: i64 = 8;
 const MOST_ARROWS: i64 = 30;
 
 /// Okabe and Ito's colours, which everybody can tell apart ("Color Universal Design", 2008); each also has a stroke or sign of its own.
+/// The light colour stands before the variable, for whoever draws SVG and does not know variables (librsvg).
 const STYLE: &str = "\
-.mesh{--ink:#1b1f24;--soft:#f3f5f7;--line:#8a939d;--paper:#fff;--blue:#0072b2;--red:#c14500;--green:#007a5a;background:var(--paper)}\
+.mesh{--ink:#1b1f24;--soft:#f3f5f7;--line:#8a939d;--paper:#fff;--blue:#0072b2;--red:#c14500;--green:#007a5a;background:#fff;background:var(--paper)}\
 @media(prefers-color-scheme:dark){.mesh{--ink:#e8eaed;--soft:#23282e;--line:#7d8792;--paper:#14171a;--blue:#56b4e9;--red:#ff8a4c;--green:#3fcf9f}}\
-.mesh text{font:13px ui-monospace,SFMono-Regular,Menlo,Consolas,\"DejaVu Sans Mono\",monospace;fill:var(--ink)}\
+.mesh text{font:13px ui-monospace,SFMono-Regular,Menlo,Consolas,\"DejaVu Sans Mono\",monospace;fill:#1b1f24;fill:var(--ink)}\
 .mesh .small{font-size:11px;opacity:.8}\
-.mesh .label{font-size:11px}.mesh .behind{fill:var(--paper);stroke:none}\
-.mesh .box{fill:var(--soft);stroke:var(--line)}\
-.mesh .gateway .box{stroke:var(--blue);stroke-width:2}\
+.mesh .label{font-size:11px}.mesh .behind{fill:#fff;fill:var(--paper);stroke:none}\
+.mesh .box{fill:#f3f5f7;fill:var(--soft);stroke:#8a939d;stroke:var(--line)}\
+.mesh .gateway .box{stroke:#0072b2;stroke:var(--blue);stroke-width:2}\
 .mesh .external .box{stroke-dasharray:4 3}\
-.mesh .namespace .box{stroke:var(--green);stroke-width:2}\
-.mesh .own .box{stroke:var(--ink);stroke-width:2.5}\
-.mesh .lock{fill:none;stroke:var(--green);stroke-width:1.6}.mesh .lock .body{fill:var(--green)}\
-.mesh .edge path{fill:none;stroke:var(--line);stroke-width:1.3}.mesh .edge .head{fill:var(--line);stroke:none}\
-.mesh .denied path{stroke:var(--red);stroke-dasharray:5 4;stroke-width:1.8}.mesh .denied .head{fill:var(--red)}.mesh .denied text{fill:var(--red)}\
-.mesh .dim{opacity:.12}.mesh .found .box{stroke:var(--red);stroke-width:3}";
+.mesh .namespace .box{stroke:#007a5a;stroke:var(--green);stroke-width:2}\
+.mesh .own .box{stroke:#1b1f24;stroke:var(--ink);stroke-width:2.5}\
+.mesh .lock{fill:none;stroke:#007a5a;stroke:var(--green);stroke-width:1.6}.mesh .lock .body{fill:#007a5a;fill:var(--green)}\
+.mesh .edge path{fill:none;stroke:#8a939d;stroke:var(--line);stroke-width:1.3}.mesh .edge .head{fill:#8a939d;fill:var(--line);stroke:none}\
+.mesh .denied path{stroke:#c14500;stroke:var(--red);stroke-dasharray:5 4;stroke-width:1.8}.mesh .denied .head{fill:#c14500;fill:var(--red)}.mesh .denied text{fill:#c14500;fill:var(--red)}\
+.mesh .dim{opacity:.12}.mesh .found .box{stroke:#c14500;stroke:var(--red);stroke-width:3}";
 
 /// The picture as an element that can stand in a page or be a file; `legend` says what the signs mean.
 pub(crate) fn svg(picture: &Picture, legend: bool) -> String {

@@ -16,7 +16,7 @@ pub(super) fn written(differences: &[Difference], color: bool) -> String {
         }
         of_one(&mut text, comparison, color);
     }
-    text
+    text.trim_start_matches('\n').to_owned()
 }
 
 fn of_one(text: &mut String, comparison: &Comparison, color: bool) {
