@@ -438,10 +438,14 @@ fn limits_of_gateway_listener_and_service_hold_together() {
             .replace("host \"*\" }", &format!("host \"*\"\n{listener} }}\n{gateway}"))
             .replace("service s { port 80 http;", &format!("service s {{ port 80 http; {service};"))
     };
-    let (narrow, wide) = ("rate-limit local 1/h per source-ip", "rate-limit local 5/h burst 2");
-    for (gateway, listener, service) in
-        [(narrow, wide, wide), (wide, narrow, wide), (wide, wide, narrow), (wide, wide, wide)]
-    {
+    let narrow = "rate-limit local 1/h per source-ip";
+    // What is further inside lets less in: a limit that refuses nothing more is an error.
+    let [first, then, last] = [4, 3, 2].map(|burst| format!("rate-limit local 5/h burst {burst}"));
+    let wide: [&str; 3] = [&first, &then, &last];
+    for place in 0..=wide.len() {
+        let mut limits = wide;
+        limits.iter_mut().skip(place).take(1).for_each(|limit| *limit = narrow);
+        let [gateway, listener, service] = limits;
         let mesh = Mesh::start(&limited(gateway, listener, service), &[]);
         let mut client = mesh.connect("edge.default/web");
         let mut ask = || client.get("a", "/", &[]).unwrap().0;
