@@ -2,8 +2,8 @@
 //! otherwise, each with the requests it is about.
 //!
 //! Only plans are looked at, so what runs can be compared with what is to run, and no sources are needed. A decision of one plan
-//! is laid over the same decision of the other in one space ([`joint`]), and where their leaves mean something else is a set of
-//! requests ([`region`]). Time: of decisions that are the same, linear in their size; of the others, the product of the two
+//! is laid over the same decision of the other in one space (`compare/joint.rs`), and where their leaves mean something else is a set of
+//! requests (`compare/region.rs`). Time: of decisions that are the same, linear in their size; of the others, the product of the two
 //! diagrams at worst.
 
 mod joint;
