@@ -40,6 +40,10 @@ pub(crate) fn arrival(
     table: usize,
     set: Target,
 ) -> Result<Option<Arrival>, TooManyNodes> {
+    // Nearly every set that is asked about is empty: then nobody is looked for who could send of it.
+    if partition.diagram.any_of(set).is_none() {
+        return Ok(None);
+    }
     let welcome = let_in(model, partition, set)?;
     for set in [welcome, set] {
         for entry in entries(model, partition, table) {

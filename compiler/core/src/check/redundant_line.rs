@@ -2,11 +2,11 @@
 
 use super::dead_grant::guardrail;
 use crate::diagram::TooManyNodes;
-use crate::model::{AccessLine, Caller, Model, Principal, Shape};
+use crate::model::{AccessLine, Model, Principal, Shape};
 use crate::partition::{Owner, Partition};
 use crate::shown;
-use mesh_lang::ast::{Effect, Segment};
-use mesh_lang::{Code, Diagnostic, Span, diagnostic};
+use mesh_lang::ast::Effect;
+use mesh_lang::{Code, Diagnostic, Span, Text, diagnostic};
 use std::collections::BTreeMap;
 
 /// A port with more lines of one effect is not asked: each is compared with each, and so many are written by a program.
@@ -51,10 +51,14 @@ impl Redundant {
         lines: &[AccessLine],
         own: &[usize],
     ) -> Result<(), TooManyNodes> {
+        let callers: BTreeMap<usize, Option<Vec<&Text>>> =
+            own.iter().map(|line| (*line, callers(model, &lines[*line]))).collect();
+        let may_meet = |one: usize, other: usize| {
+            share(&callers[&one], &callers[&other]) && may_meet(&lines[one], &lines[other])
+        };
         let mut kept = own.to_vec();
         for line in own.iter().rev() {
-            let others =
-                kept.iter().filter(|other| *other != line && may_meet(model, &lines[*line], &lines[**other]));
+            let others = kept.iter().filter(|other| *other != line && may_meet(*line, **other));
             let others: Vec<usize> = others.copied().collect();
             let Some(covers) = covers(partition, *line, &others)? else { continue };
             kept.retain(|other| other != line);
@@ -151,26 +155,25 @@ fn say(span: Span, line: Unneeded) -> Diagnostic {
     problem.help("Delete it, or narrow what covers it if that was meant to be less.")
 }
 
-/// Whether two lines can have requests in common, as far as that is seen at a glance: most lines name another caller or another
-/// operation.
-fn may_meet(model: &Model, a: &AccessLine, b: &AccessLine) -> bool {
-    let strangers = match (callers(a), callers(b)) {
-        (Some(one), Some(other)) => {
-            let identity = |caller: &Caller| &model.workload(*caller).identity;
-            !one.iter().any(|one| other.iter().any(|other| identity(one) == identity(other)))
-        }
-        _ => false,
-    };
-    !strangers && a.shapes.iter().any(|one| b.shapes.iter().any(|other| one.may_meet(other)))
+/// Whether two lines can have operations in common, as far as that is seen at a glance.
+fn may_meet(a: &AccessLine, b: &AccessLine) -> bool {
+    a.shapes.iter().any(|one| b.shapes.iter().any(|other| one.may_meet(other)))
 }
 
-/// The services and gateways of a line that is about nobody else.
-fn callers(line: &AccessLine) -> Option<Vec<Caller>> {
+/// The identities of a line that is about nobody else: most lines name another caller than others.
+fn callers<'m>(model: &'m Model, line: &AccessLine) -> Option<Vec<&'m Text>> {
     let caller = |principal: &Principal| match principal {
-        Principal::Workload { who, .. } => Some(*who),
+        Principal::Workload { who, .. } => Some(&model.workload(*who).identity),
         _ => None,
     };
     line.from.of.iter().map(caller).collect()
+}
+
+fn share(one: &Option<Vec<&Text>>, other: &Option<Vec<&Text>>) -> bool {
+    match (one, other) {
+        (Some(one), Some(other)) => one.iter().any(|identity| other.contains(identity)),
+        _ => true,
+    }
 }
 
 impl Shape {
@@ -179,11 +182,10 @@ impl Shape {
             return false;
         }
         let (Some(one), Some(other)) = (&self.path, &other.path) else { return true };
-        let (one, other) = (one.pattern(), other.pattern());
-        one.segments.iter().zip(&other.segments).all(|pair| match pair {
-            (Segment::Literal(one), Segment::Literal(other)) => one == other,
-            _ => true,
-        })
+        // Of a canonical pattern, `**` and what begins with `{` is no literal.
+        let is_literal = |segment: &str| !segment.starts_with('{') && segment != "**";
+        let mut pairs = one.as_str().split('/').zip(other.as_str().split('/'));
+        pairs.all(|(one, other)| one == other || !is_literal(one) || !is_literal(other))
     }
 }
 
