@@ -225,6 +225,17 @@ fn reference(files: &Files, environment: Option<&str>) -> Result<Reference, Stri
     Reference::new(&read.collect::<Vec<_>>())
 }
 
+/// Generated programs that are accepted, so many of them, each with its seed and the dice behind it.
+fn accepted(count: usize) -> impl Iterator<Item = (u64, Rng, Generated, Subject)> {
+    let programs = (1..).filter_map(|seed| {
+        let mut rng = Rng::with_seed(seed);
+        let generated = generate::program(&mut rng);
+        let subject = Subject::new(&generated.files, None).ok()?;
+        Some((seed, rng, generated, subject))
+    });
+    programs.take(count)
+}
+
 /// A program as both sides see it.
 struct Subject {
     plan: Plan,

@@ -72,6 +72,23 @@ impl<'a> Parsed<'a> {
             .sum()
     }
 
+    /// Compiles what is to be asked. What a project with errors means is not known: then they are said, and `unknown`, what is not
+    /// known for them.
+    fn compile_to_ask(
+        &self,
+        environment: &Environment,
+        unknown: &str,
+        output: &mut Output<'_>,
+    ) -> Option<mesh_plan::Plan> {
+        let Compilation { plan, diagnostics, suppressed, .. } =
+            self.compile(environment.as_deref(), &StandIns::new());
+        if plan.is_none() {
+            print(output, Stream::Data, &diagnostics, &suppressed, self, |_| {});
+            output.say(unknown);
+        }
+        plan
+    }
+
     /// Compiles what is to run: what the proxy would not do is an error here.
     fn compile_to_run(&self, environment: &Environment, stand_ins: &StandIns) -> Compilation {
         let mut compilation = self.compile(environment.as_deref(), stand_ins);

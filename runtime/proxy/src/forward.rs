@@ -83,8 +83,8 @@ pub(crate) async fn answer(
     let mut response = match (limited, decision.action) {
         (Some(refused), _) => refused,
         (None, Action::Forward(forward)) => {
-            let path = decision.edited.path(&serving.view, &target.path);
-            record.sent_to(forward.service, forward.subset, &path);
+            let path = || decision.edited.path(&serving.view, &target.path);
+            record.sent_to(forward.service, forward.subset, path);
             let deadline = forward.timeout.map(|millis| head_at + Duration::from_millis(millis.into()));
             arrival.watch.cut_at(deadline);
             let faults = edits::faults(&serving.view, &decision.edited, &mut worker.random.borrow_mut());

@@ -182,11 +182,12 @@ impl Record {
         }
     }
 
-    /// Where it goes, and with which path.
-    pub(crate) fn sent_to(&mut self, service: &str, subset: &str, path: &str) {
+    /// Where it goes, and with which path, which is asked for only if it is told.
+    pub(crate) fn sent_to<P: AsRef<str>>(&mut self, service: &str, subset: &str, path: impl FnOnce() -> P) {
         if let Some(fields) = &mut self.0 {
-            if fields.path != path {
-                fields.sent_path = path.to_owned();
+            let path = path();
+            if fields.path != path.as_ref() {
+                fields.sent_path = path.as_ref().to_owned();
             }
             fields.service = service.to_owned();
             fields.subset = subset.to_owned();

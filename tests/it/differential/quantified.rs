@@ -1,7 +1,7 @@
 //! `every` and `some` lines over generated programs: what is proved holds of all requests that are tried, and a counterexample
 //! that is asked of the engine fails as the line says.
 
-use super::{Files, Subject, sources};
+use super::{Files, Subject, accepted, sources};
 use fastrand::Rng;
 use mesh_compiler::case::{self, Expectation};
 use mesh_compiler::{Compilation, StandIns};
@@ -36,14 +36,8 @@ struct Line {
 
 #[test]
 fn what_is_proved_of_all_requests_holds_of_those_that_are_tried() {
-    let (mut programs, mut seed) = (0, 0);
     let (mut held, mut failed, mut replayed) = (0, 0, 0);
-    while programs < PROGRAMS {
-        seed += 1;
-        let mut rng = Rng::with_seed(seed);
-        let generated = generate::program(&mut rng);
-        let Ok(subject) = Subject::new(&generated.files, None) else { continue };
-        programs += 1;
+    for (seed, mut rng, generated, subject) in accepted(PROGRAMS) {
         for _ in 0..LINES {
             let Some(line) = line(&mut rng, &generated) else { continue };
             for quantifier in ["every", "some"] {

@@ -2,7 +2,7 @@
 //! is not, as it is said, by the engine and by the reference.
 
 use super::quantified::{asked, fulfils, question, shown};
-use super::{Subject, sources};
+use super::{Subject, accepted, sources};
 use fastrand::Rng;
 use mesh_compiler::Survey;
 use mesh_compiler::survey::who::{Example, NoAnswer, Others, Row, Verdict, Who};
@@ -18,14 +18,8 @@ const REPLAYED: usize = 3;
 
 #[test]
 fn who_may_call_whom_is_so_of_all_requests() {
-    let (mut programs, mut seed) = (0, 0);
     let (mut sure, mut partly, mut replayed) = (0, 0, 0);
-    while programs < PROGRAMS {
-        seed += 1;
-        let mut rng = Rng::with_seed(seed);
-        let generated = generate::program(&mut rng);
-        let Ok(subject) = Subject::new(&generated.files, None) else { continue };
-        programs += 1;
+    for (seed, mut rng, generated, subject) in accepted(PROGRAMS) {
         let sources = sources(&generated.files);
         let project = mesh_compiler::Project::parse(&sources);
         let survey = project.survey(None);

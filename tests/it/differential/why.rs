@@ -1,8 +1,7 @@
 //! Why a request ends as it does, over generated programs: the ways that are told end as the engine and the reference say, and every line
 //! that is named is the one that the plan names.
 
-use super::{Files, Subject, sources};
-use fastrand::Rng;
+use super::{Files, accepted, sources};
 use mesh_compiler::Survey;
 use mesh_compiler::survey::why::{Kind, Question as Asked, Step};
 use mesh_engine::trace::{Next, Root, Trace};
@@ -29,13 +28,8 @@ struct Seen {
 
 #[test]
 fn why_tells_what_the_engine_and_the_reference_decide() {
-    let (mut programs, mut seed, mut seen) = (0, 0, Seen::default());
-    while programs < PROGRAMS {
-        seed += 1;
-        let mut rng = Rng::with_seed(seed);
-        let generated = generate::program(&mut rng);
-        let Ok(subject) = Subject::new(&generated.files, None) else { continue };
-        programs += 1;
+    let mut seen = Seen::default();
+    for (seed, mut rng, generated, subject) in accepted(PROGRAMS) {
         let sources = sources(&generated.files);
         let project = mesh_compiler::Project::parse(&sources);
         let survey = project.survey(None);

@@ -5,10 +5,9 @@ use crate::args::{Detail, Graph, GraphRendering};
 use crate::drawing::{self, Edge, Node, Picture, Shape};
 use crate::failure::Failure;
 use crate::load::load;
-use crate::output::{Output, Stream};
+use crate::output::Output;
 use crate::report::graph::Graph as Report;
 use crate::{FINDINGS, OK, write};
-use mesh_compiler::StandIns;
 use mesh_compiler::survey::graph::{Edge as Found, Graph as Whole, Kind, Node as Workload};
 use mesh_compiler::survey::who::{NoAnswer, Verdict};
 use mesh_lang::diagnostic::suggest::nearest;
@@ -24,17 +23,8 @@ pub(crate) fn run(graph: &Graph, output: &mut Output<'_>) -> Result<u8, Failure>
     let project = load(&graph.sources.paths)?;
     let parsed = Parsed::of(&project);
     let environment = environment::one(&parsed, graph.environment.as_deref())?;
-    let compilation = parsed.compile(environment.as_deref(), &StandIns::new());
-    if compilation.plan.is_none() {
-        super::print(
-            output,
-            Stream::Data,
-            &compilation.diagnostics,
-            &compilation.suppressed,
-            &parsed,
-            |_| {},
-        );
-        output.say("Nothing is drawn: what a project with errors means is not known.");
+    let unknown = "Nothing is drawn: what a project with errors means is not known.";
+    if parsed.compile_to_ask(&environment, unknown, output).is_none() {
         return Ok(FINDINGS);
     }
     let whole = parsed.project.survey(environment.as_deref()).graph().map_err(|why| match why {

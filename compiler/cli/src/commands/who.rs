@@ -7,11 +7,10 @@ use super::{Parsed, environment};
 use crate::args::{Rendering, Who};
 use crate::failure::Failure;
 use crate::load::load;
-use crate::output::{Output, Stream};
+use crate::output::Output;
 use crate::report::who::{Declared, Row, Verdict, WHO_SCHEMA, Who as Report};
 use crate::report::why::Cited;
 use crate::{FINDINGS, OK};
-use mesh_compiler::StandIns;
 use mesh_compiler::survey::who::NoAnswer;
 
 pub(crate) fn run(who: &Who, output: &mut Output<'_>) -> Result<u8, Failure> {
@@ -19,17 +18,8 @@ pub(crate) fn run(who: &Who, output: &mut Output<'_>) -> Result<u8, Failure> {
     let project = load(&paths)?;
     let parsed = Parsed::of(&project);
     let environment = environment::one(&parsed, who.environment.as_deref())?;
-    let compilation = parsed.compile(environment.as_deref(), &StandIns::new());
-    if compilation.plan.is_none() {
-        super::print(
-            output,
-            Stream::Data,
-            &compilation.diagnostics,
-            &compilation.suppressed,
-            &parsed,
-            |_| {},
-        );
-        output.say("Who may call whom in a project with errors is not known.");
+    let unknown = "Who may call whom in a project with errors is not known.";
+    if parsed.compile_to_ask(&environment, unknown, output).is_none() {
         return Ok(FINDINGS);
     }
     let survey = parsed.project.survey(environment.as_deref());

@@ -9,11 +9,11 @@ use super::{Parsed, environment};
 use crate::args::{Paths, Why};
 use crate::failure::Failure;
 use crate::load::load;
-use crate::output::{Output, Stream};
+use crate::output::Output;
 use crate::report::why::{Cited, End, Kind, Other, Setting, Step, WHY_SCHEMA, Way, Why as Report};
 use crate::{FINDINGS, OK};
+use mesh_compiler::Survey;
 use mesh_compiler::survey::why::{Arrival, Asking, Question, Step as Found};
-use mesh_compiler::{StandIns, Survey};
 use mesh_engine::trace::{Hop, Next, Root, Trace};
 use mesh_engine::{Action, Decision, Distribution, Peer};
 use mesh_lang::{SourceSet, Span};
@@ -37,20 +37,9 @@ pub(crate) fn run(why: &Why, output: &mut Output<'_>) -> Result<u8, Failure> {
     let project = load(&paths)?;
     let parsed = Parsed::of(&project);
     let environment = environment::one(&parsed, why.environment.as_deref())?;
-    let compilation = parsed.compile(environment.as_deref(), &StandIns::new());
-    let Some(plan) = &compilation.plan else {
-        super::print(
-            output,
-            Stream::Data,
-            &compilation.diagnostics,
-            &compilation.suppressed,
-            &parsed,
-            |_| {},
-        );
-        output.say("What a project with errors decides is not known.");
-        return Ok(FINDINGS);
-    };
-    let (_, view) = super::build::seal(plan)?;
+    let unknown = "What a project with errors decides is not known.";
+    let Some(plan) = parsed.compile_to_ask(&environment, unknown, output) else { return Ok(FINDINGS) };
+    let (_, view) = super::build::seal(&plan)?;
     let survey = parsed.project.survey(environment.as_deref());
     let asking = Asking {
         from: &why.from,
