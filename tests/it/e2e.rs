@@ -187,6 +187,10 @@ fn a_path_is_replaced_whole_and_response_headers_are_added_and_removed() {
     let heard = s.heads();
     assert_eq!(heard.len(), 1, "{heard:?}");
     assert!(heard[0].starts_with("get /one?q=1&r=%20 http"), "the query stays: {heard:?}");
+    let log = mesh.log();
+    let sent: Vec<&String> = log.iter().filter(|line| line.contains("\"sent_path\"")).collect();
+    assert_eq!(sent.len(), 1, "only what was sent elsewhere says where: {log:?}");
+    assert!(sent[0].contains("\"path\":\"/any/thing\",\"sent_path\":\"/one\""), "{log:?}");
 }
 
 #[test]
