@@ -521,6 +521,19 @@ mod tests {
     }
 
     #[test]
+    fn a_request_that_is_let_in_is_shown_rather_than_one_that_is_not() {
+        let text = both(r#"header "h" = "1""#, r#"query "k" = "1""#);
+        shows(
+            &text.replace("allow from anyone", "allow from anyone to POST /in"),
+            &[
+                "request both match:",
+                "  curl -X POST -H 'h: 1' 'http://s.default:80/in?k=1' # from c",
+                r#"  request from c to s POST /in when header "h" = "1" and query "k" = "1" expect s:v2"#,
+            ],
+        );
+    }
+
+    #[test]
     fn a_shell_and_a_test_read_what_is_meant() {
         shows(
             &both(r#"header "h" = "it's""#, r#"query "k" = "a b&c""#),

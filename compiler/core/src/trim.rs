@@ -213,7 +213,7 @@ fn narrowed_callers(
 
 /// Operations that hold all that was seen and are less than what is allowed now; `None` where there are none to propose.
 fn narrowed_ops(line: &AccessLine, written: &AuthorizeLine, own: &[&Seen<'_>]) -> Option<Box<[Op]>> {
-    let mut methods: BTreeMap<Option<PathPattern>, BTreeSet<Method>> = BTreeMap::new();
+    let mut plain = Patterns::new();
     for seen in own {
         // A method without a name can only be let in by a line that names none.
         let method = Method::parse(&seen.request.method)?;
@@ -221,16 +221,34 @@ fn narrowed_ops(line: &AccessLine, written: &AuthorizeLine, own: &[&Seen<'_>]) -
         let narrowest = line.shapes.iter().filter(|shape| fits(shape, seen.request));
         let narrowest = narrowest.max_by_key(|shape| shape.path.as_ref().map(|path| path.as_str().len()));
         let pattern = narrowest.and_then(|shape| shape.path.as_ref()).map(Path::pattern);
-        methods.entry(Some(template(pattern.as_ref(), path))).or_default().insert(method);
+        plain.entry(template(pattern.as_ref(), path)).or_default().insert(method);
     }
-    let methods = gathered(methods)?;
+    // What is gathered may be more than the line lets in: then what was seen is listed as it is.
+    [gathered(plain.clone()), plain]
+        .into_iter()
+        .find_map(|patterns| proved_ops(line, written, &patterns, own))
+}
+
+/// Patterns, each with the methods seen of it.
+type Patterns = BTreeMap<PathPattern, BTreeSet<Method>>;
+
+/// The operations of these patterns, if they are few and proved.
+fn proved_ops(
+    line: &AccessLine,
+    written: &AuthorizeLine,
+    patterns: &Patterns,
+    own: &[&Seen<'_>],
+) -> Option<Box<[Op]>> {
+    if patterns.len() > MAX_PATHS {
+        return None;
+    }
     let op = |(path, methods): (&PathPattern, &BTreeSet<Method>)| Op {
         span: written.span,
         methods: methods.iter().copied().collect::<Methods>(),
         path: Some(Spanned { value: Path::from(path.clone()), span: written.span }),
         grpc: false,
     };
-    let ops: Vec<Op> = methods.iter().map(op).collect();
+    let ops: Vec<Op> = patterns.iter().map(op).collect();
     is_proved(line, &ops, own).unwrap_or(false).then(|| ops.into())
 }
 
@@ -253,12 +271,8 @@ fn is_id(text: &str) -> bool {
     word && digits > 0 && (digits == text.len() || (text.len() >= 8 && digits >= 2))
 }
 
-/// Patterns that differ in one place only and there in many texts are one with a parameter. `None` where there are too many.
-fn gathered(
-    found: BTreeMap<Option<PathPattern>, BTreeSet<Method>>,
-) -> Option<BTreeMap<PathPattern, BTreeSet<Method>>> {
-    let mut patterns: BTreeMap<PathPattern, BTreeSet<Method>> =
-        found.into_iter().filter_map(|(path, methods)| Some((path?, methods))).collect();
+/// Patterns that differ in one place only and there in many texts are one with a parameter.
+fn gathered(mut patterns: Patterns) -> Patterns {
     loop {
         let mut alike: BTreeMap<(usize, PathPattern), Vec<PathPattern>> = BTreeMap::new();
         for pattern in patterns.keys() {
@@ -277,7 +291,7 @@ fn gathered(
             own.iter().filter_map(|pattern| patterns.remove(pattern)).flatten().collect();
         patterns.entry(wider).or_default().extend(methods);
     }
-    (patterns.len() <= MAX_PATHS).then_some(patterns)
+    patterns
 }
 
 /// Nothing more fits into the budget: then nothing is proposed.
@@ -387,6 +401,20 @@ mod tests {
             &["web GET /carts/a"],
             "allow from web to GET /carts/{cart}",
         );
+    }
+
+    #[test]
+    fn what_is_gathered_is_never_more_than_is_allowed_now() {
+        let four = ["web GET /a", "web GET /b", "web GET /c", "web GET /d"];
+        let line = "allow from web to GET|PUT /a, GET|PUT /b, GET|PUT /c, GET|PUT /d";
+        becomes(line, &four, "allow from web to GET /a, GET /b, GET /c, GET /d");
+    }
+
+    #[test]
+    fn an_empty_segment_and_a_word_are_no_parameter() {
+        let seen = ["web GET /carts/", "web GET /carts/checkout", "web GET /carts/17"];
+        let expected = "allow from web to GET /carts/, GET /carts/checkout, GET /carts/{id}";
+        becomes("allow from web to /carts/**", &seen, expected);
     }
 
     #[test]

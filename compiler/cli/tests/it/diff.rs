@@ -120,6 +120,18 @@ fn the_exit_code_says_whether_anything_differs_where_it_is_asked_to() {
     says(&same, "No request is decided otherwise.\n");
 }
 
+/// Who calls a service whose route sends to another one has that one in its slice.
+#[test]
+fn what_is_behind_a_route_is_in_the_slice_of_who_calls() {
+    let text = "service a { calls b }\nservice b { port 80 http }\nservice c { port 80 http; timeout 1s }\nservice d { }\n\
+                route b { to c }\nauthorize b { allow from a }\nauthorize c { allow from a }\n";
+    let project = Project::new(&[("old/x.mesh", text)]);
+    project.write("new/x.mesh", text.replace("timeout 1s", "timeout 2s"));
+    let ran = project.mesh(&["diff", "{}/old", "{}/new"]);
+    let last = "2 of 4 proxies get another slice: a.default, c.default.";
+    assert!(ran.out.trim_end().ends_with(last), "{}{}", ran.out, ran.err);
+}
+
 #[test]
 fn sources_with_errors_are_not_compared() {
     let project = both();

@@ -222,6 +222,14 @@ mod tests {
     }
 
     #[test]
+    fn what_is_below_a_path_is_covered_by_all_of_it() {
+        says(
+            &authorize("allow from web to GET /a/**\nallow from web to GET /a/b/{x}"),
+            &[&format!("5 MESH4005 {ALLOW}")],
+        );
+    }
+
+    #[test]
     fn a_deny_that_others_cover_is_said() {
         let text = authorize("allow from web\ndeny to /admin/**\ndeny to DELETE /admin/{x}");
         says(&text, &["6 MESH4005 this `deny` refuses nothing that is not refused without it"]);
