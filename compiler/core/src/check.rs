@@ -30,7 +30,7 @@ mod unused_route;
 mod vain_condition;
 
 use crate::diagram::TooManyNodes;
-use crate::model::{Model, PortId, Table};
+use crate::model::{Action, Backend, Model, PortId, Table};
 use crate::partition::{OverBudget, Owner, Partition};
 use mesh_lang::{Code, Diagnostic};
 
@@ -112,18 +112,17 @@ fn tables(model: &Model, owner: Owner) -> Vec<&Table> {
 
 /// The service ports that a table sends to.
 pub(crate) fn backends(table: &Table) -> impl Iterator<Item = PortId> + '_ {
-    table.rules.iter().flat_map(|rule| match &rule.action {
-        crate::model::Action::Forward(backends) => backends.iter().map(|backend| backend.to).collect(),
-        _ => vec![],
-    })
+    sent(table).map(|backend| backend.to)
 }
 
 /// The service ports that a port's route enters.
 fn entered(table: &Table) -> impl Iterator<Item = PortId> + '_ {
+    sent(table).filter(|backend| backend.enter).map(|backend| backend.to)
+}
+
+fn sent(table: &Table) -> impl Iterator<Item = &Backend> {
     table.rules.iter().flat_map(|rule| match &rule.action {
-        crate::model::Action::Forward(backends) => {
-            backends.iter().filter(|backend| backend.enter).map(|backend| backend.to).collect()
-        }
-        _ => vec![],
+        Action::Forward(backends) => backends.as_slice(),
+        _ => &[],
     })
 }

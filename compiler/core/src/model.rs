@@ -26,7 +26,7 @@ pub(crate) struct PortId {
 pub(crate) struct GatewayId(pub(crate) u32);
 
 /// Whose proxy sends.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub(crate) enum Caller {
     Gateway(GatewayId),
     Service(ServiceId),
@@ -585,6 +585,14 @@ impl std::fmt::Display for Wording {
 pub(crate) struct PeerSet {
     pub(crate) of: Vec<Principal>,
     pub(crate) except: Vec<Principal>,
+}
+
+impl PeerSet {
+    /// Whether somebody is in it by name, whatever their identity.
+    pub(crate) fn names(&self, caller: Caller) -> bool {
+        let is_named = |of: &Principal| matches!(of, Principal::Workload { who, .. } if *who == caller);
+        self.except.is_empty() && self.of.iter().any(is_named)
+    }
 }
 
 /// A principal, resolved. Two that are equal may be written differently: one identity can be that of several workloads.

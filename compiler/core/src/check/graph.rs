@@ -6,12 +6,13 @@ use petgraph::Direction;
 use petgraph::algo::tarjan_scc;
 use petgraph::graph::{DiGraph, EdgeIndex, NodeIndex};
 use petgraph::visit::EdgeRef;
+use rustc_hash::FxHashMap;
 use std::collections::{BTreeMap, BTreeSet, VecDeque};
 
 /// All calls, and its circles in reverse order of calls: whoever is called comes before its callers.
 pub(super) struct Graph<'h> {
     graph: DiGraph<Caller, Call<'h>>,
-    nodes: BTreeMap<Caller, NodeIndex>,
+    nodes: FxHashMap<Caller, NodeIndex>,
     circles: Vec<Vec<NodeIndex>>,
 }
 
@@ -19,13 +20,13 @@ pub(super) struct Graph<'h> {
 #[derive(Clone, Copy)]
 pub(super) struct Call<'h> {
     /// The one that becomes the most tries.
-    pub(super) most: &'h Hop,
+    pub(super) most: &'h Hop<'h>,
     /// The one that becomes the most tries where many fail for a long time.
-    pub(super) lasting: &'h Hop,
+    pub(super) lasting: &'h Hop<'h>,
     /// One whose retries nothing bounds.
-    pub(super) unbounded: Option<&'h Hop>,
+    pub(super) unbounded: Option<&'h Hop<'h>>,
     /// One that the caller does not limit.
-    pub(super) unlimited: Option<&'h Hop>,
+    pub(super) unlimited: Option<&'h Hop<'h>>,
 }
 
 /// How tries are counted.
@@ -39,7 +40,7 @@ pub(super) enum Count {
 
 impl<'h> Call<'h> {
     /// The hop that counts, and what it multiplies by, in basis points.
-    pub(super) fn worst(&self, count: Count) -> (&'h Hop, u64) {
+    pub(super) fn worst(&self, count: Count) -> (&'h Hop<'h>, u64) {
         match count {
             Count::Most => (self.most, self.most.tries() * ONE),
             Count::Lasting => (self.lasting, self.lasting.lasting()),
@@ -62,6 +63,9 @@ impl Product {
     pub(super) const ONE: Product = Product(WHOLE);
 
     pub(super) fn times(self, basis_points: u64) -> Product {
+        if basis_points == ONE {
+            return self;
+        }
         Product((self.0 * u128::from(basis_points) / u128::from(ONE)).min(MOST))
     }
 
@@ -99,11 +103,11 @@ pub(super) struct Tries<'g, 'h> {
 }
 
 impl<'h> Graph<'h> {
-    /// Time: linear in the hops, but for the looking up of callers.
-    pub(super) fn new(hops: &'h [Hop]) -> Graph<'h> {
-        let mut nodes: BTreeMap<Caller, NodeIndex> = BTreeMap::new();
+    /// Time: linear in the hops.
+    pub(super) fn new(hops: &'h [Hop<'h>]) -> Graph<'h> {
+        let mut nodes: FxHashMap<Caller, NodeIndex> = FxHashMap::default();
         let mut graph: DiGraph<Caller, Call<'h>> = DiGraph::new();
-        let mut known: BTreeMap<(NodeIndex, NodeIndex), EdgeIndex> = BTreeMap::new();
+        let mut known: FxHashMap<(NodeIndex, NodeIndex), EdgeIndex> = FxHashMap::default();
         for hop in hops {
             let [from, to] = [hop.from, Caller::Service(hop.to)]
                 .map(|caller| *nodes.entry(caller).or_insert_with(|| graph.add_node(caller)));
@@ -222,7 +226,7 @@ impl<'h> Tries<'_, 'h> {
 
     /// Those who call a service and do not limit it themselves, in order, each with the call and with as many tries as come to it,
     /// times its own; the service itself is none of them.
-    pub(super) fn unlimited(&self, service: ServiceId) -> Vec<(Caller, &'h Hop, Product)> {
+    pub(super) fn unlimited(&self, service: ServiceId) -> Vec<(Caller, &'h Hop<'h>, Product)> {
         let graph = &self.graph.graph;
         let Some(node) = self.graph.nodes.get(&Caller::Service(service)) else { return Vec::new() };
         let others = graph.edges_directed(*node, Direction::Incoming).filter(|edge| edge.source() != *node);
@@ -238,7 +242,7 @@ impl<'h> Tries<'_, 'h> {
     }
 
     /// The calls by which the most tries come to a place, in order: each with its caller.
-    pub(super) fn way_to(&self, place: Caller) -> Vec<(Caller, &'h Hop, u64)> {
+    pub(super) fn way_to(&self, place: Caller) -> Vec<(Caller, &'h Hop<'h>, u64)> {
         let graph = &self.graph.graph;
         let mut way = Vec::new();
         let mut node = self.graph.nodes.get(&place).copied();

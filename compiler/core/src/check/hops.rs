@@ -8,17 +8,18 @@ use crate::model::{
 use mesh_lang::Span;
 use mesh_lang::ast::Method;
 use mesh_plan::{Edit, Retry, Settings};
-use std::collections::{BTreeMap, BTreeSet};
+use rustc_hash::FxHashMap;
+use std::rc::Rc;
 
 /// A call that may happen, with the settings that hold for it.
-pub(crate) struct Hop {
+pub(crate) struct Hop<'m> {
     pub(crate) from: Caller,
     pub(crate) to: ServiceId,
     /// Where it is declared: the name in `calls`, or a gateway's rule.
     pub(super) span: Span,
     /// Milliseconds.
     pub(super) timeout: Option<u32>,
-    pub(super) retry: Option<Retry>,
+    pub(super) retry: Option<&'m Retry>,
     /// Where the two are written.
     pub(super) at: SettingsAt,
     pub(super) client: Client,
@@ -46,7 +47,7 @@ pub(super) struct GivesUp {
 /// A factor of one, in the unit of [`Hop::lasting`]: basis points, as a budget's share is.
 pub(super) const ONE: u64 = 10_000;
 
-impl Hop {
+impl Hop<'_> {
     /// How many tries one call of the application may become.
     pub(crate) fn tries(&self) -> u64 {
         (1 + self.retries()) * self.client_tries()
@@ -55,14 +56,14 @@ impl Hop {
     /// How many tries each call becomes where many fail for a long time, in basis points: then a budget lets its share of retries
     /// through and no more.
     pub(super) fn lasting(&self) -> u64 {
-        let budget = self.retry.as_ref().and_then(|retry| retry.budget);
+        let budget = self.retry.and_then(|retry| retry.budget);
         let again = self.retries() * ONE;
         let again = budget.map_or(again, |budget| again.min(u64::from(budget.share)));
         (ONE + again) * self.client_tries()
     }
 
     fn retries(&self) -> u64 {
-        self.retry.as_ref().map_or(0, |retry| u64::from(retry.count))
+        self.retry.map_or(0, |retry| u64::from(retry.count))
     }
 
     fn client_tries(&self) -> u64 {
@@ -71,7 +72,7 @@ impl Hop {
 
     /// Whether nothing bounds its retries: they have no budget, or the application tries again.
     pub(super) fn is_unbounded(&self) -> bool {
-        self.client.retry.is_some() || self.retry.as_ref().is_some_and(|retry| retry.budget.is_none())
+        self.client.retry.is_some() || self.retry.is_some_and(|retry| retry.budget.is_none())
     }
 
     /// When it is given up first: after one try.
@@ -79,7 +80,7 @@ impl Hop {
         let tries = self.client_tries();
         let client = self.client.timeout.map(|own| (own.value, Some(own.span), tries, false));
         let total = self.timeout.map(|timeout| (timeout, self.at.timeout, tries, false));
-        let one = self.retry.as_ref().filter(|retry| retry.per_try_timeout > 0).map(|retry| {
+        let one = self.retry.filter(|retry| retry.per_try_timeout > 0).map(|retry| {
             let again = if retry.on_timeout { 1 + u64::from(retry.count) } else { 1 };
             (retry.per_try_timeout, self.at.retry, tries * again, retry.on_timeout)
         });
@@ -108,7 +109,7 @@ impl Hop {
 
     /// How long all tries of the proxy take at most, where each has an end.
     pub(super) fn all_tries(&self) -> Option<u64> {
-        let retry = self.retry.as_ref().filter(|retry| retry.per_try_timeout > 0)?;
+        let retry = self.retry.filter(|retry| retry.per_try_timeout > 0)?;
         Some((1 + u64::from(retry.count)) * u64::from(retry.per_try_timeout) + waits(retry))
     }
 }
@@ -120,18 +121,25 @@ pub(super) fn waits(retry: &Retry) -> u64 {
     (0..retry.count).map(wait).sum()
 }
 
-/// All hops of a mesh whose routes enter each other in no circle, in order.
-pub(crate) fn hops(model: &Model) -> Vec<Hop> {
-    let mut known = BTreeMap::new();
+/// All hops of a mesh whose routes enter each other in no circle, in order. Time: linear in them, in the calls and in the rules.
+pub(crate) fn hops(model: &Model) -> Vec<Hop<'_>> {
+    let mut known = Known::default();
     let mut hops = Vec::new();
     for (gateway, id) in model.gateways.iter().zip(0..) {
+        let from = Caller::Gateway(GatewayId(id));
         let tables = gateway.listeners.iter().flat_map(|listener| &listener.tables);
         for rule in tables.flat_map(|host| &host.table.rules) {
-            let from = Caller::Gateway(GatewayId(id));
-            let ends = ends_of_rule(model, rule, Place::Listener(from), &mut known);
-            let from =
-                Sender { from, span: rule.span, client: Client::default(), breaker: false, unkeyed: u8::MAX };
-            hops.extend(ends.iter().map(|end| hop(model, &from, end, &[])));
+            let sender = Sender {
+                from,
+                span: rule.span,
+                client: Client::default(),
+                breaker: false,
+                written: Nearest::default(),
+                unkeyed: u8::MAX,
+            };
+            let mut ends = Vec::new();
+            ends_of_rule(model, rule, Place::Listener(from), &mut known, &mut ends);
+            hops.extend(each_once(ends).iter().map(|end| hop(model, &sender, end)));
         }
     }
     for (service, id) in model.services.iter().zip(0..) {
@@ -141,47 +149,47 @@ pub(crate) fn hops(model: &Model) -> Vec<Hop> {
             let plain = call.lines.iter().find(|line| !line.narrowed);
             for line in &call.lines {
                 let below = plain.filter(|_| line.narrowed);
-                let levels: Vec<Level<'_>> = std::iter::once(line)
-                    .chain(below)
-                    .map(|line| (&line.settings, line.settings_at))
-                    .collect();
-                let client = Client {
-                    timeout: line.client.timeout.or(below.and_then(|line| line.client.timeout)),
-                    retry: line.client.retry.or(below.and_then(|line| line.client.retry)),
+                let own = Nearest::of(&line.settings, line.settings_at);
+                let sender = Sender {
+                    from,
+                    span: line.span,
+                    client: Client {
+                        timeout: line.client.timeout.or(below.and_then(|line| line.client.timeout)),
+                        retry: line.client.retry.or(below.and_then(|line| line.client.retry)),
+                    },
+                    // Limits of all levels hold together.
+                    breaker: line.breaker || below.is_some_and(|below| below.breaker),
+                    written: below
+                        .map_or(own, |below| own.then(Nearest::of(&below.settings, below.settings_at))),
+                    unkeyed: unkeyed(std::iter::once(&line.shape)),
                 };
-                // Limits of all levels hold together.
-                let breaker = line.breaker || below.is_some_and(|below| below.breaker);
-                let unkeyed = unkeyed(std::iter::once(&line.shape));
-                let from = Sender { from, span: line.span, client, breaker, unkeyed };
-                hops.extend(ends.iter().map(|end| hop(model, &from, end, &levels)));
+                hops.extend(ends.iter().map(|end| hop(model, &sender, end)));
             }
         }
     }
     hops
 }
 
-/// What one block says, and where.
-type Level<'m> = (&'m Settings, SettingsAt);
-
 /// Settings of several blocks, each from the nearest that writes it.
-#[derive(Clone, Default, PartialEq, Eq, PartialOrd, Ord)]
-struct Nearest {
-    settings: Settings,
+#[derive(Clone, Copy, Default, PartialEq, Eq, PartialOrd, Ord)]
+struct Nearest<'m> {
+    timeout: Option<Option<u32>>,
+    retry: Option<Option<&'m Retry>>,
     at: SettingsAt,
 }
 
-impl Nearest {
-    fn of((settings, at): Level<'_>) -> Nearest {
-        Nearest { settings: settings.clone(), at }
+impl<'m> Nearest<'m> {
+    fn of(settings: &'m Settings, at: SettingsAt) -> Nearest<'m> {
+        Nearest { timeout: settings.timeout, retry: settings.retry.as_ref().map(Option::as_ref), at }
     }
 
     /// What is written here counts, then what is written there.
-    fn then(mut self, (settings, at): Level<'_>) -> Nearest {
-        if self.settings.timeout.is_none() {
-            (self.settings.timeout, self.at.timeout) = (settings.timeout, at.timeout);
+    fn then(mut self, there: Nearest<'m>) -> Nearest<'m> {
+        if self.timeout.is_none() {
+            (self.timeout, self.at.timeout) = (there.timeout, there.at.timeout);
         }
-        if self.settings.retry.is_none() {
-            (self.settings.retry, self.at.retry) = (settings.retry.clone(), at.retry);
+        if self.retry.is_none() {
+            (self.retry, self.at.retry) = (there.retry, there.at.retry);
         }
         self
     }
@@ -189,14 +197,17 @@ impl Nearest {
 
 /// Where a request to a port ends up, and what the rules on its way do.
 #[derive(Clone, PartialEq, Eq, PartialOrd, Ord)]
-struct End {
+struct End<'m> {
     to: ServiceId,
-    written: Nearest,
+    written: Nearest<'m>,
     /// Milliseconds.
     delay: u32,
     mirrors: Vec<(ServiceId, Span)>,
     unkeyed: u8,
 }
+
+/// The ends behind each port that was asked for.
+type Known<'m> = FxHashMap<PortId, Rc<[End<'m>]>>;
 
 /// Methods of which a second request may do more than the first: of those that a program can name, the ones that are not idempotent
 /// (RFC 9110 9.2.2, RFC 5789 2).
@@ -229,53 +240,65 @@ enum Place {
 }
 
 /// The ends of what a caller itself sends: behind its own route to the port, where it has one.
-fn ends_from(
-    model: &Model,
-    caller: Caller,
-    port: PortId,
-    known: &mut BTreeMap<PortId, BTreeSet<End>>,
-) -> BTreeSet<End> {
-    let Some(own) = model.consumer_route(caller, port) else { return ends(model, port, known) };
-    let rules = &model.consumer_routes[own].table.rules;
-    rules.iter().flat_map(|rule| ends_of_rule(model, rule, Place::Port(port), known)).collect()
+fn ends_from<'m>(model: &'m Model, caller: Caller, port: PortId, known: &mut Known<'m>) -> Rc<[End<'m>]> {
+    match model.consumer_route(caller, port) {
+        Some(own) => ends_of_table(model, &model.consumer_routes[own].table, port, known),
+        None => ends(model, port, known),
+    }
 }
 
-fn ends(model: &Model, port: PortId, known: &mut BTreeMap<PortId, BTreeSet<End>>) -> BTreeSet<End> {
+fn ends<'m>(model: &'m Model, port: PortId, known: &mut Known<'m>) -> Rc<[End<'m>]> {
     if let Some(known) = known.get(&port) {
         return known.clone();
     }
     let found = match &model.port(port).route {
-        None => BTreeSet::from([End {
+        None => Rc::new([End {
             to: port.service,
             written: Nearest::default(),
             delay: 0,
             mirrors: vec![],
             unkeyed: u8::MAX,
         }]),
-        Some(Table { rules, .. }) => {
-            rules.iter().flat_map(|rule| ends_of_rule(model, rule, Place::Port(port), known)).collect()
-        }
+        Some(table) => ends_of_table(model, table, port, known),
     };
     known.insert(port, found.clone());
     found
 }
 
-fn ends_of_rule(
-    model: &Model,
-    rule: &Rule,
+fn ends_of_table<'m>(
+    model: &'m Model,
+    table: &'m Table,
+    port: PortId,
+    known: &mut Known<'m>,
+) -> Rc<[End<'m>]> {
+    let mut found = Vec::new();
+    table.rules.iter().for_each(|rule| ends_of_rule(model, rule, Place::Port(port), known, &mut found));
+    each_once(found).into()
+}
+
+/// In order, each once.
+fn each_once(mut ends: Vec<End<'_>>) -> Vec<End<'_>> {
+    ends.sort_unstable();
+    ends.dedup();
+    ends
+}
+
+fn ends_of_rule<'m>(
+    model: &'m Model,
+    rule: &'m Rule,
     place: Place,
-    known: &mut BTreeMap<PortId, BTreeSet<End>>,
-) -> BTreeSet<End> {
-    let Action::Forward(backends) = &rule.action else { return BTreeSet::new() };
+    known: &mut Known<'m>,
+    found: &mut Vec<End<'m>>,
+) {
+    let Action::Forward(backends) = &rule.action else { return };
     let delayed = rule.edits.iter().map(|edit| match edit {
         Edit::Delay { delay, .. } => *delay,
         _ => 0,
     });
     let delay = delayed.max().unwrap_or(0);
-    let written = Nearest::of((&rule.settings, rule.settings_at));
+    let written = Nearest::of(&rule.settings, rule.settings_at);
     let unkeyed = unkeyed(rule.lines.iter().map(|line| &line.shape));
-    let end = |to| End { to, written: written.clone(), delay, mirrors: rule.mirrors.clone(), unkeyed };
-    let mut found = BTreeSet::new();
+    let end = |to| End { to, written, delay, mirrors: rule.mirrors.clone(), unkeyed };
     for backend in backends {
         let inner = match place {
             Place::Listener(gateway) if backend.enter => Some(ends_from(model, gateway, backend.to, known)),
@@ -283,49 +306,51 @@ fn ends_of_rule(
             _ => None,
         };
         match inner {
-            Some(inner) => found.extend(inner.into_iter().map(|inner| end(inner.to).and(inner))),
-            None => {
-                found.insert(end(backend.to.service));
-            }
+            Some(inner) => found.extend(inner.iter().map(|inner| end(inner.to).and(inner))),
+            None => found.push(end(backend.to.service)),
         }
     }
-    found
 }
 
-impl End {
+impl<'m> End<'m> {
     /// What a rule does, and then what those behind it do.
-    fn and(self, inner: End) -> End {
-        let mirrors = self.mirrors.into_iter().chain(inner.mirrors).collect();
-        let written = self.written.then((&inner.written.settings, inner.written.at));
-        let (delay, unkeyed) = (self.delay.saturating_add(inner.delay), self.unkeyed & inner.unkeyed);
-        End { written, delay, mirrors, unkeyed, ..inner }
+    fn and(mut self, inner: &End<'m>) -> End<'m> {
+        self.mirrors.extend(&inner.mirrors);
+        End {
+            to: inner.to,
+            written: self.written.then(inner.written),
+            delay: self.delay.saturating_add(inner.delay),
+            mirrors: self.mirrors,
+            unkeyed: self.unkeyed & inner.unkeyed,
+        }
     }
 }
 
 /// Who sends, and what is said where it is declared.
-struct Sender {
+struct Sender<'m> {
     from: Caller,
     span: Span,
     client: Client,
     breaker: bool,
+    written: Nearest<'m>,
     unkeyed: u8,
 }
 
-fn hop(model: &Model, sender: &Sender, end: &End, levels: &[Level<'_>]) -> Hop {
-    let Sender { from, span, client, breaker, unkeyed } = *sender;
+fn hop<'m>(model: &'m Model, sender: &Sender<'m>, end: &End<'m>) -> Hop<'m> {
+    let Sender { from, span, client, breaker, written, unkeyed } = *sender;
     let callee = &model[end.to];
-    let below = levels
-        .iter()
-        .copied()
-        .chain([(&callee.settings, callee.settings_at), (&model.default, model.default_at)]);
-    let Nearest { settings, at } = below.fold(end.written.clone(), Nearest::then);
-    let (timeout, retry) = (settings.timeout.flatten(), settings.retry.flatten());
+    let levels = [
+        written,
+        Nearest::of(&callee.settings, callee.settings_at),
+        Nearest::of(&model.default, model.default_at),
+    ];
+    let Nearest { timeout, retry, at } = levels.into_iter().fold(end.written, Nearest::then);
     Hop {
         from,
         to: end.to,
         span,
-        timeout,
-        retry,
+        timeout: timeout.flatten(),
+        retry: retry.flatten(),
         at,
         client,
         breaker,

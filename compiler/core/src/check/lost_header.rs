@@ -40,9 +40,10 @@ pub(super) fn check(model: &Model) -> Vec<Diagnostic> {
     let set_on_the_way: BTreeSet<&str> = model.rules().flat_map(|rule| &rule.edits).filter_map(set).collect();
     let mut found = Vec::new();
     for (caller, id) in model.services.iter().zip(0..).filter(|(caller, _)| answers(caller)) {
-        let propagates: BTreeSet<&str> = caller.propagates.iter().map(|name| name.as_str()).collect();
         let comes = |header: &str| {
-            propagates.contains(header) || set_on_the_way.contains(header) || OWN.contains(&header)
+            caller.propagates.iter().any(|name| name == header)
+                || set_on_the_way.contains(header)
+                || OWN.contains(&header)
         };
         for call in &caller.calls {
             let mut said: BTreeSet<&str> = BTreeSet::new();

@@ -4,21 +4,22 @@ use super::hops::Hop;
 use crate::model::{AccessLine, Action, Model, Principal, Service, ServiceId};
 use mesh_lang::ast::Effect;
 use mesh_lang::{Code, Diagnostic};
-use std::collections::BTreeSet;
 
 /// Services that no call, rule, mirror, authority or collector leads to, and that let in nobody from outside of the mesh. Where nobody
 /// is let in at all (`MESH4001`), or services are named that do not call (`MESH4011`), that is said and nothing more. Time: linear in
 /// the hops and rules.
 pub(super) fn check(model: &Model, hops: &[Hop]) -> Vec<Diagnostic> {
-    let mut reached: BTreeSet<ServiceId> = model.asked.clone();
-    reached.extend(hops.iter().map(|hop| hop.to));
+    let mut reached = vec![false; model.services.len()];
+    let mut reach = |service: ServiceId| reached[service.0 as usize] = true;
+    model.asked.iter().for_each(|service| reach(*service));
+    hops.iter().for_each(|hop| reach(hop.to));
     for rule in model.rules() {
-        reached.extend(rule.mirrors.iter().map(|(to, _)| *to));
+        rule.mirrors.iter().for_each(|(to, _)| reach(*to));
         if let Action::Forward(backends) = &rule.action {
-            reached.extend(backends.iter().map(|backend| backend.to.service));
+            backends.iter().for_each(|backend| reach(backend.to.service));
         }
     }
-    let all = model.services.iter().zip(0..).filter(|(_, id)| !reached.contains(&ServiceId(*id)));
+    let all = model.services.iter().zip(reached).filter(|(_, is_reached)| !is_reached);
     all.filter_map(|(service, _)| of_service(service)).collect()
 }
 

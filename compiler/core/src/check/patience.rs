@@ -5,6 +5,7 @@ use crate::model::{Caller, Model, ServiceId};
 use mesh_lang::{Code, Diagnostic, Severity, Span};
 use petgraph::algo::tarjan_scc;
 use petgraph::graph::{DiGraph, NodeIndex};
+use rustc_hash::FxHashMap;
 use std::collections::BTreeMap;
 
 /// Callers that give up before those they call do, and retries for which there is no time. Time: linear in the hops.
@@ -29,7 +30,7 @@ pub(super) fn check(model: &Model, hops: &[Hop]) -> Vec<Diagnostic> {
 #[derive(Clone, Copy)]
 struct Wait<'h> {
     time: Time,
-    hop: &'h Hop,
+    hop: &'h Hop<'h>,
 }
 
 /// Milliseconds, and where they are written.
@@ -55,9 +56,9 @@ fn own(hop: &Hop) -> Option<Time> {
 }
 
 /// For each caller, its longest wait that has an end: its own, or, of a call that says none, of whom it calls or of a fault.
-fn longest(hops: &[Hop]) -> BTreeMap<Caller, Wait<'_>> {
+fn longest<'h>(hops: &'h [Hop<'h>]) -> FxHashMap<Caller, Wait<'h>> {
     let times = times(hops);
-    let mut longest: BTreeMap<Caller, Wait<'_>> = BTreeMap::new();
+    let mut longest: FxHashMap<Caller, Wait<'_>> = FxHashMap::default();
     for hop in hops {
         let behind = || times.get(&Caller::Service(hop.to)).copied();
         let time = if hop.patience().is_some() { own(hop) } else { Time::longer(own(hop), behind()) };
@@ -71,8 +72,8 @@ fn longest(hops: &[Hop]) -> BTreeMap<Caller, Wait<'_>> {
 
 /// How long each caller waits at most. Who has no patience of its own waits with whom it calls; those who wait for each other in a
 /// circle all wait as long as the longest of them.
-fn times(hops: &[Hop]) -> BTreeMap<Caller, Time> {
-    let mut nodes: BTreeMap<Caller, NodeIndex> = BTreeMap::new();
+fn times(hops: &[Hop]) -> FxHashMap<Caller, Time> {
+    let mut nodes: FxHashMap<Caller, NodeIndex> = FxHashMap::default();
     let mut graph: DiGraph<(Caller, Option<Time>), ()> = DiGraph::new();
     for hop in hops {
         let [from, to] = [hop.from, Caller::Service(hop.to)]
@@ -82,7 +83,7 @@ fn times(hops: &[Hop]) -> BTreeMap<Caller, Time> {
             graph.add_edge(from, to, ());
         }
     }
-    let mut times = BTreeMap::new();
+    let mut times = FxHashMap::default();
     // Whoever is called comes before its callers.
     for circle in tarjan_scc(&graph) {
         let behind = circle.iter().flat_map(|node| graph.neighbors(*node));
@@ -137,7 +138,7 @@ fn impatient(model: &Model, hop: &Hop, next: &Wait<'_>) -> Option<Diagnostic> {
 
 /// Retries that the total timeout cuts off.
 fn no_time(hop: &Hop) -> Option<Diagnostic> {
-    let (timeout, retry) = (hop.timeout?, hop.retry.as_ref()?);
+    let (timeout, retry) = (hop.timeout?, hop.retry?);
     let all = hop.all_tries()?;
     if all <= u64::from(timeout) {
         return None;

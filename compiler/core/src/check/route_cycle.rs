@@ -6,16 +6,20 @@ use mesh_lang::{Code, Diagnostic, Span};
 use mesh_plan::layout::MAX_ENTER_DEPTH;
 use petgraph::algo::{tarjan_scc, toposort};
 use petgraph::graph::{DiGraph, NodeIndex};
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 /// The graph of routes that enter routes has no circle and no long path.
 pub(super) fn check(model: &Model) -> Vec<Diagnostic> {
+    let ways = model.ports().flat_map(|id| {
+        let entered = model.port(id).route.iter().flat_map(entered);
+        entered.map(move |to| (id, to))
+    });
+    let ways: Vec<(PortId, PortId)> = ways.collect();
+    let ends: BTreeSet<PortId> = ways.iter().flat_map(|(from, to)| [*from, *to]).collect();
     let mut graph: DiGraph<PortId, ()> = DiGraph::new();
-    let nodes: BTreeMap<PortId, NodeIndex> = model.ports().map(|id| (id, graph.add_node(id))).collect();
-    for (id, node) in &nodes {
-        for to in model.port(*id).route.iter().flat_map(entered) {
-            graph.update_edge(*node, nodes[&to], ());
-        }
+    let nodes: BTreeMap<PortId, NodeIndex> = ends.into_iter().map(|id| (id, graph.add_node(id))).collect();
+    for (from, to) in ways {
+        graph.update_edge(nodes[&from], nodes[&to], ());
     }
     let circles = tarjan_scc(&graph).into_iter().filter(|circle| circle.len() > 1);
     let mut found: Vec<Diagnostic> =
@@ -39,7 +43,7 @@ fn say_circle(model: &Model, mut circle: Vec<PortId>) -> Diagnostic {
     problem.help("Let one of them end at endpoints: name a subset, or the service itself.")
 }
 
-/// How many routes a request enters at most; a gateway enters the first.
+/// How many routes a request enters at most; a gateway enters the first. What is no node enters none.
 fn too_long(
     model: &Model,
     graph: &DiGraph<PortId, ()>,
@@ -52,7 +56,7 @@ fn too_long(
         depth.insert(node, below.map_or(0, |below| below + 1));
     }
     for route in &model.consumer_routes {
-        let behind = entered(&route.table).filter_map(|to| depth.get(&nodes[&to])).max();
+        let behind = entered(&route.table).map(|to| nodes.get(&to).map_or(0, |node| depth[node])).max();
         let first = u32::from(matches!(route.caller, Caller::Gateway(_)));
         let length = first + behind.map_or(0, |behind| behind + 1);
         if length > MAX_ENTER_DEPTH {

@@ -2,18 +2,24 @@
 
 use crate::model::{Model, Workload};
 use mesh_lang::{Code, Diagnostic, Severity};
+use rustc_hash::FxHashMap;
 use std::collections::BTreeMap;
+use std::collections::hash_map::Entry;
 
 /// Two services are a warning, a gateway with anybody else is an error: who is let in as one is let in as the other.
 pub(super) fn check(model: &Model) -> Vec<Diagnostic> {
     let gateways = model.gateways.iter().map(|gateway| (&gateway.workload, true));
     let services = model.services.iter().map(|service| (&service.workload, false));
-    let mut by_identity: BTreeMap<&str, Vec<(&Workload, bool)>> = BTreeMap::new();
-    for (workload, is_gateway) in gateways.chain(services) {
-        by_identity.entry(&workload.identity).or_default().push((workload, is_gateway));
+    let mut firsts: FxHashMap<&str, (&Workload, bool)> = FxHashMap::default();
+    let mut shared: BTreeMap<&str, Vec<(&Workload, bool)>> = BTreeMap::new();
+    for own in gateways.chain(services) {
+        let identity = own.0.identity.as_str();
+        match firsts.entry(identity) {
+            Entry::Vacant(none) => drop(none.insert(own)),
+            Entry::Occupied(first) => shared.entry(identity).or_insert_with(|| vec![*first.get()]).push(own),
+        }
     }
-    let shared = by_identity.into_values().filter(|sharers| sharers.len() > 1);
-    shared.map(|sharers| say(&sharers)).collect()
+    shared.into_values().map(|sharers| say(&sharers)).collect()
 }
 
 fn say(sharers: &[(&Workload, bool)]) -> Diagnostic {

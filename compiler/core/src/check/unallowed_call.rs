@@ -10,12 +10,14 @@ use crate::space::peer::{Candidate, Peers};
 use crate::space::{Space, TooFine};
 use mesh_lang::ast::Effect;
 use mesh_lang::{Code, Diagnostic, Span};
+use std::cell::LazyCell;
 use std::rc::Rc;
 
 /// Calls of which every request is denied. Where nobody may call at all, `MESH4001` says it.
 pub(super) fn check(model: &Model) -> Vec<Diagnostic> {
     let mut found = Vec::new();
     for (caller, id) in model.services.iter().zip(0..).map(|(caller, id)| (caller, ServiceId(id))) {
+        let peer = LazyCell::new(|| Candidate::of_identity(model, &caller.workload.identity));
         for call in &caller.calls {
             let lines = &model.port(call.to).access;
             if !lines.iter().any(|line| line.effect == Effect::Allow) {
@@ -24,7 +26,7 @@ pub(super) fn check(model: &Model) -> Vec<Diagnostic> {
             let mut said: Vec<Span> = Vec::new();
             for line in &call.lines {
                 if !said.contains(&line.span)
-                    && let Some(problem) = of_line(model, id, call, line)
+                    && let Some(problem) = of_line(model, id, &peer, call, line)
                 {
                     said.push(line.span);
                     found.push(problem);
@@ -35,16 +37,21 @@ pub(super) fn check(model: &Model) -> Vec<Diagnostic> {
     found
 }
 
-fn of_line(model: &Model, caller: ServiceId, call: &Call, line: &CallLine) -> Option<Diagnostic> {
-    let peer = Candidate::of_identity(model, &model[caller].workload.identity);
+fn of_line(
+    model: &Model,
+    caller: ServiceId,
+    peer: &LazyCell<Candidate, impl FnOnce() -> Candidate>,
+    call: &Call,
+    line: &CallLine,
+) -> Option<Diagnostic> {
     let own = |effect| {
         let lines = model.port(call.to).access.iter().filter(move |line| line.effect == effect);
-        lines.filter(|line| peer.is_in(&line.from, model)).collect::<Vec<_>>()
+        lines.filter(|line| line.from.names(Caller::Service(caller)) || peer.is_in(&line.from, model))
     };
-    let (allows, denies) = (own(Effect::Allow), own(Effect::Deny));
+    let (mut allows, denies) = (own(Effect::Allow), own(Effect::Deny).collect::<Vec<_>>());
     let mut ends = model.route_from(Caller::Service(caller), call.to).into_iter().flat_map(backends);
     let stays = ends.all(|to| to == call.to);
-    if stays && allows.iter().any(|allow| lets_in(line, allow, &denies).unwrap_or(false)) {
+    if stays && allows.any(|allow| lets_in(line, allow, &denies).unwrap_or(false)) {
         return None;
     }
     match quantified::denied(model, caller, call.to, &line.shape) {

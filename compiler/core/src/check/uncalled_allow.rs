@@ -3,19 +3,23 @@
 use super::{backends, entered};
 use crate::model::{Caller, Model, PortId, ServiceId};
 use mesh_lang::{Code, Diagnostic};
+use std::cell::LazyCell;
 use std::collections::{BTreeMap, BTreeSet};
 
 /// Services that are let in by name and never come: their own proxies refuse what they do not declare.
 pub(super) fn check(model: &Model) -> Vec<Diagnostic> {
     let mut found = Vec::new();
-    let sharers = sharers(model);
+    let sharers = LazyCell::new(|| sharers(model));
     let mut reached: BTreeMap<ServiceId, BTreeSet<PortId>> = BTreeMap::new();
     for port in model.ports() {
         let callee = &model[port.service].workload;
         for line in &model.port(port).access {
             for (service, span) in line.callers() {
+                if service == port.service || calls_directly(model, service, port) {
+                    continue;
+                }
                 let reaches = reached.entry(service).or_insert_with(|| reach(model, &sharers, service));
-                if reaches.contains(&port) || service == port.service {
+                if reaches.contains(&port) {
                     continue;
                 }
                 let caller = &model[service].workload;
@@ -47,6 +51,13 @@ fn named(model: &Model, caller: ServiceId, port: PortId) -> String {
         1 => name,
         _ => format!("{name} port {}", model.port(port).name),
     }
+}
+
+/// Whether a service calls a port past no route of its own: this spares most the question what else they reach.
+fn calls_directly(model: &Model, service: ServiceId, port: PortId) -> bool {
+    let calls = &model[service].calls;
+    calls.binary_search_by_key(&port, |call| call.to).is_ok()
+        && model.consumer_route(Caller::Service(service), port).is_none()
 }
 
 /// The services that have an identity.

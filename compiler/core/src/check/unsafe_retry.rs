@@ -12,7 +12,7 @@ use std::collections::BTreeMap;
 pub(super) fn check(model: &Model, hops: &[Hop]) -> Vec<Diagnostic> {
     let mut found: BTreeMap<Span, Diagnostic> = BTreeMap::new();
     for hop in hops {
-        let Some(retry) = hop.retry.as_ref().filter(|retry| is_doubtful(retry)) else { continue };
+        let Some(retry) = hop.retry.filter(|retry| is_doubtful(retry)) else { continue };
         let twice = retry.methods & hop.unkeyed;
         if twice != 0 {
             found.entry(hop.at.retry.unwrap_or(hop.span)).or_insert_with(|| say(model, hop, retry, twice));
