@@ -350,7 +350,7 @@ struct Read {
 
 fn modules<'a>(sources: &'a SourceSet, files: &'a [ast::File]) -> Vec<resolve::Module<'a>> {
     let both = sources.iter().zip(files);
-    both.map(|((_, source), file)| resolve::Module { directory: &source.module, file }).collect()
+    both.map(|((id, source), file)| resolve::Module { directory: &source.module, id, file }).collect()
 }
 
 /// Whose partitions there are: each service port's, then each listener's, each call's, each consumer route's.

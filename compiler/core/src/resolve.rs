@@ -33,7 +33,7 @@ use crate::day::Day;
 use crate::model::{AccessLine, Model};
 use crate::quantified::Asking;
 use mesh_lang::ast;
-use mesh_lang::{Code, Diagnostic, Diagnostics};
+use mesh_lang::{Code, Diagnostic, Diagnostics, FileId};
 pub(crate) use scope::DEFAULT_NAMESPACE;
 use scope::Scope;
 pub(crate) use shape::of_ops;
@@ -41,6 +41,7 @@ pub(crate) use shape::of_ops;
 /// A parsed file and the directory it stands in.
 pub(crate) struct Module<'a> {
     pub(crate) directory: &'a str,
+    pub(crate) id: FileId,
     pub(crate) file: &'a ast::File,
 }
 
@@ -103,7 +104,7 @@ pub(crate) fn resolve(
 }
 
 /// What services say of themselves, and then, when it is known which ports there are, of what they call.
-fn services(modules: &[Module<'_>], scope: &Scope<'_>, model: &mut Model, diagnostics: &mut Diagnostics) {
+fn services(modules: &[Module<'_>], scope: &Scope, model: &mut Model, diagnostics: &mut Diagnostics) {
     let mesh = declared(modules, mesh).next().map(|(_, mesh)| mesh);
     let clusters = mesh.map_or(&[][..], |mesh| &mesh.clusters);
     let mtls = declared(modules, self::mesh).find_map(|(_, mesh)| mesh.mtls);
@@ -136,7 +137,7 @@ fn services(modules: &[Module<'_>], scope: &Scope<'_>, model: &mut Model, diagno
 
 fn routes(
     modules: &[Module<'_>],
-    scope: &Scope<'_>,
+    scope: &Scope,
     unbelieving: &operation::Unbelieving<'_>,
     model: &mut Model,
     diagnostics: &mut Diagnostics,
@@ -158,7 +159,7 @@ fn routes(
 
 fn authorizes(
     modules: &[Module<'_>],
-    scope: &Scope<'_>,
+    scope: &Scope,
     unbelieving: &operation::Unbelieving<'_>,
     model: &mut Model,
     diagnostics: &mut Diagnostics,
@@ -185,7 +186,7 @@ fn declared<'a, T: 'a>(
     pick: impl Fn(&'a ast::Item) -> Option<T> + Copy + 'a,
 ) -> impl Iterator<Item = (scope::Place<'a>, T)> + 'a {
     modules.iter().flat_map(move |module| {
-        let place = scope::Place { directory: module.directory };
+        let place = scope::Place { directory: module.directory, file: module.id };
         module.file.items.iter().filter_map(pick).map(move |item| (place, item))
     })
 }

@@ -21,7 +21,7 @@ pub(super) struct Read {
 pub(super) fn read(
     authorize: &ast::Authorize,
     place: Place<'_>,
-    scope: &Scope<'_>,
+    scope: &Scope,
     model: &Model,
     diagnostics: &mut Diagnostics,
 ) -> Vec<Read> {
@@ -69,7 +69,7 @@ fn checked(
     check: &ast::Check,
     target: Target,
     place: Place<'_>,
-    scope: &Scope<'_>,
+    scope: &Scope,
     model: &Model,
     diagnostics: &mut Diagnostics,
 ) {
@@ -114,7 +114,7 @@ fn resolve_line(
     full_name: &Text,
     target: Target,
     place: Place<'_>,
-    scope: &Scope<'_>,
+    scope: &Scope,
     model: &Model,
 ) -> Result<AccessLine, Vec<Diagnostic>> {
     let from = match (&line.from, line.effect) {
@@ -219,7 +219,7 @@ pub(super) fn peers(
     from: &ast::From,
     effect: Effect,
     place: Place<'_>,
-    scope: &Scope<'_>,
+    scope: &Scope,
     model: &Model,
 ) -> Result<PeerSet, Vec<Diagnostic>> {
     let mut problems = Vec::new();
@@ -243,7 +243,7 @@ pub(super) fn peers(
 pub(super) fn add_principals(
     written: &ast::Principal,
     place: Place<'_>,
-    scope: &Scope<'_>,
+    scope: &Scope,
     model: &Model,
     found: &mut Vec<Principal>,
 ) -> Result<(), Diagnostic> {
@@ -268,7 +268,7 @@ pub(super) fn add_principals(
 pub(super) fn group(
     group: &ast::Group,
     place: &Place<'_>,
-    scope: &Scope<'_>,
+    scope: &Scope,
     model: &Model,
     diagnostics: &mut Diagnostics,
 ) {
@@ -297,7 +297,7 @@ pub(super) fn group(
 pub(super) fn principal(
     principal: &ast::Principal,
     place: Place<'_>,
-    scope: &Scope<'_>,
+    scope: &Scope,
     model: &Model,
 ) -> Result<Principal, Diagnostic> {
     match &principal.kind {

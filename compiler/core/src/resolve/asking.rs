@@ -12,7 +12,7 @@ use mesh_lang::{Code, Diagnostic};
 pub(super) fn resolve(
     line: &ast::TestLine,
     place: Place<'_>,
-    scope: &Scope<'_>,
+    scope: &Scope,
     model: &Model,
 ) -> Result<Asking, Vec<Diagnostic>> {
     let targets = targets(line, place, scope, model)?;
@@ -74,7 +74,7 @@ fn no_requests(line: &ast::TestLine, protocol: Protocol) -> Diagnostic {
 fn targets(
     line: &ast::TestLine,
     place: Place<'_>,
-    scope: &Scope<'_>,
+    scope: &Scope,
     model: &Model,
 ) -> Result<Vec<(Target, Option<PortId>)>, Vec<Diagnostic>> {
     let one = |problem| vec![problem];
@@ -123,7 +123,7 @@ fn at_port(
     line: &ast::TestLine,
     to: PortId,
     place: Place<'_>,
-    scope: &Scope<'_>,
+    scope: &Scope,
     model: &Model,
 ) -> Result<Vec<Entry>, Vec<Diagnostic>> {
     if let Some(wrong) =
@@ -173,7 +173,7 @@ fn at_port(
 fn members<'a>(
     principals: &'a [ast::Principal],
     place: Place<'a>,
-    scope: &Scope<'a>,
+    scope: &'a Scope,
 ) -> Vec<(&'a ast::Principal, Place<'a>)> {
     let mut found = Vec::new();
     for principal in principals {
@@ -197,7 +197,7 @@ fn at_gateway(
     line: &ast::TestLine,
     gateway: GatewayId,
     place: Place<'_>,
-    scope: &Scope<'_>,
+    scope: &Scope,
     model: &Model,
 ) -> Result<Vec<Entry>, Vec<Diagnostic>> {
     let one = |problem| vec![problem];

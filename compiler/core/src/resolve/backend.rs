@@ -25,7 +25,7 @@ pub(super) fn resolve(
     backends: &[ast::Backend],
     span: Span,
     place: Place<'_>,
-    scope: &Scope<'_>,
+    scope: &Scope,
     model: &Model,
 ) -> Result<Vec<Destination>, Vec<Diagnostic>> {
     if let [only] = backends
@@ -45,7 +45,7 @@ fn resolve_written(
     backends: &[ast::Backend],
     span: Span,
     place: Place<'_>,
-    scope: &Scope<'_>,
+    scope: &Scope,
     model: &Model,
 ) -> Result<Vec<Destination>, Vec<Diagnostic>> {
     let mut problems = Vec::new();
@@ -76,7 +76,7 @@ fn destination(
     backend: &ast::Backend,
     weight: u32,
     place: Place<'_>,
-    scope: &Scope<'_>,
+    scope: &Scope,
     model: &Model,
 ) -> Result<Destination, Diagnostic> {
     let service = scope.service(&backend.service, place)?;

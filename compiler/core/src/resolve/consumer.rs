@@ -11,7 +11,7 @@ use mesh_lang::{Code, Diagnostic, Diagnostics};
 pub(super) fn resolve(
     route: &ast::Route,
     place: Place<'_>,
-    scope: &Scope<'_>,
+    scope: &Scope,
     model: &mut Model,
     diagnostics: &mut Diagnostics,
 ) {
@@ -61,7 +61,7 @@ fn table(model: &mut Model, caller: Caller, to: PortId) -> &mut Table {
 }
 
 /// Whom a name behind `from` means; a group is its members, each of them a caller of the module.
-fn callers(written: &Principal, place: Place<'_>, scope: &Scope<'_>) -> Result<Vec<Caller>, Diagnostic> {
+fn callers(written: &Principal, place: Place<'_>, scope: &Scope) -> Result<Vec<Caller>, Diagnostic> {
     let bare = match &written.kind {
         PrincipalKind::Service(name) if name.namespace().is_none() => Some(name.name()),
         _ => None,
@@ -80,7 +80,7 @@ fn caller(
     of: Place<'_>,
     at: &Principal,
     place: Place<'_>,
-    scope: &Scope<'_>,
+    scope: &Scope,
 ) -> Result<Caller, Diagnostic> {
     let (caller, name) = match &principal.kind {
         PrincipalKind::Service(name) => (Caller::Service(scope.service(name, of)?), name),

@@ -12,7 +12,7 @@ use std::borrow::Cow;
 use std::collections::{BTreeMap, BTreeSet};
 
 /// Everything the files declare besides services, gateways, routes and authorizations.
-pub(super) fn check(modules: &[Module<'_>], scope: &Scope<'_>, diagnostics: &mut Diagnostics) {
+pub(super) fn check(modules: &[Module<'_>], scope: &Scope, diagnostics: &mut Diagnostics) {
     for (place, item) in declared(modules, Some) {
         match item {
             Item::Mesh(declared) => mesh(declared, place, scope, diagnostics),
@@ -25,7 +25,7 @@ pub(super) fn check(modules: &[Module<'_>], scope: &Scope<'_>, diagnostics: &mut
 }
 
 /// The services that proxies themselves ask or tell: authorities, and collectors of spans.
-pub(super) fn asked(modules: &[Module<'_>], scope: &Scope<'_>) -> BTreeSet<ServiceId> {
+pub(super) fn asked(modules: &[Module<'_>], scope: &Scope) -> BTreeSet<ServiceId> {
     let collector = |telemetry: &'_ ast::Telemetry| match telemetry.tracing.as_ref().map(|one| &one.value) {
         Some(Tracing::Otlp { collector, .. }) => collector.clone(),
         _ => None,
@@ -97,7 +97,7 @@ fn authority(
     asked: &ast::Authority,
     kind: &str,
     place: Place<'_>,
-    scope: &Scope<'_>,
+    scope: &Scope,
     diagnostics: &mut Diagnostics,
 ) {
     let what = format!("{kind} `{}`", asked.name.value);
@@ -117,7 +117,7 @@ fn authority(
     }
 }
 
-fn mesh(mesh: &ast::Mesh, place: Place<'_>, scope: &Scope<'_>, diagnostics: &mut Diagnostics) {
+fn mesh(mesh: &ast::Mesh, place: Place<'_>, scope: &Scope, diagnostics: &mut Diagnostics) {
     once_each("cluster", &mesh.clusters, diagnostics);
     once_each("environment", &mesh.environments, diagnostics);
     for name in &mesh.production {
@@ -167,7 +167,7 @@ fn mesh(mesh: &ast::Mesh, place: Place<'_>, scope: &Scope<'_>, diagnostics: &mut
 pub(super) fn telemetry(
     telemetry: &ast::Telemetry,
     place: Place<'_>,
-    scope: &Scope<'_>,
+    scope: &Scope,
     diagnostics: &mut Diagnostics,
 ) {
     if let Some(tracing) = &telemetry.tracing
@@ -241,7 +241,7 @@ pub(super) fn unknown_among(
 pub(super) fn issuers(
     uses: &[ast::JwtUse],
     place: Place<'_>,
-    scope: &Scope<'_>,
+    scope: &Scope,
     diagnostics: &mut Diagnostics,
 ) -> Vec<Text> {
     let mut found: Vec<Text> = Vec::new();

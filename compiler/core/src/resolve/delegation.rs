@@ -26,7 +26,7 @@ impl<'a> Delegations<'a> {
     /// What the listeners delegate, each to a module that there is, inside their hosts and without overlap.
     pub(super) fn new(
         modules: &'a [Module<'a>],
-        scope: &Scope<'a>,
+        scope: &'a Scope,
         model: &Model,
         diagnostics: &mut Diagnostics,
     ) -> Delegations<'a> {
@@ -64,7 +64,7 @@ impl<'a> Delegations<'a> {
         &self,
         route: &ast::Route,
         place: Place<'_>,
-        scope: &Scope<'_>,
+        scope: &Scope,
         model: &Model,
     ) -> Result<Target, Vec<Diagnostic>> {
         let foreign = match scope.own_target(&route.target, place, "route", model) {
@@ -121,7 +121,7 @@ fn meet<T>(a: &[mesh_lang::Spanned<T>], b: &[mesh_lang::Spanned<T>], both: impl 
 fn module<'a>(
     written: &AllowRoutes,
     place: Place<'_>,
-    scope: &Scope<'a>,
+    scope: &'a Scope,
     diagnostics: &mut Diagnostics,
 ) -> Option<&'a str> {
     let name = &written.module;

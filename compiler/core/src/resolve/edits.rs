@@ -12,7 +12,7 @@ use mesh_plan::{Edit, NONE};
 pub(super) fn resolve(
     rule: &ast::Rule,
     place: Place<'_>,
-    scope: &Scope<'_>,
+    scope: &Scope,
     model: &Model,
 ) -> Result<Vec<Edit>, Vec<Diagnostic>> {
     let mut edits = Vec::new();
@@ -237,7 +237,7 @@ fn mirror(
     mirror: &ast::Mirror,
     rule: &ast::Rule,
     place: Place<'_>,
-    scope: &Scope<'_>,
+    scope: &Scope,
     model: &Model,
 ) -> Result<Edit, Vec<Diagnostic>> {
     let found = backend::resolve(std::slice::from_ref(&mirror.backend), mirror.span, place, scope, model)?;
@@ -269,7 +269,7 @@ fn mirror(
 }
 
 /// Who gets copies, and where that is written, in order.
-pub(super) fn mirrors(rule: &ast::Rule, place: Place<'_>, scope: &Scope<'_>) -> Vec<(ServiceId, Span)> {
+pub(super) fn mirrors(rule: &ast::Rule, place: Place<'_>, scope: &Scope) -> Vec<(ServiceId, Span)> {
     let all = rule.modifiers.mirrors.iter();
     let known = all.filter_map(|mirror| match scope.known(&mirror.backend.service, place)? {
         Target::Service(service) => Some((service, mirror.span)),

@@ -14,7 +14,7 @@ const LOCAL: &str = "local";
 /// What is wrong with the failovers of services; `clusters` are those of the mesh.
 pub(super) fn check(
     modules: &[Module<'_>],
-    scope: &Scope<'_>,
+    scope: &Scope,
     clusters: &[Name],
     diagnostics: &mut Diagnostics,
 ) {
@@ -43,7 +43,7 @@ pub(super) fn check(
 }
 
 /// The services whose endpoints some caller judges by an `outlier-detection` of its own.
-fn judged_by_callers(modules: &[Module<'_>], scope: &Scope<'_>) -> BTreeSet<Target> {
+fn judged_by_callers(modules: &[Module<'_>], scope: &Scope) -> BTreeSet<Target> {
     let calls = declared(modules, service)
         .flat_map(|(place, service)| service.calls.iter().map(move |calls| (place, calls)));
     let judging = calls.filter(|(place, calls)| {
@@ -105,7 +105,7 @@ fn nobody_judges(
     service: &ast::Service,
     judged_by_callers: bool,
     place: Place<'_>,
-    scope: &Scope<'_>,
+    scope: &Scope,
 ) -> Option<Diagnostic> {
     let own = has_limit(&service.settings, &service.limits, place, scope, has_outlier_detection);
     if service.health_check.is_some() || own || judged_by_callers {

@@ -11,7 +11,7 @@ use mesh_lang::{Code, Diagnostic, Diagnostics};
 pub(super) fn resolve(
     guardrail: &ast::Guardrail,
     place: &Place<'_>,
-    scope: &Scope<'_>,
+    scope: &Scope,
     model: &mut Model,
     diagnostics: &mut Diagnostics,
 ) {
@@ -35,7 +35,7 @@ fn resolve_line(
     guardrail: &ast::Guardrail,
     line: &ast::GuardrailLine,
     place: Place<'_>,
-    scope: &Scope<'_>,
+    scope: &Scope,
     model: &Model,
 ) -> Result<Vec<(Target, AccessLine)>, Vec<Diagnostic>> {
     let from = match &line.from {
@@ -72,7 +72,7 @@ fn resolve_line(
 pub(super) fn targets(
     line: &ast::GuardrailLine,
     place: Place<'_>,
-    scope: &Scope<'_>,
+    scope: &Scope,
     model: &Model,
 ) -> Result<Vec<Target>, Vec<Diagnostic>> {
     let services = || (0..model.services.len() as u32).map(|id| Target::Service(ServiceId(id)));

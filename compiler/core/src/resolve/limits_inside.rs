@@ -7,7 +7,7 @@ use mesh_lang::ast::{self, Limits, RateLimit};
 use mesh_lang::{Code, Diagnostic, Diagnostics, Span};
 
 /// Limits inside wider ones. Time: linear in listeners and rules, for each gateway.
-pub(super) fn check(modules: &[Module<'_>], scope: &Scope<'_>, diagnostics: &mut Diagnostics) {
+pub(super) fn check(modules: &[Module<'_>], scope: &Scope, diagnostics: &mut Diagnostics) {
     for (place, gateway) in declared(modules, gateway) {
         let mut say =
             |found: Vec<Diagnostic>| found.into_iter().for_each(|problem| diagnostics.push(problem));
@@ -37,7 +37,7 @@ fn listener_of<'a>(
     route: &ast::Route,
     target: Target,
     place: Place<'_>,
-    scope: &Scope<'_>,
+    scope: &Scope,
 ) -> Option<&'a ast::Listener> {
     if scope.known(&route.target, place) != Some(target) {
         return None;

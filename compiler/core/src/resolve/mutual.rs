@@ -43,7 +43,7 @@ pub(super) fn refuse_strangers(model: &mut Model) {
 pub(super) fn unknown_peers(
     authorize: &ast::Authorize,
     place: Place<'_>,
-    scope: &Scope<'_>,
+    scope: &Scope,
     model: &Model,
     diagnostics: &mut Diagnostics,
 ) {
@@ -67,7 +67,7 @@ pub(super) fn unknown_peers(
 }
 
 /// A service of which some port is `off`.
-fn open(name: &ast::ServiceRef, place: Place<'_>, scope: &Scope<'_>, model: &Model) -> Option<ServiceId> {
+fn open(name: &ast::ServiceRef, place: Place<'_>, scope: &Scope, model: &Model) -> Option<ServiceId> {
     let Some(Target::Service(id)) = scope.known(name, place) else { return None };
     model[id].ports.iter().any(|port| is(port, Mtls::Off)).then_some(id)
 }

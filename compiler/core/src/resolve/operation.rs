@@ -13,7 +13,7 @@ use std::collections::BTreeMap;
 pub(super) fn of_service(
     service: &ast::Service,
     place: Place<'_>,
-    scope: &Scope<'_>,
+    scope: &Scope,
     clusters: &[Name],
     diagnostics: &mut Diagnostics,
 ) {
@@ -39,7 +39,7 @@ pub(super) fn of_service(
 pub(super) fn of_route(
     route: &ast::Route,
     place: Place<'_>,
-    scope: &Scope<'_>,
+    scope: &Scope,
     diagnostics: &mut Diagnostics,
 ) {
     for rule in &route.rules {
@@ -48,7 +48,7 @@ pub(super) fn of_route(
 }
 
 /// What is wrong with what gateways say of themselves.
-pub(super) fn of_gateways(modules: &[Module<'_>], scope: &Scope<'_>, diagnostics: &mut Diagnostics) {
+pub(super) fn of_gateways(modules: &[Module<'_>], scope: &Scope, diagnostics: &mut Diagnostics) {
     for (place, gateway) in declared(modules, gateway) {
         telemetry(&gateway.telemetry, place, scope, diagnostics);
         rate_limits(&gateway.limits, gateway.trusted_hops.is_some(), place, scope, diagnostics);
@@ -66,7 +66,7 @@ fn answers_at_once(
     listener: &ast::Listener,
     place: Place<'_>,
     modules: &[Module<'_>],
-    scope: &Scope<'_>,
+    scope: &Scope,
     diagnostics: &mut Diagnostics,
 ) {
     let Some(redirect) = listener.redirect_https else { return };
@@ -103,7 +103,7 @@ pub(super) fn client_address(
     target: &ast::ServiceRef,
     when: &[ast::Condition],
     place: Place<'_>,
-    scope: &Scope<'_>,
+    scope: &Scope,
     unbelieving: &Unbelieving<'_>,
     diagnostics: &mut Diagnostics,
 ) {
@@ -128,15 +128,15 @@ pub(super) fn client_address(
     }
 }
 
-struct About<'a, 's> {
+struct About<'a> {
     service: &'a ast::Service,
     place: Place<'a>,
-    scope: &'a Scope<'s>,
+    scope: &'a Scope,
     clusters: &'a [Name],
     diagnostics: &'a mut Diagnostics,
 }
 
-impl About<'_, '_> {
+impl About<'_> {
     fn say(&mut self, code: Code, message: String, span: Span, label: &str, help: &str) {
         self.diagnostics.push(Diagnostic::new(code, message).at(span, label).help(help));
     }
@@ -454,7 +454,7 @@ fn rate_limits(
     limits: &Limits,
     knows_client: bool,
     place: Place<'_>,
-    scope: &Scope<'_>,
+    scope: &Scope,
     diagnostics: &mut Diagnostics,
 ) {
     let mut seen: Vec<&ast::RateLimit> = Vec::new();

@@ -20,7 +20,7 @@ struct Judged<'a> {
 pub(super) fn of_service(
     service: &ast::Service,
     place: Place<'_>,
-    scope: &Scope<'_>,
+    scope: &Scope,
     diagnostics: &mut Diagnostics,
 ) {
     let addresses = service.endpoints.iter().map(|one| match &one.source {
@@ -42,7 +42,7 @@ pub(super) fn of_call(
     calls: &ast::Calls,
     to: PortId,
     place: Place<'_>,
-    scope: &Scope<'_>,
+    scope: &Scope,
     model: &Model,
     diagnostics: &mut Diagnostics,
 ) {
@@ -59,7 +59,7 @@ fn written<'a>(
     own: &'a ast::Limits,
     uses: &'a [Name],
     place: Place<'a>,
-    scope: &'a Scope<'_>,
+    scope: &'a Scope,
 ) -> impl Iterator<Item = &'a ast::Limits> {
     let profiles = uses.iter().filter_map(move |name| match scope.shared.get(&name.value, place) {
         Some((Named::Profile(profile), _)) => Some(&profile.limits),

@@ -11,7 +11,7 @@ use mesh_lang::{Code, Diagnostic, Diagnostics, Span};
 pub(super) fn of_authorize(
     authorize: &ast::Authorize,
     place: Place<'_>,
-    scope: &Scope<'_>,
+    scope: &Scope,
     model: &Model,
     found: &mut Diagnostics,
 ) {
@@ -38,7 +38,7 @@ pub(super) fn of_authorize(
 pub(super) fn of_route(
     route: &ast::Route,
     place: Place<'_>,
-    scope: &Scope<'_>,
+    scope: &Scope,
     model: &Model,
     found: &mut Diagnostics,
 ) {
@@ -50,7 +50,7 @@ pub(super) fn of_route(
 }
 
 /// What guardrails say of ports that do not speak it, and routes from ports to others that speak something else.
-pub(super) fn mismatches(modules: &[Module<'_>], scope: &Scope<'_>, model: &Model) -> Diagnostics {
+pub(super) fn mismatches(modules: &[Module<'_>], scope: &Scope, model: &Model) -> Diagnostics {
     let mut found = Diagnostics::new();
     for (place, guardrail) in declared(modules, super::guardrail) {
         for line in &guardrail.lines {
@@ -115,7 +115,7 @@ fn of_listener(listener: &crate::model::Listener) -> Spoken<'_> {
 fn spoken_on<'m>(
     route: &ast::Route,
     place: Place<'_>,
-    scope: &Scope<'_>,
+    scope: &Scope,
     model: &'m Model,
 ) -> Option<Spoken<'m>> {
     match scope.known(&route.target, place)? {

@@ -18,7 +18,7 @@ use std::borrow::Cow;
 pub(super) fn listeners(
     gateway: &ast::Gateway,
     place: &Place<'_>,
-    scope: &Scope<'_>,
+    scope: &Scope,
     model: &mut Model,
     diagnostics: &mut Diagnostics,
 ) {
@@ -129,7 +129,7 @@ pub(super) struct Read {
 pub(super) fn read(
     route: &ast::Route,
     place: Place<'_>,
-    scope: &Scope<'_>,
+    scope: &Scope,
     delegations: &Delegations<'_>,
     model: &Model,
     diagnostics: &mut Diagnostics,
@@ -165,7 +165,7 @@ pub(super) fn resolve(
     route: &ast::Route,
     read: Option<Read>,
     place: Place<'_>,
-    scope: &Scope<'_>,
+    scope: &Scope,
     model: &mut Model,
     diagnostics: &mut Diagnostics,
 ) {
@@ -198,7 +198,7 @@ pub(super) fn rules(
     target: Target,
     own: Option<PortId>,
     place: Place<'_>,
-    scope: &Scope<'_>,
+    scope: &Scope,
     model: &Model,
     diagnostics: &mut Diagnostics,
 ) -> Vec<Rule> {
@@ -350,7 +350,7 @@ fn resolve_rule(
     target: Target,
     own: Option<PortId>,
     place: Place<'_>,
-    scope: &Scope<'_>,
+    scope: &Scope,
     model: &Model,
     diagnostics: &mut Diagnostics,
 ) -> Option<Rule> {

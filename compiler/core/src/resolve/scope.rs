@@ -5,16 +5,17 @@ use super::{Module, declared, duplicate};
 use crate::model::{Gateway, GatewayId, Model, PortId, Service, ServiceId, SettingsAt, Workload};
 use mesh_lang::ast::{self, ServiceRef};
 use mesh_lang::diagnostic::suggest::{Meant, meant};
-use mesh_lang::{Code, Diagnostic, Diagnostics, Name, Span, Text};
+use mesh_lang::{Code, Diagnostic, Diagnostics, FileId, Name, Span, Text};
 use rayon::prelude::*;
 use rustc_hash::FxHashMap;
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::atomic::{AtomicUsize, Ordering::Relaxed};
 
-/// Where a statement stands: its module's directory.
+/// Where a statement stands: its module's directory, and its file.
 #[derive(Clone, Copy)]
 pub(super) struct Place<'a> {
     pub(super) directory: &'a str,
+    pub(super) file: FileId,
 }
 
 /// What a name in a namespace is.
@@ -24,28 +25,28 @@ pub(super) enum Target {
     Gateway(GatewayId),
 }
 
-/// All names of the project.
-pub(super) struct Scope<'a> {
-    modules: BTreeMap<&'a str, ModuleInfo<'a>>,
+/// All names of the project. It holds no text of the files: they are edited while it stays.
+pub(super) struct Scope {
+    /// The `module` of each directory, where one is written.
+    modules: BTreeMap<Text, Option<ast::Module>>,
     /// What `name.namespace` is, and in which directory. Every line of every `authorize` asks: the name is as most of them write
     /// it, and short enough to stand in the table itself, so that a question is one look into memory.
-    targets: FxHashMap<Text, (Target, &'a str)>,
+    targets: FxHashMap<Text, (Target, Text)>,
     /// All of them.
-    listed: Vec<Listed<'a>>,
-    namespaces: BTreeSet<&'a str>,
+    listed: Vec<Listed>,
+    namespaces: BTreeSet<Text>,
     /// Profiles, groups and the like.
-    pub(super) shared: Names<'a>,
+    pub(super) shared: Names,
     /// How many names were compared with unknown ones.
     compared: AtomicUsize,
 }
 
 /// A service or gateway, where names are compared.
-#[derive(Clone, Copy)]
-struct Listed<'a> {
-    namespace: &'a str,
-    name: &'a str,
+struct Listed {
+    namespace: Text,
+    name: Text,
     target: Target,
-    directory: &'a str,
+    directory: Text,
 }
 
 /// What a reference is to name.
@@ -58,11 +59,6 @@ enum Wanted {
     Own,
 }
 
-#[derive(Default)]
-struct ModuleInfo<'a> {
-    statement: Option<&'a ast::Module>,
-}
-
 /// The namespace of a module that does not name one.
 pub(crate) const DEFAULT_NAMESPACE: &str = "default";
 /// The trust domain of a project without a `mesh`.
@@ -71,9 +67,9 @@ const DEFAULT_TRUST_DOMAIN: &str = "local.test";
 /// who has so many mistakes reads the first ones.
 const MAX_COMPARED: usize = 200_000;
 
-impl<'a> Scope<'a> {
+impl Scope {
     /// Collects the names, and the model with every service and gateway declared but empty.
-    pub(super) fn new(modules: &'a [Module<'a>], diagnostics: &mut Diagnostics) -> (Model, Scope<'a>) {
+    pub(super) fn new(modules: &[Module<'_>], diagnostics: &mut Diagnostics) -> (Model, Scope) {
         let mut scope = Scope {
             modules: BTreeMap::new(),
             targets: FxHashMap::default(),
@@ -84,43 +80,45 @@ impl<'a> Scope<'a> {
         };
         scope.collect_modules(modules, diagnostics);
         scope.namespaces =
-            scope.modules.keys().map(|directory| scope.namespace(Place { directory })).collect();
+            scope.modules.keys().map(|directory| scope.namespace_of(directory).into()).collect();
         let trust_domain = trust_domain(modules, diagnostics);
         let mut model = Model { trust_domain, ..Model::default() };
         scope.collect_targets(modules, &mut model, diagnostics);
         (model, scope)
     }
 
-    fn collect_modules(&mut self, modules: &'a [Module<'a>], diagnostics: &mut Diagnostics) {
+    fn collect_modules(&mut self, modules: &[Module<'_>], diagnostics: &mut Diagnostics) {
         for module in modules {
-            self.modules.entry(module.directory).or_default();
+            if !self.modules.contains_key(module.directory) {
+                self.modules.insert(module.directory.into(), None);
+            }
         }
         for (place, module) in declared(modules, |item| match item {
             ast::Item::Module(module) => Some(module),
             _ => None,
         }) {
-            let info = self.modules.entry(place.directory).or_default();
-            match info.statement {
-                Some(first) => diagnostics.push(
+            match self.modules.get_mut(place.directory) {
+                Some(Some(first)) => diagnostics.push(
                     Diagnostic::new(Code::DuplicateStatement, "this directory has a `module` already")
                         .at(module.span, "written again here")
                         .at(first.span, "first written here")
                         .help("A directory is one module: merge the two statements."),
                 ),
-                None => info.statement = Some(module),
+                Some(none) => *none = Some(module.clone()),
+                None => {}
             }
         }
     }
 
     fn collect_targets(
         &mut self,
-        modules: &'a [Module<'a>],
+        modules: &[Module<'_>],
         model: &mut Model,
         diagnostics: &mut Diagnostics,
     ) {
         let found = declared(modules, Declared::of).map(|(place, item)| {
             let namespace = self.namespace(place);
-            (full_name(&item.name().value, namespace), namespace, place.directory, item)
+            (full_name(&item.name().value, namespace), Text::from(namespace), place, item)
         });
         let mut found: Vec<_> = found.collect();
         found.par_sort_by(|(a, in_a, ..), (b, in_b, ..)| (a, in_a).cmp(&(b, in_b)));
@@ -134,17 +132,17 @@ impl<'a> Scope<'a> {
         });
         self.targets.reserve(found.len());
         model.services.reserve(found.len());
-        let made = found.par_iter().map(|(_, namespace, directory, item)| Workload {
+        let made = found.par_iter().map(|(_, namespace, place, item)| Workload {
             name: item.name().value.clone(),
-            namespace: Text::from(*namespace),
-            owner: self.owner(directory),
+            namespace: namespace.clone(),
+            owner: self.owner(place.directory),
             identity: item.identity(&model.trust_domain, namespace),
             span: item.name().span,
             authorized: false,
             issuers: vec![],
         });
         let made: Vec<Workload> = made.collect();
-        for ((full_name, namespace, directory, item), workload) in found.into_iter().zip(made) {
+        for ((full_name, namespace, place, item), workload) in found.into_iter().zip(made) {
             let target = match item {
                 Declared::Service(service) => {
                     let limits = super::limits::of(&service.limits);
@@ -169,7 +167,7 @@ impl<'a> Scope<'a> {
                     Target::Gateway(GatewayId(model.gateways.len() as u32 - 1))
                 }
             };
-            if let Some(span) = self.shared.span(&item.name().value, Place { directory }) {
+            if let Some(span) = self.shared.span(&item.name().value, place) {
                 diagnostics.push(
                     Diagnostic::new(
                         Code::DuplicateName,
@@ -180,27 +178,33 @@ impl<'a> Scope<'a> {
                     .help("Rename one of them."),
                 );
             }
-            self.targets.insert(full_name, (target, directory));
-            self.listed.push(Listed { namespace, name: &item.name().value, target, directory });
+            let directory = Text::from(place.directory);
+            self.targets.insert(full_name, (target, directory.clone()));
+            self.listed.push(Listed { namespace, name: item.name().value.clone(), target, directory });
         }
     }
 
-    pub(super) fn namespace(&self, place: Place<'_>) -> &'a str {
-        let statement = self.modules.get(place.directory).and_then(|module| module.statement);
-        let namespace = statement.and_then(|module| module.namespace.as_ref());
+    pub(super) fn namespace(&self, place: Place<'_>) -> &str {
+        self.namespace_of(place.directory)
+    }
+
+    fn namespace_of(&self, directory: &str) -> &str {
+        let namespace = self.module(directory).and_then(|module| module.namespace.as_ref());
         namespace.map_or(DEFAULT_NAMESPACE, |name| &name.value)
     }
 
+    fn module(&self, directory: &str) -> Option<&ast::Module> {
+        self.modules.get(directory)?.as_ref()
+    }
+
     fn owner(&self, directory: &str) -> Text {
-        let statement = self.modules.get(directory).and_then(|module| module.statement);
-        let owner = statement.and_then(|module| module.owner.as_ref());
+        let owner = self.module(directory).and_then(|module| module.owner.as_ref());
         owner.map(|owner| owner.value.clone()).unwrap_or_default()
     }
 
     /// Whether a module may write guardrails.
     pub(super) fn is_platform(&self, place: Place<'_>) -> bool {
-        let statement = self.modules.get(place.directory).and_then(|module| module.statement);
-        statement.is_some_and(|module| module.platform.is_some())
+        self.module(place.directory).is_some_and(|module| module.platform.is_some())
     }
 
     /// Whether some module is in this namespace.
@@ -213,7 +217,7 @@ impl<'a> Scope<'a> {
         let diagnostic = Diagnostic::new(Code::UnknownName, format!("unknown namespace `{name}`"))
             .at(span, "no module is in this namespace");
         let near = if self.may_compare(self.namespaces.len()) {
-            meant(name, self.namespaces.iter().copied())
+            meant(name, self.namespaces.iter().map(Text::as_str))
         } else {
             None
         };
@@ -239,12 +243,12 @@ impl<'a> Scope<'a> {
         self.find(name, place).map(|(target, _)| target)
     }
 
-    fn find(&self, name: &ServiceRef, place: Place<'_>) -> Option<(Target, &'a str)> {
+    fn find(&self, name: &ServiceRef, place: Place<'_>) -> Option<(Target, &str)> {
         let found = match name.namespace() {
             Some(_) => self.targets.get(name.as_str()),
             None => self.targets.get(&full_name(name.name(), self.namespace(place))),
         };
-        found.copied()
+        found.map(|(target, directory)| (*target, directory.as_str()))
     }
 
     /// What a reference means, and the directory that declares it. It may be of another kind than is wanted.
@@ -253,7 +257,7 @@ impl<'a> Scope<'a> {
         name: &ServiceRef,
         place: Place<'_>,
         wanted: Wanted,
-    ) -> Result<(Target, &'a str), Diagnostic> {
+    ) -> Result<(Target, &str), Diagnostic> {
         self.find(name, place).ok_or_else(|| {
             self.unknown(name, name.namespace().unwrap_or_else(|| self.namespace(place)), wanted)
         })
@@ -302,7 +306,7 @@ impl<'a> Scope<'a> {
     }
 
     /// The directory whose module declares what a name means.
-    pub(super) fn home_of(&self, name: &ServiceRef, place: Place<'_>) -> Option<&'a str> {
+    pub(super) fn home_of(&self, name: &ServiceRef, place: Place<'_>) -> Option<&str> {
         self.find(name, place).map(|(_, directory)| directory)
     }
 
@@ -312,15 +316,14 @@ impl<'a> Scope<'a> {
         if !self.may_compare(self.listed.len()) {
             return unknown.help(declare(name, wanted));
         }
-        let mut fitting: Vec<Listed<'_>> =
-            self.listed.iter().copied().filter(|one| wanted.admits(one.target)).collect();
-        fitting.sort_by_key(|one| (one.namespace, one.name));
+        let mut fitting: Vec<&Listed> = self.listed.iter().filter(|one| wanted.admits(one.target)).collect();
+        fitting.sort_by_key(|one| (&one.namespace, &one.name));
         if let Some(one) = fitting.iter().find(|one| one.name == name.name()) {
             let whole = format!("{}.{}", one.name, one.namespace);
             return match wanted {
                 Wanted::Own => unknown.help(format!(
                     "`{whole}` is declared in {}: move the statement there.",
-                    home(one.directory)
+                    home(&one.directory)
                 )),
                 // Another namespace may have a service of this name that is not meant at all.
                 _ => unknown.help(format!("It is declared in another namespace: write `{whole}`.")).instead(
@@ -331,7 +334,7 @@ impl<'a> Scope<'a> {
             };
         }
         let here = fitting.iter().filter(|one| one.namespace == namespace);
-        match meant(name.name(), here.map(|one| one.name)) {
+        match meant(name.name(), here.map(|one| one.name.as_str())) {
             Some(near) => {
                 let whole = match name.namespace() {
                     Some(namespace) => format!("{}.{namespace}", near.name),

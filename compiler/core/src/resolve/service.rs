@@ -40,7 +40,7 @@ impl Own {
 pub(super) fn read(
     service: &ast::Service,
     place: Place<'_>,
-    scope: &Scope<'_>,
+    scope: &Scope,
     mtls: Option<Spanned<Mtls>>,
     diagnostics: &mut Diagnostics,
 ) -> Own {
@@ -319,7 +319,7 @@ fn are_disjoint(a: &ast::Subset, b: &ast::Subset) -> bool {
 pub(super) fn calls(
     service: &ast::Service,
     place: Place<'_>,
-    scope: &Scope<'_>,
+    scope: &Scope,
     model: &Model,
     diagnostics: &mut Diagnostics,
 ) -> Vec<Call> {

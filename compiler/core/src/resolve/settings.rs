@@ -41,7 +41,7 @@ pub(super) fn with_profiles(
     settings: &ast::Settings,
     block: Block,
     place: Place<'_>,
-    scope: &Scope<'_>,
+    scope: &Scope,
     diagnostics: &mut Diagnostics,
 ) -> Written {
     let mut whole = settings.clone();
@@ -93,7 +93,7 @@ pub(super) fn has_limit(
     settings: &ast::Settings,
     limits: &ast::Limits,
     place: Place<'_>,
-    scope: &Scope<'_>,
+    scope: &Scope,
     is_it: impl Fn(&ast::Limits) -> bool,
 ) -> bool {
     let profile = |name: &Name| match scope.shared.get(&name.value, place) {

@@ -5,9 +5,9 @@ use super::scope::Place;
 use super::{Module, declared};
 use mesh_lang::ast::{self, Item, Shared};
 use mesh_lang::diagnostic::suggest::meant;
-use mesh_lang::{Code, Diagnostic, Diagnostics, Name, Severity, Span};
+use mesh_lang::{Code, Diagnostic, Diagnostics, FileId, Name, Severity, Span, Text};
 use std::collections::{BTreeMap, BTreeSet};
-use std::sync::atomic::{AtomicBool, Ordering::Relaxed};
+use std::sync::{Mutex, PoisonError};
 
 /// What a shared name is.
 #[derive(Clone, Copy)]
@@ -56,31 +56,47 @@ impl<'a> Named<'a> {
 }
 
 /// A name of a module.
-struct Entry<'a> {
-    named: Named<'a>,
+struct Entry {
+    /// Index into [`Names::items`].
+    item: usize,
+    kind: Shared,
     /// The directory that declares it.
-    home: &'a str,
+    home: Text,
     /// Where this module declares or imports it.
     span: Span,
-    used: AtomicBool,
+    users: Mutex<BTreeSet<FileId>>,
 }
 
-/// All shared names: (directory, name) → what it is there.
+impl Entry {
+    fn new(item: usize, kind: Shared, home: &str, span: Span) -> Entry {
+        Entry { item, kind, home: home.into(), span, users: Mutex::default() }
+    }
+
+    fn users(&self) -> std::sync::MutexGuard<'_, BTreeSet<FileId>> {
+        // Nothing is left half done in a set of numbers.
+        self.users.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+/// All shared names. They outlive the files that declare them: a project is edited file by file.
 #[derive(Default)]
-pub(super) struct Names<'a> {
-    entries: BTreeMap<(&'a str, &'a str), Entry<'a>>,
+pub(super) struct Names {
+    /// What is declared, whichever module names it.
+    items: Vec<Item>,
+    /// Directory → name → what it is there.
+    entries: BTreeMap<Text, BTreeMap<Text, Entry>>,
     /// What modules open to others: (directory, name).
-    exported: BTreeSet<(&'a str, &'a str)>,
+    exported: BTreeSet<(Text, Text)>,
     /// Module names and their directories.
-    modules: BTreeMap<&'a str, &'a str>,
+    modules: BTreeMap<Text, Text>,
 }
 
-impl<'a> Names<'a> {
-    pub(super) fn new(modules: &'a [Module<'a>], diagnostics: &mut Diagnostics) -> Names<'a> {
+impl Names {
+    pub(super) fn new(modules: &[Module<'_>], diagnostics: &mut Diagnostics) -> Names {
         let mut names = Names::default();
         names.collect_modules(modules, diagnostics);
-        for (place, named) in declared(modules, Named::of) {
-            names.declare(place, named, diagnostics);
+        for (place, item) in declared(modules, |item| Named::of(item).is_some().then_some(item)) {
+            names.declare(place, item, diagnostics);
         }
         for (place, module) in declared(modules, as_module) {
             for export in &module.exports {
@@ -94,7 +110,7 @@ impl<'a> Names<'a> {
     }
 
     /// Two directories are two modules: they have two names, and share a namespace only under one owner.
-    fn collect_modules(&mut self, modules: &'a [Module<'a>], diagnostics: &mut Diagnostics) {
+    fn collect_modules(&mut self, modules: &[Module<'_>], diagnostics: &mut Diagnostics) {
         let mut named: BTreeMap<&str, (&str, Span)> = BTreeMap::new();
         let mut owned: BTreeMap<&str, (Option<&str>, Span)> = BTreeMap::new();
         for (place, module) in declared(modules, as_module) {
@@ -109,7 +125,7 @@ impl<'a> Names<'a> {
                 Some(_) => {}
                 None => {
                     named.insert(name, (place.directory, module.name.span));
-                    self.modules.insert(name, place.directory);
+                    self.modules.insert(name.into(), place.directory.into());
                 }
             }
             let Some(namespace) = &module.namespace else { continue };
@@ -132,35 +148,41 @@ impl<'a> Names<'a> {
         }
     }
 
-    fn declare(&mut self, place: Place<'a>, named: Named<'a>, diagnostics: &mut Diagnostics) {
+    fn declare(&mut self, place: Place<'_>, item: &Item, diagnostics: &mut Diagnostics) {
+        let Some(named) = Named::of(item) else { return };
         let name = named.name();
-        let entry = Entry { named, home: place.directory, span: name.span, used: AtomicBool::new(false) };
+        let entry = Entry::new(self.items.len(), named.kind(), place.directory, name.span);
+        self.items.push(item.clone());
         self.add(place, &name.value, entry, diagnostics);
     }
 
     /// One name means one thing in a module, whatever its kind.
-    fn add(&mut self, place: Place<'a>, name: &'a str, entry: Entry<'a>, diagnostics: &mut Diagnostics) {
-        match self.entries.get(&(place.directory, name)) {
+    fn add(&mut self, place: Place<'_>, name: &Text, entry: Entry, diagnostics: &mut Diagnostics) {
+        let own = self.entries.entry(place.directory.into()).or_default();
+        match own.get(name) {
             Some(first) => diagnostics.push(
                 Diagnostic::new(Code::DuplicateName, format!("`{name}` is two things in this module"))
-                    .at(entry.span, format!("a {} here", entry.named.kind().keyword()))
-                    .at(first.span, format!("a {} here", first.named.kind().keyword()))
+                    .at(entry.span, format!("a {} here", entry.kind.keyword()))
+                    .at(first.span, format!("a {} here", first.kind.keyword()))
                     .help("Rename one of them."),
             ),
             None => {
-                self.entries.insert((place.directory, name), entry);
+                own.insert(name.clone(), entry);
             }
         }
     }
 
-    fn export(&mut self, place: Place<'a>, export: &'a ast::Export, diagnostics: &mut Diagnostics) {
+    fn entry(&self, directory: &str, name: &str) -> Option<&Entry> {
+        self.entries.get(directory)?.get(name)
+    }
+
+    fn export(&mut self, place: Place<'_>, export: &ast::Export, diagnostics: &mut Diagnostics) {
         for name in &export.names {
             let kind = export.kind.keyword();
-            let key = (place.directory, name.value.as_str());
-            match self.entries.get(&key).filter(|entry| entry.named.kind() == export.kind) {
+            match self.entry(place.directory, &name.value).filter(|entry| entry.kind == export.kind) {
                 Some(entry) => {
-                    entry.used.store(true, Relaxed);
-                    self.exported.insert(key);
+                    entry.users().insert(place.file);
+                    self.exported.insert((place.directory.into(), name.value.clone()));
                 }
                 None => {
                     let unknown =
@@ -176,27 +198,26 @@ impl<'a> Names<'a> {
         }
     }
 
-    fn import(&mut self, place: Place<'a>, import: &'a ast::Import, diagnostics: &mut Diagnostics) {
+    fn import(&mut self, place: Place<'_>, import: &ast::Import, diagnostics: &mut Diagnostics) {
         let module = import.module.value.as_str();
-        let Some(home) = self.modules.get(module).copied() else {
+        let Some(home) = self.modules.get(module).cloned() else {
             let unknown = Diagnostic::new(Code::UnknownName, format!("unknown module `{module}`"))
                 .at(import.module.span, "no directory declares it");
-            diagnostics.push(match meant(module, self.modules.keys().copied()) {
+            diagnostics.push(match meant(module, self.modules()) {
                 Some(near) => unknown.did_you_mean(module, near),
                 None => unknown.help(format!("Declare it in its directory: `module {module} {{ … }}`.")),
             });
             return;
         };
         for name in &import.names {
-            let key = (home, name.value.as_str());
-            match self.entries.get(&key).filter(|entry| entry.home == home) {
+            let key = (home.clone(), name.value.clone());
+            match self.entry(&home, &name.value).filter(|entry| entry.home == home) {
                 Some(entry) if self.exported.contains(&key) => {
-                    let entry =
-                        Entry { named: entry.named, home, span: name.span, used: AtomicBool::new(false) };
+                    let entry = Entry::new(entry.item, entry.kind, &home, name.span);
                     self.add(place, &name.value, entry, diagnostics);
                 }
                 Some(entry) => {
-                    let kind = entry.named.kind().keyword();
+                    let kind = entry.kind.keyword();
                     diagnostics.push(
                         Diagnostic::new(
                             Code::NotExported,
@@ -216,9 +237,8 @@ impl<'a> Names<'a> {
                         format!("module `{module}` has no `{}`", name.value),
                     )
                     .at(name.span, "not declared there");
-                    let there =
-                        self.exported.iter().filter(|(owner, _)| *owner == home).map(|(_, name)| *name);
-                    let all: Vec<&str> = there.collect();
+                    let there = self.exported.iter().filter(|(owner, _)| *owner == home);
+                    let all: Vec<&str> = there.map(|(_, name)| name.as_str()).collect();
                     diagnostics.push(match meant(&name.value, all.iter().copied()) {
                         Some(near) => unknown.did_you_mean(&name.value, near),
                         None if all.is_empty() => unknown.help("It exports nothing."),
@@ -232,37 +252,38 @@ impl<'a> Names<'a> {
     }
 
     /// The directory of a module.
-    pub(super) fn module(&self, name: &str) -> Option<&'a str> {
-        self.modules.get(name).copied()
+    pub(super) fn module(&self, name: &str) -> Option<&str> {
+        self.modules.get(name).map(Text::as_str)
     }
 
     /// The names of the modules.
-    pub(super) fn modules(&self) -> impl Iterator<Item = &'a str> + '_ {
-        self.modules.keys().copied()
+    pub(super) fn modules(&self) -> impl Iterator<Item = &str> {
+        self.modules.keys().map(Text::as_str)
     }
 
-    fn of_kind(&self, place: Place<'_>, kind: Shared) -> impl Iterator<Item = &'a str> {
-        let own = self.entries.iter().filter(move |((directory, _), _)| *directory == place.directory);
-        own.filter(move |(_, entry)| entry.named.kind() == kind).map(|((_, name), _)| *name)
+    fn of_kind(&self, place: Place<'_>, kind: Shared) -> impl Iterator<Item = &str> {
+        let own = self.entries.get(place.directory).into_iter().flatten();
+        own.filter(move |(_, entry)| entry.kind == kind).map(|(name, _)| name.as_str())
     }
 
     /// What a name means in a module, and where it was declared; it counts as used.
-    pub(super) fn get(&self, name: &str, place: Place<'_>) -> Option<(Named<'a>, Place<'a>)> {
-        let entry = self.entries.get(&(place.directory, name))?;
-        entry.used.store(true, Relaxed);
-        Some((entry.named, Place { directory: entry.home }))
+    pub(super) fn get(&self, name: &str, place: Place<'_>) -> Option<(Named<'_>, Place<'_>)> {
+        let entry = self.entry(place.directory, name)?;
+        entry.users().insert(place.file);
+        let named = Named::of(self.items.get(entry.item)?)?;
+        Some((named, Place { directory: &entry.home, file: named.name().span.file() }))
     }
 
     /// Where a module declares or imports a name.
     pub(super) fn span(&self, name: &str, place: Place<'_>) -> Option<Span> {
-        self.entries.get(&(place.directory, name)).map(|entry| entry.span)
+        self.entry(place.directory, name).map(|entry| entry.span)
     }
 
     /// A name that should be of this kind and is not.
     pub(super) fn unknown(&self, kind: Shared, name: &Name, place: Place<'_>) -> Diagnostic {
         let word = kind.keyword();
-        if let Some(entry) = self.entries.get(&(place.directory, name.value.as_str())) {
-            let is = entry.named.kind().keyword();
+        if let Some(entry) = self.entry(place.directory, &name.value) {
+            let is = entry.kind.keyword();
             return Diagnostic::new(Code::UnknownName, format!("`{}` is a {is}", name.value))
                 .at(name.span, format!("a {word} is needed here"))
                 .at(entry.span, "declared here")
@@ -275,7 +296,7 @@ impl<'a> Names<'a> {
         }
         let elsewhere = self.exported.iter().find(|(_, exported)| *exported == name.value);
         let module = elsewhere.and_then(|(home, _)| {
-            self.modules.iter().find(|(_, directory)| *directory == home).map(|(module, _)| *module)
+            self.modules.iter().find(|(_, directory)| *directory == home).map(|(module, _)| module)
         });
         match module {
             Some(module) => unknown.help(format!("Import it: `import {module} {{ {} }}`.", name.value)),
@@ -285,10 +306,11 @@ impl<'a> Names<'a> {
 
     /// Names that nobody uses.
     pub(super) fn unused(&self) -> Vec<Diagnostic> {
-        let unused = self.entries.iter().filter(|(_, entry)| !entry.used.load(Relaxed));
+        let all = self.entries.iter().flat_map(|(directory, own)| own.iter().map(move |one| (directory, one)));
+        let unused = all.filter(|(_, (_, entry))| entry.users().is_empty());
         unused
-            .map(|((directory, name), entry)| {
-                let kind = entry.named.kind().keyword();
+            .map(|(directory, (name, entry))| {
+                let kind = entry.kind.keyword();
                 let (what, help) = if entry.home == *directory {
                     ("declared", format!("Delete it, use it, or open it to others: `export {kind} {name}`."))
                 } else {

@@ -15,7 +15,7 @@ use std::net::IpAddr;
 pub(super) fn resolve(
     test: &ast::Test,
     place: &Place<'_>,
-    scope: &Scope<'_>,
+    scope: &Scope,
     model: &Model,
     diagnostics: &mut Diagnostics,
 ) -> (case::Test, Vec<Asking>) {
@@ -46,7 +46,7 @@ pub(super) fn resolve(
 pub(super) fn expectation(
     expect: &ast::Expect,
     place: Place<'_>,
-    scope: &Scope<'_>,
+    scope: &Scope,
     model: &Model,
 ) -> Result<Expectation, Vec<Diagnostic>> {
     Ok(match &expect.outcome {
@@ -90,7 +90,7 @@ struct Arrival {
 fn resolve_request(
     request: &ast::TestLine,
     place: Place<'_>,
-    scope: &Scope<'_>,
+    scope: &Scope,
     model: &Model,
 ) -> Result<case::Request, Vec<Diagnostic>> {
     let (target, name) = match &request.to {
@@ -158,7 +158,7 @@ fn preflight(span: Span, method: &str, carried: &Carried, model: &Model) -> Opti
 pub(super) fn besides(
     expect: &ast::Expect,
     place: Place<'_>,
-    scope: &Scope<'_>,
+    scope: &Scope,
     model: &Model,
 ) -> Result<case::Besides, Vec<Diagnostic>> {
     let mirror = match &expect.mirror {
@@ -306,7 +306,7 @@ fn at_gateway(
     asked: &Question<'_>,
     gateway: crate::model::GatewayId,
     place: Place<'_>,
-    scope: &Scope<'_>,
+    scope: &Scope,
     model: &Model,
 ) -> Result<Arrival, Diagnostic> {
     let request = asked.request;
@@ -336,7 +336,7 @@ fn at_service(
     asked: &Question<'_>,
     service: crate::model::ServiceId,
     place: Place<'_>,
-    scope: &Scope<'_>,
+    scope: &Scope,
     model: &Model,
 ) -> Result<Arrival, Diagnostic> {
     let request = asked.request;
@@ -377,7 +377,7 @@ fn at_service(
 fn peer(
     request: &ast::TestLine,
     place: Place<'_>,
-    scope: &Scope<'_>,
+    scope: &Scope,
     model: &Model,
 ) -> Result<Option<String>, Diagnostic> {
     let Some(from) = one_peer(request)? else { return Ok(None) };
