@@ -114,6 +114,28 @@ pub fn expand(sources: Vec<Source<'_>>, environment: Option<&str>) -> Expanded {
     expanded
 }
 
+/// A file as it is in an environment, and what is wrong with its `env` blocks and parameters.
+#[derive(Clone, Debug, Default)]
+pub struct One {
+    pub file: ast::File,
+    pub diagnostics: Diagnostics,
+}
+
+/// Some of the files as they are in an environment, by index, and what is wrong with the parameters and environments of all of
+/// them. Time: linear in the statements of those files and in the file level of all; where there are parameters, in all statements.
+pub fn some(
+    sources: &[Source<'_>],
+    files: impl IntoIterator<Item = usize>,
+    environment: Option<&str>,
+) -> (Vec<One>, Diagnostics) {
+    let (project, diagnostics) = Project::of(sources, environment);
+    let files = files.into_iter().filter_map(|file| sources.get(file)).map(|source| {
+        let (statements, diagnostics) = project.expand(source.module, source.said.statements().into());
+        One { file: Shaped::of(statements).file, diagnostics }
+    });
+    (files.collect(), diagnostics)
+}
+
 /// The value of a parameter in one environment.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Parameter {

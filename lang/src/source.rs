@@ -56,6 +56,17 @@ impl SourceSet {
         self.files.get(file.0 as usize)
     }
 
+    /// Puts another text in the place of a file's; whether there is such a file.
+    pub fn replace(&mut self, file: FileId, text: &str) -> bool {
+        let at = file.0 as usize;
+        let (Some(source), Some(lines)) = (self.files.get_mut(at), self.lines.get_mut(at)) else {
+            return false;
+        };
+        source.text = text.to_owned();
+        *lines = Lines::of(text);
+        true
+    }
+
     /// How many files there are.
     pub fn len(&self) -> usize {
         self.files.len()

@@ -5,6 +5,7 @@ mod diagnostics;
 mod differential;
 mod documents;
 mod e2e;
+mod edits;
 mod explain;
 mod felt;
 mod language;

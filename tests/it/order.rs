@@ -115,7 +115,7 @@ fn sources(folder: &Path) -> Vec<PathBuf> {
 }
 
 /// Files as module, name and text.
-fn project(files: impl Iterator<Item = (String, String, String)>) -> Project {
+pub(crate) fn project(files: impl Iterator<Item = (String, String, String)>) -> Project {
     let sources = files.map(|(module, name, text)| {
         let path = if module.is_empty() { name } else { format!("{module}/{name}") };
         Source { path, module, text }
@@ -130,7 +130,7 @@ fn whole(project: &Project) -> String {
 }
 
 /// The same statements in another order, dealt out to other files of the same directories.
-fn rewritten(original: &Project, rng: &mut Rng) -> Project {
+pub(crate) fn rewritten(original: &Project, rng: &mut Rng) -> Project {
     let mut modules: BTreeMap<&str, Vec<String>> = BTreeMap::new();
     for (file, source) in original.sources.iter() {
         let parse = mesh_lang::parse(file, &source.text);

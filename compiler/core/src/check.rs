@@ -34,6 +34,7 @@ use crate::model::{Action, Backend, Model, PortId, Table};
 use crate::partition::{OverBudget, Owner, Partition};
 use mesh_lang::{Code, Diagnostic};
 
+pub(crate) use dead_grant::guardrail;
 pub(crate) use empty_description::empty_description;
 pub(crate) use hops::{duration, hops};
 pub(crate) use over_budget::over_budget;

@@ -30,10 +30,12 @@ mod testing;
 pub mod trim;
 pub mod values;
 mod witness;
+mod workspace;
 
 pub use day::Day;
 pub use suppression::Suppressed;
 pub use survey::Survey;
+pub use workspace::{Edited, Workspace};
 
 use echo::Wounds;
 use mesh_lang::statement::Statement;
@@ -41,6 +43,7 @@ use mesh_lang::{Code, Diagnostic, Diagnostics, FileId, Source, SourceSet, ast, e
 use model::{Endpoint, GatewayId, Model, ServiceId};
 use partition::{OverBudget, Owner, Partition};
 use rayon::prelude::*;
+use resolve::Resolved;
 use std::collections::BTreeMap;
 use std::net::SocketAddr;
 use suppression::Suppressions;
@@ -140,11 +143,9 @@ impl<'a> Project<'a> {
         };
         let files: Vec<(FileId, &Source)> = sources.iter().collect();
         let read = files.into_par_iter().map(|(id, source)| {
-            let mut parsed = mesh_lang::parse(id, &source.text);
-            let wounds = Wounds::of(id, &source.text, &parsed);
-            let mut diagnostics = std::mem::take(&mut parsed.diagnostics);
-            let suppressions = Suppressions::of(id, &source.text, &parsed, &mut diagnostics);
-            (keep(parsed.statements), wounds, suppressions, diagnostics)
+            let Reading { statements, wounds, suppressions, diagnostics } =
+                Reading::of(id, &source.text, mesh_lang::parse(id, &source.text));
+            (keep(statements), wounds, suppressions, diagnostics)
         });
         let mut kept = Vec::with_capacity(sources.len());
         for (file, wounds, suppressions, diagnostics) in read.collect::<Vec<_>>() {
@@ -242,7 +243,7 @@ impl<'a> Project<'a> {
         resolve::lines_in_order_of_text(&mut model);
         let plan = judge(&model, &mut diagnostics);
         let (calls, examples) = (example::calls(&model), example::requests(&model));
-        let tests = if plan.is_some() { prove(&model, tests, &mut diagnostics) } else { vec![] };
+        let tests = if plan.is_some() { prove(&model, &tests, &mut diagnostics) } else { vec![] };
         let diagnostics = diagnostics.sorted();
         Compilation { plan, diagnostics, unexecuted, tests, needs, calls, examples, suppressed: vec![] }
     }
@@ -257,8 +258,9 @@ impl<'a> Project<'a> {
         let mut diagnostics = self.diagnostics.clone();
         diagnostics.extend(expanded.diagnostics);
         let files = expanded.files;
-        let (model, tests, found) = resolve::resolve(&modules(self.sources, &files), environment, today);
-        let heard = found.iter().filter(|diagnostic| !self.wounds.explain(diagnostic, self.sources));
+        let when = resolve::When { environment, today };
+        let Resolved { model, tests, mistakes, .. } = Resolved::new(&modules(self.sources, &files), when);
+        let heard = mistakes.iter().filter(|diagnostic| !self.wounds.explain(diagnostic, self.sources));
         heard.for_each(|diagnostic| diagnostics.push(diagnostic.clone()));
         files.into_par_iter().for_each(drop);
         Read { model, tests, unexecuted: Vec::new(), diagnostics }
@@ -275,16 +277,34 @@ impl<'a> Project<'a> {
     }
 }
 
+/// What is read of one file.
+struct Reading {
+    statements: Vec<Statement>,
+    wounds: Wounds,
+    suppressions: Suppressions,
+    diagnostics: Diagnostics,
+}
+
+impl Reading {
+    fn of(id: FileId, text: &str, mut parse: mesh_lang::parser::Parse) -> Reading {
+        let wounds = Wounds::of(id, text, &parse);
+        let mut diagnostics = std::mem::take(&mut parse.diagnostics);
+        let suppressions = Suppressions::of(id, text, &parse, &mut diagnostics);
+        Reading { statements: parse.statements, wounds, suppressions, diagnostics }
+    }
+}
+
 /// Decides the `every` and `some` lines of tests.
 fn prove(
     model: &Model,
-    tests: Vec<(case::Test, Vec<quantified::Asking>)>,
+    tests: &[(case::Test, Vec<quantified::Asking>)],
     diagnostics: &mut Diagnostics,
 ) -> Vec<case::Test> {
     let mut proved = Vec::with_capacity(tests.len());
-    for (mut test, askings) in tests {
+    for (test, askings) in tests {
+        let mut test = test.clone();
         for asking in askings {
-            let failure = match quantified::decide(model, &asking) {
+            let failure = match quantified::decide(model, asking) {
                 Ok(quantified::Found::Holds) => None,
                 Ok(quantified::Found::Fails { witness, got }) => Some(case::Failure { witness, got }),
                 Ok(quantified::Found::Empty) => {
@@ -313,10 +333,10 @@ fn prove(
                 span: asking.span,
                 expect_span: asking.expect_span,
                 every: asking.quantifier == ast::Quantifier::Every,
-                expect: asking.expect,
+                expect: asking.expect.clone(),
                 timeout: asking.timeout,
                 retry: asking.retry,
-                besides: asking.besides,
+                besides: asking.besides.clone(),
                 failure,
             });
         }
@@ -373,7 +393,7 @@ fn judge(model: &Model, diagnostics: &mut Diagnostics) -> Option<mesh_plan::Plan
     for owner in owners(model) {
         let Some(mut partition) = kept(model, owner, diagnostics) else { continue };
         say(check::of_partition(model, &mut partition, &mut redundant), diagnostics);
-        if !diagnostics.has_errors() && lowering.add(model, &mut partition).is_err() {
+        if lowering.add(model, &mut partition).is_err() {
             diagnostics.push(check::over_budget(model, owner, &OverBudget::Nodes));
         }
     }

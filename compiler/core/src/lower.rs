@@ -27,6 +27,7 @@ fn key(owner: Owner) -> Key {
 }
 
 /// The plan of a mesh, partition by partition: the tables that are filled on the way.
+#[derive(Default)]
 pub(crate) struct Lowering {
     /// Where the partition of an owner is in the plan.
     places: BTreeMap<Key, u32>,
@@ -43,6 +44,7 @@ pub(crate) struct Lowering {
 }
 
 impl Lowering {
+    /// With every identity that a line may be about.
     pub(crate) fn new(model: &Model) -> Lowering {
         let gateways: BTreeSet<&str> =
             model.gateways.iter().map(|gateway| gateway.workload.identity.as_str()).collect();
@@ -51,19 +53,8 @@ impl Lowering {
             gateway: gateways.contains(identity),
             identity: identity.to_owned(),
         });
-        Lowering {
-            places: BTreeMap::new(),
-            principals: principals.collect(),
-            prefixes: prefixes.into_iter().collect(),
-            trust_domain: model.trust_domain.clone(),
-            partitions: vec![],
-            automata: Intern::default(),
-            nodes: vec![],
-            outcomes: Intern::default(),
-            verdicts: Intern::default(),
-            grants: Intern::default(),
-            settings: Intern::default(),
-        }
+        let (principals, prefixes) = (principals.collect(), prefixes.into_iter().collect());
+        Lowering { principals, prefixes, trust_domain: model.trust_domain.clone(), ..Lowering::default() }
     }
 
     /// Settings that say nothing are not stored.
@@ -77,6 +68,30 @@ impl Lowering {
         model: &Model,
         partition: &mut Partition,
     ) -> Result<(), crate::diagram::TooManyNodes> {
+        let roots = self.roots(model, partition)?;
+        let (nodes, roots) = partition.diagram.compact(&roots, self.nodes.len() as u32);
+        self.nodes.extend(nodes);
+        let mut lowered = space::lower(
+            partition.diagram.space(),
+            &self.principals,
+            &self.prefixes,
+            &self.trust_domain,
+            &mut self.automata,
+        );
+        let mut roots = roots.into_iter();
+        lowered.access = roots.next().unwrap_or_default();
+        lowered.roots = roots.collect();
+        self.places.insert(key(partition.owner), self.partitions.len() as u32);
+        self.partitions.push(lowered);
+        Ok(())
+    }
+
+    /// What is decided about a request in the words of the plan: first whether it is let in, then what each table says.
+    fn roots(
+        &mut self,
+        model: &Model,
+        partition: &mut Partition,
+    ) -> Result<Vec<Target>, crate::diagram::TooManyNodes> {
         let access = self.access(model, partition)?;
         let mut roots = vec![access];
         let leaves = self.leaves(model, partition.owner);
@@ -93,21 +108,7 @@ impl Lowering {
         {
             roots[1] = self.default_route(model, id);
         }
-        let (nodes, roots) = partition.diagram.compact(&roots, self.nodes.len() as u32);
-        self.nodes.extend(nodes);
-        let mut lowered = space::lower(
-            partition.diagram.space(),
-            &self.principals,
-            &self.prefixes,
-            &self.trust_domain,
-            &mut self.automata,
-        );
-        let mut roots = roots.into_iter();
-        lowered.access = roots.next().unwrap_or_default();
-        lowered.roots = roots.collect();
-        self.places.insert(key(partition.owner), self.partitions.len() as u32);
-        self.partitions.push(lowered);
-        Ok(())
+        Ok(roots)
     }
 
     fn access(
@@ -316,6 +317,11 @@ impl Lowering {
             consumer_routes: consumer_routes(model, Caller::Service(ServiceId(index)), partitions),
         }
     }
+}
+
+/// Whether the plan of a partition can be written within the budget.
+pub(crate) fn fits(model: &Model, partition: &mut Partition) -> bool {
+    Lowering::default().roots(model, partition).is_ok()
 }
 
 /// What an authorization says of a request: the line that decides, or [`REFUSED`], and the audits that match.

@@ -2,6 +2,7 @@
 
 mod access;
 mod address;
+mod again;
 mod asking;
 mod audit;
 mod backend;
@@ -30,84 +31,193 @@ mod test;
 
 use crate::case;
 use crate::day::Day;
-use crate::model::{AccessLine, Model};
+use crate::model::{AccessLine, ConsumerRoute, Gateway, Model, Service, ServiceId, Table};
 use crate::quantified::Asking;
+pub(crate) use again::Again;
 use mesh_lang::ast;
 use mesh_lang::{Code, Diagnostic, Diagnostics, FileId};
-pub(crate) use scope::DEFAULT_NAMESPACE;
 use scope::Scope;
+pub(crate) use scope::{DEFAULT_NAMESPACE, Target};
 pub(crate) use shape::of_ops;
+use std::collections::BTreeMap;
 
 /// A parsed file and the directory it stands in.
+#[derive(Clone, Copy)]
 pub(crate) struct Module<'a> {
     pub(crate) directory: &'a str,
     pub(crate) id: FileId,
     pub(crate) file: &'a ast::File,
 }
 
-/// The model, the tests, and what is wrong. The model holds everything that could be resolved; it is complete iff there
-/// is no error.
-pub(crate) fn resolve(
+/// For which environment and on which day.
+#[derive(Clone, Copy, Default)]
+pub(crate) struct When<'a> {
+    pub(crate) environment: Option<&'a str>,
+    pub(crate) today: Option<Day>,
+}
+
+/// A project whose names are looked up. It can be kept: after an edit the files that it concerns are read again (`again.rs`).
+#[derive(Default)]
+pub(crate) struct Resolved {
+    /// Everything that could be resolved; it is complete iff there is no error.
+    pub(crate) model: Model,
+    pub(crate) tests: Vec<(case::Test, Vec<Asking>)>,
+    pub(crate) mistakes: Mistakes,
+    scope: Scope,
+    speakers: again::Speakers,
+}
+
+/// What is wrong, by what it follows from.
+#[derive(Default)]
+pub(crate) struct Mistakes {
+    /// From the names of the project and from what is said of all of it: of these nothing is read again.
+    names: Diagnostics,
+    /// From what one file says.
+    files: BTreeMap<FileId, Diagnostics>,
+    /// From what several say together.
+    together: Diagnostics,
+}
+
+impl Mistakes {
+    fn of(&mut self, file: FileId) -> &mut Diagnostics {
+        self.files.entry(file).or_default()
+    }
+
+    /// All of them.
+    pub(crate) fn iter(&self) -> impl Iterator<Item = &Diagnostic> {
+        let files = self.files.values().flat_map(Diagnostics::iter);
+        self.names.iter().chain(files).chain(self.together.iter())
+    }
+}
+
+impl Resolved {
+    /// Looks up the names of a project.
+    pub(crate) fn new(modules: &[Module<'_>], when: When<'_>) -> Resolved {
+        let mut mistakes = Mistakes::default();
+        let (mut model, scope) = Scope::new(modules, &mut mistakes.names);
+        let project = Project::of(modules, when);
+        if let Some((_, mesh)) = project.meshes.first() {
+            model.default = settings::resolve(&mesh.default, &mut mistakes.names);
+            model.default_at = settings::places(&mesh.default);
+        }
+        model.retry_limit = project.meshes.iter().find_map(|(_, mesh)| mesh.retry_amplification);
+        read(modules, &project, &scope, &mut model, &mut mistakes);
+        for (place, guardrail) in declared(modules, guardrail) {
+            guardrail::resolve(guardrail, &place, &scope, &mut model, &mut mistakes.names);
+        }
+        mutual::refuse_strangers(model.services.iter_mut());
+        model.asked = declarations::asked(modules, &scope);
+        model.gateway_identities =
+            model.gateways.iter().map(|gateway| gateway.workload.identity.clone()).collect();
+        model.gateway_identities.sort_unstable();
+        in_canonical_order(&mut model);
+        let speakers = again::Speakers::of(modules, &scope);
+        let mut resolved = Resolved { model, tests: Vec::new(), mistakes, scope, speakers };
+        resolved.together(&project);
+        resolved
+    }
+
+    /// What files say together, and the tests, which may ask about any of them.
+    fn together(&mut self, project: &Project<'_>) {
+        let Resolved { model, tests, mistakes: Mistakes { together, .. }, scope, .. } = self;
+        route::overrides_exist(model, together);
+        operation::aliases(project.modules, together);
+        failover::check(project.modules, scope, project.clusters(), together);
+        together.extend(protocol::mismatches(project.modules, scope, model));
+        scope.shared.unused().into_iter().for_each(|unused| together.push(unused));
+        let here = |test: &ast::Test| {
+            let named = |name: &mesh_lang::Name| Some(name.value.as_str()) == project.when.environment;
+            test.environments.is_empty() || test.environments.iter().any(named)
+        };
+        let asked = declared(project.modules, test_case).filter(|(_, test)| here(test));
+        *tests = asked.map(|(place, test)| test::resolve(test, &place, scope, model, together)).collect();
+    }
+}
+
+/// What all of a project is asked for while some of its files are read.
+struct Project<'a> {
+    modules: &'a [Module<'a>],
+    when: When<'a>,
+    meshes: Vec<(scope::Place<'a>, &'a ast::Mesh)>,
+    gateways: Vec<(scope::Place<'a>, &'a ast::Gateway)>,
+}
+
+impl<'a> Project<'a> {
+    fn of(modules: &'a [Module<'a>], when: When<'a>) -> Project<'a> {
+        let (mut meshes, mut gateways) = (Vec::new(), Vec::new());
+        for (place, item) in declared(modules, Some) {
+            match item {
+                ast::Item::Mesh(mesh) => meshes.push((place, &**mesh)),
+                ast::Item::Gateway(gateway) => gateways.push((place, gateway)),
+                _ => {}
+            }
+        }
+        Project { modules, when, meshes, gateways }
+    }
+
+    fn clusters(&self) -> &'a [mesh_lang::Name] {
+        self.meshes.first().map_or(&[][..], |(_, mesh)| &mesh.clusters)
+    }
+
+    /// The production that this is: the environment, or, where none is asked for, any.
+    fn production(&self) -> Option<&'a mesh_lang::Name> {
+        let here = |name: &&mesh_lang::Name| {
+            self.when.environment.is_none_or(|environment| name.value == environment)
+        };
+        self.meshes.iter().flat_map(|(_, mesh)| &mesh.production).find(here)
+    }
+
+    fn environments(&self) -> Vec<mesh_lang::Name> {
+        self.meshes.iter().flat_map(|(_, mesh)| &mesh.environments).cloned().collect()
+    }
+}
+
+/// What some files say, besides guardrails and tests.
+fn read(
     modules: &[Module<'_>],
-    environment: Option<&str>,
-    today: Option<Day>,
-) -> (Model, Vec<(case::Test, Vec<Asking>)>, Diagnostics) {
-    let mut diagnostics = Diagnostics::new();
-    let (mut model, scope) = Scope::new(modules, &mut diagnostics);
-    if let Some((_, mesh)) = declared(modules, mesh).next() {
-        model.default = settings::resolve(&mesh.default, &mut diagnostics);
-        model.default_at = settings::places(&mesh.default);
-    }
-    model.retry_limit = declared(modules, mesh).find_map(|(_, mesh)| mesh.retry_amplification);
-    services(modules, &scope, &mut model, &mut diagnostics);
+    project: &Project<'_>,
+    scope: &Scope,
+    model: &mut Model,
+    mistakes: &mut Mistakes,
+) {
+    services(modules, project, scope, model, mistakes);
     for (place, gateway) in declared(modules, gateway) {
-        route::listeners(gateway, &place, &scope, &mut model, &mut diagnostics);
-    }
-    for (place, group) in declared(modules, group) {
-        access::group(group, &place, &scope, &model, &mut diagnostics);
+        route::listeners(gateway, &place, scope, model, mistakes.of(place.file));
     }
     for (place, gateway) in declared(modules, gateway) {
-        if let Some(scope::Target::Gateway(id)) = scope.own(&gateway.name, place, &model) {
-            let issuers = declarations::issuers(&gateway.jwts, place, &scope, &mut diagnostics);
+        if let Some(scope::Target::Gateway(id)) = scope.own(&gateway.name, place, model) {
+            let issuers = declarations::issuers(&gateway.jwts, place, scope, mistakes.of(place.file));
             model.gateways[id.0 as usize].workload.issuers = issuers;
         }
     }
-    let unbelieving = operation::unbelieving(modules);
-    routes(modules, &scope, &unbelieving, &mut model, &mut diagnostics);
-    authorizes(modules, &scope, &unbelieving, &mut model, &mut diagnostics);
-    for (place, guardrail) in declared(modules, guardrail) {
-        guardrail::resolve(guardrail, &place, &scope, &mut model, &mut diagnostics);
+    let unbelieving = operation::unbelieving(&project.gateways);
+    routes(modules, project, scope, &unbelieving, model, mistakes);
+    authorizes(modules, scope, &unbelieving, model, mistakes);
+    let environments = project.environments();
+    for module in modules {
+        let (own, found) = (std::slice::from_ref(module), mistakes.of(module.id));
+        for (place, group) in declared(own, group) {
+            access::group(group, &place, scope, model, found);
+        }
+        audit::check(own, project.production(), project.when.today, found);
+        production::faults(own, project.production(), found);
+        declarations::check(own, scope, found);
+        questions::check(own, &environments, found);
     }
-    mutual::refuse_strangers(&mut model);
-    in_canonical_order(&mut model);
-    route::overrides_exist(&model, &mut diagnostics);
-    let here = |test: &ast::Test| {
-        let named = |name: &mesh_lang::Name| Some(name.value.as_str()) == environment;
-        test.environments.is_empty() || test.environments.iter().any(named)
-    };
-    audit::check(modules, environment, today, &mut diagnostics);
-    production::faults(modules, environment, &mut diagnostics);
-    model.asked = declarations::asked(modules, &scope);
-    declarations::check(modules, &scope, &mut diagnostics);
-    operation::of_gateways(modules, &scope, &mut diagnostics);
-    limits_inside::check(modules, &scope, &mut diagnostics);
-    operation::aliases(modules, &mut diagnostics);
-    let clusters = declared(modules, mesh).next().map_or(&[][..], |(_, mesh)| &mesh.clusters);
-    failover::check(modules, &scope, clusters, &mut diagnostics);
-    diagnostics.extend(protocol::mismatches(modules, &scope, &model));
-    scope.shared.unused().into_iter().for_each(|unused| diagnostics.push(unused));
-    questions::check(modules, &mut diagnostics);
-    let tests = declared(modules, test_case).filter(|(_, test)| here(test));
-    let tests =
-        tests.map(|(place, test)| test::resolve(test, &place, &scope, &model, &mut diagnostics)).collect();
-    (model, tests, diagnostics)
+    operation::of_gateways(modules, scope, mistakes);
+    limits_inside::check(modules, scope, mistakes);
 }
 
 /// What services say of themselves, and then, when it is known which ports there are, of what they call.
-fn services(modules: &[Module<'_>], scope: &Scope, model: &mut Model, diagnostics: &mut Diagnostics) {
-    let mesh = declared(modules, mesh).next().map(|(_, mesh)| mesh);
-    let clusters = mesh.map_or(&[][..], |mesh| &mesh.clusters);
-    let mtls = declared(modules, self::mesh).find_map(|(_, mesh)| mesh.mtls);
+fn services(
+    modules: &[Module<'_>],
+    project: &Project<'_>,
+    scope: &Scope,
+    model: &mut Model,
+    mistakes: &mut Mistakes,
+) {
+    let clusters = project.clusters();
+    let mtls = project.meshes.iter().find_map(|(_, mesh)| mesh.mtls);
     let all = declared(modules, service).map(|(place, service)| {
         let id = match scope.own(&service.name, place, model) {
             Some(scope::Target::Service(id)) => Some(id),
@@ -116,7 +226,8 @@ fn services(modules: &[Module<'_>], scope: &Scope, model: &mut Model, diagnostic
         (place, service, id)
     });
     let all: Vec<_> = all.collect();
-    let read = scope.read_all(&all, diagnostics, |(place, service, id), diagnostics| {
+    let file = |(place, ..): &(scope::Place<'_>, &ast::Service, Option<ServiceId>)| place.file;
+    let read = scope.read_all(&all, file, mistakes, |(place, service, id), diagnostics| {
         operation::of_service(service, *place, scope, clusters, diagnostics);
         id.map(|_| service::read(service, *place, scope, mtls, diagnostics))
     });
@@ -125,7 +236,7 @@ fn services(modules: &[Module<'_>], scope: &Scope, model: &mut Model, diagnostic
             own.fill(&mut model.services[id.0 as usize]);
         }
     }
-    let calls = scope.read_all(&all, diagnostics, |(place, service, id), diagnostics| {
+    let calls = scope.read_all(&all, file, mistakes, |(place, service, id), diagnostics| {
         id.map(|_| service::calls(service, *place, scope, model, diagnostics))
     });
     for ((_, _, id), calls) in all.iter().zip(calls) {
@@ -137,14 +248,16 @@ fn services(modules: &[Module<'_>], scope: &Scope, model: &mut Model, diagnostic
 
 fn routes(
     modules: &[Module<'_>],
+    project: &Project<'_>,
     scope: &Scope,
     unbelieving: &operation::Unbelieving<'_>,
     model: &mut Model,
-    diagnostics: &mut Diagnostics,
+    mistakes: &mut Mistakes,
 ) {
-    let delegations = delegation::Delegations::new(modules, scope, model, diagnostics);
+    let delegations = delegation::Delegations::new(&project.gateways, scope, model, &mut mistakes.together);
     let all: Vec<_> = declared(modules, route).collect();
-    let read = scope.read_all(&all, diagnostics, |(place, route), diagnostics| {
+    let file = |(place, _): &(scope::Place<'_>, &ast::Route)| place.file;
+    let read = scope.read_all(&all, file, mistakes, |(place, route), diagnostics| {
         protocol::of_route(route, *place, scope, model, diagnostics);
         operation::of_route(route, *place, scope, diagnostics);
         for line in route.rules.iter().flat_map(|rule| &rule.matches) {
@@ -153,7 +266,7 @@ fn routes(
         route::read(route, *place, scope, &delegations, model, diagnostics)
     });
     for ((place, route), read) in all.into_iter().zip(read) {
-        route::resolve(route, read, place, scope, model, diagnostics);
+        route::resolve(route, read, place, scope, model, mistakes.of(place.file));
     }
 }
 
@@ -162,10 +275,11 @@ fn authorizes(
     scope: &Scope,
     unbelieving: &operation::Unbelieving<'_>,
     model: &mut Model,
-    diagnostics: &mut Diagnostics,
+    mistakes: &mut Mistakes,
 ) {
     let all: Vec<_> = declared(modules, authorize).collect();
-    let read = scope.read_all(&all, diagnostics, |(place, authorize), diagnostics| {
+    let file = |(place, _): &(scope::Place<'_>, &ast::Authorize)| place.file;
+    let read = scope.read_all(&all, file, mistakes, |(place, authorize), diagnostics| {
         protocol::of_authorize(authorize, *place, scope, model, diagnostics);
         mutual::unknown_peers(authorize, *place, scope, model, diagnostics);
         for target in &authorize.targets {
@@ -175,12 +289,12 @@ fn authorizes(
         }
         access::read(authorize, *place, scope, model, diagnostics)
     });
-    for ((_, authorize), read) in all.into_iter().zip(read) {
-        access::resolve(authorize, read, model, diagnostics);
+    for ((place, authorize), read) in all.into_iter().zip(read) {
+        access::resolve(authorize, read, model, mistakes.of(place.file));
     }
 }
 
-/// The statements of a kind, with the directory each stands in.
+/// The statements of a kind, with the place each stands in.
 fn declared<'a, T: 'a>(
     modules: &'a [Module<'a>],
     pick: impl Fn(&'a ast::Item) -> Option<T> + Copy + 'a,
@@ -193,44 +307,50 @@ fn declared<'a, T: 'a>(
 
 /// Sorts what was collected in source order, so that nothing after this sees it.
 fn in_canonical_order(model: &mut Model) {
-    model.consumer_routes.sort_by_key(|route| (route.caller, route.to));
-    model.gateway_identities =
-        model.gateways.iter().map(|gateway| gateway.workload.identity.clone()).collect();
-    model.gateway_identities.sort_unstable();
-    for route in &mut model.consumer_routes {
-        route.table.rules.sort_by(|a, b| a.name.cmp(&b.name));
+    model.services.iter_mut().for_each(service_in_order);
+    model.gateways.iter_mut().for_each(gateway_in_order);
+    consumer_routes_in_order(&mut model.consumer_routes);
+}
+
+fn service_in_order(service: &mut Service) {
+    service.calls.sort_by_key(|call| call.to);
+    for call in &mut service.calls {
+        call.lines
+            .sort_by(|a, b| (&a.shape, &a.settings, a.narrowed).cmp(&(&b.shape, &b.settings, b.narrowed)));
     }
-    for service in &mut model.services {
-        service.calls.sort_by_key(|call| call.to);
-        for call in &mut service.calls {
-            call.lines.sort_by(|a, b| {
-                (&a.shape, &a.settings, a.narrowed).cmp(&(&b.shape, &b.settings, b.narrowed))
-            });
-        }
-        for port in &mut service.ports {
-            port.endpoints.sort();
-            if let Some(table) = &mut port.route {
-                table.rules.sort_by(|a, b| a.name.cmp(&b.name));
-            }
-        }
+    for port in &mut service.ports {
+        port.endpoints.sort();
+        port.route.iter_mut().for_each(rules_in_order);
     }
-    for gateway in &mut model.gateways {
-        for listener in &mut gateway.listeners {
-            listener.tables.sort_by(|a, b| a.host.cmp(&b.host));
-            for host in &mut listener.tables {
-                host.table.rules.sort_by(|a, b| a.name.cmp(&b.name));
-            }
-        }
+}
+
+fn gateway_in_order(gateway: &mut Gateway) {
+    for listener in &mut gateway.listeners {
+        listener.tables.sort_by(|a, b| a.host.cmp(&b.host));
+        listener.tables.iter_mut().for_each(|host| rules_in_order(&mut host.table));
     }
+}
+
+fn consumer_routes_in_order(routes: &mut [ConsumerRoute]) {
+    routes.sort_by_key(|route| (route.caller, route.to));
+    routes.iter_mut().for_each(|route| rules_in_order(&mut route.table));
+}
+
+fn rules_in_order(table: &mut Table) {
+    table.rules.sort_by(|a, b| a.name.cmp(&b.name));
 }
 
 /// Sorts lines by their texts, which is the order in which they are told and reported (`spec/semantics.md` 4.5, 4.7). Where only
 /// names are looked up, no line is put into words.
 pub(crate) fn lines_in_order_of_text(model: &mut Model) {
-    let sort = |lines: &mut Vec<AccessLine>| lines.sort_by_cached_key(|line| line.text.to_string());
-    model.services.iter_mut().flat_map(|service| &mut service.ports).for_each(|port| sort(&mut port.access));
+    let services = model.services.iter_mut();
+    services.flat_map(|service| &mut service.ports).for_each(|port| lines_in_order(&mut port.access));
     let listeners = model.gateways.iter_mut().flat_map(|gateway| &mut gateway.listeners);
-    listeners.for_each(|listener| sort(&mut listener.access));
+    listeners.for_each(|listener| lines_in_order(&mut listener.access));
+}
+
+fn lines_in_order(lines: &mut [AccessLine]) {
+    lines.sort_by_cached_key(|line| line.text.to_string());
 }
 
 /// "`x` is declared twice", with both places.

@@ -58,7 +58,7 @@ pub(super) fn check(model: &Model, partition: &mut Partition) -> Result<Vec<Diag
 }
 
 /// The name of the guardrail that a line is of.
-pub(super) fn guardrail(line: &AccessLine) -> Option<&str> {
+pub(crate) fn guardrail(line: &AccessLine) -> Option<&str> {
     let Wording::Said(text) = &line.text else { return None };
     text.strip_prefix("guardrail ")?.split_once(':').map(|(name, _)| name)
 }

@@ -29,6 +29,11 @@ struct Unneeded {
 }
 
 impl Redundant {
+    /// How often some target does not need a line.
+    pub(crate) fn count(&self) -> usize {
+        self.lines.values().map(|line| line.targets).sum()
+    }
+
     /// Looks at the lines of one partition. Those of guardrails are the platform's: they are never too many, and no team leaves a line
     /// out because of them.
     pub(super) fn look(&mut self, model: &Model, partition: &mut Partition) -> Result<(), TooManyNodes> {
@@ -80,11 +85,11 @@ impl Redundant {
         if self.lines.is_empty() {
             return vec![];
         }
-        let mut targets: BTreeMap<Span, usize> = BTreeMap::new();
+        let mut targets: BTreeMap<Span, usize> = self.lines.keys().map(|span| (*span, 0)).collect();
         let ports = model.ports().map(|port| &model.port(port).access);
         let listeners = model.gateways.iter().flat_map(|gateway| &gateway.listeners);
         for line in ports.chain(listeners.map(|listener| &listener.access)).flatten() {
-            *targets.entry(line.span).or_default() += 1;
+            targets.entry(line.span).and_modify(|count| *count += 1);
         }
         let nowhere = self.lines.into_iter().filter(|(span, line)| targets.get(span) == Some(&line.targets));
         nowhere.map(|(span, line)| say(span, line)).collect()

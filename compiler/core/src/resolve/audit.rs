@@ -1,7 +1,7 @@
 //! `mode audit until`: what a target's want of an `allow`, or a guardrail, would refuse is let through and told, for a while
 //! (`spec/semantics.md` 4.8 and 12.3).
 
-use super::{Module, authorize, declared, guardrail, mesh};
+use super::{Module, authorize, declared, guardrail};
 use crate::day::Day;
 use crate::model::{AccessLine, PeerSet, Principal, Shape, Wording};
 use mesh_lang::ast::{Effect, Mode};
@@ -10,18 +10,15 @@ use mesh_lang::{Code, Diagnostic, Diagnostics, Name, Spanned};
 /// Modes that are not to be: without a day, after their day, or where nothing may be let through.
 pub(super) fn check(
     modules: &[Module<'_>],
-    environment: Option<&str>,
+    production: Option<&Name>,
     today: Option<Day>,
     diagnostics: &mut Diagnostics,
 ) {
     let of_targets = declared(modules, authorize).filter_map(|(_, authorize)| authorize.mode.as_ref());
     let of_guardrails = declared(modules, guardrail).filter_map(|(_, guardrail)| guardrail.mode.as_ref());
-    let meshes = declared(modules, mesh).flat_map(|(_, mesh)| &mesh.production);
-    let production: Vec<&Name> =
-        meshes.filter(|name| environment.is_none_or(|environment| name.value == environment)).collect();
     for mode in of_targets.chain(of_guardrails) {
         until(mode, today).into_iter().for_each(|problem| diagnostics.push(problem));
-        if let Some(production) = production.first() {
+        if let Some(production) = production {
             diagnostics.push(
                 Diagnostic::new(
                     Code::AuditInProduction,

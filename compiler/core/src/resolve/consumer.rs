@@ -61,7 +61,11 @@ fn table(model: &mut Model, caller: Caller, to: PortId) -> &mut Table {
 }
 
 /// Whom a name behind `from` means; a group is its members, each of them a caller of the module.
-fn callers(written: &Principal, place: Place<'_>, scope: &Scope) -> Result<Vec<Caller>, Diagnostic> {
+pub(super) fn callers(
+    written: &Principal,
+    place: Place<'_>,
+    scope: &Scope,
+) -> Result<Vec<Caller>, Diagnostic> {
     let bare = match &written.kind {
         PrincipalKind::Service(name) if name.namespace().is_none() => Some(name.name()),
         _ => None,

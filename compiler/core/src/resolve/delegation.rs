@@ -1,7 +1,6 @@
 //! `allow-routes`: which modules may write routes of a gateway that is not theirs, and how far (`spec/semantics.md` 10.11).
 
 use super::scope::{Place, Scope, Target};
-use super::{Module, declared, gateway};
 use crate::model::{GatewayId, Model};
 use crate::partition::covers;
 use mesh_lang::ast::{self, AllowRoutes, HostPattern, Path, PathPattern, Segment};
@@ -25,13 +24,13 @@ struct Grant<'a> {
 impl<'a> Delegations<'a> {
     /// What the listeners delegate, each to a module that there is, inside their hosts and without overlap.
     pub(super) fn new(
-        modules: &'a [Module<'a>],
+        gateways: &[(Place<'a>, &'a ast::Gateway)],
         scope: &'a Scope,
         model: &Model,
         diagnostics: &mut Diagnostics,
     ) -> Delegations<'a> {
         let mut grants: Vec<Grant<'a>> = Vec::new();
-        for (place, gateway) in declared(modules, gateway) {
+        for &(place, gateway) in gateways {
             let Some(Target::Gateway(id)) = scope.own(&gateway.name, place, model) else { continue };
             for listener in &gateway.listeners {
                 for written in &listener.allow_routes {

@@ -12,12 +12,7 @@ use std::collections::BTreeSet;
 const LOCAL: &str = "local";
 
 /// What is wrong with the failovers of services; `clusters` are those of the mesh.
-pub(super) fn check(
-    modules: &[Module<'_>],
-    scope: &Scope,
-    clusters: &[Name],
-    diagnostics: &mut Diagnostics,
-) {
+pub(super) fn check(modules: &[Module<'_>], scope: &Scope, clusters: &[Name], diagnostics: &mut Diagnostics) {
     let with = || declared(modules, service).filter(|(_, service)| !service.failover.is_empty());
     if with().next().is_none() {
         return;

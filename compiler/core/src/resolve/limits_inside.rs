@@ -2,13 +2,14 @@
 //! gateway or the listener (`spec/semantics.md` 11.10).
 
 use super::scope::{Place, Scope, Target};
-use super::{Module, declared, gateway, route};
+use super::{Mistakes, Module, declared, gateway, route};
 use mesh_lang::ast::{self, Limits, RateLimit};
-use mesh_lang::{Code, Diagnostic, Diagnostics, Span};
+use mesh_lang::{Code, Diagnostic, Span};
 
 /// Limits inside wider ones. Time: linear in listeners and rules, for each gateway.
-pub(super) fn check(modules: &[Module<'_>], scope: &Scope, diagnostics: &mut Diagnostics) {
+pub(super) fn check(modules: &[Module<'_>], scope: &Scope, mistakes: &mut Mistakes) {
     for (place, gateway) in declared(modules, gateway) {
+        let diagnostics = mistakes.of(place.file);
         let mut say =
             |found: Vec<Diagnostic>| found.into_iter().for_each(|problem| diagnostics.push(problem));
         for listener in &gateway.listeners {

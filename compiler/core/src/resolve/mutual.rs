@@ -1,7 +1,7 @@
 //! Mutual TLS: which ports accept peers without identity, and of which nobody knows who they are (`spec/semantics.md` 10.12).
 
 use super::scope::{self, Place, Scope, Target};
-use crate::model::{AccessLine, Model, PeerSet, Port, Principal, ServiceId, Shape, Wording};
+use crate::model::{AccessLine, Model, PeerSet, Port, Principal, Service, ServiceId, Shape, Wording};
 use mesh_lang::ast::{self, Effect, Mtls, PrincipalKind};
 use mesh_lang::{Code, Diagnostic, Diagnostics, Spanned};
 
@@ -22,8 +22,8 @@ pub(super) fn accepts_strangers(line: &ast::AuthorizeLine, target: Target, model
 }
 
 /// `strict` is one more refusal: of peers without identity.
-pub(super) fn refuse_strangers(model: &mut Model) {
-    for service in &mut model.services {
+pub(super) fn refuse_strangers<'m>(services: impl Iterator<Item = &'m mut Service>) {
+    for service in services {
         let text = || Wording::Said(format!("mtls strict: {}", service.workload.full_name()).into());
         for port in service.ports.iter_mut().filter(|port| is(port, Mtls::Strict)) {
             let Some(mode) = port.mtls else { continue };

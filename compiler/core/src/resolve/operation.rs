@@ -4,7 +4,7 @@
 use super::declarations::{missing, once_each, telemetry, unknown_among};
 use super::scope::{Place, Scope};
 use super::settings::{has_limit, has_outlier_detection};
-use super::{Module, declared, gateway, outliers, route, service};
+use super::{Mistakes, Module, declared, gateway, outliers, route, service};
 use mesh_lang::ast::{self, EndpointSource, Limits, ListenerTls, ProbeKind, Protocol, RateKey, Shared, Tls};
 use mesh_lang::{Code, Diagnostic, Diagnostics, Name, Span};
 use std::collections::BTreeMap;
@@ -36,20 +36,16 @@ pub(super) fn of_service(
 }
 
 /// What is wrong with the limits of a route.
-pub(super) fn of_route(
-    route: &ast::Route,
-    place: Place<'_>,
-    scope: &Scope,
-    diagnostics: &mut Diagnostics,
-) {
+pub(super) fn of_route(route: &ast::Route, place: Place<'_>, scope: &Scope, diagnostics: &mut Diagnostics) {
     for rule in &route.rules {
         rate_limits(&rule.limits, false, place, scope, diagnostics);
     }
 }
 
 /// What is wrong with what gateways say of themselves.
-pub(super) fn of_gateways(modules: &[Module<'_>], scope: &Scope, diagnostics: &mut Diagnostics) {
+pub(super) fn of_gateways(modules: &[Module<'_>], scope: &Scope, mistakes: &mut Mistakes) {
     for (place, gateway) in declared(modules, gateway) {
+        let diagnostics = mistakes.of(place.file);
         telemetry(&gateway.telemetry, place, scope, diagnostics);
         rate_limits(&gateway.limits, gateway.trusted_hops.is_some(), place, scope, diagnostics);
         for listener in &gateway.listeners {
@@ -94,8 +90,8 @@ fn answers_at_once(
 /// Gateways that believe no proxy, with the directory that each stands in: they do not know the client's address.
 pub(super) type Unbelieving<'a> = Vec<(Place<'a>, &'a ast::Gateway)>;
 
-pub(super) fn unbelieving<'a>(modules: &'a [Module<'a>]) -> Unbelieving<'a> {
-    declared(modules, gateway).filter(|(_, gateway)| gateway.trusted_hops.is_none()).collect()
+pub(super) fn unbelieving<'a>(gateways: &[(Place<'a>, &'a ast::Gateway)]) -> Unbelieving<'a> {
+    gateways.iter().filter(|(_, gateway)| gateway.trusted_hops.is_none()).copied().collect()
 }
 
 /// `client-ip` in a condition about a target rests on proxies that somebody believes.

@@ -1,16 +1,11 @@
 //! `MESH5013`: what fails on purpose fails nowhere where it counts (`spec/semantics.md` 10.7).
 
-use super::{Module, declared, mesh, route};
-use mesh_lang::{Code, Diagnostic, Diagnostics};
+use super::{Module, declared, route};
+use mesh_lang::{Code, Diagnostic, Diagnostics, Name};
 
 /// Faults in an environment that is `production`, or in all of them.
-pub(super) fn faults(modules: &[Module<'_>], environment: Option<&str>, diagnostics: &mut Diagnostics) {
-    let mut production = declared(modules, mesh).flat_map(|(_, mesh)| &mesh.production);
-    let Some(production) =
-        production.find(|name| environment.is_none_or(|environment| name.value == environment))
-    else {
-        return;
-    };
+pub(super) fn faults(modules: &[Module<'_>], production: Option<&Name>, diagnostics: &mut Diagnostics) {
+    let Some(production) = production else { return };
     for rule in declared(modules, route).flat_map(|(_, route)| &route.rules) {
         for fault in &rule.modifiers.faults {
             diagnostics.push(

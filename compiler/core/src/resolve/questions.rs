@@ -2,18 +2,16 @@
 //! seem to be about (`spec/semantics.md` 13).
 
 use super::declarations::unknown_among;
-use super::{Module, declared, mesh, test_case};
+use super::{Module, declared, test_case};
 use mesh_lang::ast::{ExpectedOutcome, PrincipalKind, Quantifier, Test, TestLine};
 use mesh_lang::{Code, Diagnostic, Diagnostics, Name};
 use std::collections::BTreeMap;
 
-pub(super) fn check(modules: &[Module<'_>], diagnostics: &mut Diagnostics) {
-    let known: Vec<Name> =
-        declared(modules, mesh).flat_map(|(_, mesh)| mesh.environments.iter().cloned()).collect();
+pub(super) fn check(modules: &[Module<'_>], known: &[Name], diagnostics: &mut Diagnostics) {
     for (_, test) in declared(modules, test_case) {
         let mut seen: BTreeMap<&str, &Name> = BTreeMap::new();
         for name in &test.environments {
-            unknown_among("environment", name, &known, "environments", diagnostics);
+            unknown_among("environment", name, known, "environments", diagnostics);
             if let Some(first) = seen.insert(&name.value, name) {
                 diagnostics.push(
                     Diagnostic::new(Code::DuplicateStatement, format!("`{}` stands twice", name.value))

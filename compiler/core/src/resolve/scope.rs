@@ -1,7 +1,7 @@
 //! Which names there are: modules, namespaces, services, gateways.
 
 use super::shared::Names;
-use super::{Module, declared, duplicate};
+use super::{Mistakes, Module, declared, duplicate};
 use crate::model::{Gateway, GatewayId, Model, PortId, Service, ServiceId, SettingsAt, Workload};
 use mesh_lang::ast::{self, ServiceRef};
 use mesh_lang::diagnostic::suggest::{Meant, meant};
@@ -19,13 +19,14 @@ pub(super) struct Place<'a> {
 }
 
 /// What a name in a namespace is.
-#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
-pub(super) enum Target {
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub(crate) enum Target {
     Service(ServiceId),
     Gateway(GatewayId),
 }
 
 /// All names of the project. It holds no text of the files: they are edited while it stays.
+#[derive(Default)]
 pub(super) struct Scope {
     /// The `module` of each directory, where one is written.
     modules: BTreeMap<Text, Option<ast::Module>>,
@@ -110,12 +111,7 @@ impl Scope {
         }
     }
 
-    fn collect_targets(
-        &mut self,
-        modules: &[Module<'_>],
-        model: &mut Model,
-        diagnostics: &mut Diagnostics,
-    ) {
+    fn collect_targets(&mut self, modules: &[Module<'_>], model: &mut Model, diagnostics: &mut Diagnostics) {
         let found = declared(modules, Declared::of).map(|(place, item)| {
             let namespace = self.namespace(place);
             (full_name(&item.name().value, namespace), Text::from(namespace), place, item)
@@ -346,6 +342,11 @@ impl Scope {
         }
     }
 
+    /// After an edit near names are looked for anew.
+    pub(super) fn forget_comparisons(&self) {
+        self.compared.store(0, Relaxed);
+    }
+
     /// Whether to look for a near one among so many names.
     fn may_compare(&self, names: usize) -> bool {
         let before = self.compared.load(Relaxed);
@@ -358,7 +359,8 @@ impl Scope {
     pub(super) fn read_all<S: Sync, T: Send>(
         &self,
         statements: &[S],
-        diagnostics: &mut Diagnostics,
+        file: impl Fn(&S) -> FileId,
+        mistakes: &mut Mistakes,
         read: impl Fn(&S, &mut Diagnostics) -> T + Sync,
     ) -> Vec<T> {
         let compared = self.compared.swap(MAX_COMPARED, Relaxed);
@@ -370,7 +372,9 @@ impl Scope {
         let faultless: Vec<Option<T>> = faultless.collect();
         self.compared.store(compared, Relaxed);
         let both = faultless.into_iter().zip(statements);
-        both.map(|(said, statement)| said.unwrap_or_else(|| read(statement, diagnostics))).collect()
+        let said = both
+            .map(|(said, statement)| said.unwrap_or_else(|| read(statement, mistakes.of(file(statement)))));
+        said.collect()
     }
 }
 

@@ -64,12 +64,14 @@ struct Entry {
     home: Text,
     /// Where this module declares or imports it.
     span: Span,
+    /// Whether the module opens it to others: then somebody may use it.
+    exported: bool,
     users: Mutex<BTreeSet<FileId>>,
 }
 
 impl Entry {
     fn new(item: usize, kind: Shared, home: &str, span: Span) -> Entry {
-        Entry { item, kind, home: home.into(), span, users: Mutex::default() }
+        Entry { item, kind, home: home.into(), span, exported: false, users: Mutex::default() }
     }
 
     fn users(&self) -> std::sync::MutexGuard<'_, BTreeSet<FileId>> {
@@ -179,9 +181,10 @@ impl Names {
     fn export(&mut self, place: Place<'_>, export: &ast::Export, diagnostics: &mut Diagnostics) {
         for name in &export.names {
             let kind = export.kind.keyword();
-            match self.entry(place.directory, &name.value).filter(|entry| entry.kind == export.kind) {
+            let own = self.entries.get_mut(place.directory).and_then(|own| own.get_mut(&name.value));
+            match own.filter(|entry| entry.kind == export.kind) {
                 Some(entry) => {
-                    entry.users().insert(place.file);
+                    entry.exported = true;
                     self.exported.insert((place.directory.into(), name.value.clone()));
                 }
                 None => {
@@ -304,10 +307,18 @@ impl Names {
         }
     }
 
+    /// Files that are read again may use other names than before.
+    pub(super) fn forget(&self, files: &BTreeSet<FileId>) {
+        for entry in self.entries.values().flat_map(BTreeMap::values) {
+            entry.users().retain(|user| !files.contains(user));
+        }
+    }
+
     /// Names that nobody uses.
     pub(super) fn unused(&self) -> Vec<Diagnostic> {
-        let all = self.entries.iter().flat_map(|(directory, own)| own.iter().map(move |one| (directory, one)));
-        let unused = all.filter(|(_, (_, entry))| entry.users().is_empty());
+        let all =
+            self.entries.iter().flat_map(|(directory, own)| own.iter().map(move |one| (directory, one)));
+        let unused = all.filter(|(_, (_, entry))| !entry.exported && entry.users().is_empty());
         unused
             .map(|(directory, (name, entry))| {
                 let kind = entry.kind.keyword();
