@@ -62,7 +62,9 @@ fn only_what_others_can_see_lets_all_names_be_looked_up() {
     assert_eq!(edited(text(80, 2, "/b")), Edited::Files(1), "a timeout");
     assert_eq!(edited(format!("# a remark\n{}", text(80, 2, "/b"))), Edited::Files(1), "a remark");
     assert_eq!(edited(text(81, 2, "/b")), Edited::Everything, "a port");
-    assert_eq!(edited(format!("group all = web\n{}", text(81, 2, "/b"))), Edited::Everything, "a group");
+    let grouped = format!("group all = web\n{}", text(81, 2, "/b")).replace("from web", "from all");
+    assert_eq!(edited(grouped.clone()), Edited::Everything, "a group");
+    assert_eq!(edited(format!("# a remark\n{grouped}")), Edited::Files(1), "a remark above a group");
 }
 
 /// What was done, so that a test that does nothing is seen.
@@ -81,11 +83,14 @@ impl Counts {
         let first = sources.clone();
         let mut workspace = Workspace::new(sources, environment, None);
         same(&workspace, environment, "when it is read");
+        let mut file = FileId(0);
         for number in 0..edits {
-            let file = FileId(rng.u32(..first.len() as u32));
+            // Of two edits nearly always one is taken back, or mistakes would pile up until nothing is decided any more.
+            if number % 2 == 0 || rng.u8(..8) == 0 {
+                file = FileId(rng.u32(..first.len() as u32));
+            }
             let now = workspace.sources().get(file).expect("a file").text.clone();
             let before = &first.get(file).expect("a file").text;
-            // Of two edits one is taken back, or mistakes would pile up until nothing is decided any more.
             let text = if now == *before { edited(&now, &mut rng) } else { before.clone() };
             workspace.edit(file, &text);
             let errors = same(&workspace, environment, &format!("after edit {number}:\n{text}"));
@@ -100,7 +105,7 @@ impl Counts {
         println!(
             "{what}: {edits} edits, {accepted} without an error, {some} without looking up all names, 0 differences"
         );
-        assert!(accepted * 4 > *edits && some * 4 > *edits, "too few of {edits} edits show something");
+        assert!(accepted * 4 > *edits && some * 5 > *edits, "too few of {edits} edits show something");
     }
 }
 

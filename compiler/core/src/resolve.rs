@@ -103,6 +103,8 @@ impl Resolved {
         model.retry_limit = project.meshes.iter().find_map(|(_, mesh)| mesh.retry_amplification);
         read(modules, &project, &scope, &mut model, &mut mistakes);
         for (place, guardrail) in declared(modules, guardrail) {
+            // They are read once: what they use stays used.
+            let place = scope::Place { file: scope::NO_FILE, ..place };
             guardrail::resolve(guardrail, &place, &scope, &mut model, &mut mistakes.names);
         }
         mutual::refuse_strangers(model.services.iter_mut());

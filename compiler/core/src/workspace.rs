@@ -155,8 +155,7 @@ impl Workspace {
     /// Looks up the names of one file, if nothing has changed that others can see.
     fn look_up_again(&mut self, file: FileId, before: &Kept) -> Option<Again> {
         let now = self.files.get(file.0 as usize)?;
-        let same = before.visible == now.visible && visible::same_shared(&before.here.file, &now.here.file);
-        if !same {
+        if before.visible != now.visible {
             return None;
         }
         // Not by `when`: what is looked up is changed.

@@ -3,7 +3,7 @@
 //! This holds while nothing changes that other files can see, which the caller has made sure of: names, ports, subsets, and
 //! everything that is shared (`crate::workspace`).
 
-use super::scope::{Place, Scope, Target};
+use super::scope::{NO_FILE, Place, Scope, Target};
 use super::{Mistakes, Module, Project, Resolved, When, consumer, declared, mutual, read};
 use super::{consumer_routes_in_order, gateway_in_order, lines_in_order, service_in_order};
 use crate::check;
@@ -81,19 +81,20 @@ impl From<Caller> for Target {
 }
 
 impl Resolved {
-    /// Reads a file again, with those that speak of the same services and gateways and those of whose mistakes some place is in
-    /// one of them. `None` where what is wrong with the names themselves has a place there: then everything is read again.
+    /// Reads a file again, with those that speak of the same services and gateways, those that use what it shares where that stands
+    /// elsewhere now, and those of whose mistakes some place is in one of them. `None` where what is wrong with the names themselves has a place there: then everything is read again.
     ///
     /// Time: linear in these files, and in the services, guardrails and tests of the project.
     pub(crate) fn again(&mut self, modules: &[Module<'_>], edited: FileId, when: When<'_>) -> Option<Again> {
         let module = |file: FileId| modules.get(file.0 as usize);
         self.scope.forget_comparisons();
-        let again = self.concerned(edited, spoken_of(module(edited)?, &self.scope));
+        let again = self.concerned(edited, module(edited)?);
         if self.mistakes.names.iter().any(|mistake| is_about(mistake, &again.files)) {
             return None;
         }
         let these: Vec<Module<'_>> = again.files.iter().filter_map(|file| module(*file).copied()).collect();
         these.iter().for_each(|module| self.speakers.set(module, &self.scope));
+        self.scope.moved(module(edited)?);
         self.scope.shared.forget(&again.files);
         let Resolved { model, mistakes, scope, .. } = self;
         mistakes.forget(&again.files);
@@ -136,10 +137,12 @@ impl Resolved {
         Some(again)
     }
 
-    /// Everything that is read again with a file that now speaks of these targets.
-    fn concerned(&self, edited: FileId, now: BTreeSet<Target>) -> Again {
-        let mut again = Again { files: BTreeSet::new(), targets: now };
-        let mut left = vec![edited];
+    /// Everything that is read again with an edited file: users of what it shares keep where that stands.
+    fn concerned(&self, edited: FileId, now: &Module<'_>) -> Again {
+        let mut again = Again { files: BTreeSet::new(), targets: spoken_of(now, &self.scope) };
+        let users = declared(std::slice::from_ref(now), Some)
+            .flat_map(|(place, item)| self.scope.shared.users_of_moved(item, place));
+        let mut left: Vec<FileId> = users.filter(|file| *file != NO_FILE).chain([edited]).collect();
         loop {
             while let Some(file) = left.pop() {
                 if again.files.insert(file) {
@@ -214,6 +217,16 @@ fn doors(model: &mut Model, target: Target) -> Vec<&mut Vec<AccessLine>> {
 }
 
 impl Scope {
+    /// What an edited file shares may stand elsewhere in it.
+    fn moved(&mut self, module: &Module<'_>) {
+        for (place, item) in declared(std::slice::from_ref(module), Some) {
+            match item {
+                ast::Item::Module(module) => self.set_module(module, place),
+                item => self.shared.set(item, place),
+            }
+        }
+    }
+
     /// What a declaration is, where no other has its name.
     fn named(&self, name: &mesh_lang::Name, place: Place<'_>) -> Option<Target> {
         self.known(&ast::ServiceRef::new(name.span, name.value.clone()), place)

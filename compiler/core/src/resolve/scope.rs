@@ -18,6 +18,9 @@ pub(super) struct Place<'a> {
     pub(super) file: FileId,
 }
 
+/// The file of what is never read again.
+pub(super) const NO_FILE: FileId = FileId(u32::MAX);
+
 /// What a name in a namespace is.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub(crate) enum Target {
@@ -108,6 +111,13 @@ impl Scope {
                 Some(none) => *none = Some(module.clone()),
                 None => {}
             }
+        }
+    }
+
+    /// The `module` of a directory, which says the same and may stand elsewhere.
+    pub(super) fn set_module(&mut self, module: &ast::Module, place: Place<'_>) {
+        if let Some(known) = self.modules.get_mut(place.directory) {
+            *known = Some(module.clone());
         }
     }
 

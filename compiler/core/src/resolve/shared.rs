@@ -307,6 +307,30 @@ impl Names {
         }
     }
 
+    /// The files that use a shared thing, if it stands elsewhere than was known.
+    pub(super) fn users_of_moved(&self, item: &Item, place: Place<'_>) -> Vec<FileId> {
+        let own = Named::of(item).and_then(|named| self.entry(place.directory, &named.name().value));
+        let Some(own) = own.filter(|own| self.items.get(own.item) != Some(item)) else { return Vec::new() };
+        let entries = self.entries.values().flat_map(BTreeMap::values);
+        entries.filter(|entry| entry.item == own.item).flat_map(|entry| entry.users().clone()).collect()
+    }
+
+    /// A statement that says the same as was known, and may stand elsewhere.
+    pub(super) fn set(&mut self, item: &Item, place: Place<'_>) {
+        let Some(own) = self.entries.get_mut(place.directory) else { return };
+        if let Item::Import(import) = item {
+            for name in &import.names {
+                own.entry(name.value.clone()).and_modify(|entry| entry.span = name.span);
+            }
+        }
+        let Some(named) = Named::of(item) else { return };
+        let Some(entry) = own.get_mut(&named.name().value) else { return };
+        entry.span = named.name().span;
+        if let Some(known) = self.items.get_mut(entry.item) {
+            item.clone_into(known);
+        }
+    }
+
     /// Files that are read again may use other names than before.
     pub(super) fn forget(&self, files: &BTreeSet<FileId>) {
         for entry in self.entries.values().flat_map(BTreeMap::values) {

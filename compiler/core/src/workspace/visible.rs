@@ -1,23 +1,33 @@
 //! What of a file others can see: while it stays as it is, what they mean stays, too.
 
-use mesh_lang::ast::{self, Item};
 use mesh_lang::parser::Parse;
 use mesh_lang::tree::Statement;
 
-/// The services and gateways of a file, as written, without what only they themselves are about.
+/// The statements of a file, as written, without those that are about one target only.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(super) struct Visible {
-    /// One for each, token by token.
+    /// What it declares, token by token; services without what only they themselves are about.
     declared: Vec<String>,
-    /// Statements of the file level that give values to names or ask for an environment, with where they stand.
+    /// What holds for others without being named by them, with where it stands: they are told that.
     settings: Vec<(u32, String)>,
 }
 
 /// Statements of a service that no other file looks at when names are looked up.
 const PRIVATE: [&str; 3] = ["calls", "retry", "timeout"];
 
-/// Statements that declare what routes, authorizations and tests of other files name.
-const DECLARING: [&str; 2] = ["service", "gateway"];
+/// Statements that declare what other files name.
+const DECLARING: [&str; 10] = [
+    "ext-authz",
+    "gateway",
+    "group",
+    "import",
+    "jwt",
+    "module",
+    "profile",
+    "rate-limiter",
+    "service",
+    "split",
+];
 
 /// Statements that are about one target only.
 const OWN: [&str; 3] = ["route", "authorize", "test"];
@@ -79,15 +89,4 @@ impl<'a> Words<'a> {
         }
         said
     }
-}
-
-/// Whether what two states of a file share with others is the same and in the same place, for others are told where it is.
-pub(super) fn same_shared(before: &ast::File, now: &ast::File) -> bool {
-    let shared = |item: &&Item| {
-        !matches!(
-            item,
-            Item::Service(_) | Item::Gateway(_) | Item::Route(_) | Item::Authorize(_) | Item::Test(_)
-        )
-    };
-    before.items.iter().filter(shared).eq(now.items.iter().filter(shared))
 }
