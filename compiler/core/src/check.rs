@@ -30,32 +30,54 @@ mod unused_route;
 mod vain_condition;
 
 use crate::diagram::TooManyNodes;
-use crate::model::{Action, Backend, Model, PortId, Table};
+use crate::model::{Action, Backend, Caller, Model, PortId, Service, ServiceId, Table};
 use crate::partition::{OverBudget, Owner, Partition};
 use mesh_lang::{Code, Diagnostic};
 
 pub(crate) use dead_grant::guardrail;
 pub(crate) use empty_description::empty_description;
-pub(crate) use hops::{duration, hops};
+pub(crate) use hops::{duration, hops, same_table};
+pub(crate) use lost_header::set_by;
 pub(crate) use over_budget::over_budget;
 pub(crate) use redundant_line::Redundant;
+pub(crate) use uncalled_allow::Uncalled;
 
-/// What is wrong with a mesh whose names all mean something, besides what its partitions decide.
+/// What is wrong with a mesh whose names all mean something, besides what its partitions decide and what is wrong with each workload.
 pub(crate) fn of_mesh(model: &Model) -> Vec<Diagnostic> {
     let mut found = listener_conflict::check(model);
     found.extend(shared_identity::check(model));
-    found.extend(no_authorize::check(model));
     found.extend(route_cycle::check(model));
     found.extend(unused_route::check(model));
-    found.extend(uncalled_allow::check(model));
     found
 }
 
-/// What is wrong with the calls; what becomes of a call is known where every route is one. And which lines of all partitions
-/// decide nothing.
-pub(crate) fn of_calls(model: &Model, redundant: Redundant) -> Vec<Diagnostic> {
+/// Whether what is said of services as parts of the graph of calls is the same, wherever it is written.
+pub(crate) fn same_in_graph(a: &Service, b: &Service) -> bool {
+    let of_nobody = |service| orphan_service::of_service(service).is_some();
+    hops::same_service(a, b) && of_nobody(a) == of_nobody(b)
+}
+
+/// What is wrong with what a service or gateway lets in. `uncalled` is asked of all of them.
+pub(crate) fn of_workload(model: &Model, who: Caller, uncalled: &mut Uncalled<'_>) -> Vec<Diagnostic> {
+    let mut found = no_authorize::of_workload(model, who);
+    if let Caller::Service(id) = who {
+        found.extend(uncalled.of_service(id));
+    }
+    found
+}
+
+/// What is wrong with the calls of a service; what becomes of a call is known where every route is one. `is_set` says of a header
+/// whether some rule of the mesh sets it.
+pub(crate) fn of_caller(model: &Model, id: ServiceId, is_set: &dyn Fn(&str) -> bool) -> Vec<Diagnostic> {
+    let mut found = unallowed_call::of_service(model, id);
+    found.extend(lost_header::of_service(model, id, is_set));
+    found
+}
+
+/// What is wrong with the calls as a graph.
+pub(crate) fn of_hops(model: &Model) -> Vec<Diagnostic> {
     let hops = hops::hops(model);
-    let mut found = unallowed_call::check(model);
+    let mut found = Vec::new();
     let graph = graph::Graph::new(&hops);
     let multiplied = retries::check(model, &graph);
     let too_many_tries = multiplied.iter().any(|found| found.code == Code::RetryAmplification);
@@ -65,8 +87,6 @@ pub(crate) fn of_calls(model: &Model, redundant: Redundant) -> Vec<Diagnostic> {
     found.extend(mirror_circle::check(model, &hops));
     found.extend(orphan_service::check(model, &hops));
     found.extend(missing_breaker::check(model, &graph, too_many_tries));
-    found.extend(lost_header::check(model));
-    found.extend(redundant.found(model));
     found
 }
 

@@ -44,7 +44,7 @@ use model::{Endpoint, GatewayId, Model, ServiceId};
 use partition::{OverBudget, Owner, Partition};
 use rayon::prelude::*;
 use resolve::Resolved;
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::net::SocketAddr;
 use suppression::Suppressions;
 
@@ -398,8 +398,14 @@ fn judge(model: &Model, diagnostics: &mut Diagnostics) -> Option<mesh_plan::Plan
         }
     }
     say(check::of_mesh(model), diagnostics);
+    let mut uncalled = check::Uncalled::new(model);
+    model.workloads().for_each(|who| say(check::of_workload(model, who, &mut uncalled), diagnostics));
     if !diagnostics.has_errors() {
-        say(check::of_calls(model, redundant), diagnostics);
+        let set: BTreeSet<&str> = model.tables().flat_map(check::set_by).collect();
+        let is_set = |header: &str| set.contains(header);
+        model.service_ids().for_each(|id| say(check::of_caller(model, id, &is_set), diagnostics));
+        say(check::of_hops(model), diagnostics);
+        say(redundant.found(model), diagnostics);
     }
     (!diagnostics.has_errors()).then(|| lowering.finish(model))
 }

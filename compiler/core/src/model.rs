@@ -114,14 +114,27 @@ impl Model {
         format!("{} from {kind}{}", self.port_name(route.to), self.workload(route.caller).full_name())
     }
 
-    /// The rules of all routes.
+    /// All routes: of ports, of hosts, of callers themselves.
+    pub(crate) fn tables(&self) -> impl Iterator<Item = &Table> {
+        let services = self.services.iter().flat_map(Service::tables);
+        let gateways = self.gateways.iter().flat_map(Gateway::tables);
+        services.chain(gateways).chain(self.consumer_routes.iter().map(|route| &route.table))
+    }
+
+    /// Their rules.
     pub(crate) fn rules(&self) -> impl Iterator<Item = &Rule> {
-        let ports =
-            self.services.iter().flat_map(|service| &service.ports).filter_map(|port| port.route.as_ref());
-        let listeners = self.gateways.iter().flat_map(|gateway| &gateway.listeners);
-        let hosts = listeners.flat_map(|listener| &listener.tables).map(|host| &host.table);
-        let own = self.consumer_routes.iter().map(|route| &route.table);
-        ports.chain(hosts).chain(own).flat_map(|table| &table.rules)
+        self.tables().flat_map(|table| &table.rules)
+    }
+
+    /// All services, in order.
+    pub(crate) fn service_ids(&self) -> impl Iterator<Item = ServiceId> + use<> {
+        (0..self.services.len() as u32).map(ServiceId)
+    }
+
+    /// All services, then all gateways, in order.
+    pub(crate) fn workloads(&self) -> impl Iterator<Item = Caller> + use<> {
+        let gateways = (0..self.gateways.len() as u32).map(GatewayId);
+        self.service_ids().map(Caller::Service).chain(gateways.map(Caller::Gateway))
     }
 
     /// All service ports, in order.
@@ -142,7 +155,7 @@ impl Model {
 }
 
 /// A name in a namespace, with what both services and gateways have.
-#[derive(Debug)]
+#[derive(Debug, Clone)]
 pub(crate) struct Workload {
     pub(crate) name: Text,
     pub(crate) namespace: Text,
@@ -178,12 +191,37 @@ pub(crate) struct Service {
 }
 
 impl Service {
+    /// One of which only what its name means is known.
+    pub(crate) fn named(workload: Workload, limits: Vec<mesh_plan::Edit>) -> Service {
+        Service {
+            workload,
+            settings: Settings::default(),
+            settings_at: SettingsAt::default(),
+            breaker: false,
+            limits,
+            ports: vec![],
+            subsets: vec![],
+            calls: vec![],
+            propagates: vec![],
+        }
+    }
+
+    /// The routes of its ports.
+    pub(crate) fn tables(&self) -> impl Iterator<Item = &Table> {
+        self.ports.iter().filter_map(|port| port.route.as_ref())
+    }
+
     pub(crate) fn full_name(&self) -> String {
         self.workload.full_name()
     }
 }
 
 impl Gateway {
+    /// The routes of its hosts.
+    pub(crate) fn tables(&self) -> impl Iterator<Item = &Table> {
+        self.listeners.iter().flat_map(|listener| &listener.tables).map(|host| &host.table)
+    }
+
     pub(crate) fn full_name(&self) -> String {
         self.workload.full_name()
     }

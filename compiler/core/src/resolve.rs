@@ -33,11 +33,11 @@ use crate::case;
 use crate::day::Day;
 use crate::model::{AccessLine, ConsumerRoute, Gateway, Model, Service, ServiceId, Table};
 use crate::quantified::Asking;
-pub(crate) use again::Again;
+pub(crate) use again::{Again, Before};
 use mesh_lang::ast;
 use mesh_lang::{Code, Diagnostic, Diagnostics, FileId};
+pub(crate) use scope::DEFAULT_NAMESPACE;
 use scope::Scope;
-pub(crate) use scope::{DEFAULT_NAMESPACE, Target};
 pub(crate) use shape::of_ops;
 use std::collections::BTreeMap;
 

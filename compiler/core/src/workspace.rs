@@ -7,6 +7,7 @@
 //! linear, and short.
 
 mod decided;
+mod dependents;
 mod visible;
 
 use crate::day::Day;
@@ -95,9 +96,9 @@ impl Workspace {
             false => self.expand(0..self.files.len()),
         }
         match self.look_up_again(file, &before) {
-            Some(again) => {
-                self.edited = Edited::Files(again.files.len());
-                self.decided.forget(again.targets);
+            Some(Again { files, before }) => {
+                self.edited = Edited::Files(files);
+                self.decided.forget(&before, &self.resolved.model);
             }
             None => self.look_up_everything(),
         }
@@ -148,8 +149,8 @@ impl Workspace {
         self.edited = Edited::Everything;
         let mut resolved = Resolved::new(&modules(&self.sources, &self.files), self.when());
         resolve::lines_in_order_of_text(&mut resolved.model);
+        self.decided = Decided::nothing(&resolved.model);
         self.resolved = resolved;
-        self.decided = Decided::default();
     }
 
     /// Looks up the names of one file, if nothing has changed that others can see.

@@ -2,8 +2,8 @@
 //! rules likewise (`spec/semantics.md` 11.5).
 
 use crate::model::{
-    Action, Caller, Client, Field, FieldTest, GatewayId, Model, PortId, Rule, ServiceId, SettingsAt, Shape,
-    Table, ValueSet,
+    Action, Call, CallLine, Caller, Client, Field, FieldTest, GatewayId, Model, Port, PortId, Rule, Service,
+    ServiceId, SettingsAt, Shape, Table, ValueSet,
 };
 use mesh_lang::Span;
 use mesh_lang::ast::Method;
@@ -170,6 +170,50 @@ pub(crate) fn hops(model: &Model) -> Vec<Hop<'_>> {
     hops
 }
 
+/// Whether services say the same of their calls and of requests to them, wherever that is written: then no hop is another one.
+pub(crate) fn same_service(a: &Service, b: &Service) -> bool {
+    let same_line = |a: &CallLine, b: &CallLine| {
+        let client = |line: &CallLine| {
+            (line.client.timeout.map(|one| one.value), line.client.retry.map(|one| one.value))
+        };
+        let said = |line: &CallLine| {
+            (line.narrowed, line.breaker, client(line), unkeyed(std::iter::once(&line.shape)))
+        };
+        said(a) == said(b) && a.settings == b.settings
+    };
+    let same_call = |a: &Call, b: &Call| a.to == b.to && each(&a.lines, &b.lines, same_line);
+    let same_port = |a: &Port, b: &Port| match (&a.route, &b.route) {
+        (Some(a), Some(b)) => same_table(a, b),
+        (a, b) => a.is_none() && b.is_none(),
+    };
+    a.settings == b.settings
+        && a.breaker == b.breaker
+        && each(&a.calls, &b.calls, same_call)
+        && each(&a.ports, &b.ports, same_port)
+}
+
+/// Whether routes send to the same places with the same settings, however often to each.
+pub(crate) fn same_table(a: &Table, b: &Table) -> bool {
+    let ends = |rule: &Rule| match &rule.action {
+        Action::Forward(backends) => backends.iter().map(|backend| (backend.to, backend.enter)).collect(),
+        _ => Vec::new(),
+    };
+    let mirrors = |rule: &Rule| rule.mirrors.iter().map(|(to, _)| *to).collect::<Vec<_>>();
+    let same_rule = |a: &Rule, b: &Rule| {
+        let lines = |rule: &Rule| unkeyed(rule.lines.iter().map(|line| &line.shape));
+        ends(a) == ends(b)
+            && a.settings == b.settings
+            && delay(a) == delay(b)
+            && mirrors(a) == mirrors(b)
+            && lines(a) == lines(b)
+    };
+    each(&a.rules, &b.rules, same_rule)
+}
+
+fn each<T>(a: &[T], b: &[T], same: impl Fn(&T, &T) -> bool) -> bool {
+    a.len() == b.len() && a.iter().zip(b).all(|(a, b)| same(a, b))
+}
+
 /// Settings of several blocks, each from the nearest that writes it.
 #[derive(Clone, Copy, Default, PartialEq, Eq, PartialOrd, Ord)]
 struct Nearest<'m> {
@@ -291,11 +335,7 @@ fn ends_of_rule<'m>(
     found: &mut Vec<End<'m>>,
 ) {
     let Action::Forward(backends) = &rule.action else { return };
-    let delayed = rule.edits.iter().map(|edit| match edit {
-        Edit::Delay { delay, .. } => *delay,
-        _ => 0,
-    });
-    let delay = delayed.max().unwrap_or(0);
+    let delay = delay(rule);
     let written = Nearest::of(&rule.settings, rule.settings_at);
     let unkeyed = unkeyed(rule.lines.iter().map(|line| &line.shape));
     let end = |to| End { to, written, delay, mirrors: rule.mirrors.clone(), unkeyed };
@@ -310,6 +350,15 @@ fn ends_of_rule<'m>(
             None => found.push(end(backend.to.service)),
         }
     }
+}
+
+/// How long a fault of a rule delays, in milliseconds, or 0.
+fn delay(rule: &Rule) -> u32 {
+    let delays = rule.edits.iter().map(|edit| match edit {
+        Edit::Delay { delay, .. } => *delay,
+        _ => 0,
+    });
+    delays.max().unwrap_or(0)
 }
 
 impl<'m> End<'m> {

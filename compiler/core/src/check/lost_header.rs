@@ -34,23 +34,28 @@ const OWN: [&str; 20] = [
     "user-agent",
 ];
 
-/// Services that answer requests with calls of their own, and do not say that they send a header on that a rule behind the call
-/// asks for. Who is called by nobody begins requests and may say anything.
-pub(super) fn check(model: &Model) -> Vec<Diagnostic> {
-    let set_on_the_way: BTreeSet<&str> = model.rules().flat_map(|rule| &rule.edits).filter_map(set).collect();
+/// Headers that a rule sets: whoever sends a request on, they come.
+pub(crate) fn set_by(table: &Table) -> impl Iterator<Item = &str> {
+    table.rules.iter().flat_map(|rule| &rule.edits).filter_map(set)
+}
+
+/// A service that answers requests with calls of its own, and does not say that it sends a header on that a rule behind the call
+/// asks for. Who is called by nobody begins requests and may say anything. `is_set` says of a header whether some rule of the mesh
+/// sets it.
+pub(super) fn of_service(model: &Model, id: ServiceId, is_set: &dyn Fn(&str) -> bool) -> Vec<Diagnostic> {
+    let caller = &model[id];
     let mut found = Vec::new();
-    for (caller, id) in model.services.iter().zip(0..).filter(|(caller, _)| answers(caller)) {
-        let comes = |header: &str| {
-            caller.propagates.iter().any(|name| name == header)
-                || set_on_the_way.contains(header)
-                || OWN.contains(&header)
-        };
-        for call in &caller.calls {
-            let mut said: BTreeSet<&str> = BTreeSet::new();
-            for (rule, header) in asked(model, ServiceId(id), call, &comes) {
-                if said.insert(header) {
-                    found.push(say(model, caller, call, rule, header));
-                }
+    if !answers(caller) {
+        return found;
+    }
+    let comes = |header: &str| {
+        caller.propagates.iter().any(|name| name == header) || is_set(header) || OWN.contains(&header)
+    };
+    for call in &caller.calls {
+        let mut said: BTreeSet<&str> = BTreeSet::new();
+        for (rule, header) in asked(model, id, call, &comes) {
+            if said.insert(header) {
+                found.push(say(model, caller, call, rule, header));
             }
         }
     }

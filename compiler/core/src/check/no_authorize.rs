@@ -1,28 +1,28 @@
 //! `MESH4001`: a service or gateway that accepts nothing, because no `authorize` names it.
 
-use crate::model::{AccessLine, Model, Port, Principal, Shape, Workload};
+use crate::model::{AccessLine, Caller, Model, Port, Principal, Shape, Workload};
 use mesh_lang::ast::Effect;
 use mesh_lang::{Code, Diagnostic};
 
 /// Whoever only calls needs none. A `deny` opens nothing, so what counts is an `allow`; a `deny` of everything to everybody
 /// says that nobody is meant to.
-pub(super) fn check(model: &Model) -> Vec<Diagnostic> {
-    let mut found = Vec::new();
-    for service in &model.services {
-        let closed: Vec<&Port> = service.ports.iter().filter(|port| !is_decided(&port.access)).collect();
-        if closed.len() == service.ports.len() {
-            found.extend(closed.first().map(|_| say(&service.workload)));
-        } else {
-            found.extend(closed.into_iter().map(|port| say_port(&service.workload, port)));
+pub(super) fn of_workload(model: &Model, who: Caller) -> Vec<Diagnostic> {
+    match who {
+        Caller::Service(id) => {
+            let service = &model[id];
+            let closed: Vec<&Port> = service.ports.iter().filter(|port| !is_decided(&port.access)).collect();
+            match closed.len() == service.ports.len() {
+                true => closed.first().map(|_| say(&service.workload)).into_iter().collect(),
+                false => closed.into_iter().map(|port| say_port(&service.workload, port)).collect(),
+            }
         }
-    }
-    for gateway in &model.gateways {
         // Every line holds for every listener.
-        if gateway.listeners.first().is_some_and(|listener| !is_decided(&listener.access)) {
-            found.push(say(&gateway.workload));
+        Caller::Gateway(id) => {
+            let first = model[id].listeners.first();
+            let closed = first.filter(|listener| !is_decided(&listener.access));
+            closed.map(|_| say(&model[id].workload)).into_iter().collect()
         }
     }
-    found
 }
 
 fn is_decided(lines: &[AccessLine]) -> bool {

@@ -23,7 +23,8 @@ pub(super) fn check(model: &Model, hops: &[Hop]) -> Vec<Diagnostic> {
     all.filter_map(|(service, _)| of_service(service)).collect()
 }
 
-fn of_service(service: &Service) -> Option<Diagnostic> {
+/// What is said of a service to which nothing leads.
+pub(crate) fn of_service(service: &Service) -> Option<Diagnostic> {
     let lines = service.ports.iter().flat_map(|port| &port.access);
     let allows: Vec<&AccessLine> = lines.filter(|line| line.effect == Effect::Allow).collect();
     let first = allows.first()?;

@@ -81,7 +81,7 @@ impl Redundant {
     }
 
     /// The lines that no target needs.
-    pub(super) fn found(self, model: &Model) -> Vec<Diagnostic> {
+    pub(crate) fn found(self, model: &Model) -> Vec<Diagnostic> {
         if self.lines.is_empty() {
             return vec![];
         }

@@ -13,24 +13,23 @@ use mesh_lang::{Code, Diagnostic, Span};
 use std::cell::LazyCell;
 use std::rc::Rc;
 
-/// Calls of which every request is denied. Where nobody may call at all, `MESH4001` says it.
-pub(super) fn check(model: &Model) -> Vec<Diagnostic> {
+/// Calls of a service of which every request is denied. Where nobody may call at all, `MESH4001` says it.
+pub(super) fn of_service(model: &Model, id: ServiceId) -> Vec<Diagnostic> {
     let mut found = Vec::new();
-    for (caller, id) in model.services.iter().zip(0..).map(|(caller, id)| (caller, ServiceId(id))) {
-        let peer = LazyCell::new(|| Candidate::of_identity(model, &caller.workload.identity));
-        for call in &caller.calls {
-            let lines = &model.port(call.to).access;
-            if !lines.iter().any(|line| line.effect == Effect::Allow) {
-                continue;
-            }
-            let mut said: Vec<Span> = Vec::new();
-            for line in &call.lines {
-                if !said.contains(&line.span)
-                    && let Some(problem) = of_line(model, id, &peer, call, line)
-                {
-                    said.push(line.span);
-                    found.push(problem);
-                }
+    let caller = &model[id];
+    let peer = LazyCell::new(|| Candidate::of_identity(model, &caller.workload.identity));
+    for call in &caller.calls {
+        let lines = &model.port(call.to).access;
+        if !lines.iter().any(|line| line.effect == Effect::Allow) {
+            continue;
+        }
+        let mut said: Vec<Span> = Vec::new();
+        for line in &call.lines {
+            if !said.contains(&line.span)
+                && let Some(problem) = of_line(model, id, &peer, call, line)
+            {
+                said.push(line.span);
+                found.push(problem);
             }
         }
     }

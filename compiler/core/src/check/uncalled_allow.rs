@@ -1,45 +1,57 @@
 //! `MESH4011`: an `allow` for a service that declares no call there.
 
 use super::{backends, entered};
-use crate::model::{Caller, Model, PortId, ServiceId};
-use mesh_lang::{Code, Diagnostic};
-use std::cell::LazyCell;
+use crate::model::{AccessLine, Caller, Model, PortId, ServiceId};
+use mesh_lang::{Code, Diagnostic, Span};
+use std::cell::OnceCell;
 use std::collections::{BTreeMap, BTreeSet};
 
-/// Services that are let in by name and never come: their own proxies refuse what they do not declare.
-pub(super) fn check(model: &Model) -> Vec<Diagnostic> {
-    let mut found = Vec::new();
-    let sharers = LazyCell::new(|| sharers(model));
-    let mut reached: BTreeMap<ServiceId, BTreeSet<PortId>> = BTreeMap::new();
-    for port in model.ports() {
-        let callee = &model[port.service].workload;
-        for line in &model.port(port).access {
-            for (service, span) in line.callers() {
-                if service == port.service || calls_directly(model, service, port) {
-                    continue;
+/// What services reach, as far as it was asked for.
+pub(crate) struct Uncalled<'m> {
+    model: &'m Model,
+    sharers: OnceCell<BTreeMap<&'m str, Vec<ServiceId>>>,
+    reached: BTreeMap<ServiceId, BTreeSet<PortId>>,
+}
+
+impl<'m> Uncalled<'m> {
+    pub(crate) fn new(model: &'m Model) -> Uncalled<'m> {
+        Uncalled { model, sharers: OnceCell::new(), reached: BTreeMap::new() }
+    }
+
+    /// Services that one lets in by name and that never come: their own proxies refuse what they do not declare.
+    pub(super) fn of_service(&mut self, id: ServiceId) -> Vec<Diagnostic> {
+        let mut found = Vec::new();
+        for (port, number) in self.model[id].ports.iter().zip(0..) {
+            let to = PortId { service: id, port: number };
+            for (caller, span) in port.access.iter().flat_map(AccessLine::callers) {
+                if !self.comes(caller, to) {
+                    found.push(say(self.model, caller, to, span));
                 }
-                let reaches = reached.entry(service).or_insert_with(|| reach(model, &sharers, service));
-                if reaches.contains(&port) {
-                    continue;
-                }
-                let caller = &model[service].workload;
-                found.push(
-                    Diagnostic::new(
-                        Code::UncalledAllow,
-                        format!("`{}` is allowed and does not call `{}`", caller.name, callee.name),
-                    )
-                    .at(span, "its proxy refuses what it does not declare")
-                    .at(caller.span, "declares no such call")
-                    .help(format!(
-                        "Write `calls {}` in `service {}`, or take it out of the `allow`.",
-                        named(model, service, port),
-                        caller.name
-                    )),
-                );
             }
         }
+        found
     }
-    found
+
+    fn comes(&mut self, caller: ServiceId, to: PortId) -> bool {
+        let model = self.model;
+        caller == to.service || calls_directly(model, caller, to) || {
+            let sharers = self.sharers.get_or_init(|| sharers(model));
+            self.reached.entry(caller).or_insert_with(|| reach(model, sharers, caller)).contains(&to)
+        }
+    }
+}
+
+fn say(model: &Model, caller: ServiceId, to: PortId, span: Span) -> Diagnostic {
+    let (who, callee) = (&model[caller].workload, &model[to.service].workload);
+    let message = format!("`{}` is allowed and does not call `{}`", who.name, callee.name);
+    Diagnostic::new(Code::UncalledAllow, message)
+        .at(span, "its proxy refuses what it does not declare")
+        .at(who.span, "declares no such call")
+        .help(format!(
+            "Write `calls {}` in `service {}`, or take it out of the `allow`.",
+            named(model, caller, to),
+            who.name
+        ))
 }
 
 /// A port as the caller would name it.

@@ -7,7 +7,9 @@ use super::scope::{NO_FILE, Place, Scope, Target};
 use super::{Mistakes, Module, Project, Resolved, When, consumer, declared, mutual, read};
 use super::{consumer_routes_in_order, gateway_in_order, lines_in_order, service_in_order};
 use crate::check;
-use crate::model::{AccessLine, Caller, Model};
+use crate::model::{
+    AccessLine, Caller, ConsumerRoute, Gateway, GatewayId, Model, Service, ServiceId, Workload,
+};
 use mesh_lang::{Diagnostic, Diagnostics, FileId, ast};
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -19,10 +21,25 @@ pub(super) struct Speakers {
 }
 
 /// What was made anew.
-#[derive(Debug, Default)]
 pub(crate) struct Again {
-    pub(crate) files: BTreeSet<FileId>,
-    pub(crate) targets: BTreeSet<Target>,
+    /// How many files were read.
+    pub(crate) files: usize,
+    /// The services and gateways that they speak of, as they were.
+    pub(crate) before: Before,
+}
+
+/// Services and gateways as they were before an edit, without the lines of guardrails, and their own routes to others.
+#[derive(Default)]
+pub(crate) struct Before {
+    pub(crate) services: Vec<(ServiceId, Service)>,
+    pub(crate) gateways: Vec<(GatewayId, Gateway)>,
+    pub(crate) consumer_routes: Vec<ConsumerRoute>,
+}
+
+/// What is read again.
+struct Concerned {
+    files: BTreeSet<FileId>,
+    targets: BTreeSet<Target>,
 }
 
 impl Speakers {
@@ -88,17 +105,17 @@ impl Resolved {
     pub(crate) fn again(&mut self, modules: &[Module<'_>], edited: FileId, when: When<'_>) -> Option<Again> {
         let module = |file: FileId| modules.get(file.0 as usize);
         self.scope.forget_comparisons();
-        let again = self.concerned(edited, module(edited)?);
-        if self.mistakes.names.iter().any(|mistake| is_about(mistake, &again.files)) {
+        let Concerned { files, targets } = self.concerned(edited, module(edited)?);
+        if self.mistakes.names.iter().any(|mistake| is_about(mistake, &files)) {
             return None;
         }
-        let these: Vec<Module<'_>> = again.files.iter().filter_map(|file| module(*file).copied()).collect();
+        let these: Vec<Module<'_>> = files.iter().filter_map(|file| module(*file).copied()).collect();
         these.iter().for_each(|module| self.speakers.set(module, &self.scope));
         self.scope.moved(module(edited)?);
-        self.scope.shared.forget(&again.files);
+        self.scope.shared.forget(&files);
         let Resolved { model, mistakes, scope, .. } = self;
-        mistakes.forget(&again.files);
-        let guardrails = clear(model, &again.targets);
+        mistakes.forget(&files);
+        let (before, guardrails) = take_out(model, &targets);
         for (place, item) in declared(&these, Some) {
             let name = match item {
                 ast::Item::Service(service) => &service.name,
@@ -113,33 +130,25 @@ impl Resolved {
         let project = Project::of(modules, when);
         read(&these, &project, scope, model, mistakes);
         put_back(model, guardrails);
-        let services = again.targets.iter().filter_map(|target| match target {
-            Target::Service(id) => Some(*id),
-            Target::Gateway(_) => None,
-        });
-        for id in services {
-            let service = &mut model.services[id.0 as usize];
-            mutual::refuse_strangers(std::iter::once(&mut *service));
-            service_in_order(service);
-            service.ports.iter_mut().for_each(|port| lines_in_order(&mut port.access));
-        }
-        let gateways = again.targets.iter().filter_map(|target| match target {
-            Target::Gateway(id) => Some(*id),
-            Target::Service(_) => None,
-        });
-        for id in gateways {
-            let gateway = &mut model.gateways[id.0 as usize];
-            gateway_in_order(gateway);
-            gateway.listeners.iter_mut().for_each(|listener| lines_in_order(&mut listener.access));
+        for target in targets {
+            match target {
+                Target::Service(id) => {
+                    let service = &mut model.services[id.0 as usize];
+                    mutual::refuse_strangers(std::iter::once(&mut *service));
+                    service_in_order(service);
+                }
+                Target::Gateway(id) => gateway_in_order(&mut model.gateways[id.0 as usize]),
+            }
+            doors(model, target).into_iter().for_each(|lines| lines_in_order(lines));
         }
         consumer_routes_in_order(&mut model.consumer_routes);
         self.together(&project);
-        Some(again)
+        Some(Again { files: files.len(), before })
     }
 
     /// Everything that is read again with an edited file: users of what it shares keep where that stands.
-    fn concerned(&self, edited: FileId, now: &Module<'_>) -> Again {
-        let mut again = Again { files: BTreeSet::new(), targets: spoken_of(now, &self.scope) };
+    fn concerned(&self, edited: FileId, now: &Module<'_>) -> Concerned {
+        let mut again = Concerned { files: BTreeSet::new(), targets: spoken_of(now, &self.scope) };
         let users = declared(std::slice::from_ref(now), Some)
             .flat_map(|(place, item)| self.scope.shared.users_of_moved(item, place));
         let mut left: Vec<FileId> = users.filter(|file| *file != NO_FILE).chain([edited]).collect();
@@ -178,23 +187,35 @@ impl Mistakes {
 /// The lines of guardrails, for each port or listener of a target.
 type Guardrails = Vec<(Target, Vec<Vec<AccessLine>>)>;
 
-/// Takes out what files said of targets, and gives back what guardrails say of them.
-fn clear(model: &mut Model, targets: &BTreeSet<Target>) -> Guardrails {
-    model.consumer_routes.retain(|route| !targets.contains(&Target::from(route.caller)));
-    let kept = |lines: &mut Vec<AccessLine>| {
-        let mut lines = std::mem::take(lines);
-        lines.retain(|line| check::guardrail(line).is_some());
-        lines
-    };
-    let mut guardrails = Vec::with_capacity(targets.len());
+/// Takes out what files said of targets; what guardrails say of them is kept apart.
+fn take_out(model: &mut Model, targets: &BTreeSet<Target>) -> (Before, Guardrails) {
+    let (mut before, mut guardrails) = (Before::default(), Vec::with_capacity(targets.len()));
+    let own = |route: &mut ConsumerRoute| targets.contains(&Target::from(route.caller));
+    before.consumer_routes.extend(model.consumer_routes.extract_if(.., own));
     for target in targets {
-        guardrails.push((*target, doors(model, *target).into_iter().map(kept).collect()));
-        match target {
-            Target::Service(id) => model.services[id.0 as usize].workload.authorized = false,
-            Target::Gateway(id) => model.gateways[id.0 as usize].workload.authorized = false,
+        let of_guardrails = |lines: &mut Vec<AccessLine>| {
+            lines.extract_if(.., |line| check::guardrail(line).is_some()).collect()
+        };
+        guardrails.push((*target, doors(model, *target).into_iter().map(of_guardrails).collect()));
+        match *target {
+            Target::Service(id) => {
+                let service = &mut model.services[id.0 as usize];
+                let workload = Workload { authorized: false, ..service.workload.clone() };
+                let empty = Service::named(workload, service.limits.clone());
+                before.services.push((id, std::mem::replace(service, empty)));
+            }
+            Target::Gateway(id) => {
+                let gateway = &mut model.gateways[id.0 as usize];
+                let empty = Gateway {
+                    workload: Workload { authorized: false, ..gateway.workload.clone() },
+                    limits: gateway.limits.clone(),
+                    listeners: vec![],
+                };
+                before.gateways.push((id, std::mem::replace(gateway, empty)));
+            }
         }
     }
-    guardrails
+    (before, guardrails)
 }
 
 fn put_back(model: &mut Model, guardrails: Guardrails) {

@@ -2,7 +2,7 @@
 
 use super::shared::Names;
 use super::{Mistakes, Module, declared, duplicate};
-use crate::model::{Gateway, GatewayId, Model, PortId, Service, ServiceId, SettingsAt, Workload};
+use crate::model::{Gateway, GatewayId, Model, PortId, Service, ServiceId, Workload};
 use mesh_lang::ast::{self, ServiceRef};
 use mesh_lang::diagnostic::suggest::{Meant, meant};
 use mesh_lang::{Code, Diagnostic, Diagnostics, FileId, Name, Span, Text};
@@ -152,19 +152,7 @@ impl Scope {
             let target = match item {
                 Declared::Service(service) => {
                     let limits = super::limits::of(&service.limits);
-                    let settings = mesh_plan::Settings::default();
-                    let (ports, subsets, calls, propagates) = (vec![], vec![], vec![], vec![]);
-                    model.services.push(Service {
-                        workload,
-                        settings,
-                        settings_at: SettingsAt::default(),
-                        breaker: false,
-                        limits,
-                        ports,
-                        subsets,
-                        calls,
-                        propagates,
-                    });
+                    model.services.push(Service::named(workload, limits));
                     Target::Service(ServiceId(model.services.len() as u32 - 1))
                 }
                 Declared::Gateway(gateway) => {

@@ -1,57 +1,125 @@
-//! What is known of the partitions of a project that is edited: those that nothing is said of need not be looked at again.
+//! What is known of a project that is edited: that of which nothing was said need not be looked at again until it is another.
+//!
+//! That of which something was said is looked at after every edit: it may be said with places and witnesses anywhere.
 
-use crate::check::{self, Redundant};
-use crate::model::{Caller, Model};
+use super::dependents::{Concerned, Dependents};
+use crate::check::{self, Redundant, Uncalled};
+use crate::model::{Caller, Model, PortId, ServiceId};
 use crate::partition::{self, OverBudget, Owner};
-use crate::resolve::{Resolved, Target};
-use crate::{case, lower, owners, prove};
+use crate::resolve::{Before, Resolved};
+use crate::{case, lower, owners, prove, say};
 use mesh_lang::{Diagnostic, Diagnostics};
 use std::collections::BTreeSet;
 
-/// Which partitions are to be decided.
+/// What is to be decided.
 #[derive(Default)]
 pub(super) struct Decided {
-    /// Whether each was decided once.
-    all: bool,
-    /// Whose partitions are to be decided again: what they are about was read again, or something was said of them, with a
-    /// witness that may lead through other services.
-    open: BTreeSet<Target>,
+    dependents: Dependents,
+    /// Services and gateways of which each partition is to be decided.
+    partitions: Open<Caller>,
+    /// Services and gateways that may let in the wrong ones.
+    workloads: Open<Caller>,
+    /// Services whose calls may be refused.
+    callers: Open<ServiceId>,
+    /// Whether nothing is said of the graph of calls.
+    quiet: bool,
+}
+
+/// What is not known to be quiet.
+enum Open<T> {
+    All,
+    These(BTreeSet<T>),
+}
+
+impl<T> Default for Open<T> {
+    fn default() -> Self {
+        Open::All
+    }
+}
+
+impl<T: Ord> Open<T> {
+    fn extend(&mut self, more: impl IntoIterator<Item = T>) {
+        if let Open::These(these) = self {
+            these.extend(more);
+        }
+    }
+
+    /// What is open, of which nothing is from now on, unless it is said.
+    fn take(&mut self, all: impl Iterator<Item = T>) -> Vec<T> {
+        match std::mem::replace(self, Open::These(BTreeSet::new())) {
+            Open::All => all.collect(),
+            Open::These(these) => these.into_iter().collect(),
+        }
+    }
 }
 
 impl Decided {
-    /// What is about these targets is to be decided again.
-    pub(super) fn forget(&mut self, targets: BTreeSet<Target>) {
-        self.open.extend(targets);
+    /// Nothing is decided yet.
+    pub(super) fn nothing(model: &Model) -> Decided {
+        Decided { dependents: Dependents::of(model), ..Decided::default() }
     }
 
-    /// Decides what is to be decided, and asks what is about the whole mesh: all that there is to say where every name means
-    /// something, and the tests with what was proved of them.
+    /// What depends on what was read again is to be decided again.
+    pub(super) fn forget(&mut self, before: &Before, model: &Model) {
+        let Concerned { workloads, called, calling, same_graph } = self.dependents.edit(before, model);
+        self.partitions.extend(workloads.iter().copied());
+        self.workloads.extend(called.into_iter().map(Caller::Service).chain(workloads));
+        match calling {
+            Some(calling) => self.callers.extend(calling),
+            None => self.callers = Open::All,
+        }
+        self.quiet &= same_graph;
+    }
+
+    /// Decides what is to be decided: all that there is to say where every name means something, and the tests with what was proved
+    /// of them.
     pub(super) fn judge(&mut self, resolved: &Resolved, diagnostics: &mut Diagnostics) -> Vec<case::Test> {
         let model = &resolved.model;
+        let redundant = self.judge_partitions(model, diagnostics);
+        say(check::of_mesh(model), diagnostics);
+        let mut uncalled = Uncalled::new(model);
+        for who in self.workloads.take(model.workloads()) {
+            let found = check::of_workload(model, who, &mut uncalled);
+            self.workloads.extend((!found.is_empty()).then_some(who));
+            say(found, diagnostics);
+        }
+        if diagnostics.has_errors() {
+            return Vec::new();
+        }
+        let is_set = |header: &str| self.dependents.is_set(header);
+        for id in self.callers.take(model.service_ids()) {
+            let found = check::of_caller(model, id, &is_set);
+            self.callers.extend((!found.is_empty()).then_some(id));
+            say(found, diagnostics);
+        }
+        if !self.quiet {
+            let found = check::of_hops(model);
+            self.quiet = found.is_empty();
+            say(found, diagnostics);
+        }
+        say(redundant.found(model), diagnostics);
+        match diagnostics.has_errors() {
+            true => Vec::new(),
+            false => prove(model, &resolved.tests, diagnostics),
+        }
+    }
+
+    fn judge_partitions(&mut self, model: &Model, diagnostics: &mut Diagnostics) -> Redundant {
         let mut redundant = Redundant::default();
-        let open = std::mem::take(&mut self.open);
-        let owners: Vec<Owner> = match self.all {
-            true => open.iter().flat_map(|target| owners_of(model, *target)).collect(),
-            false => owners(model).collect(),
+        let all = matches!(self.partitions, Open::All);
+        let open = self.partitions.take(std::iter::empty());
+        let owners: Vec<Owner> = match all {
+            true => owners(model).collect(),
+            false => open.into_iter().flat_map(|who| owners_of(model, who)).collect(),
         };
-        self.all = true;
         for owner in owners {
             let noted = redundant.count();
             let found = decide(model, owner, &mut redundant);
-            if !found.is_empty() || redundant.count() > noted {
-                self.open.insert(about(model, owner));
-            }
-            found.into_iter().for_each(|found| diagnostics.push(found));
+            let is_quiet = found.is_empty() && redundant.count() == noted;
+            self.partitions.extend((!is_quiet).then(|| about(model, owner)));
+            say(found, diagnostics);
         }
-        check::of_mesh(model).into_iter().for_each(|found| diagnostics.push(found));
-        if diagnostics.has_errors() {
-            return Vec::new();
-        }
-        check::of_calls(model, redundant).into_iter().for_each(|found| diagnostics.push(found));
-        if diagnostics.has_errors() {
-            return Vec::new();
-        }
-        prove(model, &resolved.tests, diagnostics)
+        redundant
     }
 }
 
@@ -69,33 +137,31 @@ fn decide(model: &Model, owner: Owner, redundant: &mut Redundant) -> Vec<Diagnos
 }
 
 /// Whose partition it is.
-fn about(model: &Model, owner: Owner) -> Target {
+fn about(model: &Model, owner: Owner) -> Caller {
     match owner {
-        Owner::Port(id) => Target::Service(id.service),
-        Owner::Listener(gateway, _) => Target::Gateway(gateway),
-        Owner::Call(service, _) => Target::Service(service),
-        Owner::Consumer(index) => Target::from(model.consumer_routes[index as usize].caller),
+        Owner::Port(id) => Caller::Service(id.service),
+        Owner::Listener(gateway, _) => Caller::Gateway(gateway),
+        Owner::Call(service, _) => Caller::Service(service),
+        Owner::Consumer(index) => model.consumer_routes[index as usize].caller,
     }
 }
 
 /// The partitions of a service or gateway.
-fn owners_of(model: &Model, target: Target) -> Vec<Owner> {
-    let (mut owners, caller): (Vec<Owner>, Caller) = match target {
-        Target::Service(id) => {
-            let ports = (0..model[id].ports.len() as u32)
-                .map(|port| Owner::Port(crate::model::PortId { service: id, port }));
+fn owners_of(model: &Model, who: Caller) -> Vec<Owner> {
+    let mut owners: Vec<Owner> = match who {
+        Caller::Service(id) => {
+            let port = |port| Owner::Port(PortId { service: id, port });
+            let ports = (0..model[id].ports.len() as u32).map(port);
             let calls = (0..model[id].calls.len() as u32).map(|call| Owner::Call(id, call));
-            (ports.chain(calls).collect(), Caller::Service(id))
+            ports.chain(calls).collect()
         }
-        Target::Gateway(id) => {
-            let listeners =
-                (0..model[id].listeners.len() as u32).map(|listener| Owner::Listener(id, listener));
-            (listeners.collect(), Caller::Gateway(id))
+        Caller::Gateway(id) => {
+            let listeners = 0..model[id].listeners.len() as u32;
+            listeners.map(|listener| Owner::Listener(id, listener)).collect()
         }
     };
-    let first = model.consumer_routes.partition_point(|route| route.caller < caller);
+    let first = model.consumer_routes.partition_point(|route| route.caller < who);
     let own = model.consumer_routes[first..].iter().zip(first as u32..);
-    owners
-        .extend(own.take_while(|(route, _)| route.caller == caller).map(|(_, index)| Owner::Consumer(index)));
+    owners.extend(own.take_while(|(route, _)| route.caller == who).map(|(_, index)| Owner::Consumer(index)));
     owners
 }
