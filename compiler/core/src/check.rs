@@ -30,14 +30,15 @@ mod unused_route;
 mod vain_condition;
 
 use crate::diagram::TooManyNodes;
-use crate::model::{Action, Backend, Caller, Model, PortId, Service, ServiceId, Table};
+use crate::model::{Action, Backend, Caller, Model, PortId, ServiceId, Table};
 use crate::partition::{OverBudget, Owner, Partition};
 use mesh_lang::{Code, Diagnostic};
 
 pub(crate) use dead_grant::guardrail;
 pub(crate) use empty_description::empty_description;
-pub(crate) use hops::{duration, hops, same_table};
+pub(crate) use hops::{Changed, Hops, duration};
 pub(crate) use lost_header::set_by;
+pub(crate) use orphan_service::of_service as orphan;
 pub(crate) use over_budget::over_budget;
 pub(crate) use redundant_line::Redundant;
 pub(crate) use uncalled_allow::Uncalled;
@@ -49,12 +50,6 @@ pub(crate) fn of_mesh(model: &Model) -> Vec<Diagnostic> {
     found.extend(route_cycle::check(model));
     found.extend(unused_route::check(model));
     found
-}
-
-/// Whether what is said of services as parts of the graph of calls is the same, wherever it is written.
-pub(crate) fn same_in_graph(a: &Service, b: &Service) -> bool {
-    let of_nobody = |service| orphan_service::of_service(service).is_some();
-    hops::same_service(a, b) && of_nobody(a) == of_nobody(b)
 }
 
 /// What is wrong with what a service or gateway lets in. `uncalled` is asked of all of them.
@@ -74,20 +69,25 @@ pub(crate) fn of_caller(model: &Model, id: ServiceId, is_set: &dyn Fn(&str) -> b
     found
 }
 
-/// What is wrong with the calls as a graph.
-pub(crate) fn of_hops(model: &Model) -> Vec<Diagnostic> {
-    let hops = hops::hops(model);
-    let mut found = Vec::new();
-    let graph = graph::Graph::new(&hops);
-    let multiplied = retries::check(model, &graph);
-    let too_many_tries = multiplied.iter().any(|found| found.code == Code::RetryAmplification);
-    found.extend(multiplied);
-    found.extend(patience::check(model, &hops));
-    found.extend(unsafe_retry::check(model, &hops));
-    found.extend(mirror_circle::check(model, &hops));
-    found.extend(orphan_service::check(model, &hops));
+/// How often something is tried at most, and where that is too often.
+pub(crate) fn of_tries(model: &Model, hops: &Hops) -> Vec<Diagnostic> {
+    let graph = graph::Graph::new(hops);
+    let mut found = retries::check(model, &graph);
+    let too_many_tries = found.iter().any(|found| found.code == Code::RetryAmplification);
+    found.extend(unsafe_retry::check(model, hops));
+    found.extend(mirror_circle::check(model, hops));
     found.extend(missing_breaker::check(model, &graph, too_many_tries));
     found
+}
+
+/// Who waits for whom, and for how long.
+pub(crate) fn of_waits(model: &Model, hops: &Hops) -> Vec<Diagnostic> {
+    patience::check(model, hops)
+}
+
+/// What nothing leads to.
+pub(crate) fn of_ends(model: &Model, hops: &Hops) -> Vec<Diagnostic> {
+    orphan_service::check(model, hops)
 }
 
 /// What is wrong with what a partition decides. Lines that decide nothing there are noted, for they may somewhere else.

@@ -404,7 +404,10 @@ fn judge(model: &Model, diagnostics: &mut Diagnostics) -> Option<mesh_plan::Plan
         let set: BTreeSet<&str> = model.tables().flat_map(check::set_by).collect();
         let is_set = |header: &str| set.contains(header);
         model.service_ids().for_each(|id| say(check::of_caller(model, id, &is_set), diagnostics));
-        say(check::of_hops(model), diagnostics);
+        let hops = check::Hops::new(model);
+        say(check::of_tries(model, &hops), diagnostics);
+        say(check::of_waits(model, &hops), diagnostics);
+        say(check::of_ends(model, &hops), diagnostics);
         say(redundant.found(model), diagnostics);
     }
     (!diagnostics.has_errors()).then(|| lowering.finish(model))

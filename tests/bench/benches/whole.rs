@@ -1,20 +1,27 @@
 //! How long `mesh check` and `mesh build` take, from text to the bytes of the plan, on one core, and how much memory.
 //!
+//! Then how long a check takes after an edit of one line, where the project is kept.
+//!
 //! `cargo bench --manifest-path tests/bench/Cargo.toml --bench whole`; every time is the best of some runs.
 
 use mesh_bench::measure::{Counting, best, peak};
 use mesh_bench::{mesh, services, shapes};
-use mesh_compiler::{Compilation, StandIns, compile};
-use mesh_lang::{Source, SourceSet};
+use mesh_compiler::{Compilation, StandIns, Workspace, compile};
+use mesh_lang::{FileId, Source, SourceSet};
+use std::time::Instant;
 
 /// What is asked of the largest workspace.
 const SECONDS: f64 = 1.0;
 const MEGABYTES: f64 = 600.0;
 const ENCODE_SECONDS: f64 = 0.5;
+/// Of a check after an edit of one line.
+const EDIT_SECONDS: f64 = 0.010;
 /// From each size to the next, ten times as large.
 const MOST_TIMES: f64 = 15.0;
 
 const RUNS: usize = 5;
+/// An edit is made and taken back so often.
+const EDITS: usize = 20;
 
 #[global_allocator]
 static ALLOCATOR: Counting = Counting;
@@ -28,6 +35,8 @@ fn main() {
             let seconds = workspace(rules, last);
             last = Some(seconds);
         }
+        println!();
+        edits(of_files(mesh::sources(&services(10_000, 100_000))));
         println!();
         let guarded = guarded();
         one("500 guardrails over 10,000 rules", 10_500, &guarded);
@@ -80,6 +89,50 @@ fn one(name: &str, rules: usize, sources: &SourceSet) -> (f64, f64, f64) {
 
 fn bytes(compilation: &Compilation) -> Option<Vec<u8>> {
     compilation.plan.as_ref().map(|plan| mesh_plan::encode(plan).expect("within the limits of a plan"))
+}
+
+/// Checks again after edits of one line of one file in the middle, and after each was taken back.
+fn edits(sources: SourceSet) {
+    let mut workspace = Workspace::new(sources, None, None);
+    let file = FileId(workspace.sources().len() as u32 / 2);
+    let before = workspace.sources().get(file).expect("a file").text.clone();
+    let edits = [
+        ("a remark", "  allow from ", "  # a remark\n  allow from "),
+        ("a line of an authorization", " to GET /", " to GET /edited/"),
+        ("the weights of a split", "90%, ", "95%, "),
+        ("the timeout of a service", "timeout 2s", "timeout 3s"),
+        ("a call", "  calls ", "  # a remark\n  calls "),
+        ("a name that nobody has", "allow from ", "allow from nobody, "),
+    ];
+    for (name, from, to) in edits {
+        let after = before.replacen(from, to, 1);
+        assert_ne!(after, before, "{name} is an edit");
+        let mut worst = 0.0_f64;
+        for text in [&after, &before] {
+            let other = if text == &after { &before } else { &after };
+            let times = (0..EDITS).map(|_| {
+                workspace.edit(file, other);
+                let start = Instant::now();
+                workspace.edit(file, text);
+                start.elapsed().as_secs_f64()
+            });
+            worst = worst.max(times.fold(f64::INFINITY, f64::min));
+        }
+        let name = format!("after an edit: {name}");
+        let milliseconds = format!("{:.1} ms", worst * 1e3);
+        println!(
+            "{name:<44}{:>10}{milliseconds:>12}  {}",
+            "100000",
+            verdict(worst <= EDIT_SECONDS, &format!("<= {} ms", EDIT_SECONDS * 1e3))
+        );
+    }
+    // What others can see lets all names be looked up.
+    let after = before.replacen("port 8080", "port 8081", 1);
+    let seconds = best(3, || {
+        workspace.edit(file, &after);
+        workspace.edit(file, &before);
+    });
+    println!("{:<44}{:>10}{:>10.3} s", "after an edit: a port", "100000", seconds.as_secs_f64() / 2.0);
 }
 
 fn guarded() -> SourceSet {

@@ -1,6 +1,6 @@
 //! The graph of calls: each caller and callee, with the worst of the hops between them (`spec/semantics.md` 11.6).
 
-use super::hops::{Hop, ONE};
+use super::hops::{Hop, Hops, ONE};
 use crate::model::{Caller, ServiceId};
 use petgraph::Direction;
 use petgraph::algo::tarjan_scc;
@@ -20,13 +20,13 @@ pub(super) struct Graph<'h> {
 #[derive(Clone, Copy)]
 pub(super) struct Call<'h> {
     /// The one that becomes the most tries.
-    pub(super) most: &'h Hop<'h>,
+    pub(super) most: &'h Hop,
     /// The one that becomes the most tries where many fail for a long time.
-    pub(super) lasting: &'h Hop<'h>,
+    pub(super) lasting: &'h Hop,
     /// One whose retries nothing bounds.
-    pub(super) unbounded: Option<&'h Hop<'h>>,
+    pub(super) unbounded: Option<&'h Hop>,
     /// One that the caller does not limit.
-    pub(super) unlimited: Option<&'h Hop<'h>>,
+    pub(super) unlimited: Option<&'h Hop>,
 }
 
 /// How tries are counted.
@@ -40,7 +40,7 @@ pub(super) enum Count {
 
 impl<'h> Call<'h> {
     /// The hop that counts, and what it multiplies by, in basis points.
-    pub(super) fn worst(&self, count: Count) -> (&'h Hop<'h>, u64) {
+    pub(super) fn worst(&self, count: Count) -> (&'h Hop, u64) {
         match count {
             Count::Most => (self.most, self.most.tries() * ONE),
             Count::Lasting => (self.lasting, self.lasting.lasting()),
@@ -104,11 +104,11 @@ pub(super) struct Tries<'g, 'h> {
 
 impl<'h> Graph<'h> {
     /// Time: linear in the hops.
-    pub(super) fn new(hops: &'h [Hop<'h>]) -> Graph<'h> {
+    pub(super) fn new(hops: &'h Hops) -> Graph<'h> {
         let mut nodes: FxHashMap<Caller, NodeIndex> = FxHashMap::default();
         let mut graph: DiGraph<Caller, Call<'h>> = DiGraph::new();
         let mut known: FxHashMap<(NodeIndex, NodeIndex), EdgeIndex> = FxHashMap::default();
-        for hop in hops {
+        for hop in hops.iter() {
             let [from, to] = [hop.from, Caller::Service(hop.to)]
                 .map(|caller| *nodes.entry(caller).or_insert_with(|| graph.add_node(caller)));
             let unbounded = hop.is_unbounded().then_some(hop);
@@ -226,7 +226,7 @@ impl<'h> Tries<'_, 'h> {
 
     /// Those who call a service and do not limit it themselves, in order, each with the call and with as many tries as come to it,
     /// times its own; the service itself is none of them.
-    pub(super) fn unlimited(&self, service: ServiceId) -> Vec<(Caller, &'h Hop<'h>, Product)> {
+    pub(super) fn unlimited(&self, service: ServiceId) -> Vec<(Caller, &'h Hop, Product)> {
         let graph = &self.graph.graph;
         let Some(node) = self.graph.nodes.get(&Caller::Service(service)) else { return Vec::new() };
         let others = graph.edges_directed(*node, Direction::Incoming).filter(|edge| edge.source() != *node);
@@ -242,7 +242,7 @@ impl<'h> Tries<'_, 'h> {
     }
 
     /// The calls by which the most tries come to a place, in order: each with its caller.
-    pub(super) fn way_to(&self, place: Caller) -> Vec<(Caller, &'h Hop<'h>, u64)> {
+    pub(super) fn way_to(&self, place: Caller) -> Vec<(Caller, &'h Hop, u64)> {
         let graph = &self.graph.graph;
         let mut way = Vec::new();
         let mut node = self.graph.nodes.get(&place).copied();

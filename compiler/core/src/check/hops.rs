@@ -2,8 +2,8 @@
 //! rules likewise (`spec/semantics.md` 11.5).
 
 use crate::model::{
-    Action, Call, CallLine, Caller, Client, Field, FieldTest, GatewayId, Model, Port, PortId, Rule, Service,
-    ServiceId, SettingsAt, Shape, Table, ValueSet,
+    Action, Caller, Client, Field, FieldTest, GatewayId, Model, PortId, Rule, ServiceId, SettingsAt, Shape,
+    Table, ValueSet,
 };
 use mesh_lang::Span;
 use mesh_lang::ast::Method;
@@ -12,14 +12,15 @@ use rustc_hash::FxHashMap;
 use std::rc::Rc;
 
 /// A call that may happen, with the settings that hold for it.
-pub(crate) struct Hop<'m> {
+#[derive(Debug)]
+pub(crate) struct Hop {
     pub(crate) from: Caller,
     pub(crate) to: ServiceId,
     /// Where it is declared: the name in `calls`, or a gateway's rule.
     pub(super) span: Span,
     /// Milliseconds.
     pub(super) timeout: Option<u32>,
-    pub(super) retry: Option<&'m Retry>,
+    pub(super) retry: Option<Retry>,
     /// Where the two are written.
     pub(super) at: SettingsAt,
     pub(super) client: Client,
@@ -47,7 +48,7 @@ pub(super) struct GivesUp {
 /// A factor of one, in the unit of [`Hop::lasting`]: basis points, as a budget's share is.
 pub(super) const ONE: u64 = 10_000;
 
-impl Hop<'_> {
+impl Hop {
     /// How many tries one call of the application may become.
     pub(crate) fn tries(&self) -> u64 {
         (1 + self.retries()) * self.client_tries()
@@ -56,14 +57,14 @@ impl Hop<'_> {
     /// How many tries each call becomes where many fail for a long time, in basis points: then a budget lets its share of retries
     /// through and no more.
     pub(super) fn lasting(&self) -> u64 {
-        let budget = self.retry.and_then(|retry| retry.budget);
+        let budget = self.retry.as_ref().and_then(|retry| retry.budget);
         let again = self.retries() * ONE;
         let again = budget.map_or(again, |budget| again.min(u64::from(budget.share)));
         (ONE + again) * self.client_tries()
     }
 
     fn retries(&self) -> u64 {
-        self.retry.map_or(0, |retry| u64::from(retry.count))
+        self.retry.as_ref().map_or(0, |retry| u64::from(retry.count))
     }
 
     fn client_tries(&self) -> u64 {
@@ -72,7 +73,7 @@ impl Hop<'_> {
 
     /// Whether nothing bounds its retries: they have no budget, or the application tries again.
     pub(super) fn is_unbounded(&self) -> bool {
-        self.client.retry.is_some() || self.retry.is_some_and(|retry| retry.budget.is_none())
+        self.client.retry.is_some() || self.retry.as_ref().is_some_and(|retry| retry.budget.is_none())
     }
 
     /// When it is given up first: after one try.
@@ -80,7 +81,7 @@ impl Hop<'_> {
         let tries = self.client_tries();
         let client = self.client.timeout.map(|own| (own.value, Some(own.span), tries, false));
         let total = self.timeout.map(|timeout| (timeout, self.at.timeout, tries, false));
-        let one = self.retry.filter(|retry| retry.per_try_timeout > 0).map(|retry| {
+        let one = self.retry.as_ref().filter(|retry| retry.per_try_timeout > 0).map(|retry| {
             let again = if retry.on_timeout { 1 + u64::from(retry.count) } else { 1 };
             (retry.per_try_timeout, self.at.retry, tries * again, retry.on_timeout)
         });
@@ -109,7 +110,7 @@ impl Hop<'_> {
 
     /// How long all tries of the proxy take at most, where each has an end.
     pub(super) fn all_tries(&self) -> Option<u64> {
-        let retry = self.retry.filter(|retry| retry.per_try_timeout > 0)?;
+        let retry = self.retry.as_ref().filter(|retry| retry.per_try_timeout > 0)?;
         Some((1 + u64::from(retry.count)) * u64::from(retry.per_try_timeout) + waits(retry))
     }
 }
@@ -121,97 +122,130 @@ pub(super) fn waits(retry: &Retry) -> u64 {
     (0..retry.count).map(wait).sum()
 }
 
-/// All hops of a mesh whose routes enter each other in no circle, in order. Time: linear in them, in the calls and in the rules.
-pub(crate) fn hops(model: &Model) -> Vec<Hop<'_>> {
-    let mut known = Known::default();
-    let mut hops = Vec::new();
-    for (gateway, id) in model.gateways.iter().zip(0..) {
-        let from = Caller::Gateway(GatewayId(id));
-        let tables = gateway.listeners.iter().flat_map(|listener| &listener.tables);
-        for rule in tables.flat_map(|host| &host.table.rules) {
-            let sender = Sender {
-                from,
-                span: rule.span,
-                client: Client::default(),
-                breaker: false,
-                written: Nearest::default(),
-                unkeyed: u8::MAX,
-            };
-            let mut ends = Vec::new();
-            ends_of_rule(model, rule, Place::Listener(from), &mut known, &mut ends);
-            hops.extend(each_once(ends).iter().map(|end| hop(model, &sender, end)));
+/// All hops of a mesh whose routes enter each other in no circle, by caller.
+#[derive(Debug, Default)]
+pub(crate) struct Hops {
+    /// Of the gateways, then of the services, in order.
+    of: Vec<Vec<Hop>>,
+    gateways: usize,
+}
+
+/// What of hops was made anew is another one.
+#[derive(Clone, Copy, Debug, Default)]
+pub(crate) struct Changed {
+    /// How often something is tried.
+    pub(crate) tries: bool,
+    /// How long somebody waits.
+    pub(crate) waits: bool,
+}
+
+impl Hops {
+    /// Time: linear in them, in the calls and in the rules.
+    pub(crate) fn new(model: &Model) -> Hops {
+        let gateways = (0..model.gateways.len() as u32).map(|id| Caller::Gateway(GatewayId(id)));
+        let all = gateways.chain(model.service_ids().map(Caller::Service));
+        let mut known = Known::default();
+        Hops {
+            of: all.map(|from| hops_of(model, from, &mut known)).collect(),
+            gateways: model.gateways.len(),
         }
     }
-    for (service, id) in model.services.iter().zip(0..) {
-        for call in &service.calls {
-            let from = Caller::Service(ServiceId(id));
-            let ends = ends_from(model, from, call.to, &mut known);
-            let plain = call.lines.iter().find(|line| !line.narrowed);
-            for line in &call.lines {
-                let below = plain.filter(|_| line.narrowed);
-                let own = Nearest::of(&line.settings, line.settings_at);
-                let sender = Sender {
-                    from,
-                    span: line.span,
-                    client: Client {
-                        timeout: line.client.timeout.or(below.and_then(|line| line.client.timeout)),
-                        retry: line.client.retry.or(below.and_then(|line| line.client.retry)),
-                    },
-                    // Limits of all levels hold together.
-                    breaker: line.breaker || below.is_some_and(|below| below.breaker),
-                    written: below
-                        .map_or(own, |below| own.then(Nearest::of(&below.settings, below.settings_at))),
-                    unkeyed: unkeyed(std::iter::once(&line.shape)),
-                };
-                hops.extend(ends.iter().map(|end| hop(model, &sender, end)));
-            }
+
+    /// In order of callers.
+    pub(crate) fn iter(&self) -> impl Iterator<Item = &Hop> {
+        self.of.iter().flatten()
+    }
+
+    /// Those of some callers, made anew. Time: linear in these, in the calls and in the rules on their way.
+    pub(crate) fn again(&mut self, model: &Model, callers: impl Iterator<Item = Caller>) -> Changed {
+        let mut known = Known::default();
+        let mut changed = Changed::default();
+        for from in callers {
+            let at = match from {
+                Caller::Gateway(id) => id.0 as usize,
+                Caller::Service(id) => self.gateways + id.0 as usize,
+            };
+            let now = hops_of(model, from, &mut known);
+            let Some(before) = self.of.get_mut(at) else { continue };
+            let differ = |same: fn(&Hop, &Hop) -> bool| {
+                before.len() != now.len() || !before.iter().zip(&now).all(|(before, now)| same(before, now))
+            };
+            changed.tries |= differ(Hop::tries_like);
+            changed.waits |= differ(Hop::waits_like);
+            *before = now;
         }
+        changed
+    }
+}
+
+impl Hop {
+    /// Whether as often is tried, for the same requests, wherever that is written.
+    fn tries_like(&self, other: &Hop) -> bool {
+        let mirrors = |hop: &Hop| hop.mirrors.iter().map(|(to, _)| *to).collect::<Vec<_>>();
+        let said = |hop: &Hop| (hop.to, hop.client.retry.map(|again| again.value), hop.breaker, hop.unkeyed);
+        said(self) == said(other) && self.retry == other.retry && mirrors(self) == mirrors(other)
+    }
+
+    /// Whether they wait as long, wherever that is written.
+    fn waits_like(&self, other: &Hop) -> bool {
+        let client =
+            |hop: &Hop| (hop.client.timeout.map(|one| one.value), hop.client.retry.map(|again| again.value));
+        let said = |hop: &Hop| (hop.to, hop.timeout, hop.delay, client(hop));
+        said(self) == said(other) && self.retry == other.retry
+    }
+}
+
+fn hops_of<'m>(model: &'m Model, from: Caller, known: &mut Known<'m>) -> Vec<Hop> {
+    match from {
+        Caller::Gateway(id) => of_gateway(model, id, known),
+        Caller::Service(id) => of_service(model, id, known),
+    }
+}
+
+fn of_gateway<'m>(model: &'m Model, id: GatewayId, known: &mut Known<'m>) -> Vec<Hop> {
+    let from = Caller::Gateway(id);
+    let mut hops = Vec::new();
+    for rule in model[id].tables().flat_map(|table| &table.rules) {
+        let sender = Sender {
+            from,
+            span: rule.span,
+            client: Client::default(),
+            breaker: false,
+            written: Nearest::default(),
+            unkeyed: u8::MAX,
+        };
+        let mut ends = Vec::new();
+        ends_of_rule(model, rule, Place::Listener(from), known, &mut ends);
+        hops.extend(each_once(ends).iter().map(|end| hop(model, &sender, end)));
     }
     hops
 }
 
-/// Whether services say the same of their calls and of requests to them, wherever that is written: then no hop is another one.
-pub(crate) fn same_service(a: &Service, b: &Service) -> bool {
-    let same_line = |a: &CallLine, b: &CallLine| {
-        let client = |line: &CallLine| {
-            (line.client.timeout.map(|one| one.value), line.client.retry.map(|one| one.value))
-        };
-        let said = |line: &CallLine| {
-            (line.narrowed, line.breaker, client(line), unkeyed(std::iter::once(&line.shape)))
-        };
-        said(a) == said(b) && a.settings == b.settings
-    };
-    let same_call = |a: &Call, b: &Call| a.to == b.to && each(&a.lines, &b.lines, same_line);
-    let same_port = |a: &Port, b: &Port| match (&a.route, &b.route) {
-        (Some(a), Some(b)) => same_table(a, b),
-        (a, b) => a.is_none() && b.is_none(),
-    };
-    a.settings == b.settings
-        && a.breaker == b.breaker
-        && each(&a.calls, &b.calls, same_call)
-        && each(&a.ports, &b.ports, same_port)
-}
-
-/// Whether routes send to the same places with the same settings, however often to each.
-pub(crate) fn same_table(a: &Table, b: &Table) -> bool {
-    let ends = |rule: &Rule| match &rule.action {
-        Action::Forward(backends) => backends.iter().map(|backend| (backend.to, backend.enter)).collect(),
-        _ => Vec::new(),
-    };
-    let mirrors = |rule: &Rule| rule.mirrors.iter().map(|(to, _)| *to).collect::<Vec<_>>();
-    let same_rule = |a: &Rule, b: &Rule| {
-        let lines = |rule: &Rule| unkeyed(rule.lines.iter().map(|line| &line.shape));
-        ends(a) == ends(b)
-            && a.settings == b.settings
-            && delay(a) == delay(b)
-            && mirrors(a) == mirrors(b)
-            && lines(a) == lines(b)
-    };
-    each(&a.rules, &b.rules, same_rule)
-}
-
-fn each<T>(a: &[T], b: &[T], same: impl Fn(&T, &T) -> bool) -> bool {
-    a.len() == b.len() && a.iter().zip(b).all(|(a, b)| same(a, b))
+fn of_service<'m>(model: &'m Model, id: ServiceId, known: &mut Known<'m>) -> Vec<Hop> {
+    let from = Caller::Service(id);
+    let mut hops = Vec::with_capacity(model[id].calls.len());
+    for call in &model[id].calls {
+        let ends = ends_from(model, from, call.to, known);
+        let plain = call.lines.iter().find(|line| !line.narrowed);
+        for line in &call.lines {
+            let below = plain.filter(|_| line.narrowed);
+            let own = Nearest::of(&line.settings, line.settings_at);
+            let sender = Sender {
+                from,
+                span: line.span,
+                client: Client {
+                    timeout: line.client.timeout.or(below.and_then(|line| line.client.timeout)),
+                    retry: line.client.retry.or(below.and_then(|line| line.client.retry)),
+                },
+                // Limits of all levels hold together.
+                breaker: line.breaker || below.is_some_and(|below| below.breaker),
+                written: below.map_or(own, |below| own.then(Nearest::of(&below.settings, below.settings_at))),
+                unkeyed: unkeyed(std::iter::once(&line.shape)),
+            };
+            hops.extend(ends.iter().map(|end| hop(model, &sender, end)));
+        }
+    }
+    hops
 }
 
 /// Settings of several blocks, each from the nearest that writes it.
@@ -335,7 +369,11 @@ fn ends_of_rule<'m>(
     found: &mut Vec<End<'m>>,
 ) {
     let Action::Forward(backends) = &rule.action else { return };
-    let delay = delay(rule);
+    let delays = rule.edits.iter().map(|edit| match edit {
+        Edit::Delay { delay, .. } => *delay,
+        _ => 0,
+    });
+    let delay = delays.max().unwrap_or(0);
     let written = Nearest::of(&rule.settings, rule.settings_at);
     let unkeyed = unkeyed(rule.lines.iter().map(|line| &line.shape));
     let end = |to| End { to, written, delay, mirrors: rule.mirrors.clone(), unkeyed };
@@ -350,15 +388,6 @@ fn ends_of_rule<'m>(
             None => found.push(end(backend.to.service)),
         }
     }
-}
-
-/// How long a fault of a rule delays, in milliseconds, or 0.
-fn delay(rule: &Rule) -> u32 {
-    let delays = rule.edits.iter().map(|edit| match edit {
-        Edit::Delay { delay, .. } => *delay,
-        _ => 0,
-    });
-    delays.max().unwrap_or(0)
 }
 
 impl<'m> End<'m> {
@@ -385,7 +414,7 @@ struct Sender<'m> {
     unkeyed: u8,
 }
 
-fn hop<'m>(model: &'m Model, sender: &Sender<'m>, end: &End<'m>) -> Hop<'m> {
+fn hop<'m>(model: &'m Model, sender: &Sender<'m>, end: &End<'m>) -> Hop {
     let Sender { from, span, client, breaker, written, unkeyed } = *sender;
     let callee = &model[end.to];
     let levels = [
@@ -399,7 +428,7 @@ fn hop<'m>(model: &'m Model, sender: &Sender<'m>, end: &End<'m>) -> Hop<'m> {
         to: end.to,
         span,
         timeout: timeout.flatten(),
-        retry: retry.flatten(),
+        retry: retry.flatten().cloned(),
         at,
         client,
         breaker,

@@ -1,6 +1,6 @@
 //! `MESH5010`: copies that come back to where they are made.
 
-use super::hops::Hop;
+use super::hops::Hops;
 use crate::model::{Caller, Model};
 use mesh_lang::{Code, Diagnostic, Span};
 use petgraph::algo::{astar, tarjan_scc};
@@ -17,7 +17,7 @@ enum Sent {
 
 /// Circles of calls and copies in which there is a copy: each time round there are more requests. Time: linear in the hops, and for
 /// each circle that is found.
-pub(super) fn check(model: &Model, hops: &[Hop]) -> Vec<Diagnostic> {
+pub(super) fn check(model: &Model, hops: &Hops) -> Vec<Diagnostic> {
     if hops.iter().all(|hop| hop.mirrors.is_empty()) {
         return Vec::new();
     }
@@ -29,10 +29,10 @@ pub(super) fn check(model: &Model, hops: &[Hop]) -> Vec<Diagnostic> {
     found
 }
 
-fn graph(hops: &[Hop]) -> DiGraph<Caller, Sent> {
+fn graph(hops: &Hops) -> DiGraph<Caller, Sent> {
     let mut nodes: BTreeMap<Caller, NodeIndex> = BTreeMap::new();
     let mut graph = DiGraph::new();
-    for hop in hops {
+    for hop in hops.iter() {
         let copies = hop.mirrors.iter().map(|(to, span)| (*to, Sent::Copy(*span)));
         for (to, sent) in copies.chain([(hop.to, Sent::Call(hop.span))]) {
             let [from, to] = [hop.from, Caller::Service(to)]

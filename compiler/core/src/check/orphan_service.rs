@@ -1,6 +1,6 @@
 //! `MESH5011`: a service to which nothing leads.
 
-use super::hops::Hop;
+use super::hops::Hops;
 use crate::model::{AccessLine, Action, Model, Principal, Service, ServiceId};
 use mesh_lang::ast::Effect;
 use mesh_lang::{Code, Diagnostic};
@@ -8,7 +8,7 @@ use mesh_lang::{Code, Diagnostic};
 /// Services that no call, rule, mirror, authority or collector leads to, and that let in nobody from outside of the mesh. Where nobody
 /// is let in at all (`MESH4001`), or services are named that do not call (`MESH4011`), that is said and nothing more. Time: linear in
 /// the hops and rules.
-pub(super) fn check(model: &Model, hops: &[Hop]) -> Vec<Diagnostic> {
+pub(super) fn check(model: &Model, hops: &Hops) -> Vec<Diagnostic> {
     let mut reached = vec![false; model.services.len()];
     let mut reach = |service: ServiceId| reached[service.0 as usize] = true;
     model.asked.iter().for_each(|service| reach(*service));

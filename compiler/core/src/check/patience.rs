@@ -1,6 +1,6 @@
 //! `MESH5003` and `MESH5004`: waits that do not fit into each other.
 
-use super::hops::{GivesUp, Hop, duration, waits};
+use super::hops::{GivesUp, Hop, Hops, duration, waits};
 use crate::model::{Caller, Model, ServiceId};
 use mesh_lang::{Code, Diagnostic, Severity, Span};
 use petgraph::algo::tarjan_scc;
@@ -9,11 +9,11 @@ use rustc_hash::FxHashMap;
 use std::collections::BTreeMap;
 
 /// Callers that give up before those they call do, and retries for which there is no time. Time: linear in the hops.
-pub(super) fn check(model: &Model, hops: &[Hop]) -> Vec<Diagnostic> {
+pub(super) fn check(model: &Model, hops: &Hops) -> Vec<Diagnostic> {
     let mut impatience: BTreeMap<(Span, ServiceId), Diagnostic> = BTreeMap::new();
     let mut shortage: BTreeMap<(Option<Span>, Option<Span>), Diagnostic> = BTreeMap::new();
     let longest = longest(hops);
-    for hop in hops {
+    for hop in hops.iter() {
         if let Some(problem) = no_time(hop) {
             shortage.entry((hop.at.retry, hop.at.timeout)).or_insert(problem);
         }
@@ -30,7 +30,7 @@ pub(super) fn check(model: &Model, hops: &[Hop]) -> Vec<Diagnostic> {
 #[derive(Clone, Copy)]
 struct Wait<'h> {
     time: Time,
-    hop: &'h Hop<'h>,
+    hop: &'h Hop,
 }
 
 /// Milliseconds, and where they are written.
@@ -56,10 +56,10 @@ fn own(hop: &Hop) -> Option<Time> {
 }
 
 /// For each caller, its longest wait that has an end: its own, or, of a call that says none, of whom it calls or of a fault.
-fn longest<'h>(hops: &'h [Hop<'h>]) -> FxHashMap<Caller, Wait<'h>> {
+fn longest<'h>(hops: &'h Hops) -> FxHashMap<Caller, Wait<'h>> {
     let times = times(hops);
     let mut longest: FxHashMap<Caller, Wait<'_>> = FxHashMap::default();
-    for hop in hops {
+    for hop in hops.iter() {
         let behind = || times.get(&Caller::Service(hop.to)).copied();
         let time = if hop.patience().is_some() { own(hop) } else { Time::longer(own(hop), behind()) };
         let Some(time) = time else { continue };
@@ -72,10 +72,10 @@ fn longest<'h>(hops: &'h [Hop<'h>]) -> FxHashMap<Caller, Wait<'h>> {
 
 /// How long each caller waits at most. Who has no patience of its own waits with whom it calls; those who wait for each other in a
 /// circle all wait as long as the longest of them.
-fn times(hops: &[Hop]) -> FxHashMap<Caller, Time> {
+fn times(hops: &Hops) -> FxHashMap<Caller, Time> {
     let mut nodes: FxHashMap<Caller, NodeIndex> = FxHashMap::default();
     let mut graph: DiGraph<(Caller, Option<Time>), ()> = DiGraph::new();
-    for hop in hops {
+    for hop in hops.iter() {
         let [from, to] = [hop.from, Caller::Service(hop.to)]
             .map(|caller| *nodes.entry(caller).or_insert_with(|| graph.add_node((caller, None))));
         graph[from].1 = Time::longer(graph[from].1, own(hop));
@@ -138,7 +138,7 @@ fn impatient(model: &Model, hop: &Hop, next: &Wait<'_>) -> Option<Diagnostic> {
 
 /// Retries that the total timeout cuts off.
 fn no_time(hop: &Hop) -> Option<Diagnostic> {
-    let (timeout, retry) = (hop.timeout?, hop.retry?);
+    let (timeout, retry) = (hop.timeout?, hop.retry.as_ref()?);
     let all = hop.all_tries()?;
     if all <= u64::from(timeout) {
         return None;

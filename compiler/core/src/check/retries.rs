@@ -49,7 +49,7 @@ fn of_circle(model: &Model, way: &[(Caller, &Call<'_>)]) -> Diagnostic {
 
 /// Where a hop's retries are written: those of the proxy, then those of the application.
 fn places(hop: &Hop) -> Vec<Span> {
-    let proxy = hop.retry.map(|_| hop.at.retry.unwrap_or(hop.span));
+    let proxy = hop.retry.as_ref().map(|_| hop.at.retry.unwrap_or(hop.span));
     proxy.into_iter().chain(hop.client.retry.map(|again| again.span)).collect()
 }
 

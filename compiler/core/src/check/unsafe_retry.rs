@@ -1,6 +1,6 @@
 //! `MESH5012`: a request that is done twice.
 
-use super::hops::Hop;
+use super::hops::{Hop, Hops};
 use crate::model::Model;
 use mesh_lang::ast::Method;
 use mesh_lang::{Code, Diagnostic, Span};
@@ -9,10 +9,10 @@ use std::collections::BTreeMap;
 
 /// Retries in force for requests that may not be done twice, after failures that do not say whether they were done. Each policy is said
 /// once, with the first call for which it holds. Time: linear in the hops.
-pub(super) fn check(model: &Model, hops: &[Hop]) -> Vec<Diagnostic> {
+pub(super) fn check(model: &Model, hops: &Hops) -> Vec<Diagnostic> {
     let mut found: BTreeMap<Span, Diagnostic> = BTreeMap::new();
-    for hop in hops {
-        let Some(retry) = hop.retry.filter(|retry| is_doubtful(retry)) else { continue };
+    for hop in hops.iter() {
+        let Some(retry) = hop.retry.as_ref().filter(|retry| is_doubtful(retry)) else { continue };
         let twice = retry.methods & hop.unkeyed;
         if twice != 0 {
             found.entry(hop.at.retry.unwrap_or(hop.span)).or_insert_with(|| say(model, hop, retry, twice));

@@ -4,7 +4,7 @@
 use super::ways::ways;
 use super::who::{NoAnswer, Verdict};
 use super::{Survey, spelling};
-use crate::check::hops;
+use crate::check::Hops;
 use crate::model::{Action, Caller, PortId, Rule, ServiceId, Table};
 use mesh_lang::Span;
 use mesh_lang::ast::Mtls;
@@ -77,9 +77,9 @@ const MANY_TRIES: u64 = 8;
 impl Survey<'_> {
     /// The graph of the whole mesh.
     pub fn graph(&self) -> Result<Graph, NoAnswer> {
-        let hops = hops(&self.model);
+        let hops = Hops::new(&self.model);
         let mut tries: BTreeMap<(Caller, ServiceId), u64> = BTreeMap::new();
-        for hop in &hops {
+        for hop in hops.iter() {
             let known = tries.entry((hop.from, hop.to)).or_insert(1);
             *known = hop.tries().max(*known);
         }

@@ -3,7 +3,7 @@
 //! That of which something was said is looked at after every edit: it may be said with places and witnesses anywhere.
 
 use super::dependents::{Concerned, Dependents};
-use crate::check::{self, Redundant, Uncalled};
+use crate::check::{self, Changed, Hops, Redundant, Uncalled};
 use crate::model::{Caller, Model, PortId, ServiceId};
 use crate::partition::{self, OverBudget, Owner};
 use crate::resolve::{Before, Resolved};
@@ -21,20 +21,27 @@ pub(super) struct Decided {
     workloads: Open<Caller>,
     /// Services whose calls may be refused.
     callers: Open<ServiceId>,
-    /// Whether nothing is said of the graph of calls.
-    quiet: bool,
+    /// Those of all calls, once they were asked for, and those callers whose are to be made anew.
+    hops: Option<Hops>,
+    hops_of: BTreeSet<Caller>,
+    /// Whether nothing is said of how often is tried, how long is waited, and where nothing leads.
+    quiet: Quiet,
+}
+
+/// Of what about all calls nothing is said.
+#[derive(Clone, Copy, Default)]
+struct Quiet {
+    tries: bool,
+    waits: bool,
+    ends: bool,
 }
 
 /// What is not known to be quiet.
+#[derive(Default)]
 enum Open<T> {
+    #[default]
     All,
     These(BTreeSet<T>),
-}
-
-impl<T> Default for Open<T> {
-    fn default() -> Self {
-        Open::All
-    }
 }
 
 impl<T: Ord> Open<T> {
@@ -61,14 +68,20 @@ impl Decided {
 
     /// What depends on what was read again is to be decided again.
     pub(super) fn forget(&mut self, before: &Before, model: &Model) {
-        let Concerned { workloads, called, calling, same_graph } = self.dependents.edit(before, model);
+        let Concerned { workloads, called, calling, same_set, same_breakers, same_ends } =
+            self.dependents.edit(before, model);
         self.partitions.extend(workloads.iter().copied());
         self.workloads.extend(called.into_iter().map(Caller::Service).chain(workloads));
-        match calling {
-            Some(calling) => self.callers.extend(calling),
-            None => self.callers = Open::All,
+        match same_set {
+            true => self.callers.extend(calling.iter().filter_map(|who| match who {
+                Caller::Service(id) => Some(*id),
+                Caller::Gateway(_) => None,
+            })),
+            false => self.callers = Open::All,
         }
-        self.quiet &= same_graph;
+        self.hops_of.extend(calling);
+        self.quiet.tries &= same_breakers;
+        self.quiet.ends &= same_ends;
     }
 
     /// Decides what is to be decided: all that there is to say where every name means something, and the tests with what was proved
@@ -92,16 +105,36 @@ impl Decided {
             self.callers.extend((!found.is_empty()).then_some(id));
             say(found, diagnostics);
         }
-        if !self.quiet {
-            let found = check::of_hops(model);
-            self.quiet = found.is_empty();
-            say(found, diagnostics);
-        }
+        self.judge_hops(model, diagnostics);
         say(redundant.found(model), diagnostics);
         match diagnostics.has_errors() {
             true => Vec::new(),
             false => prove(model, &resolved.tests, diagnostics),
         }
+    }
+
+    fn judge_hops(&mut self, model: &Model, diagnostics: &mut Diagnostics) {
+        let of = std::mem::take(&mut self.hops_of);
+        let (hops, changed) = match self.hops.take() {
+            Some(mut hops) => {
+                let changed = hops.again(model, of.into_iter());
+                (hops, changed)
+            }
+            None => (Hops::new(model), Changed { tries: true, waits: true }),
+        };
+        let Quiet { tries, waits, ends } = self.quiet;
+        let mut ask = |quiet: bool, of: fn(&Model, &Hops) -> Vec<Diagnostic>| {
+            let found = if quiet { vec![] } else { of(model, &hops) };
+            let is_quiet = found.is_empty();
+            say(found, diagnostics);
+            is_quiet
+        };
+        self.quiet = Quiet {
+            tries: ask(tries && !changed.tries, check::of_tries),
+            waits: ask(waits && !changed.waits, check::of_waits),
+            ends: ask(ends, check::of_ends),
+        };
+        self.hops = Some(hops);
     }
 
     fn judge_partitions(&mut self, model: &Model, diagnostics: &mut Diagnostics) -> Redundant {

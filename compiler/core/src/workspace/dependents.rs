@@ -22,10 +22,14 @@ pub(super) struct Concerned {
     pub(super) workloads: BTreeSet<Caller>,
     /// Services whose `allow` lines may let in who no longer comes, or who does now.
     pub(super) called: BTreeSet<ServiceId>,
-    /// Services whose calls may meet another rule or line; `None`: all.
-    pub(super) calling: Option<BTreeSet<ServiceId>>,
-    /// Whether the graph of calls is the same.
-    pub(super) same_graph: bool,
+    /// Who may meet another rule, line or setting with what it sends.
+    pub(super) calling: BTreeSet<Caller>,
+    /// Whether the same headers are set on the way.
+    pub(super) same_set: bool,
+    /// Whether as much protects services from those who call them.
+    pub(super) same_breakers: bool,
+    /// Whether something leads to the same services.
+    pub(super) same_ends: bool,
 }
 
 impl Dependents {
@@ -76,17 +80,19 @@ impl Dependents {
                 self.count_own(route, count);
             }
         }
-        let same_set = set_before == headers(&self.set);
+        let breaks = |(id, service): &(ServiceId, Service)| service.breaker == model[*id].breaker;
         Concerned {
-            calling: same_set.then(|| self.calling(&workloads)),
+            calling: self.calling(&workloads),
             called: behind(model, called),
-            same_graph: same_graph(before, &own_now, model),
+            same_set: set_before == headers(&self.set),
+            same_breakers: before.services.iter().all(breaks),
+            same_ends: same_ends(before, &own_now, model),
             workloads,
         }
     }
 
-    /// Whoever was read again, and who calls a service whose routes lead there.
-    fn calling(&self, workloads: &BTreeSet<Caller>) -> BTreeSet<ServiceId> {
+    /// Whoever was read again, whose routes lead there, and who calls one of those.
+    fn calling(&self, workloads: &BTreeSet<Caller>) -> BTreeSet<Caller> {
         let mut left: Vec<Caller> = workloads.iter().copied().collect();
         let mut senders: BTreeSet<Caller> = workloads.clone();
         while let Some(who) = left.pop() {
@@ -94,12 +100,12 @@ impl Dependents {
             let before = self.senders.get(&id).into_iter().flatten();
             left.extend(before.filter(|sender| senders.insert(**sender)).copied());
         }
-        let services = senders.iter().filter_map(|who| match who {
-            Caller::Service(id) => Some(*id),
+        let callers = senders.iter().filter_map(|who| match who {
+            Caller::Service(id) => self.callers.get(id),
             Caller::Gateway(_) => None,
         });
-        let calling = services.clone().flat_map(|id| self.callers.get(&id).into_iter().flatten().copied());
-        services.clone().chain(calling).collect()
+        let callers: Vec<Caller> = callers.flatten().copied().map(Caller::Service).collect();
+        senders.into_iter().chain(callers).collect()
     }
 
     fn count_service(&mut self, id: ServiceId, service: &Service, count: Count) {
@@ -182,22 +188,25 @@ fn behind(model: &Model, mut found: BTreeSet<ServiceId>) -> BTreeSet<ServiceId> 
     found
 }
 
-fn same_graph(before: &Before, own_now: &[&ConsumerRoute], model: &Model) -> bool {
-    let same_tables = |before: Vec<&Table>, now: Vec<&Table>| {
-        before.len() == now.len()
-            && before.iter().zip(now).all(|(before, now)| check::same_table(before, now))
+/// What leads somewhere, and who lets nobody in to whom nothing leads.
+fn same_ends(before: &Before, own_now: &[&ConsumerRoute], model: &Model) -> bool {
+    let of_table = |table: &Table| {
+        let mirrors = table.rules.iter().flat_map(|rule| &rule.mirrors).map(|(to, _)| *to);
+        ends(table).chain(mirrors).collect::<BTreeSet<_>>()
     };
-    let services = before.services.iter().all(|(id, service)| check::same_in_graph(service, &model[*id]));
-    let gateways = before
-        .gateways
-        .iter()
-        .all(|(id, gateway)| same_tables(gateway.tables().collect(), model[*id].tables().collect()));
-    let key = |route: &ConsumerRoute| (route.caller, route.to);
-    let own = before.consumer_routes.len() == own_now.len()
+    let of_tables =
+        |tables: &mut dyn Iterator<Item = &Table>| tables.flat_map(of_table).collect::<BTreeSet<ServiceId>>();
+    let of_service = |service: &Service| {
+        let mut all = of_tables(&mut service.tables());
+        all.extend(callees(service));
+        (all, check::orphan(service).is_some())
+    };
+    let own =
+        |routes: &mut dyn Iterator<Item = &ConsumerRoute>| of_tables(&mut routes.map(|route| &route.table));
+    before.services.iter().all(|(id, service)| of_service(service) == of_service(&model[*id]))
         && before
-            .consumer_routes
+            .gateways
             .iter()
-            .zip(own_now)
-            .all(|(before, now)| key(before) == key(now) && check::same_table(&before.table, &now.table));
-    services && gateways && own
+            .all(|(id, gateway)| of_tables(&mut gateway.tables()) == of_tables(&mut model[*id].tables()))
+        && own(&mut before.consumer_routes.iter()) == own(&mut own_now.iter().copied())
 }
