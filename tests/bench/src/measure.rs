@@ -7,7 +7,7 @@ use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering::Relaxed};
 use std::time::{Duration, Instant};
 
 /// The shortest of some runs, without giving back what they made.
-pub fn best<T>(runs: usize, work: impl Fn() -> T) -> Duration {
+pub fn best<T>(runs: usize, mut work: impl FnMut() -> T) -> Duration {
     let times = (0..runs).map(|_| {
         let start = Instant::now();
         let made = black_box(work());
