@@ -3,7 +3,9 @@
 /// A set of atoms of one dimension. All sets of a dimension have the same number of words.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub(crate) struct Bits {
-    words: Vec<u64>,
+    /// The atoms below 64: most dimensions have no others, and then nothing is allocated.
+    first: u64,
+    more: Vec<u64>,
     /// All words together: most pairs of sets are told apart by this one.
     folded: u64,
 }
@@ -11,25 +13,36 @@ pub(crate) struct Bits {
 impl Bits {
     /// No atom of `count`.
     pub(crate) fn none(count: u32) -> Bits {
-        Bits { words: vec![0; count.div_ceil(64) as usize], folded: 0 }
+        Bits { first: 0, more: vec![0; (count.div_ceil(64) as usize).saturating_sub(1)], folded: 0 }
     }
 
     /// The atoms below `count` for which `holds`.
     pub(crate) fn such_that(count: u32, holds: impl Fn(u32) -> bool) -> Bits {
+        Bits::of(count, (0..count).filter(|atom| holds(*atom)))
+    }
+
+    /// These atoms of `count`.
+    pub(crate) fn of(count: u32, atoms: impl IntoIterator<Item = u32>) -> Bits {
         let mut bits = Bits::none(count);
-        for atom in (0..count).filter(|atom| holds(*atom)) {
-            bits.insert(atom);
-        }
+        atoms.into_iter().for_each(|atom| bits.insert(atom));
         bits
     }
 
     pub(crate) fn insert(&mut self, atom: u32) {
-        self.words[atom as usize / 64] |= 1 << (atom % 64);
-        self.folded |= 1 << (atom % 64);
+        let bit = 1 << (atom % 64);
+        match atom as usize / 64 {
+            0 => self.first |= bit,
+            word => self.more[word - 1] |= bit,
+        }
+        self.folded |= bit;
     }
 
     pub(crate) fn contains(&self, atom: u32) -> bool {
-        self.words[atom as usize / 64] & (1 << (atom % 64)) != 0
+        let word = match atom as usize / 64 {
+            0 => self.first,
+            word => self.more[word - 1],
+        };
+        word & (1 << (atom % 64)) != 0
     }
 
     pub(crate) fn is_empty(&self) -> bool {
@@ -38,39 +51,45 @@ impl Bits {
 
     /// Whether the two share an atom.
     pub(crate) fn meets(&self, other: &Bits) -> bool {
-        self.folded & other.folded != 0 && self.words.iter().zip(&other.words).any(|(a, b)| a & b != 0)
+        self.folded & other.folded != 0 && self.words().zip(other.words()).any(|(a, b)| a & b != 0)
     }
 
     /// Whether every atom of this one is in the other.
     pub(crate) fn is_subset(&self, other: &Bits) -> bool {
-        self.folded & !other.folded == 0 && self.words.iter().zip(&other.words).all(|(a, b)| a & !b == 0)
+        self.folded & !other.folded == 0 && self.words().zip(other.words()).all(|(a, b)| a & !b == 0)
     }
 
     pub(crate) fn unite(&mut self, other: &Bits) {
-        for (a, b) in self.words.iter_mut().zip(&other.words) {
-            *a |= b;
-        }
-        self.folded |= other.folded;
+        self.with(other, |a, b| a | b);
     }
 
     pub(crate) fn subtract(&mut self, other: &Bits) {
-        for (a, b) in self.words.iter_mut().zip(&other.words) {
-            *a &= !b;
-        }
-        self.folded = self.words.iter().fold(0, |all, word| all | word);
+        self.with(other, |a, b| a & !b);
     }
 
     pub(crate) fn intersect(&mut self, other: &Bits) {
-        for (a, b) in self.words.iter_mut().zip(&other.words) {
-            *a &= b;
+        self.with(other, |a, b| a & b);
+    }
+
+    fn with(&mut self, other: &Bits, both: impl Fn(u64, u64) -> u64) {
+        self.first = both(self.first, other.first);
+        self.folded = self.first;
+        for (a, b) in self.more.iter_mut().zip(&other.more) {
+            *a = both(*a, *b);
+            self.folded |= *a;
         }
-        self.folded = self.words.iter().fold(0, |all, word| all | word);
+    }
+
+    fn words(&self) -> impl Iterator<Item = u64> + '_ {
+        std::iter::once(self.first).chain(self.more.iter().copied())
     }
 
     /// The atoms in it, ascending.
     pub(crate) fn iter(&self) -> impl Iterator<Item = u32> + '_ {
-        self.words.iter().zip(0u32..).flat_map(|(word, index)| {
-            (0..64).filter(move |bit| word & (1 << bit) != 0).map(move |bit| index * 64 + bit)
+        self.words().zip(0u32..).flat_map(|(word, index)| {
+            let next = |left: &u64| Some(left & (left - 1)).filter(|left| *left != 0);
+            let lowest = std::iter::successors(Some(word).filter(|word| *word != 0), next);
+            lowest.map(move |left| index * 64 + left.trailing_zeros())
         })
     }
 }

@@ -7,12 +7,16 @@
 mod oracle;
 
 use crate::bits::Bits;
-use crate::space::{FIELDS, METHOD, PATH, PEER, Product, Space, method_atom};
-use indexmap::IndexSet;
+use crate::space::{FIELDS, METHOD, PATH, PEER, Product, Space};
+use hashbrown::HashTable;
+use hashbrown::hash_table::Entry;
 use mesh_lang::ast::Method;
 use mesh_plan::{METHOD_ATOMS, Node, REFUSED, Target};
 use rustc_hash::{FxBuildHasher, FxHashMap, FxHashSet};
-use std::collections::BTreeMap;
+use std::borrow::Cow;
+use std::cell::OnceCell;
+use std::hash::BuildHasher;
+use std::ops::Range;
 use std::rc::Rc;
 
 /// More cells for one partition are refused (`MESH3090`): a node is one cell and one for each exception. It counts what the
@@ -28,19 +32,31 @@ pub(crate) struct TooManyNodes;
 pub(crate) struct Diagram {
     space: Rc<Space>,
     /// Each once.
-    nodes: IndexSet<Sparse, FxBuildHasher>,
-    cells: usize,
+    nodes: Vec<Sparse>,
+    /// Those of all nodes: atom and child.
+    exceptions: Vec<(u32, Target)>,
+    /// Indices of nodes, found by what the nodes hold.
+    known: HashTable<u32>,
+    /// The exceptions of nodes that are being made; those of the innermost come last.
+    open: Vec<(u32, Target)>,
 }
 
 /// A node: most atoms of a large dimension lead to the same place.
-#[derive(Clone, Debug, PartialEq, Eq, Hash)]
+#[derive(Clone, Copy, Debug)]
 struct Sparse {
     dim: u32,
     /// The child of the atoms that are no exception. INVARIANT: no other child has more atoms; of several that have as many it is
     /// the least. So equal decisions are equal nodes.
     default: Target,
-    /// Atom and child, sorted by atom; no child is the default.
-    exceptions: Vec<(u32, Target)>,
+    /// Where its exceptions are in the diagram's, sorted by atom; no child is the default.
+    first: u32,
+    end: u32,
+}
+
+impl Sparse {
+    fn exceptions(&self) -> Range<usize> {
+        self.first as usize..self.end as usize
+    }
 }
 
 /// The leaf of a set of requests that says: in it.
@@ -55,14 +71,36 @@ pub(crate) type Point = Vec<(u32, u32)>;
 struct Search {
     /// Dimensions on which it depends what is possible further on: the path `*` is possible with `OPTIONS` only, a claim only
     /// with its token.
-    leaders: Vec<u32>,
+    leaders: OnceCell<Vec<u32>>,
     /// Nodes from which nothing wanted is possible, with what matters of the leaders on the way there.
     dead: FxHashSet<(u32, Point)>,
 }
 
+/// Products, each with a leaf, of which the first that a request is in decides.
+struct Firsts<'p> {
+    lines: Vec<(&'p [(u32, Bits)], Target)>,
+    outside: Target,
+    /// What a dimension and the lines that are left there decide.
+    seen: FxHashMap<Vec<u32>, Target>,
+    /// How many more may be taken.
+    steps: usize,
+}
+
+impl<'p> Firsts<'p> {
+    /// What a line asks of the dimensions from one on.
+    fn rest(&self, line: u32, from: u32) -> &'p [(u32, Bits)] {
+        let (sets, _) = self.lines[line as usize];
+        let first = sets.iter().position(|(dim, _)| *dim >= from).unwrap_or(sets.len());
+        &sets[first..]
+    }
+}
+
+/// So many steps for each atom of each product: lines that are let in for different reasons take about one.
+const STEPS_OF_A_CELL: usize = 16;
+
 impl Diagram {
     pub(crate) fn new(space: Rc<Space>) -> Diagram {
-        Diagram { space, nodes: IndexSet::default(), cells: 0 }
+        Diagram { space, nodes: vec![], exceptions: vec![], known: HashTable::new(), open: vec![] }
     }
 
     pub(crate) fn space(&self) -> &Rc<Space> {
@@ -81,10 +119,20 @@ impl Diagram {
         inside: Target,
         outside: Target,
     ) -> Result<Target, TooManyNodes> {
-        let mut made = if product.is_empty() { outside } else { inside };
-        for (dim, atoms) in product.sets.iter().rev() {
-            let exceptions = atoms.iter().map(|atom| (atom, made)).collect();
-            made = self.make(*dim, outside, exceptions)?;
+        self.decided_by(&product.sets, if product.is_empty() { outside } else { inside }, outside)
+    }
+
+    fn decided_by(
+        &mut self,
+        sets: &[(u32, Bits)],
+        inside: Target,
+        outside: Target,
+    ) -> Result<Target, TooManyNodes> {
+        let mut made = inside;
+        for (dim, atoms) in sets.iter().rev() {
+            let open = self.open.len();
+            atoms.iter().for_each(|atom| self.open.push((atom, made)));
+            made = self.make(*dim, outside, open)?;
         }
         Ok(made)
     }
@@ -115,21 +163,23 @@ impl Diagram {
         }
         let dims = [set, inside, outside].into_iter().filter_map(|target| self.dim(target));
         let Some(dim) = dims.min() else { return Ok(outside) };
-        // Where the set itself says yes or no, only the side that it chooses can differ.
-        let matter: &[Target] = match self.usual(set, dim) {
-            YES => &[set, inside],
-            NO => &[set, outside],
-            _ => &[set, inside, outside],
-        };
         let usual = (self.usual(set, dim), self.usual(inside, dim), self.usual(outside, dim));
+        // Where the set itself says yes or no, only the side that it chooses can differ.
+        let matter = match usual.0 {
+            YES => [set, inside, NO],
+            NO => [set, NO, outside],
+            _ => [set, inside, outside],
+        };
         let default = self.choose_seen(usual, seen)?;
-        let mut exceptions = Vec::new();
-        for atom in self.exceptions(matter, dim) {
+        let open = self.open.len();
+        let mut left = self.exceptions(matter, dim);
+        while let Some(atom) = self.next(&mut left) {
             let below =
                 (self.child(set, dim, atom), self.child(inside, dim, atom), self.child(outside, dim, atom));
-            exceptions.push((atom, self.choose_seen(below, seen)?));
+            let child = self.choose_seen(below, seen)?;
+            self.open.push((atom, child));
         }
-        let made = self.make(dim, default, exceptions)?;
+        let made = self.make(dim, default, open)?;
         seen.insert((set, inside, outside), made);
         Ok(made)
     }
@@ -181,12 +231,13 @@ impl Diagram {
             Target::Leaf(_) => return if set == YES { free(dims) } else { 0 },
             Target::Node(node) => node,
         };
-        let Sparse { dim, default, exceptions } = &self.nodes[node as usize];
+        let Sparse { dim, default, .. } = self.nodes[node as usize];
         let own = match seen.get(&node) {
             Some(known) => *known,
             None => {
-                let usual = u128::from(self.space.arity(*dim)) - exceptions.len() as u128;
-                let usual = usual.saturating_mul(self.size_from(*default, dim + 1, dims, seen));
+                let exceptions = &self.exceptions[self.nodes[node as usize].exceptions()];
+                let usual = u128::from(self.space.arity(dim)) - exceptions.len() as u128;
+                let usual = usual.saturating_mul(self.size_from(default, dim + 1, dims, seen));
                 let all = exceptions.iter().fold(usual, |all, (_, child)| {
                     all.saturating_add(self.size_from(*child, dim + 1, dims, seen))
                 });
@@ -194,7 +245,89 @@ impl Diagram {
                 all
             }
         };
-        own.saturating_mul(free(*dim))
+        own.saturating_mul(free(dim))
+    }
+
+    /// The leaf of the first of these products that a request is in, or else `outside`.
+    ///
+    /// It is made at once, from the first dimension on, with the products that are left at each atom. Where so many combinations
+    /// of products are left that this takes longer, it is put together from the decision of each product instead; both make the
+    /// same nodes.
+    pub(crate) fn first_product(
+        &mut self,
+        products: &[(&Product, Target)],
+        outside: Target,
+    ) -> Result<Target, TooManyNodes> {
+        let possible = products.iter().filter(|(product, _)| !product.is_empty());
+        let lines: Vec<(&[(u32, Bits)], Target)> =
+            possible.map(|(product, leaf)| (product.sets.as_slice(), *leaf)).collect();
+        let cells = lines.iter().flat_map(|(sets, _)| sets.iter()).map(|(_, set)| 1 + set.iter().count());
+        let steps = STEPS_OF_A_CELL * cells.sum::<usize>();
+        let all: Vec<u32> = (0..lines.len() as u32).collect();
+        let mut firsts = Firsts { lines, outside, seen: FxHashMap::default(), steps };
+        if let Some(made) = self.first_of_left(&mut firsts, &all, PEER)? {
+            return Ok(made);
+        }
+        let mut decisions = Vec::with_capacity(firsts.lines.len());
+        for (sets, leaf) in firsts.lines {
+            decisions.push(self.decided_by(sets, leaf, Target::Leaf(REFUSED))?);
+        }
+        let made = self.first_of(&decisions)?;
+        self.over(made, outside, &mut FxHashMap::default())
+    }
+
+    /// What the products that are left decide from a dimension on; `None` where it takes too many steps.
+    fn first_of_left(
+        &mut self,
+        firsts: &mut Firsts<'_>,
+        left: &[u32],
+        dim: u32,
+    ) -> Result<Option<Target>, TooManyNodes> {
+        // Behind a product that asks nothing more, no other counts.
+        let left = match left.iter().position(|line| firsts.rest(*line, dim).is_empty()) {
+            Some(last) => &left[..=last],
+            None => left,
+        };
+        let leaf = |line: u32| firsts.lines[line as usize].1;
+        match left {
+            [] => return Ok(Some(firsts.outside)),
+            [only] => {
+                return self.decided_by(firsts.rest(*only, dim), leaf(*only), firsts.outside).map(Some);
+            }
+            _ => {}
+        }
+        let asked = left.iter().filter_map(|line| firsts.rest(*line, dim).first());
+        let Some(dim) = asked.map(|(dim, _)| *dim).min() else { return Ok(Some(leaf(left[0]))) };
+        let key: Vec<u32> = std::iter::once(dim).chain(left.iter().copied()).collect();
+        if let Some(known) = firsts.seen.get(&key) {
+            return Ok(Some(*known));
+        }
+        let (mut asking, mut others) = (Vec::new(), Vec::new());
+        for line in left {
+            match firsts.rest(*line, dim).first().filter(|(own, _)| *own == dim) {
+                Some((_, atoms)) => asking.extend(atoms.iter().map(|atom| (atom, *line))),
+                None => others.push(*line),
+            }
+        }
+        asking.sort_unstable();
+        let Some(steps) = firsts.steps.checked_sub(asking.len() + others.len()) else { return Ok(None) };
+        firsts.steps = steps;
+        let Some(default) = self.first_of_left(firsts, &others, dim + 1)? else { return Ok(None) };
+        let open = self.open.len();
+        let mut here = Vec::new();
+        for lines in asking.chunk_by(|one, other| one.0 == other.0) {
+            here.clear();
+            here.extend(others.iter().copied().chain(lines.iter().map(|(_, line)| *line)));
+            here.sort_unstable();
+            let Some(child) = self.first_of_left(firsts, &here, dim + 1)? else {
+                self.open.truncate(open);
+                return Ok(None);
+            };
+            self.open.push((lines[0].0, child));
+        }
+        let made = self.make(dim, default, open)?;
+        firsts.seen.insert(key, made);
+        Ok(Some(made))
     }
 
     /// The first decision that says anything: of several that do, the earliest. Balanced, so that a long list costs little
@@ -231,12 +364,13 @@ impl Diagram {
             return Ok(top);
         };
         let default = self.over(self.usual(top, dim), self.usual(below, dim), seen)?;
-        let mut exceptions = Vec::new();
-        for atom in self.exceptions(&[top, below], dim) {
+        let open = self.open.len();
+        let mut left = self.exceptions([top, below], dim);
+        while let Some(atom) = self.next(&mut left) {
             let child = self.over(self.child(top, dim, atom), self.child(below, dim, atom), seen)?;
-            exceptions.push((atom, child));
+            self.open.push((atom, child));
         }
-        let made = self.make(dim, default, exceptions)?;
+        let made = self.make(dim, default, open)?;
         seen.insert((top, below), made);
         Ok(made)
     }
@@ -267,12 +401,14 @@ impl Diagram {
         }
         let Some(dim) = [a, b].into_iter().filter_map(|target| self.dim(target)).min() else { return Ok(a) };
         let default = self.together((self.usual(a, dim), self.usual(b, dim)), both, seen)?;
-        let mut exceptions = Vec::new();
-        for atom in self.exceptions(&[a, b], dim) {
+        let open = self.open.len();
+        let mut left = self.exceptions([a, b], dim);
+        while let Some(atom) = self.next(&mut left) {
             let below = (self.child(a, dim, atom), self.child(b, dim, atom));
-            exceptions.push((atom, self.together(below, both, seen)?));
+            let child = self.together(below, both, seen)?;
+            self.open.push((atom, child));
         }
-        let made = self.make(dim, default, exceptions)?;
+        let made = self.make(dim, default, open)?;
         seen.insert((a, b), made);
         Ok(made)
     }
@@ -307,12 +443,11 @@ impl Diagram {
 
     /// Where an atom leads.
     fn child(&self, target: Target, dim: u32, atom: u32) -> Target {
-        match self.asking(target, dim) {
-            Some(node) => match node.exceptions.binary_search_by_key(&atom, |(atom, _)| *atom) {
-                Ok(found) => node.exceptions[found].1,
-                Err(_) => node.default,
-            },
-            None => target,
+        let Some(node) = self.asking(target, dim) else { return target };
+        let exceptions = &self.exceptions[node.exceptions()];
+        match exceptions.binary_search_by_key(&atom, |(atom, _)| *atom) {
+            Ok(found) => exceptions[found].1,
+            Err(_) => node.default,
         }
     }
 
@@ -321,41 +456,83 @@ impl Diagram {
         self.asking(target, dim).map_or(target, |node| node.default)
     }
 
-    /// The atoms that are an exception in any of the targets, sorted.
-    fn exceptions(&self, targets: &[Target], dim: u32) -> Vec<u32> {
-        let nodes = targets.iter().filter_map(|target| self.asking(*target, dim));
-        let mut atoms: Vec<u32> =
-            nodes.flat_map(|node| node.exceptions.iter().map(|(atom, _)| *atom)).collect();
-        atoms.sort_unstable();
-        atoms.dedup();
-        atoms
+    /// Where the exceptions of each of the targets are.
+    fn exceptions<const N: usize>(&self, targets: [Target; N], dim: u32) -> [Range<usize>; N] {
+        targets.map(|target| self.asking(target, dim).map_or(0..0, Sparse::exceptions))
     }
 
-    /// The node with these children, or what they all are. `exceptions` are sorted by atom.
-    fn make(
-        &mut self,
-        dim: u32,
-        default: Target,
-        mut exceptions: Vec<(u32, Target)>,
-    ) -> Result<Target, TooManyNodes> {
-        exceptions.retain(|(_, child)| *child != default);
-        let mut node = Sparse { dim, default, exceptions };
+    /// The next atom that is an exception in any of these rows.
+    fn next<const N: usize>(&self, left: &mut [Range<usize>; N]) -> Option<u32> {
+        let head = |row: &Range<usize>| self.exceptions[row.clone()].first().map(|(atom, _)| *atom);
+        let next = left.iter().filter_map(head).min()?;
+        left.iter_mut().filter(|row| head(row) == Some(next)).for_each(|row| row.start += 1);
+        Some(next)
+    }
+
+    /// The node with these children, or what they all are. Its exceptions are the open ones from `open` on, sorted by atom.
+    fn make(&mut self, dim: u32, default: Target, open: usize) -> Result<Target, TooManyNodes> {
+        let mut kept = open;
+        for at in open..self.open.len() {
+            if self.open[at].1 != default {
+                self.open[kept] = self.open[at];
+                kept += 1;
+            }
+        }
+        self.open.truncate(kept);
         let arity = self.space.arity(dim);
-        if node.exceptions.len() * 2 >= arity as usize {
-            node = with_usual_default(node, arity);
+        let default = match (kept - open) * 2 >= arity as usize {
+            true => self.with_usual_default(default, arity, open),
+            false => default,
+        };
+        if self.open.len() == open {
+            return Ok(default);
         }
-        if node.exceptions.is_empty() {
-            return Ok(node.default);
-        }
-        let cells = 1 + node.exceptions.len();
-        let (index, is_new) = self.nodes.insert_full(node);
-        if is_new {
-            self.cells += cells;
-        }
-        if self.cells > MAX_CELLS {
+        let (nodes, exceptions, own) = (&self.nodes, &self.exceptions, &self.open[open..]);
+        let same = |node: &u32| {
+            let node = &nodes[*node as usize];
+            node.dim == dim && node.default == default && exceptions[node.exceptions()] == *own
+        };
+        let hash_of = |node: &u32| {
+            let node = &nodes[*node as usize];
+            hash(node.dim, node.default, &exceptions[node.exceptions()])
+        };
+        let found = match self.known.entry(hash(dim, default, own), same, hash_of) {
+            Entry::Occupied(known) => *known.get(),
+            Entry::Vacant(place) => {
+                let fresh = nodes.len() as u32;
+                place.insert(fresh);
+                let first = exceptions.len() as u32;
+                self.exceptions.extend_from_slice(&self.open[open..]);
+                let end = self.exceptions.len() as u32;
+                self.nodes.push(Sparse { dim, default, first, end });
+                fresh
+            }
+        };
+        self.open.truncate(open);
+        if self.nodes.len() + self.exceptions.len() > MAX_CELLS {
             return Err(TooManyNodes);
         }
-        Ok(Target::Node(index as u32))
+        Ok(Target::Node(found))
+    }
+
+    /// Makes the child of most atoms the default of the node whose exceptions are open.
+    fn with_usual_default(&mut self, default: Target, arity: u32, open: usize) -> Target {
+        let own = &self.open[open..];
+        let others = arity as usize - own.len();
+        let mut children: Vec<Target> = own.iter().map(|(_, child)| *child).collect();
+        children.sort_unstable();
+        let counts = children.chunk_by(|a, b| a == b).map(|same| (same.len(), same[0]));
+        let most = counts.chain([(others, default)]);
+        let most = most.max_by_key(|(count, child)| (*count, std::cmp::Reverse(*child)));
+        let Some((_, usual)) = most.filter(|(_, child)| *child != default) else { return default };
+        let mut own = self.open.split_off(open).into_iter().peekable();
+        for atom in 0..arity {
+            let child = own.next_if(|(exception, _)| *exception == atom).map_or(default, |(_, child)| child);
+            if child != usual {
+                self.open.push((atom, child));
+            }
+        }
+        usual
     }
 
     /// The same decision with other leaves.
@@ -380,13 +557,15 @@ impl Diagram {
         if let Some(known) = seen.get(&node) {
             return Ok(*known);
         }
-        let Sparse { dim, default, exceptions } = self.nodes[node as usize].clone();
-        let default = self.map_seen(default, leaf, seen)?;
-        let mut mapped = Vec::with_capacity(exceptions.len());
-        for (atom, child) in exceptions {
-            mapped.push((atom, self.map_seen(child, leaf, seen)?));
+        let own = self.nodes[node as usize];
+        let default = self.map_seen(own.default, leaf, seen)?;
+        let open = self.open.len();
+        for exception in own.exceptions() {
+            let (atom, child) = self.exceptions[exception];
+            let child = self.map_seen(child, leaf, seen)?;
+            self.open.push((atom, child));
         }
-        let made = self.make(dim, default, mapped)?;
+        let made = self.make(own.dim, default, open)?;
         seen.insert(node, made);
         Ok(made)
     }
@@ -394,7 +573,7 @@ impl Diagram {
     /// A possible request whose decision is a leaf that is `wanted`; the plainest one there is.
     pub(crate) fn find(&self, root: Target, wanted: &impl Fn(u32) -> bool) -> Option<Point> {
         let mut point = Point::new();
-        let mut search = Search { leaders: self.space.leaders(), dead: FxHashSet::default() };
+        let mut search = Search { leaders: OnceCell::new(), dead: FxHashSet::default() };
         self.search(root, wanted, &mut point, &mut search).then_some(point)
     }
 
@@ -410,11 +589,8 @@ impl Diagram {
             Target::Leaf(value) => return wanted(value),
             Target::Node(node) => node,
         };
-        let leading = point.iter().filter(|(dim, _)| search.leaders.binary_search(dim).is_ok());
-        let mut leading: Point = leading.map(|(dim, atom)| self.space.led_by(*dim, *atom)).collect();
-        leading.dedup();
-        let state = (node, leading);
-        if search.dead.contains(&state) {
+        // Most searches find something at once: then nothing need be known of what was in vain.
+        if !search.dead.is_empty() && search.dead.contains(&(node, self.leading(point, search))) {
             return false;
         }
         let dim = self.nodes[node as usize].dim;
@@ -429,8 +605,17 @@ impl Diagram {
             }
             point.pop();
         }
-        search.dead.insert(state);
+        search.dead.insert((node, self.leading(point, search)));
         false
+    }
+
+    /// What matters of the leaders on the way to a node.
+    fn leading(&self, point: &Point, search: &Search) -> Point {
+        let leaders = search.leaders.get_or_init(|| self.space.leaders());
+        let leading = point.iter().filter(|(dim, _)| leaders.binary_search(dim).is_ok());
+        let mut leading: Point = leading.map(|(dim, atom)| self.space.led_by(*dim, *atom)).collect();
+        leading.dedup();
+        leading
     }
 
     /// Whether every possible request of a product is in a set.
@@ -460,81 +645,112 @@ impl Diagram {
     /// The atom of a dimension that a person would think of first.
     pub(crate) fn plainest(&self, dim: u32) -> u32 {
         let possible = |atom: &u32| self.space.is_possible(dim, *atom, &|_| None);
-        self.plain_order(dim).into_iter().find(possible).unwrap_or_default()
+        self.plain_order(dim).find(possible).unwrap_or_default()
     }
 
     /// Atoms from the one a person would think of first: `GET`, a path that some pattern fits, an absent field, and a
     /// field that is repeated last of all.
-    fn plain_order(&self, dim: u32) -> Vec<u32> {
-        let rest = |first: u32| first..self.space.arity(dim);
-        match dim {
-            PEER => rest(0).collect(),
-            METHOD => [
-                Method::Get,
-                Method::Post,
-                Method::Put,
-                Method::Delete,
-                Method::Patch,
-                Method::Head,
-                Method::Options,
-            ]
-            .map(method_atom)
-            .into_iter()
-            .chain([METHOD_ATOMS - 1])
-            .collect(),
-            PATH => rest(1).chain([0]).collect(),
-            field => self.space.dimension(field).kind.plain_order(),
-        }
+    fn plain_order(&self, dim: u32) -> impl Iterator<Item = u32> + use<> {
+        let (first, rest, last) = match dim {
+            PEER => (Cow::default(), 0..self.space.arity(dim), None),
+            METHOD => (Cow::from(&PLAIN_METHODS), 0..0, None),
+            PATH => (Cow::default(), 1..self.space.arity(dim), Some(0)),
+            field => (Cow::from(self.space.dimension(field).kind.plain_order()), 0..0, None),
+        };
+        (0..first.len()).map(move |place| first[place]).chain(rest).chain(last)
     }
 
-    /// The nodes that roots reach, children first, numbered from `first`; and the roots in these numbers. The numbering
-    /// follows from the decisions alone, not from how they were built.
-    pub(crate) fn compact(&self, roots: &[Target], first: u32) -> (Vec<Node>, Vec<Target>) {
-        let mut numbers = FxHashMap::default();
-        let mut nodes = Vec::new();
-        let roots = roots.iter().map(|root| self.renumber(*root, first, &mut numbers, &mut nodes)).collect();
-        (nodes, roots)
+    /// The nodes that roots reach, children first, numbered from `first`; and the roots in these numbers. What each leaf becomes is
+    /// said for each group of roots. The numbering follows from the decisions alone, not from how they were built.
+    pub(crate) fn compact(
+        &self,
+        groups: &[(&[Target], Becomes<'_>)],
+        first: u32,
+    ) -> (Vec<Node>, Vec<Target>) {
+        let mut compact = Compact { nodes: vec![], known: HashTable::new(), first };
+        let mut made = Vec::new();
+        for (roots, leaf) in groups {
+            let mut seen = FxHashMap::default();
+            made.extend(roots.iter().map(|root| self.renumber(*root, leaf, &mut seen, &mut compact)));
+        }
+        (compact.nodes, made)
     }
 
     fn renumber(
         &self,
         at: Target,
-        first: u32,
-        numbers: &mut FxHashMap<u32, Target>,
-        nodes: &mut Vec<Node>,
+        leaf: Becomes<'_>,
+        seen: &mut FxHashMap<u32, Target>,
+        compact: &mut Compact,
     ) -> Target {
         let node = match at {
-            Target::Leaf(_) => return at,
+            Target::Leaf(value) => return leaf(value),
             Target::Node(node) => node,
         };
-        if let Some(known) = numbers.get(&node) {
+        if let Some(known) = seen.get(&node) {
             return *known;
         }
-        let dim = self.nodes[node as usize].dim;
-        let atoms = 0..self.space.arity(dim);
-        let children =
-            atoms.map(|atom| self.renumber(self.child(at, dim, atom), first, numbers, nodes)).collect();
-        nodes.push(Node { dim, children });
-        let made = Target::Node(first + nodes.len() as u32 - 1);
-        numbers.insert(node, made);
+        let own = self.nodes[node as usize];
+        let mut exceptions = self.exceptions[own.exceptions()].iter().peekable();
+        let mut default = None;
+        let child = |atom| match exceptions.next_if(|(exception, _)| *exception == atom) {
+            Some((_, child)) => self.renumber(*child, leaf, seen, compact),
+            None => *default.get_or_insert_with(|| self.renumber(own.default, leaf, seen, compact)),
+        };
+        let children: Vec<Target> = (0..self.space.arity(own.dim)).map(child).collect();
+        let made = compact.node(own.dim, children);
+        seen.insert(node, made);
         made
     }
 }
 
-/// The same node with the child of most atoms as its default.
-fn with_usual_default(node: Sparse, arity: u32) -> Sparse {
-    let mut counts: BTreeMap<Target, usize> = BTreeMap::new();
-    for (_, child) in &node.exceptions {
-        *counts.entry(*child).or_default() += 1;
+/// What each leaf becomes.
+type Becomes<'l> = &'l dyn Fn(u32) -> Target;
+
+/// The nodes of a plan, each once.
+struct Compact {
+    nodes: Vec<Node>,
+    known: HashTable<u32>,
+    /// The number of the first.
+    first: u32,
+}
+
+impl Compact {
+    /// The node with these children, or what they all are.
+    fn node(&mut self, dim: u32, children: Vec<Target>) -> Target {
+        if children.iter().all(|child| *child == children[0]) {
+            return children[0];
+        }
+        let nodes = &mut self.nodes;
+        let hash = |dim: u32, children: &[Target]| FxBuildHasher.hash_one((dim, children));
+        let same =
+            |known: &u32| nodes[*known as usize].dim == dim && nodes[*known as usize].children == children;
+        let hash_of = |known: &u32| hash(nodes[*known as usize].dim, &nodes[*known as usize].children);
+        let found = match self.known.entry(hash(dim, &children), same, hash_of) {
+            Entry::Occupied(known) => *known.get(),
+            Entry::Vacant(place) => {
+                let fresh = nodes.len() as u32;
+                place.insert(fresh);
+                nodes.push(Node { dim, children });
+                fresh
+            }
+        };
+        Target::Node(self.first + found)
     }
-    *counts.entry(node.default).or_default() += arity as usize - node.exceptions.len();
-    let most = counts.into_iter().max_by_key(|(child, count)| (*count, std::cmp::Reverse(*child)));
-    let Some((usual, _)) = most.filter(|(child, _)| *child != node.default) else { return node };
-    let mut own = node.exceptions.iter().peekable();
-    let exceptions = (0..arity).filter_map(|atom| {
-        let child =
-            own.next_if(|(exception, _)| *exception == atom).map_or(node.default, |(_, child)| *child);
-        (child != usual).then_some((atom, child))
-    });
-    Sparse { dim: node.dim, default: usual, exceptions: exceptions.collect() }
+}
+
+/// Methods from the one a person would think of first; the last atom is of all that have no name here.
+const PLAIN_METHODS: [u32; METHOD_ATOMS as usize] = [
+    Method::Get as u32,
+    Method::Post as u32,
+    Method::Put as u32,
+    Method::Delete as u32,
+    Method::Patch as u32,
+    Method::Head as u32,
+    Method::Options as u32,
+    METHOD_ATOMS - 1,
+];
+
+fn hash(dim: u32, default: Target, exceptions: &[(u32, Target)]) -> u64 {
+    FxBuildHasher.hash_one((dim, default, exceptions))
 }

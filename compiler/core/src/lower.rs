@@ -68,8 +68,14 @@ impl Lowering {
         model: &Model,
         partition: &mut Partition,
     ) -> Result<(), crate::diagram::TooManyNodes> {
-        let roots = self.roots(model, partition)?;
-        let (nodes, roots) = partition.diagram.compact(&roots, self.nodes.len() as u32);
+        let (access, verdicts) = self.access(model, partition)?;
+        let verdict = |leaf: u32| Target::Leaf(verdicts.get(leaf as usize).copied().unwrap_or(REFUSED));
+        let leaves = self.leaves(model, partition.owner);
+        let default = self.default_route(model, partition.owner);
+        let outcome = |leaf: u32| leaves.get(&leaf).copied().or(default).unwrap_or(Target::Leaf(REFUSED));
+        let roots: Vec<Target> = partition.tables.iter().map(|judged| judged.root).collect();
+        let (nodes, roots) =
+            partition.diagram.compact(&[(&[access], &verdict), (&roots, &outcome)], self.nodes.len() as u32);
         self.nodes.extend(nodes);
         let mut lowered = space::lower(
             partition.diagram.space(),
@@ -86,60 +92,28 @@ impl Lowering {
         Ok(())
     }
 
-    /// What is decided about a request in the words of the plan: first whether it is let in, then what each table says.
-    fn roots(
-        &mut self,
-        model: &Model,
-        partition: &mut Partition,
-    ) -> Result<Vec<Target>, crate::diagram::TooManyNodes> {
-        let access = self.access(model, partition)?;
-        let mut roots = vec![access];
-        let leaves = self.leaves(model, partition.owner);
-        for table in 0..partition.tables.len() {
-            let root = partition.tables[table].root;
-            roots.push(
-                partition
-                    .diagram
-                    .map(root, &|leaf| leaves.get(&leaf).copied().unwrap_or(Target::Leaf(REFUSED)))?,
-            );
-        }
-        if let Owner::Port(id) = partition.owner
-            && model.port(id).route.is_none()
-        {
-            roots[1] = self.default_route(model, id);
-        }
-        Ok(roots)
-    }
-
+    /// The authorization, and what each of its leaves becomes.
     fn access(
         &mut self,
         model: &Model,
         partition: &mut Partition,
-    ) -> Result<Target, crate::diagram::TooManyNodes> {
-        let lines = match partition.owner {
-            Owner::Port(id) => &model.port(id).access,
-            Owner::Listener(gateway, listener) => &model[gateway].listeners[listener as usize].access,
-            Owner::Call(..) | Owner::Consumer(_) => return Ok(Target::Leaf(REFUSED)),
-        };
+    ) -> Result<(Target, Vec<u32>), crate::diagram::TooManyNodes> {
+        let lines = access(model, partition.owner);
         let (root, told) = told(lines, partition)?;
-        let texts = &partition.access_texts;
-        let verdicts: Vec<u32> = told.into_iter().map(|told| self.verdict(lines, texts, told)).collect();
-        partition
-            .diagram
-            .map(root, &|leaf| Target::Leaf(verdicts.get(leaf as usize).copied().unwrap_or(REFUSED)))
+        Ok((root, told.into_iter().map(|told| self.verdict(lines, told)).collect()))
     }
 
-    fn verdict(&mut self, lines: &[AccessLine], texts: &[String], told: Told) -> u32 {
+    fn verdict(&mut self, lines: &[AccessLine], told: Told) -> u32 {
         let line = lines.get(told.line as usize);
         let mode = line.filter(|line| line.is_mode).map(|_| told.line as usize);
-        let audits = mode.into_iter().chain(told.audits).map(|index| texts[index].as_str());
+        let audits = mode.into_iter().chain(told.audits).map(|index| lines[index].text.as_str());
         let audit: Vec<&str> = audits.collect();
         if line.is_none() && audit.is_empty() {
             return REFUSED;
         }
         self.verdicts.index(plan::Verdict {
             allow: line.is_some_and(|line| line.effect == Effect::Allow),
-            rule: line.map(|_| texts[told.line as usize].clone()).unwrap_or_default(),
+            rule: line.map(|line| line.text.as_str().to_owned()).unwrap_or_default(),
             audit: audit.join("\n"),
         })
     }
@@ -212,7 +186,11 @@ impl Lowering {
     }
 
     /// A service without a route has the rule `default` that sends to itself.
-    fn default_route(&mut self, model: &Model, id: PortId) -> Target {
+    fn default_route(&mut self, model: &Model, owner: Owner) -> Option<Target> {
+        let Owner::Port(id) = owner else { return None };
+        if model.port(id).route.is_some() {
+            return None;
+        }
         let own = plan::Backend {
             service: id.service.0,
             port: id.port,
@@ -220,12 +198,12 @@ impl Lowering {
             enter: false,
             weight: 10_000,
         };
-        Target::Leaf(self.outcomes.index(plan::Outcome {
+        Some(Target::Leaf(self.outcomes.index(plan::Outcome {
             rule: format!("route {} rule default", model.port_name(id)),
             settings: NONE,
             action: plan::Action::Forward(vec![own]),
             edits: vec![],
-        }))
+        })))
     }
 
     /// The plan, once every partition is in it.
@@ -321,7 +299,16 @@ impl Lowering {
 
 /// Whether the plan of a partition can be written within the budget.
 pub(crate) fn fits(model: &Model, partition: &mut Partition) -> bool {
-    Lowering::default().roots(model, partition).is_ok()
+    told(access(model, partition.owner), partition).is_ok()
+}
+
+/// The lines of an authorization; calls and routes of callers have none.
+fn access(model: &Model, owner: Owner) -> &[AccessLine] {
+    match owner {
+        Owner::Port(id) => &model.port(id).access,
+        Owner::Listener(gateway, listener) => &model[gateway].listeners[listener as usize].access,
+        Owner::Call(..) | Owner::Consumer(_) => &[],
+    }
 }
 
 /// What an authorization says of a request: the line that decides, or [`REFUSED`], and the audits that match.
@@ -338,6 +325,11 @@ fn told(
 ) -> Result<(Target, Vec<Told>), crate::diagram::TooManyNodes> {
     let mut told = Intern::default();
     let mut of_lines: BTreeMap<u32, u32> = BTreeMap::new();
+    // Without audits what is told of a request is the line that decides.
+    if lines.iter().all(|line| line.effect != Effect::Audit) {
+        let told = (0..lines.len() as u32).map(|line| Told { line, audits: vec![] });
+        return Ok((partition.access, told.collect()));
+    }
     let is_audit = |line: u32| lines.get(line as usize).is_some_and(|line| line.effect == Effect::Audit);
     for line in (0..lines.len() as u32).filter(|line| !is_audit(*line)).chain([REFUSED]) {
         of_lines.insert(line, told.index(Told { line, audits: vec![] }));

@@ -8,7 +8,7 @@ use mesh_lang::{Span, Spanned, Text};
 use mesh_plan::Settings;
 use std::collections::BTreeSet;
 use std::net::IpAddr;
-use std::sync::Arc;
+use std::sync::{Arc, OnceLock};
 
 /// Index into [`Model::services`].
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
@@ -600,20 +600,23 @@ impl AccessLine {
     }
 }
 
-/// What a line is called in logs and messages. It is put into words when it is said: of most lines nothing ever is.
+/// What a line is called in logs and messages. It is put into words when it is first said: where only names are looked up, nothing
+/// ever is.
 #[derive(Debug, Clone)]
 pub(crate) enum Wording {
     /// `authorize TARGET: allow from …`
-    Authorize { target: Text, line: Arc<AuthorizeLine> },
+    Authorize { target: Text, line: Arc<AuthorizeLine>, said: OnceLock<String> },
     /// Of a guardrail, or of what stands for a mode.
     Said(Text),
 }
 
-impl std::fmt::Display for Wording {
-    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+impl Wording {
+    pub(crate) fn as_str(&self) -> &str {
         match self {
-            Wording::Authorize { target, line } => write!(f, "authorize {target}: {line}"),
-            Wording::Said(text) => f.write_str(text),
+            Wording::Authorize { target, line, said } => {
+                said.get_or_init(|| format!("authorize {target}: {line}"))
+            }
+            Wording::Said(text) => text,
         }
     }
 }

@@ -4,14 +4,14 @@
 //! these sets: two that meet with different outcomes are ambiguous, a rule whose sets are all empty is unreachable,
 //! and the route's diagram is each rule written over its sets.
 
-use crate::diagram::{Diagram, TooManyNodes};
+use crate::diagram::{Diagram, NO, TooManyNodes, YES};
 use crate::model::{
     AccessLine, Call, GatewayId, HostTable, Line, Listener, Model, Port, PortId, Rule, ServiceId, Shape,
     Table,
 };
 use crate::rank::{Ranked, rank};
 use crate::space::peer::Peers;
-use crate::space::{Space, TooFine};
+use crate::space::{Product, Space, TooFine};
 use mesh_lang::Text;
 use mesh_lang::ast::{Effect, HostPattern};
 use mesh_plan::{REFUSED, Target};
@@ -34,8 +34,8 @@ pub(crate) struct Partition {
     pub(crate) diagram: Diagram,
     /// One for each access line: the requests it matches.
     pub(crate) access_sets: Vec<Target>,
-    /// One for each access line: what it is called.
-    pub(crate) access_texts: Vec<String>,
+    /// One for each access line: its products.
+    pub(crate) access_products: Vec<Vec<Product>>,
     /// Leaves are indices of access lines, or [`REFUSED`].
     pub(crate) access: Target,
     /// One for the route of a port or of a consumer, one for each host table of a listener, one for a call.
@@ -161,7 +161,7 @@ fn of_call(call: &Call, service: ServiceId, index: u32) -> Result<Partition, Ove
         owner,
         diagram,
         access_sets: vec![],
-        access_texts: vec![],
+        access_products: vec![],
         access: Target::Leaf(REFUSED),
         tables: vec![judged],
     })
@@ -246,9 +246,9 @@ fn build(
         return Err(OverBudget::Fields(space.fields.len()));
     }
     let mut diagram = Diagram::new(space);
-    let Authorized { sets, texts, root } = judge_access(&mut diagram, access, model)?;
+    let Authorized { sets, products, root } = judge_access(&mut diagram, access)?;
     let tables = judge(&mut diagram, tables, next)?;
-    Ok(Partition { owner, diagram, access_sets: sets, access_texts: texts, access: root, tables })
+    Ok(Partition { owner, diagram, access_sets: sets, access_products: products, access: root, tables })
 }
 
 /// The rules of tables over a space that tells apart what they tell apart.
@@ -338,36 +338,30 @@ fn route_root(
 /// What lines of access decide.
 struct Authorized {
     sets: Vec<Target>,
-    texts: Vec<String>,
+    products: Vec<Vec<Product>>,
     root: Target,
 }
 
-/// Deny over allow over nothing, and audits decide nothing; of several lines that match, the least text is reported.
-fn judge_access(
-    diagram: &mut Diagram,
-    lines: &[AccessLine],
-    model: &Model,
-) -> Result<Authorized, TooManyNodes> {
+/// Deny over allow over nothing, and audits decide nothing; of several lines that match, the least text is reported. Lines stand in
+/// the order of their texts.
+fn judge_access(diagram: &mut Diagram, lines: &[AccessLine]) -> Result<Authorized, TooManyNodes> {
+    let space = diagram.space().clone();
+    let of_line = |(line, number): (&AccessLine, usize)| {
+        let from = space.peers.of_line(number);
+        line.shapes.iter().map(|shape| space.product(shape, Some(from.clone()))).collect()
+    };
+    let products: Vec<Vec<Product>> = lines.iter().zip(0..).map(of_line).collect();
     let mut sets = Vec::with_capacity(lines.len());
-    let mut decisions = Vec::with_capacity(lines.len());
-    for (line, number) in lines.iter().zip(0..) {
-        let from = diagram.space().peers.set(&line.from, model);
-        let mut own = Vec::with_capacity(line.shapes.len());
-        let mut shapes = Vec::with_capacity(line.shapes.len());
-        for shape in &line.shapes {
-            let product = diagram.space().product(shape, Some(from.clone()));
-            shapes.push(diagram.product(&product)?);
-            own.push(diagram.decided(&product, Target::Leaf(number), Target::Leaf(REFUSED))?);
-        }
-        sets.push(diagram.any_of_sets(&shapes)?);
-        decisions.push(own);
+    for own in &products {
+        let own: Vec<(&Product, Target)> = own.iter().map(|product| (product, YES)).collect();
+        sets.push(diagram.first_product(&own, NO)?);
     }
-    let texts: Vec<String> = lines.iter().map(|line| line.text.to_string()).collect();
     let mut order: Vec<usize> =
         (0..lines.len()).filter(|index| lines[*index].effect != Effect::Audit).collect();
-    order.sort_by_key(|index| (lines[*index].effect == Effect::Allow, &texts[*index]));
-    let decisions: Vec<Target> =
-        order.into_iter().flat_map(|index| std::mem::take(&mut decisions[index])).collect();
-    let root = diagram.first_of(&decisions)?;
-    Ok(Authorized { sets, texts, root })
+    order.sort_by_key(|index| lines[*index].effect == Effect::Allow);
+    let ordered = order
+        .into_iter()
+        .flat_map(|index| products[index].iter().map(move |product| (product, Target::Leaf(index as u32))));
+    let root = diagram.first_product(&ordered.collect::<Vec<_>>(), Target::Leaf(REFUSED))?;
+    Ok(Authorized { sets, products, root })
 }

@@ -416,7 +416,7 @@ impl<'m> World<'m> {
             }
             Entry::Inbound { .. } => None,
         };
-        let peer = peer.map(|identity| Candidate::of_identity(model, identity));
+        let peer = peer.map(|identity| Candidate::of_identity(model, identity.clone()));
         let mut met = Met { model, peer, ports: BTreeSet::new(), shapes: shapes.to_vec() };
         let mut access: Vec<AccessLine> = Vec::new();
         match entry {

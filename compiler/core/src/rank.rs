@@ -98,6 +98,6 @@ impl Ranked {
 impl Product {
     /// Whether this is strictly inside the other.
     fn is_inside(&self, other: &Product) -> bool {
-        !self.is_empty() && self != other && self.is_subset(other)
+        !self.is_empty() && self.is_subset(other) && self != other
     }
 }

@@ -352,7 +352,7 @@ pub(crate) fn lines_in_order_of_text(model: &mut Model) {
 }
 
 fn lines_in_order(lines: &mut [AccessLine]) {
-    lines.sort_by_cached_key(|line| line.text.to_string());
+    lines.sort_by(|a, b| a.text.as_str().cmp(b.text.as_str()));
 }
 
 /// "`x` is declared twice", with both places.

@@ -83,6 +83,23 @@ pub(crate) struct Product {
     pub(crate) sets: Vec<(u32, Bits)>,
 }
 
+/// The sets of a product that is being put together, sorted by dimension.
+#[derive(Default)]
+struct Sets(Vec<(u32, Bits)>);
+
+impl Sets {
+    fn of(&self, dim: u32) -> Option<&Bits> {
+        self.0.iter().find(|(own, _)| *own == dim).map(|(_, set)| set)
+    }
+
+    fn narrow(&mut self, dim: u32, set: Bits) {
+        match self.0.binary_search_by_key(&dim, |(own, _)| *own) {
+            Ok(place) => self.0[place].1.intersect(&set),
+            Err(place) => self.0.insert(place, (dim, set)),
+        }
+    }
+}
+
 /// The field that cannot be told apart within the budget, and why.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) struct TooFine {
@@ -190,13 +207,11 @@ impl Space {
 
     /// What a shape denotes here; `from` narrows it to some peers.
     pub(crate) fn product(&self, shape: &Shape, from: Option<Bits>) -> Product {
-        let mut sets: BTreeMap<u32, Bits> = BTreeMap::new();
-        let mut narrow = |dim: u32, set: Bits| {
-            sets.entry(dim).and_modify(|all| all.intersect(&set)).or_insert(set);
-        };
+        let mut sets = Sets::default();
+        let mut narrow = |dim: u32, set: Bits| sets.narrow(dim, set);
         from.into_iter().for_each(|set| narrow(PEER, set));
         if let Some(method) = shape.method {
-            narrow(METHOD, Bits::such_that(METHOD_ATOMS, |atom| atom == method_atom(method)));
+            narrow(METHOD, Bits::of(METHOD_ATOMS, [method_atom(method)]));
         }
         shape.path.iter().for_each(|pattern| narrow(PATH, self.paths.set(pattern)));
         for test in shape.tests.iter() {
@@ -207,7 +222,7 @@ impl Space {
             }
         }
         self.gather_standings(&mut sets);
-        Product { sets: sets.into_iter().collect() }.normal(self)
+        Product { sets: sets.0 }.normal(self)
     }
 
     /// Whether a condition holds for every possible value of its field; of paths, but for `*`, which is none.
@@ -233,17 +248,16 @@ impl Space {
 
     /// What a part of a field says of whether the field is there, its first part says too: only so is a product inside another
     /// where each of its sets is (`has "a"` is inside `present`, which stands in the first part).
-    fn gather_standings(&self, sets: &mut BTreeMap<u32, Bits>) {
-        for dim in sets.range(FIELDS..).map(|(dim, _)| *dim).collect::<Vec<u32>>() {
+    fn gather_standings(&self, sets: &mut Sets) {
+        let of_fields = sets.0.iter().map(|(dim, _)| *dim).filter(|dim| *dim >= FIELDS);
+        for dim in of_fields.collect::<Vec<u32>>() {
             let dimension = self.dimension(dim);
             let first = FIELDS + self.fields.partition_point(|own| own.field < dimension.field) as u32;
-            let Some(set) = sets.get(&dim).filter(|_| first != dim) else { continue };
-            let atoms = (0..self.arity(dim)).filter(|atom| set.contains(*atom));
-            let standings: Vec<Standing> = atoms.map(|atom| dimension.kind.standing(atom)).collect();
+            let Some(set) = sets.of(dim).filter(|_| first != dim) else { continue };
+            let standings: Vec<Standing> = set.iter().map(|atom| dimension.kind.standing(atom)).collect();
             let leader = &self.dimension(first).kind;
             let standing = |atom| standings.contains(&leader.standing(atom));
-            let allowed = Bits::such_that(self.arity(first), standing);
-            sets.entry(first).and_modify(|all| all.intersect(&allowed)).or_insert(allowed);
+            sets.narrow(first, Bits::such_that(self.arity(first), standing));
         }
     }
 

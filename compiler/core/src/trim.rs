@@ -129,7 +129,7 @@ fn of_line(
 ) -> Option<Trimming> {
     let is_let_in = |seen: &&Seen<'_>| {
         let identity = &model.workload(seen.caller).identity;
-        Candidate::of_identity(model, identity).is_in(&line.from, model)
+        Candidate::of_identity(model, identity.clone()).is_in(&line.from, model)
             && line.shapes.iter().any(|shape| fits(shape, seen.request))
     };
     let own: Vec<&Seen<'_>> = seen.iter().filter(is_let_in).collect();

@@ -419,7 +419,7 @@ fn spoken(model: &Model, peer: &Candidate) -> String {
             let mut declared = services.chain(gateways);
             let name =
                 declared.find(|workload| workload.identity == *identity).map(|workload| workload.full_name());
-            name.unwrap_or_else(|| identity.clone())
+            name.unwrap_or_else(|| identity.to_string())
         }
         Candidate::OtherIn { namespace } => format!("another identity of namespace {namespace}"),
         Candidate::OtherBelow { parent } => format!("another identity below {parent}"),

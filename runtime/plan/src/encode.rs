@@ -1,30 +1,30 @@
 //! The plan as bytes: equal plans become equal bytes.
 
+mod depth;
 mod tables;
 
 use crate::layout::{
     AT_FLAGS, AT_LENGTH, AT_MAJOR, AT_MIN_READER, AT_MINOR, AT_SECTIONS, ENTRY_BYTES, HEADER_BYTES, MAGIC,
-    MAJOR, MAX_PLAN_BYTES, MINOR, SECTION_VERSION, Section, seal,
+    MAJOR, MAX_ENTER_DEPTH, MAX_PLAN_BYTES, MINOR, SECTION_VERSION, Section, seal,
 };
 use crate::plan::Plan;
-use crate::verify::{PlanError, verify};
+use crate::verify::verify;
 use std::collections::HashMap;
+use std::hash::{BuildHasherDefault, Hasher};
+use std::ops::Range;
 
 /// The bytes of a plan. A plan that breaks a promise of [`Plan`] is a bug of whoever built it, which debug builds assert.
 pub fn encode(plan: &Plan) -> Result<Vec<u8>, LimitExceeded> {
+    if depth::is_too_deep(plan) {
+        let limit = u64::from(MAX_ENTER_DEPTH);
+        return Err(LimitExceeded { what: "routes entered one after the other", limit });
+    }
     let bytes = write(plan);
     if bytes.len() > MAX_PLAN_BYTES {
         return Err(LimitExceeded { what: "bytes", limit: MAX_PLAN_BYTES as u64 });
     }
-    match verify(bytes.as_slice()) {
-        Err(PlanError::TooDeep { limit }) => {
-            Err(LimitExceeded { what: "routes entered one after the other", limit: u64::from(limit) })
-        }
-        verified => {
-            debug_assert_eq!(verified.err(), None, "the plan keeps the promises of its type");
-            Ok(bytes)
-        }
-    }
+    debug_assert_eq!(verify(bytes.as_slice()).err(), None, "the plan keeps the promises of its type");
+    Ok(bytes)
 }
 
 /// The mesh is bigger than a plan may be.
@@ -46,23 +46,32 @@ impl std::error::Error for LimitExceeded {}
 
 /// Header, section table, sections; whatever the plan says.
 pub(crate) fn write(plan: &Plan) -> Vec<u8> {
-    let mut draft = Draft { tables: vec![vec![]; Section::ALL.len()], ..Draft::default() };
-    // Ids of strings are their places in sorted order, known only once all of them are: the first pass learns them.
+    let mut draft = Draft { sections: vec![0..0; Section::ALL.len()], ..Draft::default() };
+    // Ids of strings are their places in sorted order, known only once all of them are, and so is where a section begins: the first
+    // pass learns them.
     tables::write(plan, &mut draft);
-    draft.tables.iter_mut().for_each(Vec::clear);
     draft.strings.number();
     draft.values.number();
+    draft.skip(Section::Strings, draft.strings.length());
+    draft.skip(Section::Values, draft.values.length());
+    draft.lay_out();
     tables::write(plan, &mut draft);
-    *draft.table(Section::Strings) = draft.strings.bytes();
-    *draft.table(Section::Values) = draft.values.bytes();
-    assemble(&draft.tables)
+    let Draft { strings, values, .. } = &draft;
+    let [strings, values] = [strings.bytes(), values.bytes()];
+    draft.raw(Section::Strings, &strings);
+    draft.raw(Section::Values, &values);
+    let mut bytes = draft.bytes;
+    seal(&mut bytes);
+    bytes
 }
 
 /// The tables as far as they are written.
 #[derive(Default)]
 struct Draft<'p> {
-    /// In the order of [`Section::ALL`].
-    tables: Vec<Vec<u8>>,
+    /// What is written of each section so far, in the order of [`Section::ALL`].
+    sections: Vec<Range<usize>>,
+    /// The whole file; empty on the first pass.
+    bytes: Vec<u8>,
     strings: Heap<'p>,
     values: Heap<'p>,
 }
@@ -70,55 +79,124 @@ struct Draft<'p> {
 impl<'p> Draft<'p> {
     /// Appends a record.
     fn row(&mut self, section: Section, words: &[u32]) {
-        let table = self.table(section);
-        words.iter().for_each(|word| table.extend_from_slice(&word.to_le_bytes()));
+        self.words(section, words.iter().copied());
     }
 
-    #[expect(clippy::indexing_slicing, reason = "there is a table for each section")]
-    fn table(&mut self, section: Section) -> &mut Vec<u8> {
-        &mut self.tables[section.index()]
+    /// Appends records of one word, or the words of one.
+    fn words(&mut self, section: Section, words: impl ExactSizeIterator<Item = u32>) {
+        let place = self.skip(section, words.len() * 4);
+        let places = self.bytes.get_mut(place).unwrap_or_default().chunks_exact_mut(4);
+        places.zip(words).for_each(|(place, word)| place.copy_from_slice(&word.to_le_bytes()));
     }
 
     /// Appends bytes to a record or a table.
     fn raw(&mut self, section: Section, bytes: &[u8]) {
-        self.table(section).extend_from_slice(bytes);
+        let place = self.skip(section, bytes.len());
+        if let Some(place) = self.bytes.get_mut(place) {
+            place.copy_from_slice(bytes);
+        }
+    }
+
+    /// The place of the next bytes of a section.
+    #[expect(clippy::indexing_slicing, reason = "there is a place for each section")]
+    fn skip(&mut self, section: Section, length: usize) -> Range<usize> {
+        let written = &mut self.sections[section.index()];
+        let start = written.end;
+        written.end += length;
+        start..written.end
     }
 
     /// The number of records so far: the start of the range of whoever writes next.
     fn count(&self, section: Section) -> u32 {
-        self.tables.get(section.index()).map_or(0, |table| (table.len() / section.record_bytes()) as u32)
+        self.sections
+            .get(section.index())
+            .map_or(0, |written| (written.len() / section.record_bytes()) as u32)
     }
 
     fn string(&mut self, text: &'p str) -> u32 {
         self.strings.id(text.as_bytes())
+    }
+
+    /// Ends the first pass: gives each section its place, and writes the header and the section table.
+    fn lay_out(&mut self) {
+        let mut offset = HEADER_BYTES + Section::ALL.len() * ENTRY_BYTES;
+        let mut entries = Vec::with_capacity(offset);
+        for (section, written) in Section::ALL.into_iter().zip(&mut self.sections) {
+            let length = written.len();
+            entries.extend((section as u16).to_le_bytes());
+            entries.extend(SECTION_VERSION.to_le_bytes());
+            entries.extend((offset as u32).to_le_bytes());
+            entries.extend((length as u32).to_le_bytes());
+            *written = offset..offset;
+            offset += length.next_multiple_of(4);
+        }
+        self.bytes = vec![0; offset];
+        let bytes = &mut self.bytes;
+        put(bytes, 0, &MAGIC);
+        put(bytes, AT_MAJOR, &MAJOR.to_le_bytes());
+        put(bytes, AT_MINOR, &MINOR.to_le_bytes());
+        put(bytes, AT_MIN_READER, &MINOR.to_le_bytes());
+        put(bytes, AT_SECTIONS, &(Section::ALL.len() as u16).to_le_bytes());
+        put(bytes, AT_FLAGS, &0u64.to_le_bytes());
+        put(bytes, AT_LENGTH, &(offset as u64).to_le_bytes());
+        put(bytes, HEADER_BYTES, &entries);
     }
 }
 
 /// Byte strings, each once.
 #[derive(Default)]
 struct Heap<'p> {
-    ids: HashMap<&'p [u8], u32>,
-    /// Once they are numbered.
+    /// What was asked for first: its place in `came`.
+    known: HashMap<&'p [u8], u32, BuildHasherDefault<Quick>>,
+    /// The strings, as they came.
+    came: Vec<&'p [u8]>,
+    /// What was asked for on the first pass, again and again: the second pass asks the same.
+    asked: Vec<u32>,
+    /// How much of it has been asked for again.
+    again: usize,
+    /// Once they are numbered: the number of each, and their order.
+    numbers: Vec<u32>,
     sorted: Vec<&'p [u8]>,
 }
 
 impl<'p> Heap<'p> {
     /// The id of a string; before [`Heap::number`] only a note that it is needed.
     fn id(&mut self, string: &'p [u8]) -> u32 {
-        *self.ids.entry(string).or_default()
+        if let Some(asked) = self.asked.get(self.again).filter(|_| !self.numbers.is_empty()) {
+            self.again += 1;
+            return self.numbers.get(*asked as usize).copied().unwrap_or_default();
+        }
+        let fresh = self.came.len() as u32;
+        let known = *self.known.entry(string).or_insert(fresh);
+        if known == fresh {
+            self.came.push(string);
+        }
+        self.asked.push(known);
+        known
     }
 
     fn number(&mut self) {
-        self.sorted = self.ids.keys().copied().collect();
-        self.sorted.sort_unstable();
-        for (string, number) in self.sorted.iter().zip(0..) {
-            self.ids.insert(string, number);
+        self.known = HashMap::default();
+        let mut order: Vec<(&[u8], u32)> = self.came.drain(..).zip(0..).collect();
+        // Not unstable: they come in sorted runs.
+        order.sort();
+        self.numbers = vec![0; order.len()];
+        for ((_, came), number) in order.iter().zip(0..) {
+            if let Some(place) = self.numbers.get_mut(*came as usize) {
+                *place = number;
+            }
         }
+        self.sorted = order.into_iter().map(|(string, _)| string).collect();
+    }
+
+    fn length(&self) -> usize {
+        4 + self.sorted.iter().map(|string| 4 + string.len()).sum::<usize>()
     }
 
     /// The count, where each string ends, and the strings.
     fn bytes(&self) -> Vec<u8> {
-        let mut bytes = (self.sorted.len() as u32).to_le_bytes().to_vec();
+        let mut bytes = Vec::with_capacity(self.length());
+        bytes.extend((self.sorted.len() as u32).to_le_bytes());
         let mut end = 0;
         for string in &self.sorted {
             end += string.len() as u32;
@@ -129,33 +207,34 @@ impl<'p> Heap<'p> {
     }
 }
 
-fn assemble(tables: &[Vec<u8>]) -> Vec<u8> {
-    let mut offset = HEADER_BYTES + Section::ALL.len() * ENTRY_BYTES;
-    let whole = offset + tables.iter().map(|table| table.len().next_multiple_of(4)).sum::<usize>();
-    let mut bytes = Vec::with_capacity(whole);
-    bytes.resize(HEADER_BYTES, 0);
-    for (section, table) in Section::ALL.into_iter().zip(tables) {
-        let length = table.len();
-        bytes.extend((section as u16).to_le_bytes());
-        bytes.extend(SECTION_VERSION.to_le_bytes());
-        bytes.extend((offset as u32).to_le_bytes());
-        bytes.extend((length as u32).to_le_bytes());
-        offset += length.next_multiple_of(4);
+/// A hash of short texts that nobody chooses to make us slow: eight bytes at a time, each folded into a product (Fibonacci hashing).
+#[derive(Default)]
+struct Quick(u64);
+
+/// 2^64 divided by the golden ratio.
+const GOLDEN: u64 = 0x9e37_79b9_7f4a_7c15;
+
+impl Hasher for Quick {
+    fn write(&mut self, bytes: &[u8]) {
+        for chunk in bytes.chunks(8) {
+            let mut word = [0; 8];
+            word.iter_mut().zip(chunk).for_each(|(place, byte)| *place = *byte);
+            self.write_u64(u64::from_le_bytes(word));
+        }
     }
-    for table in tables {
-        bytes.extend(table);
-        bytes.resize(bytes.len().next_multiple_of(4), 0);
+
+    fn write_u64(&mut self, word: u64) {
+        let product = u128::from(self.0 ^ word) * u128::from(GOLDEN);
+        self.0 = (product as u64 ^ (product >> 64) as u64).wrapping_add(GOLDEN);
     }
-    let length = bytes.len() as u64;
-    put(&mut bytes, 0, &MAGIC);
-    put(&mut bytes, AT_MAJOR, &MAJOR.to_le_bytes());
-    put(&mut bytes, AT_MINOR, &MINOR.to_le_bytes());
-    put(&mut bytes, AT_MIN_READER, &MINOR.to_le_bytes());
-    put(&mut bytes, AT_SECTIONS, &(Section::ALL.len() as u16).to_le_bytes());
-    put(&mut bytes, AT_FLAGS, &0u64.to_le_bytes());
-    put(&mut bytes, AT_LENGTH, &length.to_le_bytes());
-    seal(&mut bytes);
-    bytes
+
+    fn write_usize(&mut self, length: usize) {
+        self.write_u64(length as u64);
+    }
+
+    fn finish(&self) -> u64 {
+        self.0
+    }
 }
 
 fn put(bytes: &mut [u8], at: usize, field: &[u8]) {
@@ -169,6 +248,7 @@ mod tests {
     use super::*;
     use crate::plan::*;
     use crate::samples;
+    use crate::verify::PlanError;
 
     #[test]
     fn a_plan_comes_back_as_it_was() {

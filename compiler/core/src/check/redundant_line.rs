@@ -2,11 +2,12 @@
 
 use super::dead_grant::guardrail;
 use crate::diagram::TooManyNodes;
-use crate::model::{AccessLine, Model, Principal, Shape};
+use crate::model::{AccessLine, Model};
 use crate::partition::{Owner, Partition};
 use crate::shown;
+use crate::space::Product;
 use mesh_lang::ast::Effect;
-use mesh_lang::{Code, Diagnostic, Span, Text, diagnostic};
+use mesh_lang::{Code, Diagnostic, Span, diagnostic};
 use std::collections::BTreeMap;
 
 /// A port with more lines of one effect is not asked: each is compared with each, and so many are written by a program.
@@ -56,15 +57,11 @@ impl Redundant {
         lines: &[AccessLine],
         own: &[usize],
     ) -> Result<(), TooManyNodes> {
-        let callers: BTreeMap<usize, Option<Vec<&Text>>> =
-            own.iter().map(|line| (*line, callers(model, &lines[*line]))).collect();
-        let may_meet = |one: usize, other: usize| {
-            share(&callers[&one], &callers[&other]) && may_meet(&lines[one], &lines[other])
-        };
         let mut kept = own.to_vec();
         for line in own.iter().rev() {
-            let others = kept.iter().filter(|other| *other != line && may_meet(*line, **other));
-            let others: Vec<usize> = others.copied().collect();
+            let products = &partition.access_products;
+            let may_meet = |other: &usize| other != line && may_meet(&products[*line], &products[*other]);
+            let others: Vec<usize> = kept.iter().copied().filter(may_meet).collect();
             let Some(covers) = covers(partition, *line, &others)? else { continue };
             kept.retain(|other| other != line);
             let of = |cover: &usize| lines[*cover].span;
@@ -160,38 +157,9 @@ fn say(span: Span, line: Unneeded) -> Diagnostic {
     problem.help("Delete it, or narrow what covers it if that was meant to be less.")
 }
 
-/// Whether two lines can have operations in common, as far as that is seen at a glance.
-fn may_meet(a: &AccessLine, b: &AccessLine) -> bool {
-    a.shapes.iter().any(|one| b.shapes.iter().any(|other| one.may_meet(other)))
-}
-
-/// The identities of a line that is about nobody else: most lines name another caller than others.
-fn callers<'m>(model: &'m Model, line: &AccessLine) -> Option<Vec<&'m Text>> {
-    let caller = |principal: &Principal| match principal {
-        Principal::Workload { who, .. } => Some(&model.workload(*who).identity),
-        _ => None,
-    };
-    line.from.of.iter().map(caller).collect()
-}
-
-fn share(one: &Option<Vec<&Text>>, other: &Option<Vec<&Text>>) -> bool {
-    match (one, other) {
-        (Some(one), Some(other)) => one.iter().any(|identity| other.contains(identity)),
-        _ => true,
-    }
-}
-
-impl Shape {
-    fn may_meet(&self, other: &Shape) -> bool {
-        if self.method.is_some() && other.method.is_some() && self.method != other.method {
-            return false;
-        }
-        let (Some(one), Some(other)) = (&self.path, &other.path) else { return true };
-        // Of a canonical pattern, `**` and what begins with `{` is no literal.
-        let is_literal = |segment: &str| !segment.starts_with('{') && segment != "**";
-        let mut pairs = one.as_str().split('/').zip(other.as_str().split('/'));
-        pairs.all(|(one, other)| one == other || !is_literal(one) || !is_literal(other))
-    }
+/// Whether two lines have atoms in common in every dimension: most name another caller than others.
+fn may_meet(one: &[Product], other: &[Product]) -> bool {
+    one.iter().any(|one| other.iter().any(|other| one.meets(other)))
 }
 
 #[cfg(test)]

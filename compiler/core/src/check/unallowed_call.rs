@@ -17,7 +17,7 @@ use std::rc::Rc;
 pub(super) fn of_service(model: &Model, id: ServiceId) -> Vec<Diagnostic> {
     let mut found = Vec::new();
     let caller = &model[id];
-    let peer = LazyCell::new(|| Candidate::of_identity(model, &caller.workload.identity));
+    let peer = LazyCell::new(|| Candidate::of_identity(model, caller.workload.identity.clone()));
     for call in &caller.calls {
         let lines = &model.port(call.to).access;
         if !lines.iter().any(|line| line.effect == Effect::Allow) {

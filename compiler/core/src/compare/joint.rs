@@ -135,23 +135,24 @@ fn peers(sides: [&Side<'_>; 2], partitions: [Option<Partition<'_>>; 2]) -> (Peer
     if old == new {
         candidates.insert(Candidate::OtherOwn);
     } else {
-        candidates.extend([old, new].map(|own| Candidate::OtherOf { trust_domain: own.to_owned() }));
+        candidates.extend([old, new].map(|own| Candidate::OtherOf { trust_domain: own.into() }));
     }
     for (side, partition) in sides.into_iter().zip(partitions) {
         let Some(partition) = partition else { continue };
         if partition.peer_atoms() > 1 {
             // Gateways are told apart by what they are, not by what they are called.
             let gateways = side.plan.principals.iter().filter(|principal| principal.gateway);
-            candidates
-                .extend(gateways.map(|gateway| Candidate::Gateway { identity: gateway.identity.clone() }));
+            candidates.extend(
+                gateways.map(|gateway| Candidate::Gateway { identity: gateway.identity.as_str().into() }),
+            );
         }
         for row in partition.peer_principals().iter() {
             let principal = &side.plan.principals[row.0.0 as usize];
             let identity = principal.identity.clone();
             let is_gateway = sides.iter().any(|side| is_gateway(side, &identity));
             candidates.insert(match is_gateway {
-                true => Candidate::Gateway { identity },
-                false => Candidate::Own { identity, namespace: None },
+                true => Candidate::Gateway { identity: identity.into() },
+                false => Candidate::Own { identity: identity.into(), namespace: None },
             });
         }
         for row in partition.peer_prefixes().iter() {
@@ -184,9 +185,9 @@ fn beginning_so(trust_domain: &str, prefix: &str) -> Candidate {
     let rest = prefix.strip_prefix("spiffe://").unwrap_or(prefix);
     let own = rest.strip_prefix(trust_domain).and_then(|path| path.strip_prefix("/ns/"));
     match own.and_then(|path| path.strip_suffix("/sa")) {
-        Some(namespace) => Candidate::OtherIn { namespace: namespace.to_owned() },
-        None if rest.contains('/') => Candidate::OtherBelow { parent: prefix.to_owned() },
-        None => Candidate::OtherOf { trust_domain: rest.to_owned() },
+        Some(namespace) => Candidate::OtherIn { namespace: namespace.into() },
+        None if rest.contains('/') => Candidate::OtherBelow { parent: prefix.into() },
+        None => Candidate::OtherOf { trust_domain: rest.into() },
     }
 }
 
@@ -195,7 +196,7 @@ pub(super) fn somebody(trust_domain: &str, candidate: &Candidate) -> Option<Stri
     Some(match candidate {
         Candidate::Own { identity, .. }
         | Candidate::Gateway { identity }
-        | Candidate::Foreign { identity } => identity.clone(),
+        | Candidate::Foreign { identity } => identity.to_string(),
         Candidate::OtherIn { namespace } => format!("spiffe://{trust_domain}/ns/{namespace}/sa/other.other"),
         Candidate::OtherBelow { parent } => format!("{parent}/other.other"),
         Candidate::OtherOf { trust_domain } => format!("spiffe://{trust_domain}/other.other"),

@@ -49,7 +49,8 @@ fn peers(
             Candidate::Own { identity, .. }
             | Candidate::Gateway { identity }
             | Candidate::Foreign { identity } => {
-                let found = principals.binary_search_by(|principal| principal.identity.cmp(identity));
+                let found =
+                    principals.binary_search_by(|principal| principal.identity.as_str().cmp(identity));
                 lowered.principals.extend(found.map(|index| (index as u32, *atom)));
             }
             Candidate::OtherIn { namespace } => {
@@ -82,7 +83,7 @@ pub(super) fn namespace_prefix(trust_domain: &str, namespace: &str) -> String {
 fn states(paths: &Paths) -> Vec<plan::State> {
     let states = paths.states.iter().map(|state| plan::State {
         atom: state.atom,
-        edges: state.edges.clone(),
+        edges: state.edges.iter().map(|(segment, next)| (segment.to_string(), *next)).collect(),
         other: state.other.unwrap_or(NONE),
         empty: state.empty.unwrap_or(NONE),
     });

@@ -8,7 +8,7 @@ use crate::space::peer::{Candidate, candidates};
 use mesh_lang::ast::{self, Effect, PrincipalKind};
 use mesh_lang::{Code, Diagnostic, Diagnostics, Name, Span, Spanned, Text};
 use std::ops::Range;
-use std::sync::Arc;
+use std::sync::{Arc, OnceLock};
 
 /// What an `authorize` says of one of its targets.
 pub(super) struct Read {
@@ -135,7 +135,7 @@ fn resolve_line(
             ]);
         }
     };
-    let text = Wording::Authorize { target: full_name.clone(), line: line.clone() };
+    let text = Wording::Authorize { target: full_name.clone(), line: line.clone(), said: OnceLock::new() };
     let polarity = match line.effect {
         Effect::Allow | Effect::Audit => Polarity::Grant,
         Effect::Deny => Polarity::Refusal,

@@ -4,15 +4,16 @@
 //! it fits. Wildcards can make the construction exponential, hence the budget. Where something looks into segments, a suffix or a
 //! condition on the path, one automaton over bytes decides all patterns and conditions together.
 
-use super::automaton::{Automaton, TooManyStates};
+use super::automaton::{Automaton, Class, TooManyStates};
 use super::text::{TextTest, Universe};
 use super::value::{TooMuch, culprit, readable};
 use crate::bits::Bits;
 use crate::model::{Polarity, ValueSet};
+use indexmap::IndexSet;
 use mesh_lang::Text;
 use mesh_lang::ast::{Path, PathPattern, Segment};
-use rustc_hash::FxHashMap;
-use std::collections::{BTreeMap, BTreeSet, VecDeque};
+use rustc_hash::{FxBuildHasher, FxHashMap};
+use std::collections::{BTreeSet, VecDeque};
 
 /// More states are refused (`MESH3090`): dense wildcards can blow up to millions, and a plan must stay small. Ten
 /// thousand literal paths need about as many states.
@@ -23,20 +24,24 @@ pub(crate) const MAX_STATES: usize = 65_536;
 pub(crate) struct Paths {
     /// Sorted, each once.
     patterns: Vec<PathPattern>,
+    /// The texts of patterns, which may differ in names, each with the index of its pattern.
+    numbers: FxHashMap<Text, u32>,
     /// Empty where there is an automaton over bytes.
     pub(crate) states: Vec<State>,
     pub(crate) automaton: Option<Automaton>,
     /// Of the automaton over bytes what the bits of its classes stand for; sorted.
     tests: Vec<TextTest>,
-    /// For each atom: which patterns a path of it fits, and a path.
-    classes: Vec<(Bits, String)>,
+    /// For each pattern, or for each of the tests, the atoms that fit it.
+    sets: Vec<Bits>,
+    /// For each atom a path of it; empty where there is none.
+    witnesses: Vec<String>,
 }
 
 /// See [`mesh_plan::State`].
 #[derive(Debug)]
 pub(crate) struct State {
     pub(crate) atom: u32,
-    pub(crate) edges: Vec<(String, u32)>,
+    pub(crate) edges: Vec<(Text, u32)>,
     pub(crate) other: Option<u32>,
     pub(crate) empty: Option<u32>,
 }
@@ -47,18 +52,18 @@ type Positions = Vec<(u32, u32)>;
 /// The ways on from a state.
 #[derive(Default)]
 struct Ways<'p> {
-    /// With exactly this segment, which may be empty.
-    literals: BTreeMap<&'p str, Positions>,
-    /// With any segment that is not empty: `{name}`.
-    any: Positions,
-    /// With any segment at all: `/**`.
+    /// With exactly this segment, which may be empty; sorted.
+    literals: Vec<(&'p Text, (u32, u32))>,
+    /// With any segment that is not empty, `{name}`, or with any at all, `/**`.
+    wild: Positions,
+    /// Those of `wild` with any segment at all.
     below: Positions,
 }
 
 /// How a state was first met: from which one, and with which segment.
 struct Step {
     from: u32,
-    segment: String,
+    segment: Text,
 }
 
 /// A shortest path to a state.
@@ -73,11 +78,19 @@ fn path_to(came: &[Step], state: u32) -> String {
     segments.iter().rev().flat_map(|segment| ["/", segment]).collect()
 }
 
-fn sorted(lists: &[&[(u32, u32)]]) -> Positions {
-    let mut positions = lists.concat();
+fn both(ends: impl Iterator<Item = (u32, u32)>, more: &[(u32, u32)]) -> Positions {
+    let mut positions: Positions = ends.chain(more.iter().copied()).collect();
     positions.sort_unstable();
-    positions.dedup();
     positions
+}
+
+/// For each of `count` tests the atoms that fit it.
+fn turned(count: usize, atoms: u32, fits: &[&Bits]) -> Vec<Bits> {
+    let mut sets = vec![Bits::none(atoms); count];
+    for (fits, atom) in fits.iter().zip(0..) {
+        fits.iter().for_each(|test| sets[test as usize].insert(atom));
+    }
+    sets
 }
 
 impl Paths {
@@ -86,28 +99,47 @@ impl Paths {
         paths: impl Iterator<Item = &'m Path>,
         sets: &[&ValueSet],
     ) -> Result<Paths, TooMuch> {
-        let patterns: Vec<PathPattern> = paths.map(nameless).collect::<BTreeSet<_>>().into_iter().collect();
+        let mut texts: Vec<&Path> = paths.collect();
+        texts.sort_unstable();
+        texts.dedup();
+        let mut own: Vec<(PathPattern, &Path)> =
+            texts.into_iter().map(|path| (nameless(path), path)).collect();
+        own.sort_unstable();
+        let mut patterns: Vec<PathPattern> = Vec::with_capacity(own.len());
+        let mut numbers: FxHashMap<Text, u32> = FxHashMap::default();
+        for (pattern, path) in own {
+            if patterns.last() != Some(&pattern) {
+                patterns.push(pattern);
+            }
+            numbers.insert(path.as_str().into(), patterns.len() as u32 - 1);
+        }
         let inside = |segment: &Segment| matches!(segment, Segment::AnyWithSuffix { .. });
         if !sets.is_empty() || patterns.iter().any(|pattern| pattern.segments.iter().any(inside)) {
             return Paths::by_bytes(patterns, sets);
         }
-        let mut paths = Paths {
-            classes: vec![(Bits::none(patterns.len() as u32), String::new())],
+        let built = Built::of(&patterns).map_err(|TooManyStates| TooMuch::Patterns)?;
+        Ok(Paths {
+            numbers,
+            sets: turned(patterns.len(), built.fits.len() as u32 + 1, &built.fits.iter().collect::<Vec<_>>()),
             patterns,
-            states: vec![],
+            states: built.states,
             automaton: None,
             tests: vec![],
-        };
-        match paths.build() {
-            Ok(()) => Ok(paths),
-            Err(TooManyStates) => Err(TooMuch::Patterns),
-        }
+            witnesses: built.witnesses,
+        })
     }
 
     /// Classes of paths that something else reads, by a path of each; empty where there is none.
     pub(crate) fn of_witnesses(witnesses: Vec<String>) -> Paths {
-        let classes = witnesses.into_iter().map(|path| (Bits::none(0), path)).collect();
-        Paths { patterns: vec![], states: vec![], automaton: None, tests: vec![], classes }
+        Paths {
+            patterns: vec![],
+            numbers: FxHashMap::default(),
+            states: vec![],
+            automaton: None,
+            tests: vec![],
+            sets: vec![],
+            witnesses,
+        }
     }
 
     fn by_bytes(patterns: Vec<PathPattern>, sets: &[&ValueSet]) -> Result<Paths, TooMuch> {
@@ -115,161 +147,138 @@ impl Paths {
             ValueSet::Passing { asked, .. } => asked.of_one(false),
             ValueSet::Absent | ValueSet::Present => None,
         });
-        let own = patterns.iter().cloned().map(TextTest::Path);
+        let own = patterns.into_iter().map(TextTest::Path);
         let tests: Vec<TextTest> = own.chain(asked).collect::<BTreeSet<_>>().into_iter().collect();
         let automaton = Automaton::new(&tests, Universe::Path)
             .map_err(|TooManyStates| TooMuch::States(culprit(&tests, Universe::Path)))?;
-        let classes = automaton
-            .classes
-            .iter()
-            .map(|class| (class.fits.clone(), class.witness.as_deref().map(readable).unwrap_or_default()));
-        let classes = classes.collect();
-        Ok(Paths { patterns, states: vec![], automaton: Some(automaton), tests, classes })
+        let fits: Vec<&Bits> = automaton.classes.iter().map(|class| &class.fits).collect();
+        let witness = |class: &Class| class.witness.as_deref().map(readable).unwrap_or_default();
+        Ok(Paths {
+            sets: turned(tests.len(), fits.len() as u32 + 1, &fits),
+            witnesses: automaton.classes.iter().map(witness).collect(),
+            automaton: Some(automaton),
+            tests,
+            ..Paths::of_witnesses(vec![])
+        })
     }
 
     /// Number of atoms: the classes of paths, and the path `*`.
     pub(crate) fn atoms(&self) -> u32 {
-        self.classes.len() as u32 + 1
+        self.witnesses.len() as u32 + 1
     }
 
     /// The atom of the path `*`, which no pattern fits.
     pub(crate) fn star(&self) -> u32 {
-        self.classes.len() as u32
+        self.witnesses.len() as u32
     }
 
     /// The paths that fit a pattern of this partition.
     pub(crate) fn set(&self, path: &Path) -> Bits {
-        let pattern = nameless(path);
-        let index = match self.automaton {
-            Some(_) => self.tests.binary_search(&TextTest::Path(pattern)),
-            None => self.patterns.binary_search(&pattern),
+        let index = match (&self.automaton, self.numbers.get(path.as_str())) {
+            (Some(_), _) => self.tests.binary_search(&TextTest::Path(nameless(path))).ok(),
+            (None, Some(index)) => Some(*index as usize),
+            (None, None) => self.patterns.binary_search(&nameless(path)).ok(),
         };
-        let index = index.map(|index| index as u32);
-        Bits::such_that(self.atoms(), |atom| match (index, self.classes.get(atom as usize)) {
-            (Ok(index), Some((fits, _))) => fits.contains(index),
-            _ => false,
-        })
+        index.map_or_else(|| Bits::none(self.atoms()), |index| self.sets[index].clone())
     }
 
     /// The paths in a set. The path `*` is no path: what is asked of it is in doubt.
     pub(crate) fn set_of(&self, set: &ValueSet) -> Bits {
         let ValueSet::Passing { asked, negated, polarity } = set else { return Bits::none(self.atoms()) };
         let index = asked.of_one(false).and_then(|test| self.tests.binary_search(&test).ok());
-        Bits::such_that(self.atoms(), |atom| match (index, self.classes.get(atom as usize)) {
-            (Some(index), Some((fits, _))) => {
-                self.witness(atom).is_some() && fits.contains(index as u32) != *negated
-            }
-            (None, Some(_)) => false,
-            (_, None) => *negated && *polarity == Polarity::Refusal,
+        Bits::such_that(self.atoms(), |atom| match index {
+            _ if atom == self.star() => *negated && *polarity == Polarity::Refusal,
+            Some(index) => self.witness(atom).is_some() && self.sets[index].contains(atom) != *negated,
+            None => false,
         })
     }
 
     /// A short path of an atom, if there is one: atom 0 may be empty where `/**` is a pattern.
     pub(crate) fn witness(&self, atom: u32) -> Option<&str> {
-        match self.classes.get(atom as usize) {
-            Some((_, path)) if path.is_empty() => None,
-            Some((_, path)) => Some(path),
+        match self.witnesses.get(atom as usize) {
+            Some(path) if path.is_empty() => None,
+            Some(path) => Some(path),
             None => Some("*"),
         }
     }
+}
 
+/// What the patterns become.
+struct Built {
+    states: Vec<State>,
+    /// For each atom the patterns that a path of it fits.
+    fits: Vec<Bits>,
+    /// For each atom a path of it.
+    witnesses: Vec<String>,
+}
+
+impl Built {
     /// Breadth first, so that the first path to reach a class is a shortest one.
-    fn build(&mut self) -> Result<(), TooManyStates> {
-        let none = Bits::none(self.patterns.len() as u32);
+    fn of(patterns: &[PathPattern]) -> Result<Built, TooManyStates> {
+        let none = Bits::none(patterns.len() as u32);
         let mut class_of: FxHashMap<Bits, u32> = FxHashMap::default();
         class_of.insert(none.clone(), 0);
-        // No path is without a segment, so the start is a state of its own that nothing leads back to.
-        let start: Positions = (0..self.patterns.len() as u32).map(|pattern| (pattern, 0)).collect();
-        let mut numbers: FxHashMap<(Positions, bool), u32> = FxHashMap::default();
-        let mut came = vec![Step { from: 0, segment: String::new() }];
-        let mut waiting = VecDeque::from([start]);
-        while let Some(positions) = waiting.pop_front() {
-            let here = self.states.len() as u32;
+        let mut built = Built { states: vec![], fits: vec![none.clone()], witnesses: vec![String::new()] };
+        // No path is without a segment, so the start is a state of its own that nothing leads back to: the others follow it.
+        let start: Positions = (0..patterns.len() as u32).map(|pattern| (pattern, 0)).collect();
+        let mut known: IndexSet<(Positions, bool), FxBuildHasher> = IndexSet::default();
+        let mut came = vec![Step { from: 0, segment: Text::default() }];
+        while built.states.len() < came.len() {
+            let here = built.states.len() as u32;
             let is_start = here == 0;
-            let fits = if is_start { none.clone() } else { self.fitting(&positions) };
-            let atom = match class_of.get(&fits) {
-                Some(known) => *known,
-                None => {
-                    let fresh = self.classes.len() as u32;
-                    class_of.insert(fits.clone(), fresh);
-                    self.classes.push((fits, path_to(&came, here)));
-                    fresh
-                }
-            };
-            if atom == 0 && !is_start && self.classes[0].1.is_empty() {
-                self.classes[0].1 = path_to(&came, here);
+            let positions =
+                known.get_index((here as usize).wrapping_sub(1)).map_or(&start, |(known, _)| known);
+            let fits = if is_start { none.clone() } else { fitting(patterns, positions) };
+            let fresh = class_of.len() as u32;
+            let atom = *class_of.entry(fits).or_insert_with_key(|fits| {
+                built.fits.push(fits.clone());
+                built.witnesses.push(path_to(&came, here));
+                fresh
+            });
+            if atom == 0 && !is_start && built.witnesses[0].is_empty() {
+                built.witnesses[0] = path_to(&came, here);
             }
             let mut state = State { atom, edges: vec![], other: None, empty: None };
             // Only the last segment of a canonical path can be empty: nothing follows it.
             if is_start || !came[here as usize].segment.is_empty() {
-                let mut number = |next: Positions, segment: &str| -> Option<u32> {
+                let Ways { literals, wild, below } = ways(patterns, positions);
+                let mut number = |next: Positions, segment: &dyn Fn() -> Text| -> Option<u32> {
                     if next.is_empty() {
                         return None;
                     }
-                    let key = (next, segment.is_empty());
-                    if let Some(known) = numbers.get(&key) {
-                        return Some(*known);
+                    let segment = segment();
+                    let (index, is_new) = known.insert_full((next, segment.is_empty()));
+                    if is_new {
+                        came.push(Step { from: here, segment });
                     }
-                    let fresh = came.len() as u32;
-                    came.push(Step { from: here, segment: segment.to_owned() });
-                    waiting.push_back(key.0.clone());
-                    numbers.insert(key, fresh);
-                    Some(fresh)
+                    Some(index as u32 + 1)
                 };
-                let Ways { literals, any, below } = self.ways(&positions);
-                let wild = sorted(&[&any, &below]);
-                state.other = number(wild.clone(), &fresh_segment(|segment| literals.contains_key(segment)));
-                let named_empty = literals.get("").map_or(&[][..], Vec::as_slice);
-                state.empty = number(sorted(&[named_empty, &below]), "");
-                for (literal, ends) in literals.iter().filter(|(literal, _)| !literal.is_empty()) {
-                    let next = number(sorted(&[ends, &wild]), literal);
-                    state.edges.extend(
-                        next.filter(|next| Some(*next) != state.other)
-                            .map(|next| (literal.to_string(), next)),
-                    );
+                let is_literal =
+                    |text: &str| literals.binary_search_by(|(own, _)| own.as_str().cmp(text)).is_ok();
+                state.other = number(wild.clone(), &|| fresh_segment(is_literal).into());
+                // The empty text comes first.
+                let empty = literals.partition_point(|(literal, _)| literal.is_empty());
+                let (empty, literals) = literals.split_at(empty);
+                state.empty = number(both(empty.iter().map(|(_, end)| *end), &below), &Text::default);
+                for ends in literals.chunk_by(|one, other| one.0 == other.0) {
+                    let literal = ends[0].0;
+                    let next = number(both(ends.iter().map(|(_, end)| *end), &wild), &|| literal.clone());
+                    let next = next.filter(|next| Some(*next) != state.other);
+                    state.edges.extend(next.map(|next| (literal.clone(), next)));
                 }
             }
-            self.states.push(state);
-            if numbers.len() > MAX_STATES {
+            built.states.push(state);
+            if known.len() > MAX_STATES {
                 return Err(TooManyStates);
             }
         }
-        self.witness_of_no_pattern();
-        Ok(())
-    }
-
-    /// The patterns that a path fits which ends at these positions.
-    fn fitting(&self, positions: &Positions) -> Bits {
-        let mut fits = Bits::none(self.patterns.len() as u32);
-        for (pattern, at) in positions {
-            if self.patterns[*pattern as usize].segments.len() == *at as usize {
-                fits.insert(*pattern);
-            }
-        }
-        fits
-    }
-
-    /// Where the positions lead.
-    fn ways(&self, positions: &Positions) -> Ways<'_> {
-        let mut ways = Ways::default();
-        for &(pattern, at) in positions {
-            let whole = &self.patterns[pattern as usize];
-            match whole.segments.get(at as usize) {
-                Some(Segment::Literal(text)) => {
-                    ways.literals.entry(text).or_default().push((pattern, at + 1))
-                }
-                // With a suffix the automaton over bytes is asked.
-                Some(Segment::Any(_) | Segment::AnyWithSuffix { .. }) => ways.any.push((pattern, at + 1)),
-                None if whole.subtree => ways.below.push((pattern, at)),
-                None => {}
-            }
-        }
-        ways
+        built.witness_of_no_pattern();
+        Ok(built)
     }
 
     /// Atom 0 has no state of its own where every miss falls off the automaton: then the way off is its witness.
     fn witness_of_no_pattern(&mut self) {
-        if !self.classes[0].1.is_empty() {
+        if !self.witnesses[0].is_empty() {
             return;
         }
         let paths = self.paths_to_states();
@@ -288,7 +297,7 @@ impl Paths {
                 None
             }
         });
-        self.classes[0].1 = way_off.unwrap_or_default();
+        self.witnesses[0] = way_off.unwrap_or_default();
     }
 
     /// A shortest path to each state.
@@ -312,6 +321,33 @@ impl Paths {
         }
         paths
     }
+}
+
+/// The patterns that a path fits which ends at these positions.
+fn fitting(patterns: &[PathPattern], positions: &Positions) -> Bits {
+    let is_end = |(pattern, at): &&(u32, u32)| patterns[*pattern as usize].segments.len() == *at as usize;
+    let ends = positions.iter().filter(is_end).map(|(pattern, _)| *pattern);
+    Bits::of(patterns.len() as u32, ends)
+}
+
+/// Where the positions lead.
+fn ways<'p>(patterns: &'p [PathPattern], positions: &Positions) -> Ways<'p> {
+    let mut ways = Ways::default();
+    for &(pattern, at) in positions {
+        let whole = &patterns[pattern as usize];
+        match whole.segments.get(at as usize) {
+            Some(Segment::Literal(text)) => ways.literals.push((text, (pattern, at + 1))),
+            // With a suffix the automaton over bytes is asked.
+            Some(Segment::Any(_) | Segment::AnyWithSuffix { .. }) => ways.wild.push((pattern, at + 1)),
+            None if whole.subtree => {
+                ways.wild.push((pattern, at));
+                ways.below.push((pattern, at));
+            }
+            None => {}
+        }
+    }
+    ways.literals.sort_unstable();
+    ways
 }
 
 impl State {

@@ -2,7 +2,9 @@
 
 use crate::bits::Bits;
 use crate::model::{AccessLine, Model, PeerSet, Principal};
-use std::collections::{BTreeMap, BTreeSet};
+use mesh_lang::Text;
+use rustc_hash::FxHashMap;
+use std::collections::BTreeSet;
 
 /// Who a peer can be, as far as a partition tells.
 #[derive(Debug)]
@@ -10,6 +12,8 @@ pub(crate) struct Peers {
     /// Everybody a line could mean, with the atom.
     pub(crate) candidates: Vec<(Candidate, u32)>,
     atoms: u32,
+    /// For each line, its atoms.
+    of_lines: Vec<Bits>,
 }
 
 /// One peer, or all peers of a kind that nothing names.
@@ -17,28 +21,28 @@ pub(crate) struct Peers {
 pub(crate) enum Candidate {
     /// An identity of a declared service, or one written out that is of the mesh.
     Own {
-        identity: String,
-        namespace: Option<String>,
+        identity: Text,
+        namespace: Option<Text>,
     },
     /// An identity of a declared gateway.
     Gateway {
-        identity: String,
+        identity: Text,
     },
     /// An identity of another trust domain.
     Foreign {
-        identity: String,
+        identity: Text,
     },
     /// Any other identity of a namespace.
     OtherIn {
-        namespace: String,
+        namespace: Text,
     },
     /// Any other identity one segment below this one, in another trust domain.
     OtherBelow {
-        parent: String,
+        parent: Text,
     },
     /// Any other identity of another trust domain that a line names.
     OtherOf {
-        trust_domain: String,
+        trust_domain: Text,
     },
     OtherOwn,
     OtherGateway,
@@ -49,29 +53,40 @@ pub(crate) enum Candidate {
 impl Peers {
     /// No line tells peers apart.
     pub(crate) fn indifferent() -> Peers {
-        Peers { candidates: vec![], atoms: 1 }
+        Peers { candidates: vec![], atoms: 1, of_lines: vec![] }
     }
 
     /// These candidates, each with its atom.
     pub(crate) fn of(candidates: Vec<(Candidate, u32)>) -> Peers {
         let atoms = candidates.iter().map(|(_, atom)| atom + 1).max().unwrap_or(1);
-        Peers { candidates, atoms }
+        Peers { candidates, atoms, of_lines: vec![] }
     }
 
     /// The candidates that these lines mention, grouped by the lines they are in.
     pub(crate) fn new(model: &Model, lines: &[AccessLine]) -> Peers {
         let sets: Vec<&PeerSet> = lines.iter().map(|line| &line.from).collect();
-        let mut classes: BTreeMap<Vec<bool>, u32> = BTreeMap::new();
-        let candidates = candidates(model, sets.iter().flat_map(|set| set.of.iter().chain(&set.except)))
-            .into_iter()
-            .map(|candidate| {
-                let member = sets.iter().map(|set| candidate.is_in(set, model)).collect();
-                let fresh = classes.len() as u32;
-                let atom = *classes.entry(member).or_insert(fresh);
-                (candidate, atom)
-            })
-            .collect();
-        Peers { candidates, atoms: classes.len().max(1) as u32 }
+        let candidates = candidates(model, sets.iter().flat_map(|set| set.of.iter().chain(&set.except)));
+        let candidates: Vec<Candidate> = candidates.into_iter().collect();
+        let named = candidates.iter().zip(0..).filter_map(|(own, index)| Some((own.identity()?, index)));
+        let named: FxHashMap<&str, u32> = named.collect();
+        let members = sets.iter().map(|set| members(set, &candidates, &named, model));
+        let members: Vec<Bits> = members.collect();
+        let mut classes: FxHashMap<Bits, u32> = FxHashMap::default();
+        let atom = |candidate: u32| {
+            let lines = members.iter().zip(0..).filter(|(members, _)| members.contains(candidate));
+            let fresh = classes.len() as u32;
+            *classes.entry(Bits::of(sets.len() as u32, lines.map(|(_, line)| line))).or_insert(fresh)
+        };
+        let atoms: Vec<u32> = (0..candidates.len() as u32).map(atom).collect();
+        let count = classes.len() as u32;
+        let of_line = |members: &Bits| Bits::of(count, members.iter().map(|member| atoms[member as usize]));
+        let of_lines = members.iter().map(of_line).collect();
+        Peers { candidates: candidates.into_iter().zip(atoms).collect(), atoms: count, of_lines }
+    }
+
+    /// The atoms of one of the lines.
+    pub(crate) fn of_line(&self, line: usize) -> &Bits {
+        &self.of_lines[line]
     }
 
     pub(crate) fn atoms(&self) -> u32 {
@@ -100,6 +115,28 @@ impl Peers {
     }
 }
 
+/// The indices of those in a set; `named` are those of identities.
+fn members(set: &PeerSet, candidates: &[Candidate], named: &FxHashMap<&str, u32>, model: &Model) -> Bits {
+    let all = |principals: &[Principal]| {
+        let mut found = Bits::none(candidates.len() as u32);
+        for principal in principals {
+            match model.identity(principal) {
+                Some(identity) => named.get(identity.as_str()).into_iter().for_each(|own| found.insert(*own)),
+                None => {
+                    let own = candidates.iter().zip(0..).filter(|(own, _)| own.is(principal, model));
+                    own.for_each(|(_, index)| found.insert(index));
+                }
+            }
+        }
+        found
+    };
+    let mut found = all(&set.of);
+    if !set.except.is_empty() {
+        found.subtract(&all(&set.except));
+    }
+    found
+}
+
 /// Everybody that the principals could mean, and everybody else by kind. Sorted.
 pub(crate) fn candidates<'m>(
     model: &Model,
@@ -114,18 +151,16 @@ pub(crate) fn candidates<'m>(
     for principal in principals {
         match principal {
             Principal::Workload { .. } | Principal::Identity(_) => {
-                let identity = model.identity(principal);
+                let identity = model.identity(principal).cloned();
                 identity.is_some_and(|identity| candidates.insert(Candidate::of_identity(model, identity)))
             }
             Principal::Namespace(namespace) => {
-                candidates.insert(Candidate::OtherIn { namespace: namespace.to_string() })
+                candidates.insert(Candidate::OtherIn { namespace: namespace.clone() })
             }
             Principal::TrustDomain(trust_domain) => {
-                candidates.insert(Candidate::OtherOf { trust_domain: trust_domain.to_string() })
+                candidates.insert(Candidate::OtherOf { trust_domain: trust_domain.clone() })
             }
-            Principal::Below(parent) => {
-                candidates.insert(Candidate::OtherBelow { parent: parent.to_string() })
-            }
+            Principal::Below(parent) => candidates.insert(Candidate::OtherBelow { parent: parent.clone() }),
             Principal::Authenticated | Principal::Unauthenticated | Principal::Anyone => false,
         };
     }
@@ -133,14 +168,14 @@ pub(crate) fn candidates<'m>(
 }
 
 impl Candidate {
-    pub(crate) fn of_identity(model: &Model, identity: &str) -> Candidate {
-        let identity = identity.to_owned();
+    pub(crate) fn of_identity(model: &Model, identity: impl Into<Text>) -> Candidate {
+        let identity = identity.into();
         if model.is_gateway(&identity) {
             return Candidate::Gateway { identity };
         }
         match own_path(&model.trust_domain, &identity) {
             Some(path) => {
-                let namespace = namespace_of(path).map(str::to_owned);
+                let namespace = namespace_of(path).map(Text::from);
                 Candidate::Own { identity, namespace }
             }
             None => Candidate::Foreign { identity },
@@ -163,7 +198,7 @@ impl Candidate {
         let identity = match self {
             Candidate::Own { identity, .. }
             | Candidate::Gateway { identity }
-            | Candidate::Foreign { identity } => identity.clone(),
+            | Candidate::Foreign { identity } => identity.to_string(),
             Candidate::Unauthenticated => return Some(Principal::Unauthenticated),
             Candidate::OtherIn { namespace } => format!("spiffe://{own}/ns/{namespace}/sa/other"),
             Candidate::OtherBelow { parent } => format!("{parent}/other"),
@@ -189,7 +224,7 @@ impl Candidate {
                 matches!(self, Candidate::Own { .. } | Candidate::OtherIn { .. } | Candidate::OtherOwn)
             }
             Principal::Namespace(wanted) => match self {
-                Candidate::Own { namespace, .. } => namespace.as_deref() == Some(wanted.as_str()),
+                Candidate::Own { namespace, .. } => namespace.as_ref() == Some(wanted),
                 Candidate::OtherIn { namespace } => namespace == wanted,
                 _ => false,
             },
@@ -231,9 +266,6 @@ fn own_path<'i>(trust_domain: &str, identity: &'i str) -> Option<&'i str> {
 
 /// `ns/<namespace>/sa/<service-account>`
 fn namespace_of(path: &str) -> Option<&str> {
-    let segments: Vec<&str> = path.split('/').collect();
-    match segments.as_slice() {
-        ["ns", namespace, "sa", _] => Some(namespace),
-        _ => None,
-    }
+    let (namespace, account) = path.strip_prefix("ns/")?.split_once("/sa/")?;
+    (!namespace.contains('/') && !account.contains('/')).then_some(namespace)
 }

@@ -262,13 +262,13 @@ impl Survey<'_> {
                     if everybody.by_identity.contains_key(identity.as_str()) {
                         continue;
                     }
-                    Who::Identity(identity.clone())
+                    Who::Identity(identity.to_string())
                 }
                 Candidate::OtherGateway if count == 0 => continue,
-                Candidate::OtherIn { namespace } => group(Others::OfNamespace(namespace.clone()), count),
-                Candidate::OtherBelow { parent } => group(Others::Below(parent.clone()), count),
+                Candidate::OtherIn { namespace } => group(Others::OfNamespace(namespace.to_string()), count),
+                Candidate::OtherBelow { parent } => group(Others::Below(parent.to_string()), count),
                 Candidate::OtherOf { trust_domain } => {
-                    group(Others::OfTrustDomain(trust_domain.clone()), count)
+                    group(Others::OfTrustDomain(trust_domain.to_string()), count)
                 }
                 Candidate::OtherOwn => group(Others::OfMesh, count),
                 Candidate::OtherGateway => group(Others::Gateways, count),
@@ -294,7 +294,7 @@ impl Survey<'_> {
         let (mut by_identity, mut alike) = (BTreeMap::<Text, Vec<Caller>>::new(), BTreeMap::new());
         for (caller, workload) in self.workloads() {
             by_identity.entry(workload.identity.clone()).or_default().push(caller);
-            let kinds = kinds_of(&Candidate::of_identity(&self.model, &workload.identity));
+            let kinds = kinds_of(&Candidate::of_identity(&self.model, workload.identity.clone()));
             alike.entry(kinds).or_insert_with(BTreeSet::new).insert(caller);
         }
         Everybody { by_identity, alike, ways, comers }
@@ -313,7 +313,7 @@ impl Survey<'_> {
             Caller::Service(_) => Who::Service(workload.full_name()),
             Caller::Gateway(_) => Who::Gateway(workload.full_name()),
         };
-        let candidate = Candidate::of_identity(&self.model, &workload.identity);
+        let candidate = Candidate::of_identity(&self.model, workload.identity.clone());
         self.row(who, &candidate, Some((caller, way_of(ways, caller, to))), to, asked)
     }
 
@@ -511,8 +511,8 @@ fn kinds_of(own: &Candidate) -> Vec<Candidate> {
             inside.into_iter().chain([Candidate::OtherOwn]).collect()
         }
         Candidate::Foreign { identity } => {
-            let parent = identity.rsplit_once('/').map_or("", |(parent, _)| parent).to_owned();
-            let trust_domain = identity.split('/').nth(2).unwrap_or_default().to_owned();
+            let parent = identity.rsplit_once('/').map_or("", |(parent, _)| parent).into();
+            let trust_domain = identity.split('/').nth(2).unwrap_or_default().into();
             vec![
                 Candidate::OtherBelow { parent },
                 Candidate::OtherOf { trust_domain },

@@ -158,7 +158,7 @@ fn partition_rows<'p>(partition: &'p Partition, draft: &mut Draft<'p>) {
     let fields = draft.count(Section::Fields);
     partition.fields.iter().for_each(|field| field_rows(field, draft));
     let roots = draft.count(Section::Roots);
-    partition.roots.iter().for_each(|root| draft.row(Section::Roots, &[target_word(*root)]));
+    draft.words(Section::Roots, partition.roots.iter().map(|root| target_word(*root)));
     draft.row(
         Section::Partitions,
         &[
@@ -265,7 +265,7 @@ fn target_word(target: Target) -> u32 {
 fn node_rows<'p>(plan: &'p Plan, draft: &mut Draft<'p>) {
     for (node, owner) in plan.nodes.iter().zip(owners(plan)) {
         let children = draft.count(Section::Children);
-        node.children.iter().for_each(|child| draft.row(Section::Children, &[target_word(*child)]));
+        draft.words(Section::Children, node.children.iter().map(|child| target_word(*child)));
         draft.row(Section::Nodes, &[owner, node.dim, children, node.children.len() as u32]);
     }
 }
