@@ -252,6 +252,7 @@ impl<'a> Project<'a> {
                 continue;
             }
             outside_of_range(param, &param.value).into_iter().for_each(|found| diagnostics.push(found));
+            without_choice(param).into_iter().for_each(|found| diagnostics.push(found));
             let (param, value) = (Param::clone(param), param.value.clone());
             self.params.insert(key, Declared { param, value, set: None });
         }
@@ -494,6 +495,16 @@ fn outside_of_range(param: &Param, value: &Waiting) -> Option<Diagnostic> {
         .at(value.span, "")
         .at(controlled.low.span.to(controlled.high.span), "its range")
         .help("Widen the range, or choose a value inside it.")
+    })
+}
+
+/// A range of one value leaves nothing to whoever controls it.
+fn without_choice(param: &Param) -> Option<Diagnostic> {
+    let controlled = param.controlled.as_ref()?;
+    (controlled.low.value == controlled.high.value).then(|| {
+        Diagnostic::new(Code::VainStatement, format!("the range of `{}` is one value", param.name.value))
+            .at(controlled.low.span.to(controlled.high.span), "nothing to choose from")
+            .help("Widen the range, or leave `range` and `controlled-by` out.")
     })
 }
 

@@ -3,7 +3,7 @@
 
 use super::scope::{Place, Scope, Target, listed};
 use super::shared::Named;
-use super::{Module, declared};
+use super::{Module, declared, settings};
 use crate::model::{ServiceId, Workload};
 use mesh_lang::ast::{self, AccessLog, Condition, Field, Item, Shared, TokenSource, Tracing};
 use mesh_lang::diagnostic::suggest::meant;
@@ -17,6 +17,14 @@ pub(super) fn check(modules: &[Module<'_>], scope: &Scope, diagnostics: &mut Dia
         match item {
             Item::Mesh(declared) => mesh(declared, place, scope, diagnostics),
             Item::Jwt(issuer) => jwt(issuer, diagnostics),
+            Item::Profile(profile) if settings::says_nothing(profile) => diagnostics.push(
+                Diagnostic::new(
+                    Code::MissingStatement,
+                    format!("the profile `{}` sets nothing", profile.name.value),
+                )
+                .at(profile.name.span, "whoever uses it is as without it")
+                .help("Write in it what those who use it are to have, or delete it."),
+            ),
             Item::ExtAuthz(asked) => authority(asked, "ext-authz", place, scope, diagnostics),
             Item::RateLimiter(asked) => authority(asked, "rate-limiter", place, scope, diagnostics),
             _ => {}
@@ -339,6 +347,21 @@ mod tests {
             &["1 MESH1011 jwt `sso` has no `audience`", "1 MESH1012 `http://x/k` is no place of keys"],
         );
         says(service, &["1 MESH2001 unknown jwt `sso`"]);
+    }
+
+    #[test]
+    fn a_profile_sets_something() {
+        let text = "profile calm {\ntimeout 1s\n}\nservice a { port 80 http; use calm }\nauthorize a { allow from anyone }\n";
+        says(text, &[]);
+        says(&text.replace("timeout 1s", ""), &["1 MESH1011 the profile `calm` sets nothing"]);
+        says(&text.replace("timeout 1s", "circuit-breaker { max-requests 9 }"), &[]);
+    }
+
+    #[test]
+    fn a_range_leaves_something_to_choose() {
+        let text = "param share percent = 5% range 0%..5% controlled-by \"canary\"\nservice a { port 80 http; subset v1 label v = \"1\"; subset v2 label v = \"2\" }\nroute a { rule r { to a:v2 $share, a:v1 rest } }\nauthorize a { allow from anyone }\n";
+        says(text, &[]);
+        says(&text.replace("0%..5%", "5%..5%"), &["1 MESH5040 the range of `share` is one value"]);
     }
 
     #[test]

@@ -189,6 +189,11 @@ fn prefixes(rule: &ast::Rule, span: Span, to: &str) -> Result<Vec<Edit>, Diagnos
     }
     from.sort_by(|a, b| b.len().cmp(&a.len()).then(a.cmp(b)));
     from.dedup();
+    if from.iter().all(|from| from == to) {
+        return Err(Diagnostic::new(Code::VainStatement, "the new prefix is the old one")
+            .at(span, "leaves every path as it is")
+            .help("Write another prefix, or delete it."));
+    }
     Ok(from.into_iter().map(|from| Edit::Prefix { from, to: to.to_owned() }).collect())
 }
 
@@ -313,6 +318,9 @@ mod tests {
             &["6 MESH1012 rule `r` has no prefix to replace"],
         );
         says(&rule("match /a/**\nredirect prefix /c 302"), &[]);
+        let same = "the new prefix is the old one";
+        says(&rule("match /a/**\nto s:v1\nrewrite prefix /a/"), &[&format!("7 MESH5040 {same}")]);
+        says(&rule("match /a/**, /b/**\nto s:v1\nrewrite prefix /a"), &[]);
     }
 
     #[test]

@@ -23,6 +23,7 @@ pub(super) fn of_service(
     about.outside();
     about.health();
     about.limits(&service.limits);
+    about.pending(&service.limits, &service.settings);
     let used =
         service.settings.uses.iter().chain(service.calls.iter().flat_map(|calls| &calls.settings.uses));
     for name in used {
@@ -30,7 +31,10 @@ pub(super) fn of_service(
             about.limits(&profile.limits);
         }
     }
-    service.calls.iter().for_each(|calls| about.limits(&calls.limits));
+    for calls in &service.calls {
+        about.limits(&calls.limits);
+        about.pending(&calls.limits, &calls.settings);
+    }
     outliers::of_service(service, place, scope, about.diagnostics);
     telemetry(&service.telemetry, place, scope, diagnostics);
 }
@@ -425,6 +429,23 @@ impl About<'_> {
         }
     }
 
+    /// A request that is given up waits for no connection any more.
+    fn pending(&mut self, limits: &Limits, settings: &ast::Settings) {
+        let breaker = limits.circuit_breaker.as_ref();
+        let pending = breaker.and_then(|breaker| breaker.value.pending_timeout);
+        if let (Some(pending), Some(total)) = (pending, settings.timeout)
+            && let ast::Timeout::After(total_is) = total.value
+            && pending.value >= total_is
+        {
+            self.diagnostics.push(
+                Diagnostic::new(Code::VainStatement, "the `pending-timeout` never passes")
+                    .at(pending.span, "as long as the whole call, or longer")
+                    .at(total.span, "the whole call")
+                    .help("Make it shorter than the `timeout`."),
+            );
+        }
+    }
+
     fn limits(&mut self, limits: &Limits) {
         if let Some(breaker) = &limits.circuit_breaker {
             let breaker_is = &breaker.value;
@@ -653,6 +674,17 @@ mod tests {
             &["4 MESH1011 gateway `g` does not say which proxies before it are believed"],
         );
         says(&gateway(&format!("{listener}\ntrusted-hops 1\n"), route, line), &[]);
+    }
+
+    #[test]
+    fn a_request_that_is_given_up_waits_no_more() {
+        let text = |pending: &str| {
+            service(&format!(
+                "port 80 http; timeout 1s\ncircuit-breaker {{\nmax-requests 8\npending-timeout {pending}\n}}"
+            ))
+        };
+        says(&text("1s"), &["5 MESH5040 the `pending-timeout` never passes"]);
+        says(&text("900ms"), &[]);
     }
 
     #[test]

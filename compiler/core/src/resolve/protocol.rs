@@ -49,6 +49,23 @@ pub(super) fn of_route(
     }
 }
 
+/// What a service, or somebody who calls it, writes for its requests where they are none: of all its ports, or of the one called.
+pub(super) fn of_settings(
+    written: &Settings,
+    ports: &[crate::model::Port],
+    service: &str,
+    found: &mut Diagnostics,
+) {
+    let spoken = ports.iter().map(|port| of_port(port, service)).collect::<Vec<_>>();
+    if let Some(first) = spoken.first().filter(|_| spoken.iter().all(|port| !port.protocol.is_http())) {
+        settings(written, first, found);
+    }
+    let is_plain = |port: &Spoken<'_>| matches!(port.protocol, Protocol::Http | Protocol::Https);
+    if let Some(first) = spoken.first().filter(|_| spoken.iter().all(is_plain)) {
+        no_grpc(written, first, found);
+    }
+}
+
 /// What guardrails say of ports that do not speak it, and routes from ports to others that speak something else.
 pub(super) fn mismatches(modules: &[Module<'_>], scope: &Scope, model: &Model) -> Diagnostics {
     let mut found = Diagnostics::new();
@@ -172,6 +189,9 @@ fn rule_words(rule: &ast::Rule, spoken: &Spoken<'_>, found: &mut Diagnostics) {
         line.ops.iter().for_each(|op| operation(op, true, spoken, found));
         line.when.iter().for_each(|condition| words(condition, spoken, found));
     }
+    if !spoken.gateway && spoken.protocol == Protocol::Http {
+        no_grpc(&rule.settings, spoken, found);
+    }
     if spoken.protocol.is_http() {
         return;
     }
@@ -220,6 +240,18 @@ fn settings(settings: &Settings, spoken: &Spoken<'_>, found: &mut Diagnostics) {
                 .help("Write `retry … on connect-failure`."),
             );
         }
+    }
+}
+
+/// A port that is declared as `http` carries no gRPC, so no answer has a `grpc-status`.
+fn no_grpc(settings: &Settings, spoken: &Spoken<'_>, found: &mut Diagnostics) {
+    let Some(Retry::Policy(policy)) = settings.retry.as_ref().map(|retry| &retry.value) else { return };
+    let of_grpc = |condition: &&mesh_lang::Spanned<RetryOn>| matches!(condition.value, RetryOn::Grpc(_));
+    for condition in policy.on.iter().filter(of_grpc) {
+        found.push(
+            mismatch("no answer has a gRPC status", condition.span, "a condition of gRPC", spoken)
+                .help("Declare the port as `grpc` or `http2`, or name statuses of HTTP: `503`."),
+        );
     }
 }
 
@@ -321,6 +353,31 @@ mod tests {
             &text.replace("80 grpc", "80 http"),
             &["3 MESH5006 no gRPC call gets here, and port 80 of `b` speaks http"],
         );
+    }
+
+    #[test]
+    fn a_connection_has_no_request_to_wait_for() {
+        let waits = "5006 a connection has no request to wait for, and port 3306 of `db` speaks tcp";
+        let retries = "5006 only making a connection can be tried again, and port 3306 of `db` speaks tcp";
+        let text = |service: &str, calls: &str| {
+            format!(
+                "service a {{\ncalls db {{ {calls} }}\n}}\nservice db {{\nport 3306 tcp\n{service}\n}}\nauthorize db {{ allow from a }}\n"
+            )
+        };
+        says(&text("timeout 1s", "connect-timeout 1s"), &[&format!("6 MESH{waits}")]);
+        says(&text("", "timeout 1s"), &[&format!("2 MESH{waits}")]);
+        says(&text("", "retry 1 on connect-failure, 503"), &[&format!("2 MESH{retries}")]);
+        let both = "service a { calls db port web; calls db port sql }\nservice db { port sql 3306 tcp; port web 80 http; timeout 1s }\nauthorize db {\nallow from a to port sql\nallow from a to port web\n}\n";
+        says(both, &[]);
+    }
+
+    #[test]
+    fn a_port_without_grpc_has_no_grpc_status() {
+        let text = "service a { calls b }\nservice b { port 80 http; retry 1 on grpc-unavailable }\nauthorize b { allow from a }\n";
+        says(text, &["2 MESH5006 no answer has a gRPC status, and port 80 of `b` speaks http"]);
+        says(&text.replace("80 http", "80 http2"), &[]);
+        let rule = "service a { calls b }\nservice b { port 80 http }\nroute b { rule r {\nto b\nretry 1 on grpc-unavailable\n} }\nauthorize b { allow from a }\n";
+        says(rule, &["5 MESH5006 no answer has a gRPC status, and port 80 of `b` speaks http"]);
     }
 
     #[test]

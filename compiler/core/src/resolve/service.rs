@@ -2,8 +2,10 @@
 
 use super::scope::{self, Place, Scope};
 use super::settings::{self, Written};
-use super::{declarations, duplicate, mutual, outliers, shape};
-use crate::model::{Call, CallLine, Client, Endpoint, Model, Port, PortId, Service, SettingsAt, Subset};
+use super::{declarations, duplicate, mutual, outliers, protocol, shape};
+use crate::model::{
+    Call, CallLine, Client, Connection, Endpoint, Model, Port, PortId, Service, SettingsAt, Subset,
+};
 use mesh_lang::ast::{self, Endpoints, Mtls};
 use mesh_lang::signature::Place as Block;
 use mesh_lang::{Code, Diagnostic, Diagnostics, Name, Span, Spanned, Text};
@@ -58,6 +60,7 @@ pub(super) fn read(
         propagates: service.propagates.iter().map(|name| name.value.clone()).collect(),
     };
     own.ports.iter().for_each(|port| written.fits(port, diagnostics));
+    protocol::of_settings(&service.settings, &own.ports, &service.name.value, diagnostics);
     let found = endpoints(service, &own, diagnostics);
     for (port, endpoint) in found {
         own.ports[port].endpoints.push(endpoint);
@@ -335,6 +338,9 @@ pub(super) fn calls(
             match to {
                 Ok(to) => {
                     written.fits(model.port(to), diagnostics);
+                    let callee = &model[to.service].workload.name;
+                    let port = std::slice::from_ref(model.port(to));
+                    protocol::of_settings(&statement.settings, port, callee, diagnostics);
                     outliers::of_call(statement, to, place, scope, model, diagnostics);
                     add_call(&mut calls, to, (statement, &written, breaker), name.span, diagnostics);
                 }
@@ -342,7 +348,33 @@ pub(super) fn calls(
             }
         }
     }
+    calls.iter().for_each(|call| covered(call, diagnostics));
     calls
+}
+
+/// Lines that set nothing for the requests that they name, beside one for all requests.
+fn covered(call: &Call, diagnostics: &mut Diagnostics) {
+    let Some(plain) = call.lines.iter().find(|line| !line.narrowed) else { return };
+    let sets_nothing = |line: &&CallLine| {
+        let client = line.client.timeout.is_none() && line.client.retry.is_none();
+        line.narrowed
+            && line.settings == Settings::default()
+            && line.connection == Connection::default()
+            && client
+            && !line.limited
+    };
+    let mut said: Vec<Span> = Vec::new();
+    for line in call.lines.iter().filter(sets_nothing) {
+        if !said.contains(&line.span) {
+            said.push(line.span);
+            diagnostics.push(
+                Diagnostic::new(Code::VainStatement, "this `calls` adds nothing to what is called anyway")
+                    .at(line.span, "declares some requests")
+                    .at(plain.span, "declares all of them")
+                    .help("Delete it, or delete the other one if no more than these requests are sent."),
+            );
+        }
+    }
 }
 
 fn add_call(
@@ -361,6 +393,7 @@ fn add_call(
         breaker,
         connection: written.connection.clone(),
         client: Client { timeout: statement.client_timeout, retry: statement.client_retry },
+        limited: statement.limits != ast::Limits::default() || !statement.settings.uses.is_empty(),
         span,
     });
     let Some(known) = calls.iter_mut().find(|call| call.to == to) else {
@@ -382,6 +415,18 @@ fn add_call(
 #[cfg(test)]
 mod tests {
     use crate::testing::says;
+
+    #[test]
+    fn a_call_of_everything_needs_none_of_something_beside_it() {
+        let text = |block: &str| {
+            format!(
+                "service a {{\ncalls b\ncalls b to GET /x, POST /x {block}\n}}\nservice b {{ port 80 http }}\nauthorize b {{ allow from a }}\n"
+            )
+        };
+        says(&text(""), &["3 MESH5040 this `calls` adds nothing to what is called anyway"]);
+        says(&text("{ timeout 1s }"), &[]);
+        says(&text("{ client-timeout 1s }"), &[]);
+    }
 
     #[test]
     fn subsets_exclude_each_other() {

@@ -143,6 +143,11 @@ const WORDS: [Word; 7] = [
     Word::OutlierDetection,
 ];
 
+/// Whether a profile sets nothing for anybody.
+pub(super) fn says_nothing(profile: &ast::Profile) -> bool {
+    profile.settings == ast::Settings::default() && profile.limits == ast::Limits::default()
+}
+
 impl Word {
     fn is_in(self, profile: &ast::Profile) -> bool {
         let (settings, limits) = (&profile.settings, &profile.limits);
