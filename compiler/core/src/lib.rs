@@ -107,7 +107,9 @@ pub fn compile_on(
     today: Option<Day>,
     stand_ins: &StandIns,
 ) -> Compilation {
-    Project::parse(sources).compile(environment, today, stand_ins)
+    let (project, files) = Project::read_text(sources, expand::Said::at_once);
+    let expanded = expand::expand(project.of_each(files), environment);
+    project.conclude(project.look_up(expanded, environment, today), stand_ins)
 }
 
 /// A project whose text has been read: parsed once, compiled for each environment.
@@ -226,30 +228,23 @@ impl<'a> Project<'a> {
         today: Option<Day>,
         stand_ins: &StandIns,
     ) -> Compilation {
-        let mut compilation = self.decide(environment, today, stand_ins);
+        self.conclude(self.read(environment, today), stand_ins)
+    }
+
+    /// Decides what was read, and says what no remark allows.
+    fn conclude(&self, read: Read, stand_ins: &StandIns) -> Compilation {
+        let mut compilation = decide(read, stand_ins);
         let found = std::mem::take(&mut compilation.diagnostics);
         (compilation.diagnostics, compilation.suppressed) = self.suppressions.apply(found);
         compilation.diagnostics.sort_by_key(Diagnostic::span);
         compilation
     }
 
-    fn decide(&self, environment: Option<&str>, today: Option<Day>, stand_ins: &StandIns) -> Compilation {
-        let Read { mut model, tests, unexecuted, mut diagnostics } = self.read(environment, today);
-        if diagnostics.has_errors() {
-            return Compilation { diagnostics: diagnostics.sorted(), unexecuted, ..Compilation::default() };
-        }
-        let needs = needs(&model);
-        stand_in(&mut model, stand_ins);
-        resolve::lines_in_order_of_text(&mut model);
-        let plan = judge(&model, &mut diagnostics);
-        let (calls, examples) = (example::calls(&model), example::requests(&model));
-        let tests = if plan.is_some() { prove(&model, &tests, &mut diagnostics) } else { vec![] };
-        let diagnostics = diagnostics.sorted();
-        Compilation { plan, diagnostics, unexecuted, tests, needs, calls, examples, suppressed: vec![] }
+    fn read(&self, environment: Option<&str>, today: Option<Day>) -> Read {
+        self.look_up(expand::expand(self.statements(), environment), environment, today)
     }
 
-    fn read(&self, environment: Option<&str>, today: Option<Day>) -> Read {
-        let expanded = expand::expand(self.statements(), environment);
+    fn look_up(&self, expanded: expand::Expanded, environment: Option<&str>, today: Option<Day>) -> Read {
         let unexecuted = executed::refused(&expanded.checked, &expanded.files);
         Read { unexecuted, ..self.understand(expanded, environment, today) }
     }
@@ -292,6 +287,22 @@ impl Reading {
         let suppressions = Suppressions::of(id, text, &parse, &mut diagnostics);
         Reading { statements: parse.statements, wounds, suppressions, diagnostics }
     }
+}
+
+fn decide(read: Read, stand_ins: &StandIns) -> Compilation {
+    let Read { mut model, tests, unexecuted, mut diagnostics } = read;
+    if diagnostics.has_errors() {
+        return Compilation { diagnostics: diagnostics.sorted(), unexecuted, ..Compilation::default() };
+    }
+    let needs = needs(&model);
+    stand_in(&mut model, stand_ins);
+    resolve::lines_in_order_of_text(&mut model);
+    resolve::keep_words_alone(&mut model);
+    let plan = judge(&model, &mut diagnostics);
+    let (calls, examples) = (example::calls(&model), example::requests(&model));
+    let tests = if plan.is_some() { prove(&model, &tests, &mut diagnostics) } else { vec![] };
+    let diagnostics = diagnostics.sorted();
+    Compilation { plan, diagnostics, unexecuted, tests, needs, calls, examples, suppressed: vec![] }
 }
 
 /// Decides the `every` and `some` lines of tests.

@@ -1,6 +1,6 @@
 //! Which line beats which: set inclusion, and `overrides` where inclusion is silent (`spec/semantics.md` 3.4).
 
-use crate::space::Product;
+use crate::space::{PATH, Product};
 use petgraph::algo::tarjan_scc;
 use petgraph::graph::DiGraph;
 
@@ -12,6 +12,38 @@ pub(crate) struct Ranked {
     pub(crate) beaten_by: Vec<Vec<u32>>,
     /// `overrides` that make no sense: (rule, overridden rule, why).
     pub(crate) vain: Vec<(u32, u32, Vain)>,
+    /// Where there are many lines.
+    paths: Option<LinesOfPaths>,
+}
+
+/// Lines by what they say of paths.
+#[derive(Default)]
+struct LinesOfPaths {
+    /// For each atom, the lines that it fits.
+    of_atoms: Vec<Vec<u32>>,
+    /// Those that say nothing.
+    of_all: Vec<u32>,
+}
+
+/// Up to so many lines are compared with each other right away.
+const FEW_LINES: usize = 32;
+
+impl LinesOfPaths {
+    fn new(lines: &[RankedLine]) -> LinesOfPaths {
+        let mut paths = LinesOfPaths::default();
+        for (line, number) in lines.iter().zip(0..) {
+            let Some(atoms) = line.product.set(PATH) else {
+                paths.of_all.push(number);
+                continue;
+            };
+            for atom in atoms.iter() {
+                let least = paths.of_atoms.len().max(atom as usize + 1);
+                paths.of_atoms.resize_with(least, Vec::new);
+                paths.of_atoms[atom as usize].push(number);
+            }
+        }
+        paths
+    }
 }
 
 /// A line of a rule.
@@ -31,11 +63,12 @@ pub(crate) enum Vain {
     Circle,
 }
 
-/// Ranks the lines of one table. Quadratic in lines.
+/// Ranks the lines of one table. Quadratic in the lines that share a path.
 pub(crate) fn rank(lines: Vec<(u32, Product)>, overrides: &[(u32, u32)]) -> Ranked {
     let lines: Vec<RankedLine> =
         lines.into_iter().map(|(rule, product)| RankedLine { rule, product }).collect();
-    let mut ranked = Ranked { beaten_by: vec![vec![]; lines.len()], vain: vec![], lines };
+    let paths = (lines.len() > FEW_LINES).then(|| LinesOfPaths::new(&lines));
+    let mut ranked = Ranked { beaten_by: vec![vec![]; lines.len()], vain: vec![], lines, paths };
     ranked.by_inclusion();
     for (rule, other) in overrides {
         ranked.by_word(*rule, *other);
@@ -48,12 +81,25 @@ pub(crate) fn rank(lines: Vec<(u32, Product)>, overrides: &[(u32, u32)]) -> Rank
 impl Ranked {
     fn by_inclusion(&mut self) {
         for (index, line) in self.lines.iter().enumerate() {
-            for (other, narrower) in self.lines.iter().enumerate() {
+            for other in self.near(index) {
+                let narrower = &self.lines[other];
                 if line.rule != narrower.rule && narrower.product.is_inside(&line.product) {
                     self.beaten_by[index].push(other as u32);
                 }
             }
         }
+    }
+
+    /// The lines that share a path with a line, in order: no others match a request that it matches.
+    pub(crate) fn near(&self, line: usize) -> Vec<usize> {
+        let (Some(paths), Some(atoms)) = (&self.paths, self.lines[line].product.set(PATH)) else {
+            return (0..self.lines.len()).collect();
+        };
+        let of_atoms = atoms.iter().flat_map(|atom| &paths.of_atoms[atom as usize]);
+        let mut near: Vec<usize> = paths.of_all.iter().chain(of_atoms).map(|line| *line as usize).collect();
+        near.sort_unstable();
+        near.dedup();
+        near
     }
 
     fn by_word(&mut self, rule: u32, overridden: u32) {

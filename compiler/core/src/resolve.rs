@@ -31,7 +31,7 @@ mod test;
 
 use crate::case;
 use crate::day::Day;
-use crate::model::{AccessLine, ConsumerRoute, Gateway, Model, Service, ServiceId, Table};
+use crate::model::{AccessLine, ConsumerRoute, Gateway, Model, Service, ServiceId, Table, Wording};
 use crate::quantified::Asking;
 pub(crate) use again::{Again, Before};
 use mesh_lang::ast;
@@ -345,10 +345,22 @@ fn rules_in_order(table: &mut Table) {
 /// Sorts lines by their texts, which is the order in which they are told and reported (`spec/semantics.md` 4.5, 4.7). Where only
 /// names are looked up, no line is put into words.
 pub(crate) fn lines_in_order_of_text(model: &mut Model) {
-    let services = model.services.iter_mut();
-    services.flat_map(|service| &mut service.ports).for_each(|port| lines_in_order(&mut port.access));
+    doors(model).for_each(|lines| lines_in_order(lines));
+}
+
+/// Of each line keeps the words alone: who decides about requests need not know how they were put together, and they are some of the
+/// largest parts of a tree.
+pub(crate) fn keep_words_alone(model: &mut Model) {
+    for line in doors(model).flatten() {
+        line.text = Wording::Said(line.text.as_str().into());
+    }
+}
+
+/// The lines of each authorization.
+fn doors(model: &mut Model) -> impl Iterator<Item = &mut Vec<AccessLine>> {
+    let ports = model.services.iter_mut().flat_map(|service| &mut service.ports);
     let listeners = model.gateways.iter_mut().flat_map(|gateway| &mut gateway.listeners);
-    listeners.for_each(|listener| lines_in_order(&mut listener.access));
+    ports.map(|port| &mut port.access).chain(listeners.map(|listener| &mut listener.access))
 }
 
 fn lines_in_order(lines: &mut [AccessLine]) {

@@ -438,15 +438,18 @@ impl Product {
         self.sets.iter().any(|(_, set)| set.is_empty())
     }
 
-    fn set(&self, dim: u32) -> Option<&Bits> {
+    pub(crate) fn set(&self, dim: u32) -> Option<&Bits> {
         self.sets.iter().find(|(own, _)| *own == dim).map(|(_, set)| set)
     }
 
     /// Whether the two share a point.
     pub(crate) fn meets(&self, other: &Product) -> bool {
-        !self.is_empty()
-            && !other.is_empty()
-            && self.sets.iter().all(|(dim, set)| other.set(*dim).is_none_or(|theirs| set.meets(theirs)))
+        let mut theirs = other.sets.iter().peekable();
+        let in_dimension = |(dim, set): &(u32, Bits)| {
+            while theirs.next_if(|(other, _)| other < dim).is_some() {}
+            theirs.next_if(|(other, _)| other == dim).is_none_or(|(_, theirs)| set.meets(theirs))
+        };
+        self.sets.iter().all(in_dimension) && !self.is_empty() && !other.is_empty()
     }
 
     /// Whether every point of this one is in the other. Exact, since a product of sets that are not empty is inside

@@ -58,8 +58,13 @@ impl std::fmt::Display for Principal {
 
 impl std::fmt::Display for From {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        write!(f, "from {}", listed(&self.principals))?;
-        if self.except.is_empty() { Ok(()) } else { write!(f, " except {}", listed(&self.except)) }
+        f.write_str("from ")?;
+        listed(&self.principals, f)?;
+        if self.except.is_empty() {
+            return Ok(());
+        }
+        f.write_str(" except ")?;
+        listed(&self.except, f)
     }
 }
 
@@ -97,7 +102,8 @@ impl std::fmt::Display for AuthorizeLine {
             write!(f, " port {}", port.value)?;
         }
         if !self.ops.is_empty() {
-            write!(f, " {}", listed(&self.ops))?;
+            f.write_str(" ")?;
+            listed(&self.ops, f)?;
         }
         conditions(&self.when, f)
     }
@@ -193,18 +199,23 @@ impl std::fmt::Display for GuardrailLine {
             write!(f, " {from}")?;
         }
         if !self.to.is_empty() {
-            write!(f, " to {}", listed(&self.to))?;
+            f.write_str(" to ")?;
+            listed(&self.to, f)?;
         }
         if !self.ops.is_empty() {
-            write!(f, " {}", listed(&self.ops))?;
+            f.write_str(" ")?;
+            listed(&self.ops, f)?;
         }
         conditions(&self.when, f)
     }
 }
 
 /// `a, b, c`, sorted: the order in which a list is written means nothing.
-fn listed<T: std::fmt::Display>(items: &[T]) -> String {
+fn listed<T: std::fmt::Display>(items: &[T], f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+    if let [only] = items {
+        return only.fmt(f);
+    }
     let mut items: Vec<String> = items.iter().map(T::to_string).collect();
     items.sort();
-    items.join(", ")
+    f.write_str(&items.join(", "))
 }

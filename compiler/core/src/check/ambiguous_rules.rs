@@ -26,7 +26,8 @@ fn of_table(model: &Model, partition: &mut Partition, table: usize) -> Result<Ve
     let mut pairs = BTreeSet::new();
     let mut found = Vec::new();
     for second in 0..partition.tables[table].ranked.lines.len() {
-        for first in 0..second {
+        let near = partition.tables[table].ranked.near(second);
+        for first in near.into_iter().take_while(|first| *first < second) {
             let Judged { ranked, maximal, .. } = &partition.tables[table];
             let (a, b) = (&ranked.lines[first], &ranked.lines[second]);
             let pair = (a.rule, b.rule);

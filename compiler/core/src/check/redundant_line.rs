@@ -5,7 +5,7 @@ use crate::diagram::TooManyNodes;
 use crate::model::{AccessLine, Model};
 use crate::partition::{Owner, Partition};
 use crate::shown;
-use crate::space::Product;
+use crate::space::{PEER, Product};
 use mesh_lang::ast::Effect;
 use mesh_lang::{Code, Diagnostic, Span, diagnostic};
 use std::collections::BTreeMap;
@@ -157,9 +157,12 @@ fn say(span: Span, line: Unneeded) -> Diagnostic {
     problem.help("Delete it, or narrow what covers it if that was meant to be less.")
 }
 
-/// Whether two lines have atoms in common in every dimension: most name another caller than others.
+/// Whether two lines have atoms in common in every dimension. All products of a line have its peers, and most lines name another
+/// caller than others.
 fn may_meet(one: &[Product], other: &[Product]) -> bool {
-    one.iter().any(|one| other.iter().any(|other| one.meets(other)))
+    let peers = |line: &[Product]| line.first().and_then(|product| product.set(PEER).cloned());
+    let apart = peers(one).zip(peers(other)).is_some_and(|(one, other)| !one.meets(&other));
+    !apart && one.iter().any(|one| other.iter().any(|other| one.meets(other)))
 }
 
 #[cfg(test)]

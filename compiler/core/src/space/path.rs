@@ -75,7 +75,12 @@ fn path_to(came: &[Step], state: u32) -> String {
         segments.push(segment.as_str());
         at = *from;
     }
-    segments.iter().rev().flat_map(|segment| ["/", segment]).collect()
+    let mut path = String::with_capacity(segments.iter().map(|segment| 1 + segment.len()).sum());
+    for segment in segments.into_iter().rev() {
+        path.push('/');
+        path.push_str(segment);
+    }
+    path
 }
 
 fn both(ends: impl Iterator<Item = (u32, u32)>, more: &[(u32, u32)]) -> Positions {
@@ -242,27 +247,27 @@ impl Built {
             // Only the last segment of a canonical path can be empty: nothing follows it.
             if is_start || !came[here as usize].segment.is_empty() {
                 let Ways { literals, wild, below } = ways(patterns, positions);
-                let mut number = |next: Positions, segment: &dyn Fn() -> Text| -> Option<u32> {
+                let mut number = |next: Positions, is_empty: bool, segment: &dyn Fn() -> Text| {
                     if next.is_empty() {
                         return None;
                     }
-                    let segment = segment();
-                    let (index, is_new) = known.insert_full((next, segment.is_empty()));
+                    let (index, is_new) = known.insert_full((next, is_empty));
                     if is_new {
-                        came.push(Step { from: here, segment });
+                        came.push(Step { from: here, segment: segment() });
                     }
                     Some(index as u32 + 1)
                 };
                 let is_literal =
                     |text: &str| literals.binary_search_by(|(own, _)| own.as_str().cmp(text)).is_ok();
-                state.other = number(wild.clone(), &|| fresh_segment(is_literal).into());
+                state.other = number(wild.clone(), false, &|| fresh_segment(is_literal).into());
                 // The empty text comes first.
                 let empty = literals.partition_point(|(literal, _)| literal.is_empty());
                 let (empty, literals) = literals.split_at(empty);
-                state.empty = number(both(empty.iter().map(|(_, end)| *end), &below), &Text::default);
+                state.empty = number(both(empty.iter().map(|(_, end)| *end), &below), true, &Text::default);
                 for ends in literals.chunk_by(|one, other| one.0 == other.0) {
                     let literal = ends[0].0;
-                    let next = number(both(ends.iter().map(|(_, end)| *end), &wild), &|| literal.clone());
+                    let next =
+                        number(both(ends.iter().map(|(_, end)| *end), &wild), false, &|| literal.clone());
                     let next = next.filter(|next| Some(*next) != state.other);
                     state.edges.extend(next.map(|next| (literal.clone(), next)));
                 }
