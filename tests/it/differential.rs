@@ -1,6 +1,7 @@
 //! The compiler and the engine against the executable specification, over generated programs and requests.
 
 mod canonical;
+mod dense;
 mod quantified;
 mod replaced;
 mod shrink;
@@ -8,6 +9,7 @@ mod who;
 mod why;
 
 use fastrand::Rng;
+use mesh_compiler::Compilation;
 use mesh_engine::{Action, Decision, Moment, Refusal};
 use mesh_lang::{Severity, Source, SourceSet};
 use mesh_plan::view::Edit;
@@ -247,6 +249,15 @@ impl Subject {
     /// Compiles, encodes and verifies. The error holds the codes for which the program is refused.
     fn new(files: &Files, environment: Option<&str>) -> Result<Subject, BTreeSet<&'static str>> {
         let compilation = mesh_compiler::compile_in(&sources(files), environment, &BTreeMap::new());
+        Subject::of(compilation, files, environment)
+    }
+
+    /// What a program was compiled to.
+    fn of(
+        compilation: Compilation,
+        files: &Files,
+        environment: Option<&str>,
+    ) -> Result<Subject, BTreeSet<&'static str>> {
         let errors =
             compilation.diagnostics.iter().filter(|diagnostic| diagnostic.severity == Severity::Error);
         let codes: BTreeSet<&str> = errors.map(|diagnostic| diagnostic.code.as_str()).collect();

@@ -98,6 +98,9 @@ pub(crate) fn of_partition(
 ) -> Vec<Diagnostic> {
     let owner = partition.owner;
     let found = decided(model, partition, redundant);
+    if partition.diagram.is_exhausted() {
+        return vec![over_budget(model, owner, &OverBudget::Steps)];
+    }
     found.unwrap_or_else(|TooManyNodes| vec![over_budget(model, owner, &OverBudget::Nodes)])
 }
 

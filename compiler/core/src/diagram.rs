@@ -3,8 +3,10 @@
 //!
 //! The diagram that the checks ask is, after renumbering, the diagram in the plan: what was proved is what runs.
 
+mod lists;
 #[cfg(test)]
 mod oracle;
+pub(crate) mod symbolic;
 
 use crate::bits::Bits;
 use crate::space::{FIELDS, METHOD, PATH, PEER, Product, Space};
@@ -18,6 +20,9 @@ use std::cell::OnceCell;
 use std::hash::BuildHasher;
 use std::ops::Range;
 use std::rc::Rc;
+use symbolic::Symbolic;
+
+pub(crate) use lists::Lists;
 
 /// More cells for one partition are refused (`MESH3090`): a node is one cell and one for each exception. It counts what the
 /// checks make on their way, of which the plan keeps a fraction; 2^23 cells are some hundred megabytes, and past that the
@@ -39,6 +44,8 @@ pub(crate) struct Diagram {
     known: HashTable<u32>,
     /// The exceptions of nodes that are being made; those of the innermost come last.
     open: Vec<(u32, Target)>,
+    /// Formulas in place of nodes, where these would be too many.
+    symbolic: Option<Symbolic>,
 }
 
 /// A node: most atoms of a large dimension lead to the same place.
@@ -100,7 +107,29 @@ const STEPS_OF_A_CELL: usize = 16;
 
 impl Diagram {
     pub(crate) fn new(space: Rc<Space>) -> Diagram {
-        Diagram { space, nodes: vec![], exceptions: vec![], known: HashTable::new(), open: vec![] }
+        Diagram {
+            space,
+            nodes: vec![],
+            exceptions: vec![],
+            known: HashTable::new(),
+            open: vec![],
+            symbolic: None,
+        }
+    }
+
+    /// One that keeps what is decided as it was said, and searches where it is asked for a request.
+    pub(crate) fn symbolic(space: Rc<Space>) -> Diagram {
+        Diagram { symbolic: Some(Symbolic::new(space.clone())), ..Diagram::new(space) }
+    }
+
+    /// Whether it keeps what is decided as it was said: then to ask for a request is what costs.
+    pub(crate) fn is_symbolic(&self) -> bool {
+        self.symbolic.is_some()
+    }
+
+    /// Whether a search was given up: then nothing that was not found is proved.
+    pub(crate) fn is_exhausted(&self) -> bool {
+        self.symbolic.as_ref().is_some_and(Symbolic::is_exhausted)
     }
 
     pub(crate) fn space(&self) -> &Rc<Space> {
@@ -119,6 +148,9 @@ impl Diagram {
         inside: Target,
         outside: Target,
     ) -> Result<Target, TooManyNodes> {
+        if let Some(symbolic) = &mut self.symbolic {
+            return symbolic.decided(product, inside, outside);
+        }
         self.decided_by(&product.sets, if product.is_empty() { outside } else { inside }, outside)
     }
 
@@ -144,6 +176,9 @@ impl Diagram {
         inside: Target,
         outside: Target,
     ) -> Result<Target, TooManyNodes> {
+        if let Some(symbolic) = &mut self.symbolic {
+            return symbolic.choose(set, inside, outside);
+        }
         self.choose_seen((set, inside, outside), &mut FxHashMap::default())
     }
 
@@ -199,6 +234,9 @@ impl Diagram {
 
     /// The leaf of a request: `atoms` has its atom in each dimension.
     pub(crate) fn leaf(&self, root: Target, atoms: &[u32]) -> u32 {
+        if let Some(symbolic) = &self.symbolic {
+            return symbolic.leaf(root, atoms);
+        }
         let mut at = root;
         loop {
             match at {
@@ -217,7 +255,11 @@ impl Diagram {
     }
 
     /// How many combinations of atoms are in a set, possible or not; from 2^128 on they are not told apart. Linear in its nodes.
+    /// Where requests are searched for it is how many there are at most, and 0 where no possible one is.
     pub(crate) fn size(&self, set: Target) -> u128 {
+        if let Some(symbolic) = &self.symbolic {
+            return symbolic.size(set);
+        }
         let dims = FIELDS + self.space.fields.len() as u32;
         self.size_from(set, PEER, dims, &mut FxHashMap::default())
     }
@@ -258,6 +300,9 @@ impl Diagram {
         products: &[(&Product, Target)],
         outside: Target,
     ) -> Result<Target, TooManyNodes> {
+        if let Some(symbolic) = &mut self.symbolic {
+            return symbolic.first_product(products, outside);
+        }
         let possible = products.iter().filter(|(product, _)| !product.is_empty());
         let lines: Vec<(&[(u32, Bits)], Target)> =
             possible.map(|(product, leaf)| (product.sets.as_slice(), *leaf)).collect();
@@ -333,6 +378,9 @@ impl Diagram {
     /// The first decision that says anything: of several that do, the earliest. Balanced, so that a long list costs little
     /// more than its result.
     pub(crate) fn first_of(&mut self, decisions: &[Target]) -> Result<Target, TooManyNodes> {
+        if let Some(symbolic) = &mut self.symbolic {
+            return symbolic.first_of(decisions);
+        }
         match decisions {
             [] => Ok(Target::Leaf(REFUSED)),
             [only] => Ok(*only),
@@ -396,6 +444,9 @@ impl Diagram {
         if let (Target::Leaf(a), Target::Leaf(b)) = (a, b) {
             return Ok(Target::Leaf(both(a, b)));
         }
+        if self.is_symbolic() {
+            return Err(TooManyNodes);
+        }
         if let Some(known) = seen.get(&(a, b)) {
             return Ok(*known);
         }
@@ -415,6 +466,9 @@ impl Diagram {
 
     /// The requests that are in any of the sets. Balanced, as [`Diagram::first_of`].
     pub(crate) fn any_of_sets(&mut self, sets: &[Target]) -> Result<Target, TooManyNodes> {
+        if let Some(symbolic) = &mut self.symbolic {
+            return symbolic.any_of_sets(sets);
+        }
         match sets {
             [] => Ok(NO),
             [only] => Ok(*only),
@@ -541,6 +595,9 @@ impl Diagram {
         root: Target,
         leaf: &impl Fn(u32) -> Target,
     ) -> Result<Target, TooManyNodes> {
+        if let Some(symbolic) = &mut self.symbolic {
+            return symbolic.map(root, leaf);
+        }
         self.map_seen(root, leaf, &mut FxHashMap::default())
     }
 
@@ -572,6 +629,9 @@ impl Diagram {
 
     /// A possible request whose decision is a leaf that is `wanted`; the plainest one there is.
     pub(crate) fn find(&self, root: Target, wanted: &impl Fn(u32) -> bool) -> Option<Point> {
+        if let Some(symbolic) = &self.symbolic {
+            return symbolic.find(root, wanted);
+        }
         let mut point = Point::new();
         let mut search = Search { leaders: OnceCell::new(), dead: FxHashSet::default() };
         self.search(root, wanted, &mut point, &mut search).then_some(point)
@@ -594,7 +654,7 @@ impl Diagram {
             return false;
         }
         let dim = self.nodes[node as usize].dim;
-        for atom in self.plain_order(dim) {
+        for atom in plain_order(&self.space, dim) {
             let known = |wanted: u32| point.iter().find(|(dim, _)| *dim == wanted).map(|(_, atom)| *atom);
             if !self.space.is_possible(dim, atom, &known) {
                 continue;
@@ -620,6 +680,9 @@ impl Diagram {
 
     /// Whether every possible request of a product is in a set.
     pub(crate) fn contains(&self, set: Target, product: &Product) -> bool {
+        if let Some(symbolic) = &self.symbolic {
+            return symbolic.find_in(set, &|leaf| Target::Leaf(leaf) != YES, product).is_none();
+        }
         self.contains_seen(set, product, &mut FxHashSet::default())
     }
 
@@ -645,19 +708,7 @@ impl Diagram {
     /// The atom of a dimension that a person would think of first.
     pub(crate) fn plainest(&self, dim: u32) -> u32 {
         let possible = |atom: &u32| self.space.is_possible(dim, *atom, &|_| None);
-        self.plain_order(dim).find(possible).unwrap_or_default()
-    }
-
-    /// Atoms from the one a person would think of first: `GET`, a path that some pattern fits, an absent field, and a
-    /// field that is repeated last of all.
-    fn plain_order(&self, dim: u32) -> impl Iterator<Item = u32> + use<> {
-        let (first, rest, last) = match dim {
-            PEER => (Cow::default(), 0..self.space.arity(dim), None),
-            METHOD => (Cow::from(&PLAIN_METHODS), 0..0, None),
-            PATH => (Cow::default(), 1..self.space.arity(dim), Some(0)),
-            field => (Cow::from(self.space.dimension(field).kind.plain_order()), 0..0, None),
-        };
-        (0..first.len()).map(move |place| first[place]).chain(rest).chain(last)
+        plain_order(&self.space, dim).find(possible).unwrap_or_default()
     }
 
     /// The nodes that roots reach, children first, numbered from `first`; and the roots in these numbers. What each leaf becomes is
@@ -704,8 +755,21 @@ impl Diagram {
     }
 }
 
+/// Atoms from the one a person would think of first: `GET`, a path that some pattern fits, an absent field, and a
+/// field that is repeated last of all.
+fn plain_order(space: &Space, dim: u32) -> impl Iterator<Item = u32> + use<> {
+    let (first, rest, last) = match dim {
+        PEER => (Cow::default(), 0..space.arity(dim), None),
+        METHOD => (Cow::from(&PLAIN_METHODS), 0..0, None),
+        PATH if !space.segments().is_empty() => (Cow::default(), 0..space.arity(dim), None),
+        PATH => (Cow::default(), 1..space.arity(dim), Some(0)),
+        field => (Cow::from(space.dimension(field).kind.plain_order()), 0..0, None),
+    };
+    (0..first.len()).map(move |place| first[place]).chain(rest).chain(last)
+}
+
 /// What each leaf becomes.
-type Becomes<'l> = &'l dyn Fn(u32) -> Target;
+pub(crate) type Becomes<'l> = &'l dyn Fn(u32) -> Target;
 
 /// The nodes of a plan, each once.
 struct Compact {

@@ -33,6 +33,7 @@ mod witness;
 mod workspace;
 
 pub use day::Day;
+pub use space::Budget;
 pub use suppression::Suppressed;
 pub use survey::Survey;
 pub use workspace::{Edited, Workspace};
@@ -121,6 +122,7 @@ pub struct Project<'a> {
     suppressions: Suppressions,
     /// What is wrong with the text, in every environment.
     diagnostics: Diagnostics,
+    budget: Budget,
 }
 
 impl<'a> Project<'a> {
@@ -129,6 +131,11 @@ impl<'a> Project<'a> {
         let (mut project, files) = Project::read_text(sources, |statements| statements);
         project.files = files;
         project
+    }
+
+    /// The same project, decided within another budget.
+    pub fn within(self, budget: Budget) -> Project<'a> {
+        Project { budget, ..self }
     }
 
     /// Reads the text, and makes of the statements of each file what is to be kept of them.
@@ -142,6 +149,7 @@ impl<'a> Project<'a> {
             wounds: Wounds::default(),
             suppressions: Suppressions::default(),
             diagnostics: Diagnostics::new(),
+            budget: Budget::default(),
         };
         let files: Vec<(FileId, &Source)> = sources.iter().collect();
         let read = files.into_par_iter().map(|(id, source)| {
@@ -254,10 +262,11 @@ impl<'a> Project<'a> {
         diagnostics.extend(expanded.diagnostics);
         let files = expanded.files;
         let when = resolve::When { environment, today };
-        let Resolved { model, tests, mistakes, .. } = Resolved::new(&modules(self.sources, &files), when);
+        let Resolved { mut model, tests, mistakes, .. } = Resolved::new(&modules(self.sources, &files), when);
         let heard = mistakes.iter().filter(|diagnostic| !self.wounds.explain(diagnostic, self.sources));
         heard.for_each(|diagnostic| diagnostics.push(diagnostic.clone()));
         files.into_par_iter().for_each(drop);
+        model.budget = self.budget;
         Read { model, tests, unexecuted: Vec::new(), diagnostics }
     }
 

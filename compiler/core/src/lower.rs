@@ -3,6 +3,7 @@
 mod intern;
 mod space;
 
+use crate::diagram::{Becomes, Lists};
 use crate::model::{
     AccessLine, Action, Backend, Call, Caller, GatewayId, Listener, Model, Port, PortId, Principal, Service,
     ServiceId, Table,
@@ -37,6 +38,7 @@ pub(crate) struct Lowering {
     partitions: Vec<plan::Partition>,
     automata: Intern<plan::Automaton>,
     nodes: Vec<plan::Node>,
+    lists: Vec<plan::List>,
     outcomes: Intern<plan::Outcome>,
     verdicts: Intern<plan::Verdict>,
     grants: Intern<plan::Grant>,
@@ -74,8 +76,16 @@ impl Lowering {
         let default = self.default_route(model, partition.owner);
         let outcome = |leaf: u32| leaves.get(&leaf).copied().or(default).unwrap_or(Target::Leaf(REFUSED));
         let roots: Vec<Target> = partition.tables.iter().map(|judged| judged.root).collect();
-        let (nodes, roots) =
-            partition.diagram.compact(&[(&[access], &verdict), (&roots, &outcome)], self.nodes.len() as u32);
+        let groups: [(&[Target], Becomes<'_>); 2] = [(&[access], &verdict), (&roots, &outcome)];
+        let first = (self.nodes.len() as u32, self.lists.len() as u32);
+        let (nodes, roots) = match partition.diagram.lists(&groups, first) {
+            Some(made) => {
+                let Lists { nodes, lists, roots } = made?;
+                self.lists.extend(lists);
+                (nodes, roots)
+            }
+            None => partition.diagram.compact(&groups, first.0),
+        };
         self.nodes.extend(nodes);
         let mut lowered = space::lower(
             partition.diagram.space(),
@@ -245,6 +255,7 @@ impl Lowering {
             partitions: self.partitions,
             automata: self.automata.into_table(),
             nodes: self.nodes,
+            lists: self.lists,
             outcomes: self.outcomes.into_table(),
             verdicts: self.verdicts.into_table(),
             grants: self.grants.into_table(),
@@ -299,7 +310,10 @@ impl Lowering {
 
 /// Whether the plan of a partition can be written within the budget.
 pub(crate) fn fits(model: &Model, partition: &mut Partition) -> bool {
-    told(access(model, partition.owner), partition).is_ok()
+    let Ok((access, _)) = told(access(model, partition.owner), partition) else { return false };
+    let tables = partition.tables.iter().map(|judged| judged.root);
+    let roots: Vec<Target> = std::iter::once(access).chain(tables).collect();
+    partition.diagram.lists(&[(&roots, &Target::Leaf)], (0, 0)).is_none_or(|made| made.is_ok())
 }
 
 /// The lines of an authorization; calls and routes of callers have none.

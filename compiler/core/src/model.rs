@@ -3,6 +3,7 @@
 //! Everything is in its canonical order (services and gateways by name, rules by name), so what follows never asks in
 //! which file or line something stood: same meaning, same plan.
 
+use crate::space::Budget;
 use mesh_lang::ast::{AuthorizeLine, Effect, HostPattern, Method, Mtls, Path, Protocol, Timeout};
 use mesh_lang::{Span, Spanned, Text};
 use mesh_plan::Settings;
@@ -50,6 +51,8 @@ pub(crate) struct Model {
     pub(crate) asked: BTreeSet<ServiceId>,
     /// The identities of the gateways; sorted.
     pub(crate) gateway_identities: Vec<Text>,
+    /// What deciding it may cost.
+    pub(crate) budget: Budget,
 }
 
 impl std::ops::Index<ServiceId> for Model {

@@ -11,9 +11,11 @@ use crate::model::{
 };
 use crate::rank::{Ranked, rank};
 use crate::space::peer::Peers;
-use crate::space::{Product, Space, TooFine};
+use crate::space::value::TooMuch;
+use crate::space::{Budget, Product, Space, TooFine};
 use mesh_lang::Text;
 use mesh_lang::ast::{Effect, HostPattern};
+use mesh_plan::layout::MAX_CANDIDATES;
 use mesh_plan::{REFUSED, Target};
 use std::rc::Rc;
 
@@ -98,6 +100,8 @@ pub(crate) enum OverBudget {
     Fields(usize),
     Fine(TooFine),
     Nodes,
+    /// A search was given up.
+    Steps,
 }
 
 impl From<TooFine> for OverBudget {
@@ -124,7 +128,7 @@ pub(crate) fn of(model: &Model, owner: Owner) -> Result<Partition, OverBudget> {
     match owner {
         Owner::Port(id) => of_port(model, id),
         Owner::Listener(gateway, listener) => of_listener(model, gateway, listener),
-        Owner::Call(service, call) => of_call(&model[service].calls[call as usize], service, call),
+        Owner::Call(service, call) => of_call(model, service, call),
         Owner::Consumer(index) => of_consumer(model, index),
     }
 }
@@ -151,10 +155,10 @@ fn of_consumer(model: &Model, index: u32) -> Result<Partition, OverBudget> {
 }
 
 /// The partition of a call: a rule for each line; its leaves are line numbers.
-fn of_call(call: &Call, service: ServiceId, index: u32) -> Result<Partition, OverBudget> {
+fn of_call(model: &Model, service: ServiceId, index: u32) -> Result<Partition, OverBudget> {
+    let call = &model[service].calls[index as usize];
     let shapes: Vec<&Shape> = call.lines.iter().map(|line| &line.shape).collect();
-    let space = Rc::new(Space::new(shapes.into_iter(), Peers::indifferent())?);
-    let mut diagram = Diagram::new(space);
+    let mut diagram = diagram(shapes.into_iter(), &Peers::indifferent, model.budget)?;
     let judged = judge_call(&mut diagram, call)?;
     let owner = Owner::Call(service, index);
     Ok(Partition {
@@ -165,6 +169,23 @@ fn of_call(call: &Call, service: ServiceId, index: u32) -> Result<Partition, Ove
         access: Target::Leaf(REFUSED),
         tables: vec![judged],
     })
+}
+
+/// A diagram over the space of these shapes. Where their path patterns would need too many states, as a thousand of them with a
+/// wildcard in every other place do, each segment is a dimension and nothing is multiplied out: what the checks ask is searched
+/// for then, and the plan has a list of candidates.
+pub(crate) fn diagram<'m>(
+    shapes: impl Iterator<Item = &'m Shape> + Clone,
+    peers: &dyn Fn() -> Peers,
+    budget: Budget,
+) -> Result<Diagram, OverBudget> {
+    match Space::within(shapes.clone(), peers(), budget) {
+        Ok(space) => Ok(Diagram::new(Rc::new(space))),
+        Err(TooFine { why: TooMuch::Patterns, .. }) if shapes.clone().count() <= MAX_CANDIDATES as usize => {
+            Ok(Diagram::symbolic(Rc::new(Space::by_segments(shapes, peers())?)))
+        }
+        Err(why) => Err(why.into()),
+    }
 }
 
 /// The lines of a call over a space that tells apart what they tell apart; leaves are line numbers.
@@ -241,25 +262,26 @@ fn build(
     if count > MAX_LINES || !rules_fit {
         return Err(OverBudget::Lines(count));
     }
-    let space = Rc::new(Space::new(shapes, Peers::new(model, access))?);
-    if space.fields.len() > MAX_FIELDS {
-        return Err(OverBudget::Fields(space.fields.len()));
+    let mut diagram = diagram(shapes, &|| Peers::new(model, access), model.budget)?;
+    let fields = diagram.space().fields.len();
+    if fields > MAX_FIELDS {
+        return Err(OverBudget::Fields(fields));
     }
-    let mut diagram = Diagram::new(space);
     let Authorized { sets, products, root } = judge_access(&mut diagram, access)?;
-    let tables = judge(&mut diagram, tables, next)?;
+    let tables = judge(&mut diagram, tables, next, &|_| true)?;
     Ok(Partition { owner, diagram, access_sets: sets, access_products: products, access: root, tables })
 }
 
-/// The rules of tables over a space that tells apart what they tell apart.
+/// The rules of tables over a space that tells apart what they tell apart; of their lines those that matter.
 pub(crate) fn judge(
     diagram: &mut Diagram,
     tables: &[&Table],
     next: &dyn Fn(usize) -> Option<usize>,
+    matters: &dyn Fn(&Shape) -> bool,
 ) -> Result<Vec<Judged>, TooManyNodes> {
     let mut judged = Vec::new();
     for table in tables {
-        let ranked = rank_table(table, diagram.space());
+        let ranked = rank_table(table, diagram.space(), matters);
         let maximal = maximal_sets(diagram, &ranked)?;
         judged.push(Judged { ranked, maximal, root: Target::Leaf(REFUSED) });
     }
@@ -269,10 +291,12 @@ pub(crate) fn judge(
     Ok(judged)
 }
 
-fn rank_table(table: &Table, space: &Space) -> Ranked {
+fn rank_table(table: &Table, space: &Space, matters: &dyn Fn(&Shape) -> bool) -> Ranked {
     let rules = table.rules.iter().zip(0..);
-    let lines =
-        rules.flat_map(|(rule, number)| rule.lines.iter().map(move |line| (number, space.line(line))));
+    let lines = rules.flat_map(|(rule, number)| {
+        let own = rule.lines.iter().filter(|line| matters(&line.shape));
+        own.map(move |line| (number, space.line(line)))
+    });
     let overrides: Vec<(u32, u32)> = table
         .rules
         .iter()

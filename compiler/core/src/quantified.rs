@@ -18,7 +18,6 @@ use mesh_lang::Span;
 use mesh_lang::ast::{Effect, HostPattern, Quantifier};
 use mesh_plan::{Edit, Settings, Target};
 use std::collections::{BTreeMap, BTreeSet};
-use std::rc::Rc;
 
 /// A line with its names looked up.
 #[derive(Debug)]
@@ -92,6 +91,7 @@ pub(crate) fn decide(model: &Model, asking: &Asking) -> Result<Found, TooMuch> {
         let mut world = World::new(model, entry, &asking.shapes)?;
         let all = world.region(entry, &asking.shapes)?;
         if world.diagram.any_of(all).is_none() {
+            world.proved(())?;
             continue;
         }
         anything = true;
@@ -116,6 +116,7 @@ pub(crate) fn decide(model: &Model, asking: &Asking) -> Result<Found, TooMuch> {
                 }
             }
         }
+        world.proved(())?;
     }
     Ok(match asking.quantifier {
         _ if !anything => Found::Empty,
@@ -153,13 +154,13 @@ fn pieces_of<'m>(
     rule: Option<&'m Rule>,
 ) -> Result<Vec<Piece>, TooMuch> {
     let Some(shape) = witness.shape() else { return Ok(vec![]) };
-    let mut world = World::new(model, entry, std::slice::from_ref(&shape))?;
+    let mut world = World::of(model, entry, std::slice::from_ref(&shape), Some(witness))?;
     world.forced = rule;
     let shape = shape.with_nothing_else(world.diagram.space());
     let all = world.region(entry, &[shape])?;
     let mut pieces = world.pieces(entry, all)?;
     pieces.retain(|piece| world.diagram.any_of(piece.set).is_some());
-    Ok(pieces)
+    world.proved(pieces)
 }
 
 impl Shape {
@@ -203,6 +204,7 @@ pub(crate) fn denied(
         }
     }
     let point = world.diagram.any_of(all);
+    world.proved(())?;
     Ok(point.map(|point| Witness::of_point(model, world.diagram.space(), &point)))
 }
 
@@ -387,6 +389,8 @@ struct World<'m> {
     host: Option<Shape>,
     /// The rule that is to decide in its table, whatever beats it.
     forced: Option<&'m Rule>,
+    /// The one request that is asked about, where it is one: lines about other paths are none of its.
+    only: Option<&'m Witness>,
 }
 
 /// The requests for the host with which they come in at a gateway.
@@ -409,6 +413,15 @@ type Passed<'m> = Vec<&'m Rule>;
 
 impl<'m> World<'m> {
     fn new(model: &'m Model, entry: &Entry, shapes: &[Shape]) -> Result<World<'m>, TooMuch> {
+        World::of(model, entry, shapes, None)
+    }
+
+    fn of(
+        model: &'m Model,
+        entry: &Entry,
+        shapes: &[Shape],
+        only: Option<&'m Witness>,
+    ) -> Result<World<'m>, TooMuch> {
         let peer = match entry {
             Entry::Sidecar { caller, .. } => Some(&model[*caller].workload.identity),
             Entry::FromGateway { gateway, .. } | Entry::Gateway { gateway, .. } => {
@@ -417,31 +430,27 @@ impl<'m> World<'m> {
             Entry::Inbound { .. } => None,
         };
         let peer = peer.map(|identity| Candidate::of_identity(model, identity.clone()));
-        let mut met = Met { model, peer, ports: BTreeSet::new(), shapes: shapes.to_vec() };
+        let mut met = Met { model, peer, only, ports: BTreeSet::new(), shapes: shapes.to_vec() };
         let mut access: Vec<AccessLine> = Vec::new();
         match entry {
             Entry::Sidecar { caller, to } => {
-                met.shapes.extend(
-                    call_of(model, *caller, *to)
-                        .into_iter()
-                        .flat_map(|call| &call.lines)
-                        .map(|line| line.shape.clone()),
-                );
+                let call = call_of(model, *caller, *to).into_iter();
+                met.shapes(call.flat_map(|call| &call.lines).map(|line| &line.shape));
                 met.sent(Caller::Service(*caller), *to);
             }
             Entry::FromGateway { gateway, to } => met.sent(Caller::Gateway(*gateway), *to),
             Entry::Inbound { from, to } => {
-                access.extend(model.port(*to).access.iter().cloned());
+                access.extend(met_by(&model.port(*to).access, only).cloned());
                 access.push(pseudo(from));
                 met.port(*to, false);
             }
             Entry::Gateway { from, gateway, listener, .. } => {
                 let listener = &model[*gateway].listeners[*listener as usize];
-                access.extend(listener.access.iter().cloned());
+                access.extend(met_by(&listener.access, only).cloned());
                 access.push(pseudo(from));
                 let sender = Some(Caller::Gateway(*gateway));
                 listener.tables.iter().for_each(|host| met.table(&host.table, sender));
-                met.shapes.extend(listener.access.iter().flat_map(|line| line.shapes.iter().cloned()));
+                met.shapes(listener.access.iter().flat_map(|line| &line.shapes));
             }
         }
         if met.shapes.len() > partition::MAX_LINES {
@@ -449,12 +458,18 @@ impl<'m> World<'m> {
         }
         let host = host_of(entry).filter(|_| met.shapes.iter().any(asks_host));
         met.shapes.extend(host.clone());
-        let peers = if access.is_empty() { Peers::indifferent() } else { Peers::new(model, &access) };
-        let space = Rc::new(Space::new(met.shapes.iter(), peers)?);
-        if space.fields.len() > partition::MAX_FIELDS {
+        let peers = || if access.is_empty() { Peers::indifferent() } else { Peers::new(model, &access) };
+        let diagram =
+            partition::diagram(met.shapes.iter(), &peers, model.budget).map_err(|_| TooMuch::Budget)?;
+        if diagram.space().fields.len() > partition::MAX_FIELDS {
             return Err(TooMuch::Budget);
         }
-        Ok(World { model, diagram: Diagram::new(space), host, forced: None })
+        Ok(World { model, diagram, host, forced: None, only })
+    }
+
+    /// What was found out, if nothing was given up on the way: what was not found then is not proved.
+    fn proved<T>(&self, found: T) -> Result<T, TooMuch> {
+        if self.diagram.is_exhausted() { Err(TooMuch::Budget) } else { Ok(found) }
     }
 
     /// The requests that the line describes.
@@ -519,7 +534,9 @@ impl<'m> World<'m> {
         tables: &[&Table],
         next: &dyn Fn(usize) -> Option<usize>,
     ) -> Result<Vec<Judged>, TooMuch> {
-        Ok(partition::judge(&mut self.diagram, tables, next)?)
+        let only = self.only;
+        let matters = |shape: &Shape| only.is_none_or(|only| only.may_fit(shape));
+        Ok(partition::judge(&mut self.diagram, tables, next, &matters)?)
     }
 
     /// 5.2: the caller's `calls`, then the callee's route.
@@ -745,7 +762,7 @@ impl<'m> World<'m> {
     /// 4.1: what is allowed; of one peer, or of all that the space tells apart.
     fn allowed(&mut self, lines: &[AccessLine], peer: Option<&str>) -> Result<Target, TooMuch> {
         let (mut allow, mut deny) = (Vec::new(), Vec::new());
-        for line in lines {
+        for line in met_by(lines, self.only) {
             let from = match peer {
                 None => Some(self.diagram.space().peers.set(&line.from, self.model)),
                 Some(identity)
@@ -755,7 +772,7 @@ impl<'m> World<'m> {
                 }
                 Some(_) => continue,
             };
-            for shape in &line.shapes {
+            for shape in line.shapes.iter().filter(|shape| self.only.is_none_or(|only| only.may_fit(shape))) {
                 let product = self.diagram.space().product(shape, from.clone());
                 let set = self.diagram.product(&product)?;
                 match line.effect {
@@ -803,11 +820,18 @@ struct Met<'m> {
     model: &'m Model,
     /// Whom services see, where it is one: lines about others are not met.
     peer: Option<Candidate>,
+    /// See [`World`].
+    only: Option<&'m Witness>,
     ports: BTreeSet<(PortId, bool)>,
     shapes: Vec<Shape>,
 }
 
 impl Met<'_> {
+    fn shapes<'s>(&mut self, shapes: impl Iterator<Item = &'s Shape>) {
+        let only = self.only;
+        self.shapes.extend(shapes.filter(|shape| only.is_none_or(|only| only.may_fit(shape))).cloned());
+    }
+
     fn port(&mut self, id: PortId, enters: bool) {
         if !self.ports.insert((id, enters)) {
             return;
@@ -816,7 +840,7 @@ impl Met<'_> {
         let peer = self.peer.clone();
         let lines = model.port(id).access.iter();
         let lines = lines.filter(|line| peer.as_ref().is_none_or(|peer| peer.is_in(&line.from, self.model)));
-        self.shapes.extend(lines.flat_map(|line| line.shapes.iter().cloned()));
+        self.shapes(lines.flat_map(|line| &line.shapes));
         if let (true, Some(table)) = (enters, &model.port(id).route) {
             self.table(table, None);
         }
@@ -834,7 +858,7 @@ impl Met<'_> {
     /// `sender` is the gateway whose own rules these are.
     fn table(&mut self, table: &Table, sender: Option<Caller>) {
         for rule in &table.rules {
-            self.shapes.extend(rule.lines.iter().map(|line| line.shape.clone()));
+            self.shapes(rule.lines.iter().map(|line| &line.shape));
             let Action::Forward(backends) = &rule.action else { continue };
             for backend in backends {
                 match sender {
@@ -844,6 +868,12 @@ impl Met<'_> {
             }
         }
     }
+}
+
+/// Of lines those that the one request that is asked about can meet, if it is one.
+fn met_by<'l>(lines: &'l [AccessLine], only: Option<&Witness>) -> impl Iterator<Item = &'l AccessLine> {
+    let meets = move |line: &AccessLine, only: &Witness| line.shapes.iter().any(|shape| only.may_fit(shape));
+    lines.iter().filter(move |line| only.is_none_or(|only| meets(line, only)))
 }
 
 /// A line that tells the asked peers apart from the others.

@@ -10,6 +10,7 @@ pub(crate) mod automaton;
 mod merge;
 pub(crate) mod path;
 pub(crate) mod peer;
+pub(crate) mod segments;
 pub(crate) mod text;
 pub(crate) mod value;
 
@@ -21,6 +22,7 @@ use mesh_lang::ast::Method;
 use mesh_plan::METHOD_ATOMS;
 use path::Paths;
 use peer::Peers;
+use segments::SegmentAt;
 use std::collections::{BTreeMap, BTreeSet};
 use text::Universe;
 use value::{Standing, TooMuch, Values};
@@ -61,6 +63,10 @@ enum Leader {
     Needed(u32),
     /// Another part of the same field: both are absent, or both odd, or neither.
     SameField,
+    /// The segment before: behind the end of the path, and behind an empty segment, there is none.
+    SegmentBefore,
+    /// Whether it is a path at all and not `*`, of the first segment.
+    IsPath,
 }
 
 /// What values a field has.
@@ -70,6 +76,8 @@ pub(crate) enum Kind {
     Addresses(Addresses),
     /// A token is there or not.
     Token,
+    /// A segment of the path.
+    Segment(SegmentAt),
 }
 
 /// The atom of a token that is not there.
@@ -77,8 +85,22 @@ pub(crate) const NO_TOKEN: u32 = 0;
 /// The atom of a token that is there.
 pub(crate) const TOKEN: u32 = 1;
 
+/// How much may be spent on one partition before something else is done.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Budget {
+    /// The states of the automaton that reads paths segment by segment. Of more, each segment becomes a dimension, and what is decided
+    /// a list of candidates: with 0 that is how every partition is decided that asks for paths and for nothing inside their segments.
+    pub path_states: usize,
+}
+
+impl Default for Budget {
+    fn default() -> Budget {
+        Budget { path_states: path::MAX_STATES }
+    }
+}
+
 /// A product: the sets of the dimensions that are not everything, sorted by dimension.
-#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub(crate) struct Product {
     pub(crate) sets: Vec<(u32, Bits)>,
 }
@@ -113,33 +135,50 @@ impl Space {
         shapes: impl Iterator<Item = &'m Shape> + Clone,
         peers: Peers,
     ) -> Result<Space, TooFine> {
+        Space::within(shapes, peers, Budget::default())
+    }
+
+    /// The same within another budget.
+    pub(crate) fn within<'m>(
+        shapes: impl Iterator<Item = &'m Shape> + Clone,
+        peers: Peers,
+        budget: Budget,
+    ) -> Result<Space, TooFine> {
         let patterns = shapes.clone().filter_map(|shape| shape.path.as_ref());
-        let mut by_field: BTreeMap<&Field, Vec<&ValueSet>> = BTreeMap::new();
-        for test in shapes.clone().flat_map(|shape| shape.tests.iter()) {
-            by_field.entry(&test.field).or_default().push(&test.set);
-        }
+        let mut by_field = sets_by_field(shapes.clone());
         let of_path = by_field.remove(&Field::Path).unwrap_or_default();
-        let paths = Paths::new(patterns, &of_path).map_err(|why| TooFine { field: Field::Path, why })?;
-        let mut fields = Vec::with_capacity(by_field.len());
-        for (field, sets) in by_field {
-            for (part, sets) in parts(field, &sets) {
-                let kind = Kind::new(field, &sets).map_err(|why| TooFine { field: field.clone(), why })?;
-                fields.push((field.clone(), part, kind));
-            }
+        let paths = Paths::new(patterns, &of_path, budget.path_states)
+            .map_err(|why| TooFine { field: Field::Path, why })?;
+        Ok(Space::of(peers, paths, dimensions(by_field)?))
+    }
+
+    /// The same, with a dimension for each segment of the path. No shape may ask for what stands inside a segment.
+    pub(crate) fn by_segments<'m>(
+        shapes: impl Iterator<Item = &'m Shape> + Clone,
+        peers: Peers,
+    ) -> Result<Space, TooFine> {
+        let places = segments::places(shapes.clone().filter_map(|shape| shape.path.as_ref()));
+        if places.len() > segments::MAX_PLACES {
+            return Err(TooFine { field: Field::Path, why: TooMuch::Patterns });
         }
-        Ok(Space::of(peers, paths, fields))
+        let mut by_field = sets_by_field(shapes);
+        by_field.remove(&Field::Path);
+        let segments = places.into_iter().map(|place| (Field::Path, None, Kind::Segment(place)));
+        // The path sorts before every other field.
+        let fields = segments.chain(dimensions(by_field)?);
+        Ok(Space::of(peers, Paths::undivided(), fields))
     }
 
     /// The space of these dimensions, sorted by field and part.
-    pub(crate) fn of(
-        peers: Peers,
-        paths: Paths,
-        parts: impl IntoIterator<Item = (Field, Option<Vec<String>>, Kind)>,
-    ) -> Space {
+    pub(crate) fn of(peers: Peers, paths: Paths, parts: impl IntoIterator<Item = Parted>) -> Space {
         let mut fields: Vec<Dimension> = Vec::new();
         for (field, part, kind) in parts {
             let earlier = fields.iter().zip(FIELDS..);
-            let leaders = earlier.filter_map(|(other, dim)| Some((dim, other.leads(&field)?))).collect();
+            let leaders = match (&kind, fields.len() as u32) {
+                (Kind::Segment(_), 0) => vec![(PATH, Leader::IsPath)],
+                (Kind::Segment(_), earlier) => vec![(FIELDS + earlier - 1, Leader::SegmentBefore)],
+                _ => earlier.filter_map(|(other, dim)| Some((dim, other.leads(&field)?))).collect(),
+            };
             fields.push(Dimension { field, part, kind, leaders });
         }
         Space { peers, paths, fields }
@@ -158,6 +197,15 @@ impl Space {
         &self.fields[(dim - FIELDS) as usize]
     }
 
+    /// The segments of the path, where each is a dimension: they are the first fields.
+    pub(crate) fn segments(&self) -> Vec<&SegmentAt> {
+        let segments = self.fields.iter().map_while(|dimension| match &dimension.kind {
+            Kind::Segment(segment) => Some(segment),
+            _ => None,
+        });
+        segments.collect()
+    }
+
     /// The dimensions on which it depends what is possible in others; sorted.
     pub(crate) fn leaders(&self) -> Vec<u32> {
         let of_fields =
@@ -171,13 +219,16 @@ impl Space {
     /// What of an atom of a leading dimension matters to the others: whether it is `OPTIONS`, whether the token is there, whether
     /// the field is absent, odd or neither. All parts of a field say the same.
     pub(crate) fn led_by(&self, dim: u32, atom: u32) -> (u32, u32) {
-        if dim < FIELDS {
-            return (dim, u32::from(atom == method_atom(Method::Options)));
+        match dim {
+            PATH => return (dim, u32::from(atom == self.paths.star())),
+            METHOD | PEER => return (dim, u32::from(atom == method_atom(Method::Options))),
+            _ => {}
         }
         let dimension = self.dimension(dim);
         let first = self.fields.partition_point(|own| own.field < dimension.field) as u32;
         match &dimension.kind {
             Kind::Token => (dim, atom),
+            Kind::Segment(_) => (dim, u32::from(SegmentAt::is_last(atom))),
             kind => (FIELDS + first, kind.standing(atom) as u32),
         }
     }
@@ -198,6 +249,8 @@ impl Space {
                         Leader::SameField => {
                             self.dimension(*dim).kind.standing(theirs) == dimension.kind.standing(atom)
                         }
+                        Leader::SegmentBefore => atom == segments::END || !SegmentAt::is_last(theirs),
+                        Leader::IsPath => (atom == segments::END) == (theirs == self.paths.star()),
                     })
                 };
                 dimension.kind.is_possible(atom) && dimension.leaders.iter().all(fits)
@@ -213,7 +266,17 @@ impl Space {
         if let Some(method) = shape.method {
             narrow(METHOD, Bits::of(METHOD_ATOMS, [method_atom(method)]));
         }
-        shape.path.iter().for_each(|pattern| narrow(PATH, self.paths.set(pattern)));
+        let places = self.segments();
+        for pattern in shape.path.iter() {
+            if places.is_empty() {
+                narrow(PATH, self.paths.set(pattern));
+                continue;
+            }
+            narrow(PATH, Bits::such_that(self.paths.atoms(), |atom| atom != self.paths.star()));
+            for (set, dim) in segments::sets(pattern, &places).into_iter().zip(FIELDS..) {
+                narrow(dim, set);
+            }
+        }
         for test in shape.tests.iter() {
             if test.field == Field::Path {
                 narrow(PATH, self.paths.set_of(&test.set));
@@ -252,6 +315,9 @@ impl Space {
         let of_fields = sets.0.iter().map(|(dim, _)| *dim).filter(|dim| *dim >= FIELDS);
         for dim in of_fields.collect::<Vec<u32>>() {
             let dimension = self.dimension(dim);
+            if let Kind::Segment(_) = dimension.kind {
+                continue;
+            }
             let first = FIELDS + self.fields.partition_point(|own| own.field < dimension.field) as u32;
             let Some(set) = sets.of(dim).filter(|_| first != dim) else { continue };
             let standings: Vec<Standing> = set.iter().map(|atom| dimension.kind.standing(atom)).collect();
@@ -290,6 +356,30 @@ impl Dimension {
             _ => None,
         }
     }
+}
+
+/// A field, or a part of one, and what values it has.
+type Parted = (Field, Option<Vec<String>>, Kind);
+
+/// What shapes ask of each field.
+fn sets_by_field<'m>(shapes: impl Iterator<Item = &'m Shape>) -> BTreeMap<&'m Field, Vec<&'m ValueSet>> {
+    let mut by_field: BTreeMap<&Field, Vec<&ValueSet>> = BTreeMap::new();
+    for test in shapes.flat_map(|shape| shape.tests.iter()) {
+        by_field.entry(&test.field).or_default().push(&test.set);
+    }
+    by_field
+}
+
+/// The dimensions of fields, in their order.
+fn dimensions(by_field: BTreeMap<&Field, Vec<&ValueSet>>) -> Result<Vec<Parted>, TooFine> {
+    let mut fields = Vec::with_capacity(by_field.len());
+    for (field, sets) in by_field {
+        for (part, sets) in parts(field, &sets) {
+            let kind = Kind::new(field, &sets).map_err(|why| TooFine { field: field.clone(), why })?;
+            fields.push((field.clone(), part, kind));
+        }
+    }
+    Ok(fields)
 }
 
 /// The dimensions of a field: one, or one for each value that a list is asked for.
@@ -366,6 +456,7 @@ impl Kind {
             Kind::Values(values) => values.atoms(),
             Kind::Addresses(addresses) => addresses.atoms(),
             Kind::Token => 2,
+            Kind::Segment(segment) => segment.atoms(),
         }
     }
 
@@ -375,20 +466,21 @@ impl Kind {
             Kind::Values(values) => values.plain_order(),
             Kind::Addresses(addresses) => addresses.plain_order(),
             Kind::Token => vec![NO_TOKEN, TOKEN],
+            Kind::Segment(segment) => segment.plain_order(),
         }
     }
 
     fn standing(&self, atom: u32) -> Standing {
         match self {
             Kind::Values(values) => values.standing(atom),
-            Kind::Addresses(_) | Kind::Token => Standing::There,
+            Kind::Addresses(_) | Kind::Token | Kind::Segment(_) => Standing::There,
         }
     }
 
     fn is_possible(&self, atom: u32) -> bool {
         match self {
             Kind::Values(values) => values.sample(atom).is_some(),
-            Kind::Addresses(_) | Kind::Token => true,
+            Kind::Addresses(_) | Kind::Token | Kind::Segment(_) => true,
         }
     }
 
@@ -402,6 +494,8 @@ impl Kind {
                 ValueSet::Present => atom == TOKEN,
                 ValueSet::Passing { .. } => false,
             }),
+            // Patterns are asked about, and nothing else.
+            Kind::Segment(segment) => Bits::none(segment.atoms()),
         }
     }
 }
@@ -440,6 +534,15 @@ impl Product {
 
     pub(crate) fn set(&self, dim: u32) -> Option<&Bits> {
         self.sets.iter().find(|(own, _)| *own == dim).map(|(_, set)| set)
+    }
+
+    /// What is in both.
+    pub(crate) fn and(&self, other: &Product) -> Product {
+        let mut sets: BTreeMap<u32, Bits> = self.sets.iter().cloned().collect();
+        for (dim, set) in &other.sets {
+            sets.entry(*dim).and_modify(|own| own.intersect(set)).or_insert_with(|| set.clone());
+        }
+        Product { sets: sets.into_iter().collect() }
     }
 
     /// Whether the two share a point.

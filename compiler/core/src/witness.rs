@@ -7,7 +7,7 @@ use crate::space::peer::Candidate;
 use crate::space::value::{Sample, Standing};
 use crate::space::{FIELDS, Kind, METHOD, NOT_LISTS, PATH, PEER, Space, TOKEN};
 use mesh_lang::Text;
-use mesh_lang::ast::{Method, Path, Segment};
+use mesh_lang::ast::{Method, Path, PathPattern, Segment};
 use std::collections::BTreeMap;
 use std::net::IpAddr;
 
@@ -73,7 +73,10 @@ impl Witness {
     /// The same, whoever asks.
     pub(crate) fn of_anybody(space: &Space, point: &Point) -> Witness {
         let atom = |wanted: u32| point.iter().find(|(dim, _)| *dim == wanted).map(|(_, atom)| *atom);
-        let path = atom(PATH).and_then(|atom| space.paths.witness(atom)).unwrap_or("/").to_owned();
+        let path = match atom(PATH).filter(|atom| *atom == space.paths.star()) {
+            None if !space.segments().is_empty() => by_segments(space, atom),
+            _ => atom(PATH).and_then(|atom| space.paths.witness(atom)).unwrap_or("/").to_owned(),
+        };
         let plain = if path == "*" { Method::Options } else { Method::Get };
         let method = atom(METHOD).map_or(plain.as_str(), |atom| {
             Method::ALL.get(atom as usize).map_or("PROPFIND", |method| method.as_str())
@@ -108,7 +111,7 @@ impl Witness {
                 }
                 Kind::Addresses(addresses) => witness.client_ip = addresses.sample(atom),
                 Kind::Token if atom == TOKEN => witness.claim(&dimension.field, Claimed::There),
-                Kind::Token => {}
+                Kind::Token | Kind::Segment(_) => {}
             }
         }
         for (field, items) in lists {
@@ -186,12 +189,41 @@ impl Witness {
     /// What it asks for, without what it carries; `None` where the method has no name.
     pub(crate) fn operation(&self) -> Option<Shape> {
         let method = Method::ALL.into_iter().find(|method| method.as_str() == self.method)?;
+        // A pattern that says the path, where it can: it is read segment by segment, as those of most services are.
+        if !self.path.contains(['{', '}', '*']) {
+            let literals = self.segments().map(|segment| Segment::Literal(segment.into()));
+            let path = Path::from(PathPattern { segments: literals.collect(), subtree: false });
+            return Some(Shape { method: Some(method), path: Some(path), tests: vec![].into() });
+        }
         let path = match self.path.as_str() {
             "*" => ValueSet::Absent,
             path => is(path),
         };
         let tests = vec![FieldTest { field: Field::Path, set: path }];
         Some(Shape { method: Some(method), path: None, tests: tests.into() })
+    }
+
+    fn segments(&self) -> impl Iterator<Item = &str> {
+        self.path.split('/').skip(1)
+    }
+
+    /// Whether its path fits the pattern of a shape, or may: what stands behind a wildcard is not looked at.
+    pub(crate) fn may_fit(&self, shape: &Shape) -> bool {
+        let Some(path) = &shape.path else { return true };
+        let mut own = self.segments();
+        for wanted in path.as_str().split('/').skip(1) {
+            let fits = match (own.next(), wanted) {
+                (_, "**") => return self.path != "*",
+                (None, _) => false,
+                // Of a canonical pattern, what begins with `{` is no literal.
+                (Some(own), _) if wanted.starts_with('{') => !own.is_empty(),
+                (Some(own), _) => own == wanted,
+            };
+            if !fits {
+                return false;
+            }
+        }
+        self.path != "*" && own.next().is_none()
     }
 
     /// All that it says, as conditions. What it does not say they leave open, and beside the several values of a field others.
@@ -291,6 +323,14 @@ impl Witness {
         let query = pairs.collect::<Vec<_>>().join("&");
         if query.is_empty() { self.path.clone() } else { format!("{}?{query}", self.path) }
     }
+}
+
+/// The path of a point, segment by segment.
+fn by_segments(space: &Space, atom: impl Fn(u32) -> Option<u32>) -> String {
+    let places = space.segments().into_iter().zip(FIELDS..);
+    let segments = places.map_while(|(place, dim)| place.sample(atom(dim)?));
+    let path: String = segments.map(|segment| format!("/{segment}")).collect();
+    if path.is_empty() { "/".to_owned() } else { path }
 }
 
 /// A value that no part of the field is about.

@@ -3,8 +3,9 @@
 use crate::field;
 use crate::peer::{self, Caller};
 use crate::request::Request;
-use mesh_plan::view::Partition;
-use mesh_plan::{PlanView, Target};
+use mesh_plan::layout::MAX_CANDIDATES;
+use mesh_plan::view::{List, Partition};
+use mesh_plan::{PlanView, REFUSED, Target};
 
 /// Atoms of one partition, worked out when a node first asks and then kept.
 pub(crate) struct Atoms<'p, 'r> {
@@ -20,6 +21,9 @@ const KEPT: usize = 16;
 
 /// Peer, method and path; the fields follow.
 const FIXED: u32 = 3;
+
+/// The words of bits that the longest list has.
+const MAX_WORDS: usize = MAX_CANDIDATES.div_ceil(u64::BITS) as usize;
 
 /// Not asked yet.
 const UNKNOWN: u32 = u32::MAX;
@@ -57,10 +61,37 @@ impl<'p, 'r> Atoms<'p, 'r> {
                 Target::Leaf(leaf) => return Some(leaf),
                 Target::Node(index) => {
                     let node = self.plan.node(index)?;
-                    target = node.child(self.atom(partition, node.dim(), request)?)?;
+                    target = match node.list() {
+                        None => node.child(self.atom(partition, node.dim(), request)?)?,
+                        Some(list) => match self.first(partition, self.plan.list(list)?, request)? {
+                            Some(candidate) => node.child(candidate)?,
+                            None => Target::Leaf(REFUSED),
+                        },
+                    };
                 }
             }
         }
+    }
+
+    /// The candidate of a list that decides, if one does: what all dimensions leave, in order.
+    fn first(
+        &mut self,
+        partition: Partition<'p>,
+        list: List<'p>,
+        request: &Request<'_>,
+    ) -> Option<Option<u32>> {
+        let mut fitting = [u64::MAX; MAX_WORDS];
+        let fitting = fitting.get_mut(..list.candidates().div_ceil(u64::BITS) as usize)?;
+        if let (Some(last), used @ 1..) = (fitting.last_mut(), list.candidates() % u64::BITS) {
+            *last = (1 << used) - 1;
+        }
+        for test in list.tests().iter() {
+            let row = list.row(test, self.atom(partition, test.dim(), request)?);
+            for (all, own) in fitting.iter_mut().zip(row) {
+                *all &= u64::from_le_bytes(*own);
+            }
+        }
+        Some(list.first(fitting))
     }
 
     /// The atoms of all dimensions, in their order, of the request that was asked about last.

@@ -21,7 +21,15 @@ pub(crate) fn atom(field: Field<'_>, request: &Request<'_>) -> u32 {
         FieldKind::SourceIp => address(field, request.source_ip),
         FieldKind::ClientIp => request.client_ip.map_or(field.absent(), |ip| address(field, ip)),
         FieldKind::Host => field.atom_of(request.host.as_bytes()),
+        FieldKind::Segment => segment(field, request.path),
     }
+}
+
+/// 1.2: what stands between two `/` of the path, or behind the last one; `*` has no segments.
+fn segment(field: Field<'_>, path: &str) -> u32 {
+    let number = field.name().parse::<usize>().ok();
+    let own = path.strip_prefix('/').zip(number).and_then(|(path, number)| path.split('/').nth(number));
+    own.map_or(field.absent(), |segment| field.atom_of(segment.as_bytes()))
 }
 
 /// The items of a field seen so far.
@@ -306,6 +314,16 @@ mod tests {
         assert_eq!(ask("sso", Some(ClaimValue::List(&[]))), MANY);
         assert_eq!(ask("sso", Some(ClaimValue::List(&["a"]))), MANY_WITH_A);
         assert_eq!(ask("sso", Some(ClaimValue::Other)), ODD);
+    }
+
+    #[test]
+    fn a_segment_is_behind_its_slash() {
+        let field =
+            plan::Field { exact: vec![(vec![], 5), (b"a".to_vec(), A)], ..named(FieldKind::Segment, "1") };
+        let view = view(field, vec![]);
+        let ask = |path: &str| ask(&view, &Request { path, ..request("", &NO_HEADERS, &[]) });
+        let found = ["*", "/", "/x", "/a", "/x/", "/x/a", "/x/a/b", "/x/b/a"].map(ask);
+        assert_eq!(found, [ABSENT, ABSENT, ABSENT, ABSENT, 5, A, A, OTHER]);
     }
 
     #[test]

@@ -94,6 +94,7 @@ pub(crate) fn plan() -> Plan {
         partitions: partitions(&mut nodes),
         automata: vec![],
         nodes,
+        lists: vec![],
         outcomes: outcomes(),
         verdicts: verdicts(),
         grants: vec![Grant { op_settings: 0, settings: 1 }, Grant { op_settings: NONE, settings: NONE }],

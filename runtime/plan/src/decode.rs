@@ -1,8 +1,9 @@
 //! Back from the bytes to values, for tools and tests; nothing on the way of a request needs it.
 
 use crate::plan::{
-    Action, Automaton, Call, CallHost, ConsumerRoute, Edit, Field, Gateway, Listener, NONE, Node, Outcome,
-    Partition, Peers, Plan, Port, Principal, RateLimit, Retry, Service, Settings, State, Verdict,
+    Action, Automaton, Call, CallHost, ConsumerRoute, Edit, Field, Gateway, List, ListTest, Listener, NONE,
+    Node, Outcome, Partition, Peers, Plan, Port, Principal, RateLimit, Retry, Service, Settings, State,
+    Verdict,
 };
 use crate::view::{self, PlanView, Written};
 
@@ -32,6 +33,7 @@ impl PlanView {
                     children: node.children().iter().map(|child| child.0).collect(),
                 })
                 .collect(),
+            lists: self.lists().iter().map(to_list).collect(),
             outcomes: self.outcomes().iter().map(to_outcome).collect(),
             verdicts: self
                 .verdicts()
@@ -146,6 +148,20 @@ fn to_partition(partition: view::Partition<'_>) -> Partition {
 /// An index that may be none.
 fn some(index: u32) -> Option<u32> {
     (index != NONE).then_some(index)
+}
+
+fn to_list(list: view::List<'_>) -> List {
+    let tests = list.tests().iter().map(|test| ListTest {
+        dim: test.dim(),
+        rows: (0..test.rows().len())
+            .map(|atom| list.row(test, atom).iter().copied().map(u64::from_le_bytes).collect())
+            .collect(),
+    });
+    let beaten_by = list.beaten_by().iter();
+    List {
+        tests: tests.collect(),
+        beaten_by: beaten_by.map(|own| own.beaters().iter().map(|beater| beater.0).collect()).collect(),
+    }
 }
 
 /// A field as a value.

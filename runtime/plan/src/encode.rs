@@ -7,7 +7,7 @@ use crate::layout::{
     AT_FLAGS, AT_LENGTH, AT_MAJOR, AT_MIN_READER, AT_MINOR, AT_SECTIONS, ENTRY_BYTES, HEADER_BYTES, MAGIC,
     MAJOR, MAX_ENTER_DEPTH, MAX_PLAN_BYTES, MINOR, SECTION_VERSION, Section, seal,
 };
-use crate::plan::Plan;
+use crate::plan::{FieldKind, Plan};
 use crate::verify::verify;
 use std::collections::HashMap;
 use std::hash::{BuildHasherDefault, Hasher};
@@ -54,7 +54,7 @@ pub(crate) fn write(plan: &Plan) -> Vec<u8> {
     draft.values.number();
     draft.skip(Section::Strings, draft.strings.length());
     draft.skip(Section::Values, draft.values.length());
-    draft.lay_out();
+    draft.lay_out(if needs_lists(plan) { MINOR } else { 0 });
     tables::write(plan, &mut draft);
     let Draft { strings, values, .. } = &draft;
     let [strings, values] = [strings.bytes(), values.bytes()];
@@ -63,6 +63,12 @@ pub(crate) fn write(plan: &Plan) -> Vec<u8> {
     let mut bytes = draft.bytes;
     seal(&mut bytes);
     bytes
+}
+
+/// Whether only a reader of format 1.1 understands it.
+fn needs_lists(plan: &Plan) -> bool {
+    let mut fields = plan.partitions.iter().flat_map(|partition| &partition.fields);
+    !plan.lists.is_empty() || fields.any(|field| field.kind == FieldKind::Segment)
 }
 
 /// The tables as far as they are written.
@@ -117,11 +123,14 @@ impl<'p> Draft<'p> {
         self.strings.id(text.as_bytes())
     }
 
-    /// Ends the first pass: gives each section its place, and writes the header and the section table.
-    fn lay_out(&mut self) {
-        let mut offset = HEADER_BYTES + Section::ALL.len() * ENTRY_BYTES;
+    /// Ends the first pass: gives each section of format `1.minor` its place, and writes the header and the section table.
+    fn lay_out(&mut self, minor: u16) {
+        let is_written = |section: &Section| minor > 0 || !section.is_of_lists();
+        let count = Section::ALL.into_iter().filter(is_written).count();
+        let mut offset = HEADER_BYTES + count * ENTRY_BYTES;
         let mut entries = Vec::with_capacity(offset);
-        for (section, written) in Section::ALL.into_iter().zip(&mut self.sections) {
+        let sections = Section::ALL.into_iter().zip(&mut self.sections);
+        for (section, written) in sections.filter(|(section, _)| is_written(section)) {
             let length = written.len();
             entries.extend((section as u16).to_le_bytes());
             entries.extend(SECTION_VERSION.to_le_bytes());
@@ -134,9 +143,9 @@ impl<'p> Draft<'p> {
         let bytes = &mut self.bytes;
         put(bytes, 0, &MAGIC);
         put(bytes, AT_MAJOR, &MAJOR.to_le_bytes());
-        put(bytes, AT_MINOR, &MINOR.to_le_bytes());
-        put(bytes, AT_MIN_READER, &MINOR.to_le_bytes());
-        put(bytes, AT_SECTIONS, &(Section::ALL.len() as u16).to_le_bytes());
+        put(bytes, AT_MINOR, &minor.to_le_bytes());
+        put(bytes, AT_MIN_READER, &minor.to_le_bytes());
+        put(bytes, AT_SECTIONS, &(count as u16).to_le_bytes());
         put(bytes, AT_FLAGS, &0u64.to_le_bytes());
         put(bytes, AT_LENGTH, &(offset as u64).to_le_bytes());
         put(bytes, HEADER_BYTES, &entries);

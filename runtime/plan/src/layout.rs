@@ -25,8 +25,8 @@ pub fn digest_of(bytes: &[u8]) -> [u8; 32] {
 pub const MAGIC: [u8; 8] = *b"MESHPLAN";
 /// Another major version is another format: nothing after it can be read.
 pub const MAJOR: u16 = 1;
-/// A higher minor version only adds sections that a reader may skip.
-pub const MINOR: u16 = 0;
+/// A higher minor version only adds sections. Plans that need none of them say 0.
+pub const MINOR: u16 = 1;
 
 // Offsets in the header, in bytes.
 /// u16
@@ -55,7 +55,7 @@ pub const SECTION_VERSION: u16 = 1;
 
 /// A plan of 100,000 rules is about 20 MB; a file ten times as big is a mistake, and offsets stay far from 4 GiB.
 pub const MAX_PLAN_BYTES: usize = 256 << 20;
-/// Twice what this version writes: room for optional sections, none for a table that is itself a burden.
+/// Room for optional sections beside those of this version, none for a table that is itself a burden.
 pub const MAX_SECTIONS: usize = 64;
 /// How many routes a request may enter after the first: nine draws of 10,000 still fit exact odds in 128 bits, and
 /// nobody follows a longer chain.
@@ -66,6 +66,10 @@ pub const MAX_MILLISECONDS: u32 = 24 * 60 * 60 * 1_000;
 pub const MAX_RETRIES: u32 = 10;
 /// The language ends at 1 MiB: it is kept in memory for every request in flight.
 pub const MAX_RETRY_BUFFER: u32 = 1 << 20;
+/// A list has a bit for each candidate and dimension, and a decision keeps those of one row on its stack: a kilobyte.
+pub const MAX_CANDIDATES: u32 = 8_192;
+/// A decision on a list looks at a row of bits for each of its tests: a line and a half of cache for a thousand candidates.
+pub const MAX_LIST_TESTS: u32 = 64;
 /// A whole in basis points: weights of a split sum to it.
 pub const WHOLE: u32 = 10_000;
 
@@ -122,11 +126,17 @@ pub enum Section {
     FieldUnions = 40,
     Edits = 41,
     ConsumerRoutes = 42,
+    Lists = 43,
+    ListTests = 44,
+    ListRows = 45,
+    ListBits = 46,
+    ListBeaten = 47,
+    ListBeaters = 48,
 }
 
 impl Section {
     /// All of them.
-    pub const ALL: [Section; 42] = {
+    pub const ALL: [Section; 48] = {
         use Section::*;
         [
             Strings,
@@ -171,8 +181,19 @@ impl Section {
             FieldUnions,
             Edits,
             ConsumerRoutes,
+            Lists,
+            ListTests,
+            ListRows,
+            ListBits,
+            ListBeaten,
+            ListBeaters,
         ]
     };
+
+    /// Whether only plans of format 1.1 have it: those with a list, or with a segment as a field.
+    pub fn is_of_lists(self) -> bool {
+        self >= Section::Lists
+    }
 
     /// The section of an id.
     pub fn of_id(id: u16) -> Option<Section> {
@@ -210,7 +231,9 @@ impl Section {
             | Section::Roots
             | Section::Children
             | Section::Accepts
-            | Section::FieldMasks => 1,
+            | Section::FieldMasks
+            | Section::ListRows
+            | Section::ListBeaters => 1,
             Section::Services => service::WORDS,
             Section::Ports => port::WORDS,
             Section::Endpoints => endpoint::WORDS,
@@ -240,6 +263,10 @@ impl Section {
             Section::Retries => retry::WORDS,
             Section::Edits => edit::WORDS,
             Section::ConsumerRoutes => consumer_route::WORDS,
+            Section::Lists => list::WORDS,
+            Section::ListTests => list_test::WORDS,
+            Section::ListBits => 2,
+            Section::ListBeaten => list_beaten::WORDS,
         }
     }
 
@@ -288,6 +315,12 @@ impl Section {
             Section::FieldUnions => "field unions",
             Section::Edits => "edits",
             Section::ConsumerRoutes => "consumer routes",
+            Section::Lists => "lists",
+            Section::ListTests => "list tests",
+            Section::ListRows => "list rows",
+            Section::ListBits => "list bits",
+            Section::ListBeaten => "list beaten",
+            Section::ListBeaters => "list beaters",
         }
     }
 }
@@ -473,6 +506,28 @@ pub mod node {
     pub const DIM: u32 = 1;
     pub const CHILDREN: u32 = 2;
     pub const WORDS: u32 = 4;
+}
+
+/// Candidates in order.
+pub mod list {
+    /// How many there are.
+    pub const CANDIDATES: u32 = 0;
+    pub const TESTS: u32 = 1;
+    pub const BEATEN: u32 = 3;
+    pub const WORDS: u32 = 5;
+}
+
+/// What a dimension says of the candidates of a list.
+pub mod list_test {
+    pub const DIM: u32 = 0;
+    pub const ROWS: u32 = 1;
+    pub const WORDS: u32 = 3;
+}
+
+/// What beats a candidate.
+pub mod list_beaten {
+    pub const BEATERS: u32 = 0;
+    pub const WORDS: u32 = 2;
 }
 
 /// What a route decides. The last two words depend on the kind.

@@ -26,6 +26,8 @@ pub struct Plan {
     pub automata: Vec<Automaton>,
     /// Diagram nodes of all partitions. INVARIANT: a node's children that are nodes have a smaller index.
     pub nodes: Vec<Node>,
+    /// Ordered candidates, where a diagram would be too large. INVARIANT: the nodes that are lists name them in their order, each once.
+    pub lists: Vec<List>,
     /// What a route decides, referred to by leaves of route roots.
     pub outcomes: Vec<Outcome>,
     /// What an authorization decides, referred to by leaves of authorization roots.
@@ -256,11 +258,14 @@ pub enum FieldKind {
     ClientIp = 6,
     /// The host.
     Host = 7,
+    /// A segment of the path; the name is its number in decimal, the first behind `/` is 0. It is absent behind the last one,
+    /// and everywhere in the path `*`.
+    Segment = 8,
 }
 
 impl FieldKind {
     /// All of them, in the order of their numbers.
-    pub const ALL: [FieldKind; 8] = [
+    pub const ALL: [FieldKind; 9] = [
         FieldKind::Header,
         FieldKind::Query,
         FieldKind::Cookie,
@@ -269,6 +274,7 @@ impl FieldKind {
         FieldKind::SourceIp,
         FieldKind::ClientIp,
         FieldKind::Host,
+        FieldKind::Segment,
     ];
 
     /// Whether its values are addresses.
@@ -283,7 +289,7 @@ pub struct Field {
     /// What it is.
     pub kind: FieldKind,
     /// Of a header (lower-case), a query parameter or a cookie the name; of a claim its JSON pointer (RFC 6901); of a token its
-    /// issuer; otherwise empty.
+    /// issuer; of a segment its number; otherwise empty.
     pub name: String,
     /// Of a claim the issuer of its token; otherwise empty.
     pub issuer: String,
@@ -343,10 +349,34 @@ pub const REFUSED: u32 = 0x7fff_ffff;
 /// A node of a decision diagram.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct Node {
-    /// Which dimension decides.
+    /// Which dimension decides; or with the bit [`LIST`] an index into [`Plan::lists`].
     pub dim: u32,
-    /// One for each atom of the dimension.
+    /// One for each atom of the dimension; of a list the leaf of each candidate, at most [`MAX_CANDIDATES`](crate::layout::MAX_CANDIDATES).
     pub children: Vec<Target>,
+}
+
+/// The bit of a node's `dim` that says: the rest is an index into [`Plan::lists`].
+pub const LIST: u32 = 1 << 31;
+
+/// Candidates in order: the first that fits decides, unless another one that fits beats it. Where none decides, the leaf is [`REFUSED`].
+///
+/// This is the bit vector scheme of Lakshman and Stiliadis (SIGCOMM 1998): each dimension says in a row of bits which candidates
+/// an atom of it leaves, and a candidate fits where all say so.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct List {
+    /// Sorted by `dim`, at most [`MAX_LIST_TESTS`](crate::layout::MAX_LIST_TESTS).
+    pub tests: Vec<ListTest>,
+    /// For each candidate the candidates that beat it, sorted. Empty where none is beaten.
+    pub beaten_by: Vec<Vec<u32>>,
+}
+
+/// What a dimension says of the candidates of a list.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct ListTest {
+    /// The dimension.
+    pub dim: u32,
+    /// For each of its atoms a bit for each candidate: candidate 0 is the lowest bit of the first word.
+    pub rows: Vec<Vec<u64>>,
 }
 
 /// What a route decides.

@@ -35,7 +35,7 @@ pub(crate) fn plan() -> Plan {
                 roots: vec![Target::Leaf(1)],
                 ..partition()
             },
-            Partition { access: Target::Leaf(REFUSED), roots: vec![Target::Leaf(1)], ..partition() },
+            Partition { access: Target::Node(6), roots: vec![Target::Leaf(1)], ..by_segments() },
             // 4 and 5: the calls.
             Partition { access: Target::Leaf(NONE), roots: vec![Target::Leaf(0)], ..partition() },
             Partition { access: Target::Leaf(NONE), roots: vec![Target::Node(3)], ..partition() },
@@ -60,7 +60,9 @@ pub(crate) fn plan() -> Plan {
             Node { dim: 1, children: [vec![Target::Leaf(REFUSED); 7], vec![Target::Leaf(1)]].concat() },
             Node { dim: 0, children: vec![Target::Leaf(0), Target::Leaf(1), Target::Leaf(REFUSED)] },
             Node { dim: 2, children: vec![Target::Leaf(1), Target::Leaf(REFUSED), Target::Leaf(4)] },
+            Node { dim: LIST, children: vec![Target::Leaf(1), Target::Leaf(0), Target::Leaf(1)] },
         ],
+        lists: vec![list()],
         outcomes: outcomes(),
         verdicts: vec![
             Verdict {
@@ -214,6 +216,31 @@ fn partition() -> Partition {
         access: Target::Leaf(REFUSED),
         roots: vec![],
     }
+}
+
+/// The path by its first segment: absent, empty, any other, `a`.
+fn by_segments() -> Partition {
+    let [field] = <[Field; 1]>::try_from(partition().fields).unwrap();
+    let segment = Field {
+        kind: FieldKind::Segment,
+        name: "0".to_owned(),
+        atoms: 4,
+        absent: 0,
+        many: 2,
+        odd: 2,
+        other: 2,
+        exact: vec![(vec![], 1), (b"a".to_vec(), 3)],
+        ..Field::default()
+    };
+    let any = State { atom: 0, edges: vec![], other: 0, empty: 0 };
+    Partition { states: vec![any], path_atoms: 2, star: 1, fields: vec![field, segment], ..partition() }
+}
+
+/// Three candidates of which two beat each other.
+fn list() -> List {
+    let of_peer = ListTest { dim: 0, rows: vec![vec![0b001], vec![0b111], vec![0b110]] };
+    let of_segment = ListTest { dim: 4, rows: vec![vec![0b100], vec![0b000], vec![0b111], vec![0b101]] };
+    List { tests: vec![of_peer, of_segment], beaten_by: vec![vec![], vec![2], vec![0, 1]] }
 }
 
 /// A query parameter whose value ends in `x` or not, alone or among several.

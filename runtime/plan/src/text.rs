@@ -3,7 +3,7 @@
 use crate::layout::Section;
 use crate::plan::{Endpoint, FieldKind, HostKind, NONE, Target};
 use crate::view::{
-    Action, ConsumerRoute, Edit, Field, Gateway, Outcome, Partition, PlanView, Port, Retry, Row, Rows,
+    Action, ConsumerRoute, Edit, Field, Gateway, List, Outcome, Partition, PlanView, Port, Retry, Row, Rows,
     Service, Settings, Written,
 };
 use std::collections::BTreeMap;
@@ -28,6 +28,12 @@ pub fn text(plan: &PlanView) -> String {
     });
     out.list("automata", plan.automata(), |automaton| {
         format!("{} states, {} classes of bytes", automaton.accepts().len(), automaton.class_count())
+    });
+    let lists = plan.nodes().iter().zip(0u32..).filter_map(|(node, index)| Some((node.list()?, index)));
+    let lists: BTreeMap<u32, u32> = lists.collect();
+    out.list("lists", plan.lists(), |list| {
+        let node = lists.get(&list.index()).copied().unwrap_or(NONE);
+        list_text(list, node)
     });
     out.list("outcomes", plan.outcomes(), |outcome| outcome_text(plan, outcome));
     out.list("verdicts", plan.verdicts(), |verdict| {
@@ -186,7 +192,14 @@ fn field_name(field: Field<'_>) -> String {
         FieldKind::SourceIp => "source-ip".to_owned(),
         FieldKind::ClientIp => "client-ip".to_owned(),
         FieldKind::Host => "host".to_owned(),
+        FieldKind::Segment => format!("segment {}", field.name()),
     }
+}
+
+fn list_text(list: List<'_>, node: u32) -> String {
+    let dims: Vec<String> = list.tests().iter().map(|test| test.dim().to_string()).collect();
+    let beaten = list.beaten_by().iter().filter(|own| !own.beaters().is_empty()).count();
+    format!("node {node}: {} candidates by dimensions {}, {beaten} beaten", list.candidates(), dims.join(" "))
 }
 
 fn target_text(target: Target) -> String {
@@ -354,6 +367,7 @@ mod tests {
             "     0  atoms: peer 3, path 3, x-user 5; 3 states, 2 nodes; access leaf 0; roots node 1 refused leaf 2 leaf 3",
             "     2  atoms: peer 3, path 3, query role 6, source-ip 2; 2 byte states, 0 nodes; access leaf 1; roots leaf 1",
             "     0  2 states, 2 classes of bytes",
+            "     0  node 6: 3 candidates by dimensions 0 4, 2 beaten",
             "     0  route edge.shop rule split  to reviews.shop port 80 by its route 33.34%, reviews.shop port 80:v1 33.33%, \
              reviews.shop port 80:v2 33.33%; timeout 2500ms, retry none",
             "     2  route edge.shop rule moved  redirect \"/a/1\" 308",

@@ -5,6 +5,7 @@
 
 mod diagrams;
 mod enter;
+mod lists;
 mod outcomes;
 mod workloads;
 
@@ -24,6 +25,7 @@ pub fn verify(bytes: impl Into<Arc<[u8]>>) -> Result<PlanView, PlanError> {
     let plan = heaps(plan)?;
     workloads::check(&plan)?;
     diagrams::check(&plan)?;
+    lists::check(&plan)?;
     outcomes::check(&plan)?;
     enter::check(&plan)?;
     Ok(plan)
@@ -133,6 +135,7 @@ fn sections(bytes: &[u8]) -> Result<Spans, PlanError> {
     let table_end = HEADER_BYTES + count * ENTRY_BYTES;
     ensure(table_end <= bytes.len(), "its section table is cut short")?;
     let mut spans: Spans = [Span::default(); Section::ALL.len()];
+    let has_lists = half(bytes, AT_MIN_READER) > 0;
     let mut known = 0;
     let mut last_id = 0;
     let mut next = table_end;
@@ -147,7 +150,7 @@ fn sections(bytes: &[u8]) -> Result<Spans, PlanError> {
         ensure(padding.is_some_and(|padding| padding.iter().all(|byte| *byte == 0)), "a section ends badly")?;
         last_id = id;
         match Section::of_id(id) {
-            Some(section) if version == SECTION_VERSION => {
+            Some(section) if version == SECTION_VERSION && (has_lists || !section.is_of_lists()) => {
                 let count = records(bytes, section, start, length)?;
                 known += 1;
                 if let Some(span) = spans.get_mut(section.index()) {
@@ -160,7 +163,8 @@ fn sections(bytes: &[u8]) -> Result<Spans, PlanError> {
         }
     }
     ensure(next == bytes.len(), "its sections do not fill it")?;
-    ensure(known == Section::ALL.len(), "it lacks a section")?;
+    let needed = Section::ALL.into_iter().filter(|section| has_lists || !section.is_of_lists());
+    ensure(known == needed.count(), "it lacks a section")?;
     Ok(spans)
 }
 

@@ -1,6 +1,7 @@
 //! A verified plan, read in place: accessors over the bytes that are total, whatever index they are given.
 
 mod diagrams;
+mod lists;
 mod outcomes;
 mod rows;
 mod workloads;
@@ -9,6 +10,7 @@ pub use diagrams::{
     Accept, Address, Automaton, Child, Edge, ExactValue, Field, Mask, Node, Partition, PeerPrefix,
     PeerPrincipal, Prefix, State, Union,
 };
+pub use lists::{List, ListBeaten, ListBeater, ListRow, ListTest};
 pub use outcomes::{Action, Edit, Outcome, RateLimit, Retry, Settings, Verdict, Written};
 pub use rows::{Record, Row, Rows};
 pub use workloads::{
@@ -160,6 +162,16 @@ impl PlanView {
     /// A node by index.
     pub fn node(&self, index: u32) -> Option<Node<'_>> {
         self.nodes().get(index)
+    }
+
+    /// All lists of candidates.
+    pub fn lists(&self) -> Rows<'_, List<'_>> {
+        Rows::all(self)
+    }
+
+    /// A list by index.
+    pub fn list(&self, index: u32) -> Option<List<'_>> {
+        self.lists().get(index)
     }
 
     /// All outcomes of routes.

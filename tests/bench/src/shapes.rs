@@ -76,19 +76,53 @@ pub fn guardrails(count: usize, namespaces: usize) -> String {
     text
 }
 
-/// Routes with a parameter in every other place, of few different words: a deterministic automaton over segments explodes.
-pub fn wildcards(routes: usize, words: usize, depth: usize) -> String {
-    let mut random = fastrand::Rng::with_seed(7);
+/// Lines with a parameter in every other place, of few different words: a deterministic automaton over segments explodes.
+pub fn wildcards(lines: usize, words: usize, depth: usize) -> String {
     let mut text = String::from("service app {\n  port 80 http\n}\n\nauthorize app {\n");
-    for _ in 0..routes {
+    for path in wild_paths(lines, words, depth) {
+        put(&mut text, format_args!("  allow from anyone to GET {path}\n"));
+    }
+    text.push_str("}\n");
+    text
+}
+
+/// What rules of routes with such paths do.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Targets {
+    /// All the same.
+    One,
+    /// What is read goes to one subset and what is written to another.
+    ByMethod,
+    /// One of three by turns: nearly all that overlap are ambiguous.
+    Three,
+}
+
+/// A route of so many rules with such paths.
+pub fn wildcard_routes(rules: usize, words: usize, depth: usize, targets: Targets) -> String {
+    let mut text = String::from(
+        "service app {\n  port 80 http\n  subset v0 label version = \"v0\"\n  subset v1 label version = \"v1\"\n  subset v2 label version = \"v2\"\n}\n\nauthorize app {\n  allow from anyone\n}\n\nroute app {\n",
+    );
+    for (rule, path) in wild_paths(rules, words, depth).enumerate() {
+        let (method, subset) = match targets {
+            Targets::One => ("GET ", 0),
+            Targets::ByMethod => [("GET ", 0), ("POST ", 1), ("DELETE ", 2)][rule % 3],
+            Targets::Three => ("GET ", rule % 3),
+        };
+        put(&mut text, format_args!("  rule r{rule} {{\n    match {method}{path}\n    to app:v{subset}\n  }}\n"));
+    }
+    text.push_str("  otherwise 404\n}\n");
+    text
+}
+
+fn wild_paths(count: usize, words: usize, depth: usize) -> impl Iterator<Item = String> {
+    let mut random = fastrand::Rng::with_seed(7);
+    (0..count).map(move |_| {
         let segments = (0..depth).map(|place| match random.bool() {
             true => format!("/{{p{place}}}"),
             false => format!("/w{}", random.usize(..words)),
         });
-        put(&mut text, format_args!("  allow from anyone to GET {}\n", segments.collect::<String>()));
-    }
-    text.push_str("}\n");
-    text
+        segments.collect()
+    })
 }
 
 fn put(text: &mut String, what: std::fmt::Arguments<'_>) {

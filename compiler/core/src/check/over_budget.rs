@@ -2,6 +2,7 @@
 
 use super::tables;
 use crate::diagram::MAX_CELLS;
+use crate::diagram::symbolic::MAX_STEPS;
 use crate::model::{Model, Shape};
 use crate::partition::{MAX_FIELDS, MAX_LINES, OverBudget, Owner};
 use crate::space::text::TextTest;
@@ -48,6 +49,10 @@ pub(crate) fn over_budget(model: &Model, owner: Owner, why: &OverBudget) -> Diag
         OverBudget::Fine(TooFine { field, why: TooMuch::Items }) => (
             format!("it asks more than {MAX_ITEM_TESTS} things of each value of {field}"),
             "A `deny`, and `has`, ask each of several values: put the values of one line into one `in (…)`, or into one regex with `|`.",
+        ),
+        OverBudget::Steps => (
+            format!("how its path patterns overlap needs more than {MAX_STEPS} steps"),
+            "Many patterns with `{name}` in the same places multiply: use fewer of them, or `/**`.",
         ),
         OverBudget::Nodes => (
             format!("its decision needs more than {MAX_CELLS} cells"),
@@ -126,17 +131,28 @@ mod tests {
         says(&text(&format!("deny when query \"k\" in ({})", one_list.join(", "))), &[]);
     }
 
+    /// So many patterns of so many segments, each with a literal at a place of its own: an automaton would have to remember which ones
+    /// still fit.
+    fn wildcards(depth: usize) -> String {
+        let patterns = (0..17).map(|at| {
+            let segments =
+                (0..depth).map(|place| if place == at { "/a".to_owned() } else { format!("/{{x{place}}}") });
+            format!("allow from anyone to {}\n", segments.collect::<String>())
+        });
+        format!("service web {{ port 80 http }}\nauthorize web {{\n{}}}\n", patterns.collect::<String>())
+    }
+
     #[test]
-    fn wildcards_that_multiply_are_refused_and_not_guessed_about() {
-        // Each pattern asks for a literal at another place: the automaton must remember which ones still fit.
-        let patterns: Vec<String> = (0..17)
-            .map(|at| {
-                let segments =
-                    (0..17).map(|place| if place == at { "/a".to_owned() } else { format!("/{{x{place}}}") });
-                format!("allow from anyone to {}", segments.collect::<String>())
-            })
-            .collect();
-        let text = format!("service web {{ port 80 http }}\nauthorize web {{\n{}\n}}\n", patterns.join("\n"));
-        says(&text, &["1 MESH3090 the policy of `web.default` is too large to be decided exactly"]);
+    fn wildcards_that_multiply_are_decided_segment_by_segment() {
+        says(&wildcards(17), &[]);
+        let said = "this `allow` lets nothing in that is not let in without it";
+        let inside = wildcards(17)
+            .replace("\n}\n", "\nallow from anyone to /1/a/3/4/5/6/7/8/9/10/11/12/13/14/15/16/17\n}\n");
+        says(&inside, &[&format!("20 MESH4005 {said}")]);
+    }
+
+    #[test]
+    fn paths_of_too_many_segments_are_refused_and_not_guessed_about() {
+        says(&wildcards(50), &["1 MESH3090 the policy of `web.default` is too large to be decided exactly"]);
     }
 }

@@ -1,7 +1,7 @@
 //! `MESH4005`: an `allow` or a `deny` without which the same requests are let in.
 
 use super::dead_grant::guardrail;
-use crate::diagram::TooManyNodes;
+use crate::diagram::{NO, TooManyNodes};
 use crate::model::{AccessLine, Model};
 use crate::partition::{Owner, Partition};
 use crate::shown;
@@ -114,6 +114,22 @@ fn covers(
     let own = partition.access_sets[line];
     if others.is_empty() || partition.diagram.any_of(own).is_none() {
         return Ok(None);
+    }
+    if partition.diagram.is_symbolic() {
+        // Where requests are searched for, one search of all others together tells of nearly every line that it is needed.
+        let mut sets = Vec::with_capacity(others.len());
+        for other in others {
+            let theirs = partition.access_sets[*other];
+            if partition.diagram.minus(own, theirs)? == NO {
+                return Ok(Some(vec![*other]));
+            }
+            sets.push(theirs);
+        }
+        let all = partition.diagram.any_of_sets(&sets)?;
+        let needed = partition.diagram.minus(own, all)?;
+        if partition.diagram.any_of(needed).is_some() {
+            return Ok(None);
+        }
     }
     let (mut left, mut parts) = (own, Vec::new());
     for other in others {

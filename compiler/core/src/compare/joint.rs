@@ -51,6 +51,11 @@ impl Joint {
     pub(super) fn new(sides: [&Side<'_>; 2], roots: [Root; 2]) -> Result<Joint, TooFine> {
         let of = |index: usize| sides[index].view.partition(roots[index].partition);
         let partitions = [of(0), of(1)];
+        // What keeps a dimension for each segment does so because it cannot be multiplied out.
+        let mut fields = partitions.iter().flatten().flat_map(|own| own.fields().iter());
+        if fields.any(|field| field.kind() == FieldKind::Segment) {
+            return Err(TooFine);
+        }
         let (peers, of_peers) = peers(sides, partitions);
         let path_side = |index: usize| partitions[index].map_or(PathSide::Blind, PathSide::of);
         let paths = JointPaths::new([path_side(0), path_side(1)])?;
@@ -312,6 +317,7 @@ fn field_of(field: &plan::Field) -> Field {
         FieldKind::SourceIp => Field::SourceIp,
         FieldKind::ClientIp => Field::ClientIp,
         FieldKind::Host => Field::Host,
+        FieldKind::Segment => Field::Path,
         FieldKind::Claim => {
             let steps = field.name.split('/').skip(1).map(|step| step.replace("~1", "/").replace("~0", "~"));
             Field::Claim {

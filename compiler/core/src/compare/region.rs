@@ -268,6 +268,8 @@ fn field(dimension: &Dimension, set: &Bits) -> String {
     let said = match &dimension.kind {
         Kind::Token if set.contains(TOKEN) => "present".to_owned(),
         Kind::Token => "absent".to_owned(),
+        // Plans that have them are not laid over each other.
+        Kind::Segment(_) => String::new(),
         Kind::Addresses(addresses) => blocks(&addresses.ranges, set, addresses.atoms()),
         Kind::Values(values) => {
             let samples = (0..values.atoms()).map(|atom| (atom, values.sample(atom), values.standing(atom)));

@@ -2,7 +2,7 @@
 //! laid over each other.
 
 use super::side::{Meaning, Root, Side, What};
-use mesh_plan::{Automaton, NONE, Node, Partition, Target};
+use mesh_plan::{Automaton, LIST, List, NONE, Node, Partition, Target};
 use std::collections::BTreeMap;
 
 /// What a decision is made of, with nothing of a plan's numbers.
@@ -15,6 +15,7 @@ struct Content<'p> {
     automata: Vec<Option<&'p Automaton>>,
     /// Children first.
     nodes: Vec<Node>,
+    lists: Vec<&'p List>,
     root: Target,
     meanings: Vec<Meaning>,
 }
@@ -51,18 +52,20 @@ fn content<'p>(side: &'p Side<'_>, what: What, root: Root) -> Content<'p> {
         side,
         what,
         nodes: vec![],
+        lists: vec![],
         numbers: BTreeMap::new(),
         meanings: vec![],
         known: BTreeMap::new(),
     };
     let root = walk.number(root.target);
-    let Walk { nodes, meanings, .. } = walk;
+    let Walk { nodes, lists, meanings, .. } = walk;
     Content {
         principals: principals.collect(),
         prefixes: prefixes.collect(),
         partition,
         automata,
         nodes,
+        lists,
         root,
         meanings,
     }
@@ -73,6 +76,7 @@ struct Walk<'s, 'p> {
     side: &'s Side<'p>,
     what: What,
     nodes: Vec<Node>,
+    lists: Vec<&'s List>,
     numbers: BTreeMap<u32, Target>,
     meanings: Vec<Meaning>,
     known: BTreeMap<u32, Target>,
@@ -94,7 +98,14 @@ impl Walk<'_, '_> {
                 }
                 let Node { dim, children } = &self.side.plan.nodes[node as usize];
                 let children = children.iter().map(|child| self.number(*child)).collect();
-                self.nodes.push(Node { dim: *dim, children });
+                let dim = match dim & LIST {
+                    0 => *dim,
+                    _ => {
+                        self.lists.extend(self.side.plan.lists.get((dim & !LIST) as usize));
+                        LIST
+                    }
+                };
+                self.nodes.push(Node { dim, children });
                 let made = Target::Node(self.nodes.len() as u32 - 1);
                 self.numbers.insert(node, made);
                 made

@@ -5,6 +5,7 @@ use crate::model::Field;
 use crate::space::automaton::Automaton;
 use crate::space::path::Paths;
 use crate::space::peer::{Candidate, Peers};
+use crate::space::segments::{self, SegmentAt};
 use crate::space::value::{ABSENT, MANY, OTHER, Reader};
 use crate::space::{Dimension, Kind, NO_TOKEN, PATH, Space, TOKEN};
 use mesh_lang::Text;
@@ -24,7 +25,7 @@ pub(super) fn lower(
         path_automaton: space.paths.automaton.as_ref().map(|read_by| automata.index(automaton(read_by, 0))),
         path_atoms: space.arity(PATH),
         star: space.paths.star(),
-        fields: space.fields.iter().map(|dimension| field(dimension, automata)).collect(),
+        fields: space.fields.iter().zip(0..).map(|(own, place)| field(own, place, automata)).collect(),
         ..plan::Partition::default()
     }
 }
@@ -90,10 +91,12 @@ fn states(paths: &Paths) -> Vec<plan::State> {
     states.collect()
 }
 
-fn field(dimension: &Dimension, automata: &mut Intern<plan::Automaton>) -> plan::Field {
+/// `place` counts the fields; those of segments come first.
+fn field(dimension: &Dimension, place: u32, automata: &mut Intern<plan::Automaton>) -> plan::Field {
     let (kind, name, issuer) = named(&dimension.field);
     let unread = plan::Field { kind, name, issuer, ..plan::Field::default() };
     match &dimension.kind {
+        Kind::Segment(segment) => of_segment(segment, place),
         Kind::Token => plan::Field { atoms: 2, absent: NO_TOKEN, other: TOKEN, ..unread },
         Kind::Addresses(addresses) => plan::Field {
             atoms: addresses.atoms(),
@@ -121,6 +124,22 @@ fn field(dimension: &Dimension, automata: &mut Intern<plan::Automaton>) -> plan:
                 }
             }
         }
+    }
+}
+
+fn of_segment(segment: &SegmentAt, place: u32) -> plan::Field {
+    let literals = segment.literals.iter().zip(segments::LITERALS..);
+    let literals = literals.map(|(text, atom)| (text.clone().into_bytes(), atom));
+    plan::Field {
+        kind: FieldKind::Segment,
+        name: place.to_string(),
+        atoms: segment.atoms(),
+        absent: segments::END,
+        many: segments::OTHER,
+        odd: segments::OTHER,
+        other: segments::OTHER,
+        exact: std::iter::once((vec![], segments::EMPTY)).chain(literals).collect(),
+        ..plan::Field::default()
     }
 }
 

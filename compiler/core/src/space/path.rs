@@ -15,8 +15,8 @@ use mesh_lang::ast::{Path, PathPattern, Segment};
 use rustc_hash::{FxBuildHasher, FxHashMap};
 use std::collections::{BTreeSet, VecDeque};
 
-/// More states are refused (`MESH3090`): dense wildcards can blow up to millions, and a plan must stay small. Ten
-/// thousand literal paths need about as many states.
+/// With more states each segment becomes a dimension (`segments.rs`): dense wildcards can blow up to millions, and a plan must stay
+/// small. Ten thousand literal paths need about as many states.
 pub(crate) const MAX_STATES: usize = 65_536;
 
 /// The automaton of a partition's patterns.
@@ -99,10 +99,11 @@ fn turned(count: usize, atoms: u32, fits: &[&Bits]) -> Vec<Bits> {
 }
 
 impl Paths {
-    /// The paths that these patterns and sets tell apart.
+    /// The paths that these patterns and sets tell apart, by at most so many states where segments are looked at.
     pub(crate) fn new<'m>(
         paths: impl Iterator<Item = &'m Path>,
         sets: &[&ValueSet],
+        most: usize,
     ) -> Result<Paths, TooMuch> {
         let mut texts: Vec<&Path> = paths.collect();
         texts.sort_unstable();
@@ -122,7 +123,7 @@ impl Paths {
         if !sets.is_empty() || patterns.iter().any(|pattern| pattern.segments.iter().any(inside)) {
             return Paths::by_bytes(patterns, sets);
         }
-        let built = Built::of(&patterns).map_err(|TooManyStates| TooMuch::Patterns)?;
+        let built = Built::of(&patterns, most).map_err(|TooManyStates| TooMuch::Patterns)?;
         Ok(Paths {
             numbers,
             sets: turned(patterns.len(), built.fits.len() as u32 + 1, &built.fits.iter().collect::<Vec<_>>()),
@@ -145,6 +146,12 @@ impl Paths {
             sets: vec![],
             witnesses,
         }
+    }
+
+    /// All paths are one: something else reads them.
+    pub(crate) fn undivided() -> Paths {
+        let state = State { atom: 0, edges: vec![], other: Some(0), empty: Some(0) };
+        Paths { states: vec![state], ..Paths::of_witnesses(vec!["/".to_owned()]) }
     }
 
     fn by_bytes(patterns: Vec<PathPattern>, sets: &[&ValueSet]) -> Result<Paths, TooMuch> {
@@ -219,7 +226,7 @@ struct Built {
 
 impl Built {
     /// Breadth first, so that the first path to reach a class is a shortest one.
-    fn of(patterns: &[PathPattern]) -> Result<Built, TooManyStates> {
+    fn of(patterns: &[PathPattern], most: usize) -> Result<Built, TooManyStates> {
         let none = Bits::none(patterns.len() as u32);
         let mut class_of: FxHashMap<Bits, u32> = FxHashMap::default();
         class_of.insert(none.clone(), 0);
@@ -273,7 +280,7 @@ impl Built {
                 }
             }
             built.states.push(state);
-            if known.len() > MAX_STATES {
+            if known.len() > most {
                 return Err(TooManyStates);
             }
         }
@@ -400,7 +407,7 @@ mod tests {
     #[test]
     fn every_class_has_a_path_that_is_in_it() {
         let patterns = ["/", "/a", "/a/**", "/{x}/b", "/a/{x}/c", "/a/"].map(pattern);
-        let paths = Paths::new(patterns.iter(), &[]).expect("few states");
+        let paths = Paths::new(patterns.iter(), &[], MAX_STATES).expect("few states");
         for atom in 0..paths.star() {
             let witness = paths.witness(atom).expect("a path");
             let own = pattern(witness);
@@ -428,7 +435,7 @@ mod tests {
     #[test]
     fn nothing_follows_an_empty_segment() {
         let patterns = ["/", "/{x}/**"].map(pattern);
-        let paths = Paths::new(patterns.iter(), &[]).expect("few states");
+        let paths = Paths::new(patterns.iter(), &[], MAX_STATES).expect("few states");
         assert_eq!(paths.witness(0), None, "every path is `/` or begins with a segment");
         assert_eq!(paths.atoms(), 4, "none, `/`, the others, and `*`");
     }
@@ -436,7 +443,7 @@ mod tests {
     #[test]
     fn where_everything_fits_no_path_is_outside() {
         let all = pattern("/**");
-        let paths = Paths::new(std::iter::once(&all), &[]).expect("few states");
+        let paths = Paths::new(std::iter::once(&all), &[], MAX_STATES).expect("few states");
         assert_eq!(paths.witness(0), None);
         assert_eq!(paths.witness(paths.star()), Some("*"));
         assert!(!paths.set(&all).contains(paths.star()), "`*` is not a path");

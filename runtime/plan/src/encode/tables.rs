@@ -3,9 +3,10 @@
 use super::Draft;
 use crate::layout::{NODE, Section, edit, outcome, retry, settings};
 use crate::plan::{
-    Action, Automaton, ConsumerRoute, Edit, Field, Gateway, NONE, Outcome, Partition, Plan, Port, Retry,
-    Service, Settings, State, Target,
+    Action, Automaton, ConsumerRoute, Edit, Field, Gateway, LIST, List, NONE, Outcome, Partition, Plan, Port,
+    Retry, Service, Settings, State, Target,
 };
+use std::collections::HashMap;
 
 pub(super) fn write<'p>(plan: &'p Plan, draft: &mut Draft<'p>) {
     let trust_domain = draft.string(&plan.trust_domain);
@@ -23,6 +24,7 @@ pub(super) fn write<'p>(plan: &'p Plan, draft: &mut Draft<'p>) {
     plan.partitions.iter().for_each(|partition| partition_rows(partition, draft));
     plan.automata.iter().for_each(|automaton| automaton_rows(automaton, draft));
     node_rows(plan, draft);
+    list_tables(plan, draft);
     plan.outcomes.iter().for_each(|outcome| outcome_rows(outcome, draft));
     for verdict in &plan.verdicts {
         let (rule, audit) = (draft.string(&verdict.rule), draft.string(&verdict.audit));
@@ -290,6 +292,39 @@ fn owners(plan: &Plan) -> Vec<u32> {
         }
     }
     owners
+}
+
+/// Each list, with the number of candidates that its node has.
+fn list_tables(plan: &Plan, draft: &mut Draft<'_>) {
+    let nodes = plan.nodes.iter().filter(|node| node.dim & LIST != 0);
+    let candidates = nodes.map(|node| node.children.len() as u32).chain(std::iter::repeat(0));
+    plan.lists.iter().zip(candidates).for_each(|(list, candidates)| list_rows(list, candidates, draft));
+}
+
+/// Rows with the same bits share them.
+fn list_rows(list: &List, candidates: u32, draft: &mut Draft<'_>) {
+    let mut known: HashMap<&[u64], u32> = HashMap::new();
+    let tests = draft.count(Section::ListTests);
+    for test in &list.tests {
+        let rows = draft.count(Section::ListRows);
+        for row in &test.rows {
+            let fresh = draft.count(Section::ListBits);
+            let start = *known.entry(row).or_insert(fresh);
+            if start == fresh {
+                row.iter().for_each(|word| draft.raw(Section::ListBits, &word.to_le_bytes()));
+            }
+            draft.row(Section::ListRows, &[start]);
+        }
+        draft.row(Section::ListTests, &[test.dim, rows, test.rows.len() as u32]);
+    }
+    let beaten = draft.count(Section::ListBeaten);
+    for beaters in &list.beaten_by {
+        let start = draft.count(Section::ListBeaters);
+        beaters.iter().for_each(|beater| draft.row(Section::ListBeaters, &[*beater]));
+        draft.row(Section::ListBeaten, &[start, beaters.len() as u32]);
+    }
+    let (tests_len, beaten_len) = (list.tests.len() as u32, list.beaten_by.len() as u32);
+    draft.row(Section::Lists, &[candidates, tests, tests_len, beaten, beaten_len]);
 }
 
 fn outcome_rows<'p>(outcome: &'p Outcome, draft: &mut Draft<'p>) {

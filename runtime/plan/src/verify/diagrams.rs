@@ -5,7 +5,7 @@ use super::{PlanError, Tiles, all, ascending, count, ensure, is_string, some};
 use crate::layout::{
     NODE, Section, automaton, call, consumer_route, field, listener, node, pair, partition, port, state,
 };
-use crate::plan::{FieldKind, NONE, REFUSED};
+use crate::plan::{FieldKind, LIST, NONE, REFUSED};
 use crate::view::{Address, Automaton, Partition, PlanView, Record, Row};
 
 pub(super) fn check(plan: &PlanView) -> Result<(), PlanError> {
@@ -99,6 +99,7 @@ fn fields(plan: &PlanView, accepts: &[u32]) -> Result<(), PlanError> {
         let name = plan.heap(Section::Strings, name).unwrap_or_default();
         let lower = kind != FieldKind::Header || !name.iter().any(u8::is_ascii_uppercase);
         ensure(lower, "a header's name is not lower-case")?;
+        ensure(kind != FieldKind::Segment || is_number(name), "a segment has no number")?;
         let atoms = field.word(field::ATOMS);
         let others = field::ABSENT..=field::OTHER;
         ensure(others.into_iter().all(|other| field.word(other) < atoms), "a field has no atom")?;
@@ -135,6 +136,12 @@ fn fields(plan: &PlanView, accepts: &[u32]) -> Result<(), PlanError> {
     unions.end()
 }
 
+/// Whether a name is the number of a segment, in the one way in which it is written.
+fn is_number(name: &[u8]) -> bool {
+    let number = std::str::from_utf8(name).ok().and_then(|text| text.parse::<u16>().ok());
+    number.is_some_and(|number| number.to_string().as_bytes() == name)
+}
+
 /// Whether an automaton, if there is one, leads to one of so many atoms.
 fn reads(accepts: &[u32], automaton: u32, atoms: u32) -> bool {
     automaton == NONE || accepts.get(automaton as usize).is_some_and(|most| *most < atoms)
@@ -166,12 +173,15 @@ fn automata(plan: &PlanView) -> Result<Vec<u32>, PlanError> {
 }
 
 /// A node asks a dimension that its partition has, answers each atom, and leads only to nodes before it that are of the same
-/// partition: so a walk needs no counter.
+/// partition: so a walk needs no counter. What holds of lists is proved beside them.
 fn nodes(plan: &PlanView) -> Result<(), PlanError> {
     let mut children = Tiles::of(plan, Section::Children);
     for (node, index) in all(plan, Section::Nodes).zip(0..) {
         let range = children.take(node.range(node::CHILDREN))?;
         let owner = node.word(node::PARTITION);
+        if node.word(node::DIM) & LIST != 0 {
+            continue;
+        }
         if owner != NONE {
             let partition = Record::at(plan, Section::Partitions, owner).map(Partition::of);
             let atoms = partition.and_then(|partition| partition.atoms(node.word(node::DIM)));

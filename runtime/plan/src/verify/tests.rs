@@ -62,10 +62,12 @@ fn with_header(at: usize, field: &[u8]) -> Result<PlanView, PlanError> {
 
 #[test]
 fn a_newer_format_is_named_and_a_newer_minor_version_that_old_readers_know_is_read() {
-    let supported = (1, 0);
-    assert_eq!(with_header(AT_MAJOR, &[2, 0]), Err(PlanError::NewerFormat { found: (2, 0), supported }));
+    let supported = (1, 1);
+    assert_eq!(with_header(AT_MAJOR, &[2, 0]), Err(PlanError::NewerFormat { found: (2, 1), supported }));
     assert_eq!(with_header(AT_MIN_READER, &[3, 0]), Err(PlanError::NewerFormat { found: (1, 3), supported }));
     assert!(with_header(AT_MINOR, &[7, 0]).is_ok());
+    let unknown = PlanError::Corrupt { what: "it has a section that this format does not have" };
+    assert_eq!(with_header(AT_MIN_READER, &[0, 0]), Err(unknown), "lists are of 1.1");
     assert!(matches!(with_header(AT_MAJOR, &[0, 0]), Err(PlanError::Corrupt { .. })));
     assert!(matches!(with_header(AT_FLAGS, &[1]), Err(PlanError::Corrupt { .. })));
 }
@@ -265,6 +267,51 @@ fn outcomes_and_settings_are_what_they_may_be() {
     refused(|plan| retry(plan).on_status.push(200), "statuses are not sorted");
     refused(|plan| retry(plan).on_status[0] = 200, "a status is no error");
     refused(|plan| retry(plan).budget.as_mut().unwrap().share = 10_001, "a budget is more than everything");
+}
+
+#[test]
+fn a_list_has_a_bit_for_every_candidate_whatever_the_request() {
+    let no_node = "a list is not that of one node";
+    refused(|plan| plan.nodes[6].dim = LIST | 1, no_node);
+    refused(|plan| plan.lists.push(List::default()), no_node);
+    refused(|plan| plan.lists.clear(), no_node);
+    refused(|plan| plan.nodes[6].children[1] = Target::Node(0), "a candidate of a list has no leaf");
+    refused(|plan| plan.nodes[6].children[1] = Target::Leaf(2), "a leaf is out of its table");
+    refused(|plan| plan.lists[0].tests.swap(0, 1), "the tests of a list are not sorted");
+    refused(|plan| plan.lists[0].tests[1].dim = 5, "a list does not answer each atom");
+    refused(|plan| plan.lists[0].tests[0].rows.truncate(2), "a list does not answer each atom");
+    refused(|plan| plan.lists[0].tests[0].rows[0][0] = 0b1000, "a row has a bit of no candidate");
+    refused(
+        |plan| plan.lists[0].beaten_by.truncate(2),
+        "a list does not say of each candidate what beats it",
+    );
+    refused(|plan| plan.lists[0].beaten_by[2].swap(0, 1), "what beats a candidate is not sorted");
+    refused(|plan| plan.lists[0].beaten_by[1][0] = 1, "a beater is no other candidate");
+    refused(|plan| plan.lists[0].beaten_by[1][0] = 3, "a beater is no other candidate");
+    refused(|plan| plan.partitions[3].fields[1].name = "01".to_owned(), "a segment has no number");
+    let many = |plan: &mut Plan| {
+        plan.nodes[6].children = vec![Target::Leaf(0); crate::layout::MAX_CANDIDATES as usize + 1];
+    };
+    refused(many, "a list has too many candidates");
+    let tests = |plan: &mut Plan| {
+        let dims = 0..=crate::layout::MAX_LIST_TESTS;
+        plan.lists[0].tests = dims.map(|dim| ListTest { dim, rows: vec![] }).collect();
+    };
+    refused(tests, "a list has too many tests");
+}
+
+#[test]
+fn a_plan_without_lists_is_one_of_format_1_0() {
+    let mut plan = samples::plan();
+    plan.lists.clear();
+    plan.nodes.truncate(6);
+    plan.partitions[3] = Partition { access: Target::Leaf(0), ..plan.partitions[3].clone() };
+    plan.partitions[3].fields.truncate(1);
+    let bytes = encode(&plan).unwrap();
+    assert_eq!((half(&bytes, AT_MINOR), half(&bytes, AT_MIN_READER), half(&bytes, AT_SECTIONS)), (0, 0, 42));
+    assert_eq!(verify(bytes).unwrap().to_plan(), plan);
+    let bytes = encode(&samples::plan()).unwrap();
+    assert_eq!((half(&bytes, AT_MINOR), half(&bytes, AT_MIN_READER), half(&bytes, AT_SECTIONS)), (1, 1, 48));
 }
 
 #[test]

@@ -2,7 +2,7 @@
 
 use super::rows::{Record, Row, Rows};
 use crate::layout::{NODE, Section, address, automaton, field, node, pair, partition, state};
-use crate::plan::{FieldKind, METHOD_ATOMS, NONE, Target};
+use crate::plan::{FieldKind, LIST, METHOD_ATOMS, NONE, Target};
 use std::cmp::Ordering;
 
 /// The dimensions of one decision.
@@ -531,9 +531,15 @@ impl<'p> Node<'p> {
         self.0.word(node::PARTITION)
     }
 
-    /// Which dimension decides.
+    /// Which dimension decides; of a list see [`LIST`].
     pub fn dim(self) -> u32 {
         self.0.word(node::DIM)
+    }
+
+    /// The index of its list, where it is one.
+    pub fn list(self) -> Option<u32> {
+        let dim = self.dim();
+        (dim & LIST != 0).then_some(dim & !LIST)
     }
 
     /// One for each atom of the dimension.

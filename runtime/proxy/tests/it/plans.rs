@@ -223,6 +223,7 @@ impl Mesh {
             partitions,
             automata: vec![],
             nodes: vec![Node { dim: 2, children: leaves }],
+            lists: vec![],
             outcomes,
             verdicts: vec![
                 verdict(true, "authorize all: allow from anyone"),
