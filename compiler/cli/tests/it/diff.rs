@@ -120,6 +120,19 @@ fn the_exit_code_says_whether_anything_differs_where_it_is_asked_to() {
     says(&same, "No request is decided otherwise.\n");
 }
 
+/// A gateway is none of those who are `authenticated`: that it is let in now is told of it, though nobody names it.
+#[test]
+fn a_gateway_that_nobody_names_is_told_apart() {
+    let text = "gateway edge { listener web port 8080 http { host \"*\" } }\nroute edge { to cart }\n\
+                authorize edge { allow from anyone }\nservice web { calls cart }\nservice cart { port 80 http }\n\
+                authorize cart { allow from authenticated }\n";
+    let project = Project::new(&[("old/x.mesh", text)]);
+    project.write("new/x.mesh", text.replace("cart { allow from authenticated", "cart { allow from anyone"));
+    let ran = project.mesh(&["diff", "{}/old", "{}/new"]);
+    let told = "      from anyone except others of the mesh\n        was   deny\n        is    allow  (authorize cart.default: allow from anyone)\n        e.g.  GET /  from gateway edge.default\n";
+    assert!(ran.out.contains(told), "{}{}", ran.out, ran.err);
+}
+
 /// Who calls a service whose route sends to another one has that one in its slice.
 #[test]
 fn what_is_behind_a_route_is_in_the_slice_of_who_calls() {
