@@ -51,12 +51,15 @@ impl Bits {
 
     /// Whether the two share an atom.
     pub(crate) fn meets(&self, other: &Bits) -> bool {
-        self.folded & other.folded != 0 && self.words().zip(other.words()).any(|(a, b)| a & b != 0)
+        self.folded & other.folded != 0
+            && (self.first & other.first != 0 || self.more.iter().zip(&other.more).any(|(a, b)| a & b != 0))
     }
 
     /// Whether every atom of this one is in the other.
     pub(crate) fn is_subset(&self, other: &Bits) -> bool {
-        self.folded & !other.folded == 0 && self.words().zip(other.words()).all(|(a, b)| a & !b == 0)
+        self.folded & !other.folded == 0
+            && self.first & !other.first == 0
+            && self.more.iter().zip(&other.more).all(|(a, b)| a & !b == 0)
     }
 
     pub(crate) fn unite(&mut self, other: &Bits) {

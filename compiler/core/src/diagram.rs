@@ -347,7 +347,7 @@ impl Diagram {
         if let Some(known) = firsts.seen.get(&key) {
             return Ok(Some(*known));
         }
-        let (mut asking, mut others) = (Vec::new(), Vec::new());
+        let (mut asking, mut others) = (Vec::with_capacity(2 * left.len()), Vec::with_capacity(left.len()));
         for line in left {
             match firsts.rest(*line, dim).first().filter(|(own, _)| *own == dim) {
                 Some((_, atoms)) => asking.extend(atoms.iter().map(|atom| (atom, *line))),
@@ -359,7 +359,7 @@ impl Diagram {
         firsts.steps = steps;
         let Some(default) = self.first_of_left(firsts, &others, dim + 1)? else { return Ok(None) };
         let open = self.open.len();
-        let mut here = Vec::new();
+        let mut here = Vec::with_capacity(left.len());
         for lines in asking.chunk_by(|one, other| one.0 == other.0) {
             here.clear();
             here.extend(others.iter().copied().chain(lines.iter().map(|(_, line)| *line)));

@@ -23,6 +23,7 @@ use mesh_plan::METHOD_ATOMS;
 use path::Paths;
 use peer::Peers;
 use segments::SegmentAt;
+use std::cmp::Ordering;
 use std::collections::{BTreeMap, BTreeSet};
 use text::Universe;
 use value::{Standing, TooMuch, Values};
@@ -106,7 +107,6 @@ pub(crate) struct Product {
 }
 
 /// The sets of a product that is being put together, sorted by dimension.
-#[derive(Default)]
 struct Sets(Vec<(u32, Bits)>);
 
 impl Sets {
@@ -260,7 +260,8 @@ impl Space {
 
     /// What a shape denotes here; `from` narrows it to some peers.
     pub(crate) fn product(&self, shape: &Shape, from: Option<Bits>) -> Product {
-        let mut sets = Sets::default();
+        // Peers, a method and a path are what most lines ask.
+        let mut sets = Sets(Vec::with_capacity(3));
         let mut narrow = |dim: u32, set: Bits| sets.narrow(dim, set);
         from.into_iter().for_each(|set| narrow(PEER, set));
         if let Some(method) = shape.method {
@@ -545,14 +546,30 @@ impl Product {
         Product { sets: sets.into_iter().collect() }
     }
 
+    /// A product that holds all of these.
+    pub(crate) fn around(products: &[Product]) -> Product {
+        let Some((first, others)) = products.split_first() else { return Product { sets: vec![] } };
+        let mut around = first.clone();
+        for other in others {
+            around.sets.retain_mut(|(dim, set)| other.set(*dim).map(|theirs| set.unite(theirs)).is_some());
+        }
+        around
+    }
+
     /// Whether the two share a point.
     pub(crate) fn meets(&self, other: &Product) -> bool {
-        let mut theirs = other.sets.iter().peekable();
-        let in_dimension = |(dim, set): &(u32, Bits)| {
-            while theirs.next_if(|(other, _)| other < dim).is_some() {}
-            theirs.next_if(|(other, _)| other == dim).is_none_or(|(_, theirs)| set.meets(theirs))
-        };
-        self.sets.iter().all(in_dimension) && !self.is_empty() && !other.is_empty()
+        let (mut ours, mut theirs) = (self.sets.as_slice(), other.sets.as_slice());
+        while let ([(dim, set), ours_left @ ..], [(other, set_there), theirs_left @ ..]) = (ours, theirs) {
+            if dim == other && !set.meets(set_there) {
+                return false;
+            }
+            (ours, theirs) = match dim.cmp(other) {
+                Ordering::Less => (ours_left, theirs),
+                Ordering::Greater => (ours, theirs_left),
+                Ordering::Equal => (ours_left, theirs_left),
+            };
+        }
+        !self.is_empty() && !other.is_empty()
     }
 
     /// Whether every point of this one is in the other. Exact, since a product of sets that are not empty is inside

@@ -5,7 +5,7 @@ use crate::diagram::{NO, TooManyNodes};
 use crate::model::{AccessLine, Model};
 use crate::partition::{Owner, Partition};
 use crate::shown;
-use crate::space::{PEER, Product};
+use crate::space::Product;
 use mesh_lang::ast::Effect;
 use mesh_lang::{Code, Diagnostic, Span, diagnostic};
 use std::collections::BTreeMap;
@@ -57,10 +57,16 @@ impl Redundant {
         lines: &[AccessLine],
         own: &[usize],
     ) -> Result<(), TooManyNodes> {
+        let around = partition.access_products.iter().map(|line| Product::around(line));
+        let around: Vec<Product> = around.collect();
         let mut kept = own.to_vec();
         for line in own.iter().rev() {
             let products = &partition.access_products;
-            let may_meet = |other: &usize| other != line && may_meet(&products[*line], &products[*other]);
+            let may_meet = |other: &usize| {
+                other != line
+                    && around[*line].meets(&around[*other])
+                    && may_meet(&products[*line], &products[*other])
+            };
             let others: Vec<usize> = kept.iter().copied().filter(may_meet).collect();
             let Some(covers) = covers(partition, *line, &others)? else { continue };
             kept.retain(|other| other != line);
@@ -173,12 +179,9 @@ fn say(span: Span, line: Unneeded) -> Diagnostic {
     problem.help("Delete it, or narrow what covers it if that was meant to be less.")
 }
 
-/// Whether two lines have atoms in common in every dimension. All products of a line have its peers, and most lines name another
-/// caller than others.
+/// Whether two lines have atoms in common in every dimension.
 fn may_meet(one: &[Product], other: &[Product]) -> bool {
-    let peers = |line: &[Product]| line.first().and_then(|product| product.set(PEER).cloned());
-    let apart = peers(one).zip(peers(other)).is_some_and(|(one, other)| !one.meets(&other));
-    !apart && one.iter().any(|one| other.iter().any(|other| one.meets(other)))
+    one.iter().any(|one| other.iter().any(|other| one.meets(other)))
 }
 
 #[cfg(test)]

@@ -271,6 +271,7 @@ impl Built {
                 let empty = literals.partition_point(|(literal, _)| literal.is_empty());
                 let (empty, literals) = literals.split_at(empty);
                 state.empty = number(both(empty.iter().map(|(_, end)| *end), &below), true, &Text::default);
+                state.edges.reserve_exact(literals.len());
                 for ends in literals.chunk_by(|one, other| one.0 == other.0) {
                     let literal = ends[0].0;
                     let next =
