@@ -9,7 +9,7 @@ mod who;
 mod why;
 
 use fastrand::Rng;
-use mesh_compiler::Compilation;
+use mesh_compiler::{Budget, Compilation};
 use mesh_engine::{Action, Decision, Moment, Refusal};
 use mesh_lang::{Severity, Source, SourceSet};
 use mesh_plan::view::Edit;
@@ -229,13 +229,23 @@ fn reference(files: &Files, environment: Option<&str>) -> Result<Reference, Stri
 
 /// Generated programs that are accepted, so many of them, each with its seed and the dice behind it.
 fn accepted(count: usize) -> impl Iterator<Item = (u64, Rng, Generated, Subject)> {
-    let programs = (1..).filter_map(|seed| {
+    accepted_within(count, Budget::default())
+}
+
+/// The same, compiled within a budget.
+fn accepted_within(count: usize, budget: Budget) -> impl Iterator<Item = (u64, Rng, Generated, Subject)> {
+    let programs = (1..).filter_map(move |seed| {
         let mut rng = Rng::with_seed(seed);
         let generated = generate::program(&mut rng);
-        let subject = Subject::new(&generated.files, None).ok()?;
+        let subject = Subject::of(compiled(&generated.files, None, budget), &generated.files, None).ok()?;
         Some((seed, rng, generated, subject))
     });
     programs.take(count)
+}
+
+fn compiled(files: &Files, environment: Option<&str>, budget: Budget) -> Compilation {
+    let sources = sources(files);
+    mesh_compiler::Project::parse(&sources).within(budget).compile(environment, None, &BTreeMap::new())
 }
 
 /// A program as both sides see it.
@@ -248,8 +258,7 @@ struct Subject {
 impl Subject {
     /// Compiles, encodes and verifies. The error holds the codes for which the program is refused.
     fn new(files: &Files, environment: Option<&str>) -> Result<Subject, BTreeSet<&'static str>> {
-        let compilation = mesh_compiler::compile_in(&sources(files), environment, &BTreeMap::new());
-        Subject::of(compilation, files, environment)
+        Subject::of(compiled(files, environment, Budget::default()), files, environment)
     }
 
     /// What a program was compiled to.

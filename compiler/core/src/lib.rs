@@ -42,7 +42,7 @@ use echo::Wounds;
 use mesh_lang::statement::Statement;
 use mesh_lang::{Code, Diagnostic, Diagnostics, FileId, Source, SourceSet, ast, expand};
 use model::{Endpoint, GatewayId, Model, ServiceId};
-use partition::{OverBudget, Owner, Partition};
+use partition::{Owner, Partition};
 use rayon::prelude::*;
 use resolve::Resolved;
 use std::collections::{BTreeMap, BTreeSet};
@@ -414,7 +414,7 @@ fn judge(model: &Model, diagnostics: &mut Diagnostics) -> Option<mesh_plan::Plan
         let Some(mut partition) = kept(model, owner, diagnostics) else { continue };
         say(check::of_partition(model, &mut partition, &mut redundant), diagnostics);
         if lowering.add(model, &mut partition).is_err() {
-            diagnostics.push(check::over_budget(model, owner, &OverBudget::Nodes));
+            diagnostics.push(check::over_budget(model, owner, &partition.unwritable()));
         }
     }
     say(check::of_mesh(model), diagnostics);

@@ -44,6 +44,13 @@ pub(crate) struct Partition {
     pub(crate) tables: Vec<Judged>,
 }
 
+impl Partition {
+    /// What is too much where its plan cannot be written.
+    pub(crate) fn unwritable(&self) -> OverBudget {
+        if self.diagram.is_symbolic() { OverBudget::List } else { OverBudget::Nodes }
+    }
+}
+
 /// A table of rules (or of calls, a rule for each line) and its diagrams.
 pub(crate) struct Judged {
     pub(crate) ranked: Ranked,
@@ -102,6 +109,8 @@ pub(crate) enum OverBudget {
     Nodes,
     /// A search was given up.
     Steps,
+    /// Too many candidates, or too much that beats them.
+    List,
 }
 
 impl From<TooFine> for OverBudget {

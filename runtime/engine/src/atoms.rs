@@ -136,3 +136,130 @@ fn path_atom(partition: Partition<'_>, path: &str) -> Option<u32> {
 
 /// The path atom of a path that no pattern fits.
 const NO_PATTERN: u32 = 0;
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::request::{Method, Peer};
+    use mesh_plan::{
+        self as plan, FieldKind, LIST, ListTest, NONE, Node, Peers, Plan, State, encode, verify,
+    };
+    use std::net::Ipv4Addr;
+
+    const METHODS: [Method; 8] = [
+        Method::Get,
+        Method::Head,
+        Method::Post,
+        Method::Put,
+        Method::Patch,
+        Method::Delete,
+        Method::Options,
+        Method::Other,
+    ];
+
+    /// A path for each atom of its first segment.
+    const PATHS: [&str; 4] = ["*", "/", "/other/a", "/a"];
+
+    /// The generator is Marsaglia's ("Xorshift RNGs", 2003).
+    fn draw(state: &mut u64) -> u64 {
+        *state ^= *state << 13;
+        *state ^= *state >> 7;
+        *state ^= *state << 17;
+        *state
+    }
+
+    fn list(candidates: usize, random: &mut u64) -> plan::List {
+        let mut test = |dim, atoms: usize| {
+            let mut row = || -> Vec<u64> {
+                let words = (0..candidates.div_ceil(64)).map(|_| draw(random) | draw(random));
+                let mut row: Vec<u64> = words.collect();
+                if let (Some(last), used @ 1..) = (row.last_mut(), candidates % 64) {
+                    *last &= (1 << used) - 1;
+                }
+                row
+            };
+            ListTest { dim, rows: (0..atoms).map(|_| row()).collect() }
+        };
+        let tests = vec![test(1, 8), test(3, 4)];
+        let beaters = |own: usize, random: &mut u64| -> Vec<u32> {
+            let drawn = (0..3).map(|_| (draw(random) % candidates as u64) as u32);
+            let mut drawn: Vec<u32> = drawn.filter(|beater| *beater as usize != own).collect();
+            drawn.sort_unstable();
+            drawn.dedup();
+            drawn
+        };
+        let beaten_by = (0..candidates).map(|own| beaters(own, random)).collect();
+        plan::List { tests, beaten_by }
+    }
+
+    fn view(list: plan::List, candidates: usize) -> PlanView {
+        let segment = plan::Field {
+            kind: FieldKind::Segment,
+            name: "0".to_owned(),
+            atoms: 4,
+            other: 2,
+            exact: vec![(vec![], 1), (b"a".to_vec(), 3)],
+            ..plan::Field::default()
+        };
+        let partition = plan::Partition {
+            peers: Peers { atoms: 1, ..Peers::default() },
+            states: vec![State { atom: 0, edges: vec![], other: 0, empty: 0 }],
+            path_atoms: 2,
+            star: 1,
+            fields: vec![segment],
+            access: Target::Node(0),
+            ..plan::Partition::default()
+        };
+        let verdict =
+            |number: usize| plan::Verdict { allow: true, rule: number.to_string(), audit: String::new() };
+        let plan = Plan {
+            partitions: vec![partition],
+            nodes: vec![Node { dim: LIST, children: (0..candidates as u32).map(Target::Leaf).collect() }],
+            lists: vec![list],
+            verdicts: (0..candidates).map(verdict).collect(),
+            default_settings: NONE,
+            ..Plan::default()
+        };
+        verify(encode(&plan).unwrap()).unwrap()
+    }
+
+    #[test]
+    fn the_first_candidate_that_fits_and_that_none_beats_decides() {
+        let mut random = 0x9e37_79b9_7f4a_7c15;
+        let (mut decided, mut none) = (0, 0);
+        for candidates in [1, 2, 3, 63, 64, 65, 200] {
+            let list = list(candidates, &mut random);
+            let view = view(list.clone(), candidates);
+            let partition = view.partition(0).unwrap();
+            for method in METHODS {
+                for (segment, path) in PATHS.iter().enumerate() {
+                    let headers: &[(&str, &str)] = &[];
+                    let request = Request {
+                        method,
+                        host: "a",
+                        host_port: None,
+                        path,
+                        query: "",
+                        headers: &headers,
+                        source_ip: Ipv4Addr::LOCALHOST.into(),
+                        client_ip: None,
+                        tokens: &[],
+                    };
+                    let mut atoms = Atoms::new(&view, Caller::Connected(Peer::Unauthenticated));
+                    let leaf = atoms.leaf(partition, partition.access(), &request).unwrap();
+                    let fits = |own: u32| {
+                        let bit = |row: &Vec<u64>| row[own as usize / 64] >> (own % 64) & 1 == 1;
+                        bit(&list.tests[0].rows[method as usize]) && bit(&list.tests[1].rows[segment])
+                    };
+                    let first = (0..candidates as u32).find(|own| {
+                        fits(*own) && !list.beaten_by[*own as usize].iter().any(|beater| fits(*beater))
+                    });
+                    assert_eq!(leaf, first.unwrap_or(REFUSED), "{candidates} candidates, {method:?} {path}");
+                    decided += usize::from(first.is_some());
+                    none += usize::from(first.is_none());
+                }
+            }
+        }
+        assert!(decided > 50 && none > 10, "{decided} decided, {none} not");
+    }
+}

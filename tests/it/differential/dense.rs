@@ -1,9 +1,9 @@
 //! Decisions that are lists of candidates, and findings that are searched for segment by segment, as where wildcards are dense: the
 //! same findings as of diagrams, and the same decisions as the reference.
 
-use super::{Files, Subject, environments, sources};
+use super::{Files, Subject, compiled, environments};
 use fastrand::Rng;
-use mesh_compiler::{Budget, Compilation, Project, StandIns};
+use mesh_compiler::{Budget, Compilation};
 use mesh_lang::Diagnostic;
 use mesh_tests::generate;
 
@@ -14,7 +14,7 @@ const PROGRAMS: u64 = 600;
 const REQUESTS: usize = 100;
 
 /// No path is read by an automaton of segments.
-const DENSE: Budget = Budget { path_states: 0 };
+pub(super) const DENSE: Budget = Budget { path_states: 0 };
 
 #[test]
 fn lists_and_searches_say_what_diagrams_and_the_reference_say() {
@@ -46,10 +46,6 @@ fn lists_and_searches_say_what_diagrams_and_the_reference_say() {
     }
     let enough = lists > 500 && compared > 10_000 && said > 1_000 && proofs > 0;
     assert!(enough, "{lists} lists, {compared} decisions, {said} findings, {proofs} proofs");
-}
-
-fn compiled(files: &Files, environment: Option<&str>, budget: Budget) -> Compilation {
-    Project::parse(&sources(files)).within(budget).compile(environment, None, &StandIns::new())
 }
 
 /// What is found, each with where and how it is said. Of what takes the requests of another any will do, and so will any request that

@@ -1,9 +1,10 @@
 //! Why a request ends as it does, over generated programs: the ways that are told end as the engine and the reference say, and every line
 //! that is named is the one that the plan names.
 
-use super::{Files, accepted, sources};
-use mesh_compiler::Survey;
+use super::dense::DENSE;
+use super::{Files, accepted_within, sources};
 use mesh_compiler::survey::why::{Kind, Question as Asked, Step};
+use mesh_compiler::{Budget, Survey};
 use mesh_engine::trace::{Next, Root, Trace};
 use mesh_engine::{Action, Decision, Refusal};
 use mesh_reference::{Chance, Question};
@@ -28,10 +29,19 @@ struct Seen {
 
 #[test]
 fn why_tells_what_the_engine_and_the_reference_decide() {
+    tells(Budget::default());
+}
+
+#[test]
+fn why_tells_the_same_of_lists_of_candidates() {
+    tells(DENSE);
+}
+
+fn tells(budget: Budget) {
     let mut seen = Seen::default();
-    for (seed, mut rng, generated, subject) in accepted(PROGRAMS) {
+    for (seed, mut rng, generated, subject) in accepted_within(PROGRAMS, budget) {
         let sources = sources(&generated.files);
-        let project = mesh_compiler::Project::parse(&sources);
+        let project = mesh_compiler::Project::parse(&sources).within(budget);
         let survey = project.survey(None);
         for _ in 0..REQUESTS {
             let question = generate::question(&mut rng, &generated.places);

@@ -54,6 +54,10 @@ pub(crate) fn over_budget(model: &Model, owner: Owner, why: &OverBudget) -> Diag
             format!("how its path patterns overlap needs more than {MAX_STEPS} steps"),
             "Many patterns with `{name}` in the same places multiply: use fewer of them, or `/**`.",
         ),
+        OverBudget::List => (
+            "its path patterns need a list of candidates that is too long".to_owned(),
+            "Many patterns with `{name}` in the same places multiply, and so do `audit` lines beside them: use fewer of them, or `/**`.",
+        ),
         OverBudget::Nodes => (
             format!("its decision needs more than {MAX_CELLS} cells"),
             "Conditions on many independent headers multiply: test fewer of them in one route.",

@@ -168,6 +168,63 @@ fn sets_are_those_of_binary_decision_diagrams() {
     assert!(equal * 50 > made && empty * 100 > made, "{equal} equal and {empty} empty of {made}");
 }
 
+/// Formulas that are searched, unless `MESH_BDD` says another number.
+const FORMULAS: usize = 2_000;
+
+#[test]
+#[expect(clippy::disallowed_methods, reason = "how much is compared is said from outside")]
+fn searches_find_what_binary_decision_diagrams_hold() {
+    let wanted = std::env::var("MESH_BDD").ok().and_then(|text| text.parse().ok()).unwrap_or(FORMULAS);
+    let (mut rng, mut made, mut empty) = (0x9e37_79b9_7f4a_7c15, 0, 0);
+    while made < wanted {
+        let shapes = shapes(&mut rng);
+        let space = Rc::new(Space::new(shapes.iter(), Peers::indifferent()).expect("a small space"));
+        let bits = Bits::new(&space);
+        let mut diagram = Diagram::symbolic(space.clone());
+        let mut products: Vec<(Target, Bdd)> = Vec::new();
+        for shape in &shapes {
+            let product = space.product(shape, None);
+            products.push((diagram.product(&product).expect("a formula"), bits.product(&product)));
+        }
+        for _ in 0..20 {
+            let (set, known) = formula(&mut diagram, &products, 3, &mut rng);
+            let is_empty = known.and(&bits.possible).is_false();
+            match diagram.any_of(set) {
+                Some(point) => {
+                    assert!(bits.has(&known, &complete(&point, &space)), "a point that is not in it")
+                }
+                None => assert!(is_empty, "held empty"),
+            }
+            let (within, its) = &products[draw(&mut rng, products.len())];
+            let product =
+                space.product(&shapes[products.iter().position(|own| own.0 == *within).unwrap_or(0)], None);
+            let contained = its.and(&bits.possible).and_not(&known).is_false();
+            assert_eq!(diagram.contains(set, &product), contained, "containment");
+            assert_eq!(diagram.size(set) == 0, is_empty, "size");
+            assert!(!diagram.is_exhausted(), "a few boxes");
+            (made, empty) = (made + 1, empty + usize::from(is_empty));
+        }
+    }
+    assert!(empty * 20 > made && empty * 2 < made, "{empty} empty of {made}");
+}
+
+/// A formula of so many operations one inside the other.
+fn formula(diagram: &mut Diagram, products: &[(Target, Bdd)], depth: usize, rng: &mut u64) -> (Target, Bdd) {
+    if depth == 0 || draw(rng, 5) == 0 {
+        return products[draw(rng, products.len())].clone();
+    }
+    let mut inner = || formula(diagram, products, depth - 1, rng);
+    let ((a, one), (b, other), (c, third)) = (inner(), inner(), inner());
+    let (set, known) = match draw(rng, 5) {
+        0 => (diagram.and(a, b), one.and(&other)),
+        1 => (diagram.or(a, b), one.or(&other)),
+        2 => (diagram.minus(a, b), one.and_not(&other)),
+        3 => (diagram.any_of_sets(&[a, b, c]), one.or(&other).or(&third)),
+        _ => (diagram.choose(a, b, c), one.and(&other).or(&third.and_not(&one))),
+    };
+    (set.expect("a formula"), known)
+}
+
 /// A point with what it leaves open: there every atom will do.
 fn complete(point: &[(u32, u32)], space: &Space) -> Vec<(u32, u32)> {
     let said = |dim: u32| point.iter().find(|(own, _)| *own == dim).map(|(_, atom)| *atom);

@@ -289,28 +289,40 @@ impl Symbolic {
         root: Target,
         leaf: &impl Fn(u32) -> Target,
     ) -> Result<Target, TooManyNodes> {
-        let Target::Node(node) = root else {
-            return Ok(match root {
-                Target::Leaf(value) => leaf(value),
-                node => node,
-            });
+        self.map_seen(root, leaf, &mut FxHashMap::default())
+    }
+
+    fn map_seen(
+        &mut self,
+        root: Target,
+        leaf: &impl Fn(u32) -> Target,
+        seen: &mut FxHashMap<u32, Target>,
+    ) -> Result<Target, TooManyNodes> {
+        let node = match root {
+            Target::Leaf(value) => return Ok(leaf(value)),
+            Target::Node(node) => node,
         };
-        match self.formulas[node as usize].clone() {
+        if let Some(known) = seen.get(&node) {
+            return Ok(*known);
+        }
+        let made = match self.formulas[node as usize].clone() {
             Formula::Decided { product, inside, outside } => {
-                let (inside, outside) = (self.map(inside, leaf)?, self.map(outside, leaf)?);
+                let (inside, outside) =
+                    (self.map_seen(inside, leaf, seen)?, self.map_seen(outside, leaf, seen)?);
                 match (inside, outside) {
                     _ if inside == outside => Ok(inside),
                     _ => self.put(Formula::Decided { product, inside, outside }),
                 }
             }
             Formula::Choose { set, inside, outside } => {
-                let (inside, outside) = (self.map(inside, leaf)?, self.map(outside, leaf)?);
+                let (inside, outside) =
+                    (self.map_seen(inside, leaf, seen)?, self.map_seen(outside, leaf, seen)?);
                 self.choose(set, inside, outside)
             }
             Formula::Map { of, leaves } => {
                 let mut renamed = Vec::with_capacity(leaves.len());
                 for (own, target) in leaves {
-                    renamed.push((own, self.map(target, leaf)?));
+                    renamed.push((own, self.map_seen(target, leaf, seen)?));
                 }
                 self.renamed(of, renamed)
             }
@@ -321,7 +333,9 @@ impl Symbolic {
                 leaves.sort_unstable();
                 self.renamed(root, leaves)
             }
-        }
+        }?;
+        seen.insert(node, made);
+        Ok(made)
     }
 
     /// The same formula under other names, which are leaves.
@@ -782,5 +796,56 @@ impl Search<'_> {
             point.pop();
         }
         false
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::super::Diagram;
+    use super::*;
+    use crate::model::Shape;
+    use crate::space::peer::Peers;
+    use mesh_lang::ast::{Path, PathPattern, Segment};
+
+    fn shape(path: &str) -> Shape {
+        let segment = |text: &str| match text {
+            "*" => Segment::Any("x".into()),
+            text => Segment::Literal(text.into()),
+        };
+        let segments = path.split('/').skip(1).map(segment).collect();
+        let path = Path::from(PathPattern { segments, subtree: false });
+        Shape { path: Some(path), ..Shape::default() }
+    }
+
+    #[test]
+    fn a_search_that_is_given_up_proves_nothing() {
+        let shapes = ["/*/*/*", "/a/*/*", "/*/a/*", "/*/*/a"].map(shape);
+        let space = Space::by_segments(shapes.iter(), Peers::indifferent()).expect("a few words");
+        let mut diagram = Diagram::symbolic(Rc::new(space));
+        let products = shapes.each_ref().map(|shape| diagram.space().product(shape, None));
+        let sets = products.each_ref().map(|product| diagram.product(product).expect("a formula"));
+        let others = diagram.any_of_sets(&sets[1..]).expect("a formula");
+        let left = diagram.minus(sets[0], others).expect("a formula");
+        assert!(diagram.any_of(left).is_some() && !diagram.is_exhausted(), "`/1/1/1` is in no other");
+        diagram.symbolic.as_ref().expect("formulas").steps.set(1);
+        assert!(diagram.any_of(left).is_none(), "a box must be split");
+        assert!(diagram.is_exhausted());
+    }
+
+    #[test]
+    fn what_no_request_has_together_is_in_no_set() {
+        let shapes = ["/a", "/a/", "/a/b", "/*/b"].map(shape);
+        let space = Space::by_segments(shapes.iter(), Peers::indifferent()).expect("a few words");
+        let mut diagram = Diagram::symbolic(Rc::new(space));
+        let all = Product { sets: vec![] };
+        let products = shapes.each_ref().map(|shape| diagram.space().product(shape, None));
+        let behind_the_end = products[1].and(&products[2]);
+        assert!(behind_the_end.is_empty(), "`/a/` is not `/a/b`");
+        let [end, empty, ..] =
+            products.each_ref().map(|product| diagram.product(product).expect("a formula"));
+        let both = diagram.and(end, empty).expect("a formula");
+        assert_eq!((diagram.any_of(both), diagram.contains(end, &all)), (None, false));
+        let inside = diagram.product(&products[2]).expect("a formula");
+        assert!(diagram.contains(inside, &products[2]) && !diagram.contains(inside, &products[3]));
     }
 }

@@ -5,7 +5,7 @@
 use super::dependents::{Concerned, Dependents};
 use crate::check::{self, Changed, Hops, Redundant, Uncalled};
 use crate::model::{Caller, Model, PortId, ServiceId};
-use crate::partition::{self, OverBudget, Owner};
+use crate::partition::{self, Owner};
 use crate::resolve::{Before, Resolved};
 use crate::{case, lower, owners, prove, say};
 use mesh_lang::{Diagnostic, Diagnostics};
@@ -164,7 +164,7 @@ fn decide(model: &Model, owner: Owner, redundant: &mut Redundant) -> Vec<Diagnos
     };
     let mut found = check::of_partition(model, &mut partition, redundant);
     if !lower::fits(model, &mut partition) {
-        found.push(check::over_budget(model, owner, &OverBudget::Nodes));
+        found.push(check::over_budget(model, owner, &partition.unwritable()));
     }
     found
 }
