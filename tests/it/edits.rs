@@ -100,6 +100,7 @@ impl Counts {
         }
     }
 
+    #[expect(clippy::print_stdout, reason = "how much was compared is worth a line in the log")]
     fn print(&self, what: &str) {
         let Counts { edits, accepted, some } = self;
         println!(
