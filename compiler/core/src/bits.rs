@@ -1,13 +1,27 @@
 //! A set of small integers.
 
+use std::hash::{Hash, Hasher};
+
 /// A set of atoms of one dimension. All sets of a dimension have the same number of words.
-#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+#[derive(Clone, Debug, Eq, PartialOrd, Ord)]
 pub(crate) struct Bits {
     /// The atoms below 64: most dimensions have no others, and then nothing is allocated.
     first: u64,
     more: Vec<u64>,
     /// All words together: most pairs of sets are told apart by this one.
     folded: u64,
+}
+
+impl PartialEq for Bits {
+    fn eq(&self, other: &Bits) -> bool {
+        self.first == other.first && self.folded == other.folded && self.more.iter().eq(&other.more)
+    }
+}
+
+impl Hash for Bits {
+    fn hash<H: Hasher>(&self, state: &mut H) {
+        self.words().for_each(|word| state.write_u64(word));
+    }
 }
 
 impl Bits {

@@ -655,12 +655,16 @@ impl Diagram {
         }
         let dim = self.nodes[node as usize].dim;
         for atom in plain_order(&self.space, dim) {
+            let child = self.child(at, dim, atom);
+            if matches!(child, Target::Leaf(leaf) if !wanted(leaf)) {
+                continue;
+            }
             let known = |wanted: u32| point.iter().find(|(dim, _)| *dim == wanted).map(|(_, atom)| *atom);
             if !self.space.is_possible(dim, atom, &known) {
                 continue;
             }
             point.push((dim, atom));
-            if self.search(self.child(at, dim, atom), wanted, point, search) {
+            if self.search(child, wanted, point, search) {
                 return true;
             }
             point.pop();

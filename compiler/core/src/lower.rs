@@ -10,8 +10,10 @@ use crate::model::{
 };
 use crate::partition::{Leaf, Owner, Partition};
 use intern::Intern;
+use mesh_lang::Text;
 use mesh_lang::ast::{Effect, HostPattern};
 use mesh_plan::{self as plan, NONE, Plan, REFUSED, Settings, Target};
+use rustc_hash::FxHashMap;
 use std::cell::RefCell;
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -33,6 +35,8 @@ pub(crate) struct Lowering {
     /// Where the partition of an owner is in the plan.
     places: BTreeMap<Key, u32>,
     principals: Vec<plan::Principal>,
+    /// By identity, its place in them.
+    numbers: FxHashMap<Text, u32>,
     prefixes: Vec<String>,
     trust_domain: String,
     partitions: Vec<plan::Partition>,
@@ -55,8 +59,15 @@ impl Lowering {
             gateway: gateways.contains(identity),
             identity: identity.to_owned(),
         });
-        let (principals, prefixes) = (principals.collect(), prefixes.into_iter().collect());
-        Lowering { principals, prefixes, trust_domain: model.trust_domain.clone(), ..Lowering::default() }
+        let (principals, prefixes): (Vec<_>, _) = (principals.collect(), prefixes.into_iter().collect());
+        let numbers = principals.iter().zip(0..).map(|(own, number)| (own.identity.as_str().into(), number));
+        Lowering {
+            numbers: numbers.collect(),
+            principals,
+            prefixes,
+            trust_domain: model.trust_domain.clone(),
+            ..Lowering::default()
+        }
     }
 
     /// Settings that say nothing are not stored.
@@ -89,7 +100,7 @@ impl Lowering {
         self.nodes.extend(nodes);
         let mut lowered = space::lower(
             partition.diagram.space(),
-            &self.principals,
+            &self.numbers,
             &self.prefixes,
             &self.trust_domain,
             &mut self.automata,
@@ -265,8 +276,7 @@ impl Lowering {
     }
 
     fn principal(&self, identity: &str) -> u32 {
-        let found = self.principals.binary_search_by(|principal| principal.identity.as_str().cmp(identity));
-        found.map_or(NONE, |index| index as u32)
+        self.numbers.get(identity).copied().unwrap_or(NONE)
     }
 
     fn service(

@@ -10,11 +10,12 @@ use crate::space::value::{ABSENT, MANY, OTHER, Reader};
 use crate::space::{Dimension, Kind, NO_TOKEN, PATH, Space, TOKEN};
 use mesh_lang::Text;
 use mesh_plan::{self as plan, FieldKind, NONE};
+use rustc_hash::FxHashMap;
 
-/// Everything but the roots. `principals` and `prefixes` are the plan's, sorted.
+/// Everything but the roots. `principals` are the numbers of the plan's, and `prefixes` are its prefixes, sorted.
 pub(super) fn lower(
     space: &Space,
-    principals: &[plan::Principal],
+    principals: &FxHashMap<Text, u32>,
     prefixes: &[String],
     trust_domain: &str,
     automata: &mut Intern<plan::Automaton>,
@@ -32,7 +33,7 @@ pub(super) fn lower(
 
 fn peers(
     peers: &Peers,
-    principals: &[plan::Principal],
+    principals: &FxHashMap<Text, u32>,
     prefixes: &[String],
     trust_domain: &str,
 ) -> plan::Peers {
@@ -50,9 +51,7 @@ fn peers(
             Candidate::Own { identity, .. }
             | Candidate::Gateway { identity }
             | Candidate::Foreign { identity } => {
-                let found =
-                    principals.binary_search_by(|principal| principal.identity.as_str().cmp(identity));
-                lowered.principals.extend(found.map(|index| (index as u32, *atom)));
+                lowered.principals.extend(principals.get(identity).map(|number| (*number, *atom)));
             }
             Candidate::OtherIn { namespace } => {
                 let found = prefix(&namespace_prefix(trust_domain, namespace));
