@@ -3,17 +3,17 @@
 //! What is proposed holds all that was seen and nothing that is not allowed now: seen ⊆ proposed ⊆ current, both decided on
 //! diagrams before a line is proposed. Conditions of a line stay as they are: a log does not show what they ask.
 
-use crate::diagram::{Diagram, TooManyNodes};
+use crate::diagram::TooManyNodes;
 use crate::model::{AccessLine, Caller, Model, Principal, ServiceId, Shape, Wording};
+use crate::partition;
+use crate::space::Budget;
 use crate::space::peer::{Candidate, Peers};
-use crate::space::{Space, TooFine};
 use mesh_lang::ast::{
     self, AuthorizeLine, Effect, Method, Methods, Op, Path, PathPattern, Segment, ServiceRef,
 };
 use mesh_lang::{Span, Spanned};
 use mesh_plan::Target;
 use std::collections::{BTreeMap, BTreeSet};
-use std::rc::Rc;
 use std::sync::Arc;
 
 /// A request that was let in, as an access log has it.
@@ -297,12 +297,6 @@ fn gathered(mut patterns: Patterns) -> Patterns {
 /// Nothing more fits into the budget: then nothing is proposed.
 struct TooMuch;
 
-impl From<TooFine> for TooMuch {
-    fn from(_: TooFine) -> TooMuch {
-        TooMuch
-    }
-}
-
 impl From<TooManyNodes> for TooMuch {
     fn from(_: TooManyNodes) -> TooMuch {
         TooMuch
@@ -330,7 +324,8 @@ fn is_proved(line: &AccessLine, ops: &[Op], own: &[&Seen<'_>]) -> Result<bool, T
     };
     let seen: Vec<Shape> = own.iter().filter_map(literal).collect();
     let shapes = proposed.iter().chain(&current).chain(&seen);
-    let mut diagram = Diagram::new(Rc::new(Space::new(shapes, Peers::indifferent())?));
+    let diagram = partition::diagram(shapes, &Peers::indifferent, Budget::default());
+    let mut diagram = diagram.map_err(|_| TooMuch)?;
     let mut set = |shapes: &[Shape]| -> Result<Target, TooManyNodes> {
         let mut all = Vec::with_capacity(shapes.len());
         for shape in shapes {
@@ -344,7 +339,9 @@ fn is_proved(line: &AccessLine, ops: &[Op], own: &[&Seen<'_>]) -> Result<bool, T
         let outside = diagram.minus(inner, outer)?;
         Ok(diagram.any_of(outside).is_none())
     };
-    Ok(is_inside(seen, proposed)? && is_inside(proposed, current)? && !is_inside(current, proposed)?)
+    let proved =
+        is_inside(seen, proposed)? && is_inside(proposed, current)? && !is_inside(current, proposed)?;
+    if diagram.is_exhausted() { Err(TooMuch) } else { Ok(proved) }
 }
 
 #[cfg(test)]

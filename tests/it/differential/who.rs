@@ -1,11 +1,12 @@
 //! Who may call whom, over generated programs: what is said of all requests holds of those that are tried, and each example is let in, or
 //! is not, as it is said, by the engine and by the reference.
 
+use super::dense::DENSE;
 use super::quantified::{asked, fulfils, question, shown};
-use super::{Subject, accepted, sources};
+use super::{Subject, accepted_within, sources};
 use fastrand::Rng;
-use mesh_compiler::Survey;
 use mesh_compiler::survey::who::{Example, NoAnswer, Others, Row, Verdict, Who};
+use mesh_compiler::{Budget, Survey};
 use mesh_reference::{Entry, Outcome, Question};
 use mesh_tests::generate::{self, Generated};
 
@@ -18,10 +19,19 @@ const REPLAYED: usize = 3;
 
 #[test]
 fn who_may_call_whom_is_so_of_all_requests() {
+    tells(Budget::default());
+}
+
+#[test]
+fn who_may_call_whom_is_so_of_lists_of_candidates() {
+    tells(DENSE);
+}
+
+fn tells(budget: Budget) {
     let (mut sure, mut partly, mut replayed) = (0, 0, 0);
-    for (seed, mut rng, generated, subject) in accepted(PROGRAMS) {
+    for (seed, mut rng, generated, subject) in accepted_within(PROGRAMS, budget) {
         let sources = sources(&generated.files);
-        let project = mesh_compiler::Project::parse(&sources);
+        let project = mesh_compiler::Project::parse(&sources).within(budget);
         let survey = project.survey(None);
         let context = || format!("seed {seed}\n{}", shown(&generated.files));
         let rows = survey.matrix().unwrap_or_else(|why| panic!("{}\n{why:?}", context()));

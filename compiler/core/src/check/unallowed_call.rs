@@ -2,16 +2,16 @@
 
 use super::backends;
 use super::dead_grant::guardrail;
-use crate::diagram::{Diagram, TooManyNodes};
+use crate::diagram::TooManyNodes;
 use crate::model::{AccessLine, Call, CallLine, Caller, Model, ServiceId, Shape};
+use crate::partition;
 use crate::quantified::{self, Entry};
 use crate::shown::{self, Arrival};
+use crate::space::Budget;
 use crate::space::peer::{Candidate, Peers};
-use crate::space::{Space, TooFine};
 use mesh_lang::ast::Effect;
 use mesh_lang::{Code, Diagnostic, Span};
 use std::cell::LazyCell;
-use std::rc::Rc;
 
 /// Calls of a service of which every request is denied. Where nobody may call at all, `MESH4001` says it.
 pub(super) fn of_service(model: &Model, id: ServiceId) -> Vec<Diagnostic> {
@@ -77,12 +77,6 @@ fn of_line(
 /// Nothing more than these lines fits into the budget.
 struct TooMuch;
 
-impl From<TooFine> for TooMuch {
-    fn from(_: TooFine) -> TooMuch {
-        TooMuch
-    }
-}
-
 impl From<TooManyNodes> for TooMuch {
     fn from(_: TooManyNodes) -> TooMuch {
         TooMuch
@@ -96,7 +90,8 @@ fn lets_in(call: &CallLine, allow: &AccessLine, denies: &[&AccessLine]) -> Resul
     }
     let refused = denies.iter().flat_map(|deny| &deny.shapes);
     let shapes = std::iter::once(&call.shape).chain(&allow.shapes).chain(refused);
-    let mut diagram = Diagram::new(Rc::new(Space::new(shapes, Peers::indifferent())?));
+    let diagram = partition::diagram(shapes, &Peers::indifferent, Budget::default());
+    let mut diagram = diagram.map_err(|_| TooMuch)?;
     let mut sets = |shapes: &mut dyn Iterator<Item = &Shape>| {
         let mut all = Vec::new();
         for shape in shapes {

@@ -8,17 +8,17 @@ use super::ways::{Way, ways};
 use super::{Cited, Survey, Unknown, said, spelling};
 use crate::diagram::{Diagram, Point, TooManyNodes};
 use crate::model::{AccessLine, Call, Caller, PeerSet, PortId, Shape};
+use crate::partition;
 use crate::quantified;
 use crate::resolve::of_ops;
 use crate::shown;
+use crate::space::Budget;
 use crate::space::peer::{Candidate, Peers, candidates};
-use crate::space::{Space, TooFine};
 use crate::witness::Witness;
 use mesh_lang::ast::{Effect, Item};
 use mesh_lang::{FileId, Severity, Span, Text};
 use mesh_plan::Target;
 use std::collections::{BTreeMap, BTreeSet};
-use std::rc::Rc;
 
 pub(super) type Ways = BTreeMap<Caller, BTreeMap<PortId, Way>>;
 
@@ -157,12 +157,6 @@ impl From<Unknown> for NoAnswer {
 }
 
 struct TooMuch;
-
-impl From<TooFine> for TooMuch {
-    fn from(_: TooFine) -> TooMuch {
-        TooMuch
-    }
-}
 
 impl From<TooManyNodes> for TooMuch {
     fn from(_: TooManyNodes) -> TooMuch {
@@ -333,7 +327,7 @@ impl Survey<'_> {
         let lines = &self.model.port(to).access;
         let own: Vec<&AccessLine> =
             lines.iter().filter(|line| candidate.is_in(&line.from, &self.model)).collect();
-        let mut world = World::new(&own, asked, call)?;
+        let mut world = World::new(&own, asked, call, self.model.budget)?;
         let Some(judged) = world.judge(&own, asked, call)? else { return Ok(None) };
         let example = |point: Option<Point>| {
             let point = point?;
@@ -395,12 +389,17 @@ struct Judged {
 }
 
 impl World {
-    fn new(lines: &[&AccessLine], asked: &[Shape], call: Option<&Call>) -> Result<World, TooMuch> {
+    fn new(
+        lines: &[&AccessLine],
+        asked: &[Shape],
+        call: Option<&Call>,
+        budget: Budget,
+    ) -> Result<World, TooMuch> {
         let called = call.into_iter().flat_map(|call| &call.lines).map(|line| &line.shape);
         let shapes = lines.iter().flat_map(|line| &line.shapes).chain(asked).chain(called);
         let shapes: Vec<&Shape> = shapes.collect();
-        let space = Space::new(shapes.into_iter(), Peers::indifferent())?;
-        Ok(World { diagram: Diagram::new(Rc::new(space)) })
+        let diagram = partition::diagram(shapes.into_iter(), &Peers::indifferent, budget);
+        Ok(World { diagram: diagram.map_err(|_| TooMuch)? })
     }
 
     fn set<'s>(&mut self, shapes: impl Iterator<Item = &'s Shape>) -> Result<Target, TooMuch> {
@@ -427,7 +426,7 @@ impl World {
         };
         let subject = called.filter(|_| asked.is_empty()).unwrap_or(said);
         if self.diagram.any_of(subject).is_none() {
-            return Ok(None);
+            return self.proved(None);
         }
         let mut sets = Vec::with_capacity(lines.len());
         for line in lines {
@@ -469,7 +468,12 @@ impl World {
             }
         };
         let (inside, outside) = (self.diagram.any_of(inside), self.diagram.any_of(outside));
-        Ok(Some(Judged { inside, outside, grants, denials, declared }))
+        self.proved(Some(Judged { inside, outside, grants, denials, declared }))
+    }
+
+    /// What was found out, if nothing was given up on the way: what was not found then is not proved.
+    fn proved<T>(&self, found: T) -> Result<T, TooMuch> {
+        if self.diagram.is_exhausted() { Err(TooMuch) } else { Ok(found) }
     }
 }
 
