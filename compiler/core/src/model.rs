@@ -301,8 +301,6 @@ pub(crate) struct CallLine {
     pub(crate) breaker: bool,
     pub(crate) connection: Connection,
     pub(crate) client: Client,
-    /// Whether it has limits, of its own or of a profile.
-    pub(crate) limited: bool,
     pub(crate) span: Span,
 }
 

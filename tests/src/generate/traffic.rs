@@ -36,7 +36,7 @@ impl Draft<'_> {
         if self.chance(percent) {
             let retry = match family {
                 Family::Bytes => "1 on connect-failure".to_owned(),
-                _ => self.retry(namespace),
+                _ => self.retry(namespace, family),
             };
             let _ = writeln!(text, "    retry {retry}");
         }
@@ -62,7 +62,7 @@ impl Draft<'_> {
         text
     }
 
-    fn retry(&mut self, namespace: &str) -> String {
+    fn retry(&mut self, namespace: &str, family: Family) -> String {
         match self.rng.u32(..8) {
             0 => "none".to_owned(),
             1 => "1 on connect-failure".to_owned(),
@@ -75,7 +75,7 @@ impl Draft<'_> {
                     "1 on 5xx, {also} {{\n      per-try-timeout 100ms\n      backoff 25ms..250ms\n      methods POST\n    }}"
                 )
             }
-            5 => "1 on grpc-unavailable".to_owned(),
+            5 if family == Family::Grpc => "1 on grpc-unavailable".to_owned(),
             6 => format!("{} on reset", self.value(namespace, "tries", "1")),
             _ => format!(
                 "1 on 504 {{\n      budget 20% min 10/s over 10s\n      buffer {}\n    }}",
@@ -96,7 +96,7 @@ impl Draft<'_> {
                 Family::Bytes => "none".to_owned(),
                 // What may not be sent twice is tried again after a failed connection only.
                 _ if !gets => "1 on connect-failure".to_owned(),
-                _ => self.retry(namespace),
+                _ => self.retry(namespace, family),
             };
             let _ = writeln!(text, "    retry {retry}");
         }

@@ -3,9 +3,7 @@
 use super::scope::{self, Place, Scope};
 use super::settings::{self, Written};
 use super::{declarations, duplicate, mutual, outliers, protocol, shape};
-use crate::model::{
-    Call, CallLine, Client, Connection, Endpoint, Model, Port, PortId, Service, SettingsAt, Subset,
-};
+use crate::model::{Call, CallLine, Client, Endpoint, Model, Port, PortId, Service, SettingsAt, Subset};
 use mesh_lang::ast::{self, Endpoints, Mtls};
 use mesh_lang::signature::Place as Block;
 use mesh_lang::{Code, Diagnostic, Diagnostics, Name, Span, Spanned, Text};
@@ -348,33 +346,7 @@ pub(super) fn calls(
             }
         }
     }
-    calls.iter().for_each(|call| covered(call, diagnostics));
     calls
-}
-
-/// Lines that set nothing for the requests that they name, beside one for all requests.
-fn covered(call: &Call, diagnostics: &mut Diagnostics) {
-    let Some(plain) = call.lines.iter().find(|line| !line.narrowed) else { return };
-    let sets_nothing = |line: &&CallLine| {
-        let client = line.client.timeout.is_none() && line.client.retry.is_none();
-        line.narrowed
-            && line.settings == Settings::default()
-            && line.connection == Connection::default()
-            && client
-            && !line.limited
-    };
-    let mut said: Vec<Span> = Vec::new();
-    for line in call.lines.iter().filter(sets_nothing) {
-        if !said.contains(&line.span) {
-            said.push(line.span);
-            diagnostics.push(
-                Diagnostic::new(Code::VainStatement, "this `calls` adds nothing to what is called anyway")
-                    .at(line.span, "declares some requests")
-                    .at(plain.span, "declares all of them")
-                    .help("Delete it, or delete the other one if no more than these requests are sent."),
-            );
-        }
-    }
 }
 
 fn add_call(
@@ -393,7 +365,6 @@ fn add_call(
         breaker,
         connection: written.connection.clone(),
         client: Client { timeout: statement.client_timeout, retry: statement.client_retry },
-        limited: statement.limits != ast::Limits::default() || !statement.settings.uses.is_empty(),
         span,
     });
     let Some(known) = calls.iter_mut().find(|call| call.to == to) else {
@@ -415,18 +386,6 @@ fn add_call(
 #[cfg(test)]
 mod tests {
     use crate::testing::says;
-
-    #[test]
-    fn a_call_of_everything_needs_none_of_something_beside_it() {
-        let text = |block: &str| {
-            format!(
-                "service a {{\ncalls b\ncalls b to GET /x, POST /x {block}\n}}\nservice b {{ port 80 http }}\nauthorize b {{ allow from a }}\n"
-            )
-        };
-        says(&text(""), &["3 MESH5040 this `calls` adds nothing to what is called anyway"]);
-        says(&text("{ timeout 1s }"), &[]);
-        says(&text("{ client-timeout 1s }"), &[]);
-    }
 
     #[test]
     fn subsets_exclude_each_other() {
