@@ -6,6 +6,7 @@ use crate::diagram::TooManyNodes;
 use crate::model::{Asked, Line, Model, Rule, ValueSet};
 use crate::partition::{Judged, Partition};
 use mesh_lang::{Code, Diagnostic, Span};
+use mesh_plan::Target;
 use std::collections::{BTreeMap, BTreeSet};
 use std::ops::Range;
 
@@ -107,7 +108,7 @@ fn needless(
                 let others = if *apart { 0..0 } else { lines.clone() };
                 let others = others.filter(|other| *other != line && !gone.contains_key(other));
                 let others: Vec<usize> = others.collect();
-                if let Some(covers) = covers(partition, table, line, &others)?
+                if let Some(covers) = covers(partition, table, line, &others, &gone)?
                     && !is_in_the_way(partition, table, line, &gone)?
                 {
                     gone.insert(line, covers);
@@ -140,16 +141,18 @@ fn covers(
     table: usize,
     line: usize,
     kept: &[usize],
+    gone: &Needless,
 ) -> Result<Option<Vec<usize>>, TooManyNodes> {
-    let mut left = partition.tables[table].maximal[line];
+    let mine = decided(partition, table, line, gone)?;
+    let mut left = mine;
     let mut parts = Vec::new();
     for other in kept {
-        let Judged { ranked, maximal, .. } = &partition.tables[table];
+        let Judged { ranked, .. } = &partition.tables[table];
         let (own, theirs) = (&ranked.lines[line].product, &ranked.lines[*other].product);
         if !own.meets(theirs) {
             continue;
         }
-        let (mine, others) = (maximal[line], maximal[*other]);
+        let others = decided(partition, table, *other, gone)?;
         let outside = partition.diagram.minus(mine, others)?;
         if partition.diagram.any_of(outside).is_none() {
             return Ok(Some(vec![*other]));
@@ -160,7 +163,26 @@ fn covers(
     Ok(partition.diagram.any_of(left).is_none().then_some(parts))
 }
 
-/// Whether a line of another rule loses some request to this line alone: then it is needed even where it decides nothing.
+/// The requests for which nothing beats a line where some lines are gone.
+fn decided(
+    partition: &mut Partition,
+    table: usize,
+    line: usize,
+    gone: &Needless,
+) -> Result<Target, TooManyNodes> {
+    let Judged { ranked, maximal, .. } = &partition.tables[table];
+    let beaters = ranked.beaten_by[line].iter().map(|beater| *beater as usize);
+    let left: Vec<usize> = beaters.clone().filter(|beater| !gone.contains_key(beater)).collect();
+    if left.len() == beaters.count() {
+        return Ok(maximal[line]);
+    }
+    let own = blame::union(partition, table, &[line])?;
+    let above = blame::union(partition, table, &left)?;
+    partition.diagram.minus(own, above)
+}
+
+/// Whether a line of another rule loses some request to this line alone, which that rule does not get by another line: then it is
+/// needed even where it decides nothing.
 fn is_in_the_way(
     partition: &mut Partition,
     table: usize,
@@ -181,7 +203,14 @@ fn is_in_the_way(
         let theirs = blame::union(partition, table, &[loser])?;
         let others = blame::union(partition, table, &others)?;
         let both = partition.diagram.and(mine, theirs)?;
-        let freed = partition.diagram.minus(both, others)?;
+        let mut freed = partition.diagram.minus(both, others)?;
+        let ranked = &partition.tables[table].ranked;
+        let beside = ranked.lines.iter().enumerate().filter(|(own, _)| stays(own) && *own != loser);
+        let of_rule = beside.filter(|(_, own)| own.rule == ranked.lines[loser].rule);
+        for own in of_rule.map(|(own, _)| own).collect::<Vec<_>>() {
+            let decided = decided(partition, table, own, gone)?;
+            freed = partition.diagram.minus(freed, decided)?;
+        }
         if partition.diagram.any_of(freed).is_some() {
             return Ok(true);
         }
@@ -275,6 +304,30 @@ otherwise 404"#,
         let between = "rule b { match /a/b/**\nto s:v2 }\n";
         says(&text("/a/**", "/a/b/c", between), &[]);
         says(&text("/a/**", "/a/c/d", between), &said);
+    }
+
+    /// What the line without a path takes from the last line, the other line of that rule takes back; without the one the other is
+    /// needed for nothing either.
+    #[test]
+    fn a_line_that_takes_what_the_other_rule_gets_by_another_line_is_said() {
+        let text = route(
+            r#"rule a {
+match GET when header "h" present
+match GET /a/** when header "h" present
+to s:v1 }
+rule b {
+match GET /** when header "h" present
+match GET
+to s:v2 }
+otherwise 404"#,
+        );
+        says(
+            &text,
+            &[
+                "5 MESH3005 no request reaches this line of rule `a`",
+                "9 MESH3005 nothing is added by this line of rule `b`",
+            ],
+        );
     }
 
     #[test]
