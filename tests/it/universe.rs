@@ -237,6 +237,25 @@ impl Table {
         }
     }
 
+    /// Whether lines beat each other in a circle: one `overrides` is enough for that, where inclusion closes it.
+    fn goes_round(&self, alphabet: &Alphabet) -> bool {
+        let mut lines: Vec<Known<'_>> = Vec::new();
+        for (rule, number) in self.rules.iter().zip(0..) {
+            lines
+                .extend(rule.lines.iter().map(|line| Known { rule: number, set: alphabet.set(line, false) }));
+        }
+        let beats = self.beats(&lines);
+        // Whoever beats nobody that is left is taken away, until nobody is or all that are left go round.
+        let mut left: Vec<usize> = (0..lines.len()).collect();
+        loop {
+            let before = left.clone();
+            left.retain(|line| before.iter().any(|other| beats[*line][*other]));
+            if left.len() == before.len() {
+                return !left.is_empty();
+            }
+        }
+    }
+
     /// What is decided for each request: the rules of its maximal lines, without some of the lines.
     fn decisions(&self, alphabet: &Alphabet, without: &BTreeSet<(usize, usize)>) -> Vec<Set> {
         let mut lines: Vec<Known<'_>> = Vec::new();
@@ -285,7 +304,8 @@ fn compare_route(alphabet: &Alphabet, table: &Table, tally: &mut Tally) {
     let sources = SourceSet::single("policy.mesh", &text);
     let expected = table.findings(alphabet, first, &rules, &lines);
     let is_wrong = expected.iter().any(|(code, _)| *code == "MESH3003" || *code == "MESH3004");
-    let circles = table.rules.iter().map(|rule| rule.overrides.len()).sum::<usize>() > 1;
+    let circles =
+        table.rules.iter().map(|rule| rule.overrides.len()).sum::<usize>() > 1 || table.goes_round(alphabet);
     let mut said = found(&compilation, &sources, &ROUTING);
     // An ambiguity is said at the later rule; which pairs are ambiguous follows from the rest.
     let ambiguous = said.iter().any(|(code, _)| *code == "MESH3001");
