@@ -67,6 +67,97 @@ fn only_what_others_can_see_lets_all_names_be_looked_up() {
     assert_eq!(edited(format!("# a remark\n{grouped}")), Edited::Files(1), "a remark above a group");
 }
 
+/// Each edit of the first file is seen in another one.
+#[test]
+fn what_an_edit_changes_elsewhere_is_said() {
+    let chain = |calls: &str| {
+        format!("service cart {{ port 80 http; calls db {calls} }}\nauthorize cart {{ allow from web }}\n")
+    };
+    let around = |calls: &str| {
+        format!(
+            "service web {{ calls cart {calls} }}\nservice db {{ port 80 http }}\nauthorize db {{ allow from cart }}\n"
+        )
+    };
+    let sets = |line: &str| {
+        format!(
+            "service s {{ port 80 http }}\nroute s {{ rule r {{\n{line}\nto s\n}} }}\nauthorize s {{ allow from anyone }}\n"
+        )
+    };
+    let chooses = "service web { port 80 http; calls cart }\nauthorize web { allow from anyone }\nservice cart { port 80 http; subset v1 label v = \"1\"; subset v2 label v = \"2\" }\nauthorize cart { allow from web }\nroute cart {\nrule new { match when header \"x-new\" = \"1\"\nto cart:v2 }\nrule old { to cart:v1 }\n}\n";
+    let cart = "service cart { port 80 http }\nauthorize cart { allow from web }\nservice other { port 80 http }\nauthorize other { allow from anyone }\n";
+    let lonely = "service cart { port 80 http }\nauthorize cart { allow from namespace default }\n";
+    let slow = format!("{}{}", chain("{ use slow }"), around("{ timeout 1s }"));
+    let grouped = "group ops = web\nservice web { calls cart }\nservice cart { port 80 http }\n";
+    let cases: [(&str, String, String, String, &str); 8] = [
+        ("waits", chain("{ timeout 500ms }"), chain("{ timeout 5s }"), around("{ timeout 1s }"), "MESH5004"),
+        (
+            "tries",
+            chain(""),
+            chain("{ retry 2 on connect-failure }"),
+            around("{ retry 2 on connect-failure }"),
+            "MESH5002",
+        ),
+        (
+            "who comes",
+            "service web { calls cart }\n".into(),
+            "service web { calls other }\n".into(),
+            cart.into(),
+            "MESH4011",
+        ),
+        (
+            "who is reached",
+            "service web { calls cart }\n".into(),
+            "service web { }\n".into(),
+            lonely.into(),
+            "MESH5011",
+        ),
+        (
+            "a profile that moves",
+            "profile slow { timeout 9s }\n".into(),
+            "# a remark\nprofile slow { timeout 9s }\n".into(),
+            slow,
+            "MESH5004",
+        ),
+        (
+            "a group that nobody uses",
+            "authorize cart { allow from ops }\n".into(),
+            "authorize cart { allow from web }\n".into(),
+            grouped.into(),
+            "MESH2021",
+        ),
+        (
+            "a header that nobody sets",
+            sets("request-header set \"x-new\" \"1\""),
+            sets(""),
+            chooses.into(),
+            "MESH5022",
+        ),
+        (
+            "a name that is missed elsewhere",
+            cart.into(),
+            format!("# a remark\n{cart}"),
+            "service web { calls cart port admin }\n".into(),
+            "MESH2004",
+        ),
+    ];
+    for (name, before, after, beside, code) in cases {
+        let source =
+            |path: &str, text: &str| Source { path: path.into(), module: String::new(), text: text.into() };
+        let sources = SourceSet::new(vec![source("a.mesh", &before), source("b.mesh", &beside)]);
+        let mut workspace = Workspace::new(sources, None, None);
+        workspace.edit(FileId(0), &after);
+        assert!(matches!(workspace.edited(), Edited::Files(_)), "{name}");
+        same(&workspace, None, name);
+        assert!(
+            workspace.diagnostics().iter().any(|found| found.code.as_str() == code),
+            "{name}: {:?}",
+            workspace.diagnostics()
+        );
+        workspace.edit(FileId(0), &before);
+        same(&workspace, None, name);
+    }
+}
+
 /// What was done, so that a test that does nothing is seen.
 #[derive(Default)]
 struct Counts {

@@ -68,7 +68,7 @@ impl Decided {
 
     /// What depends on what was read again is to be decided again.
     pub(super) fn forget(&mut self, before: &Before, model: &Model) {
-        let Concerned { workloads, called, calling, same_set, same_breakers, same_ends } =
+        let Concerned { workloads, called, calling, same_set, same_ends } =
             self.dependents.edit(before, model);
         self.partitions.extend(workloads.iter().copied());
         self.workloads.extend(called.into_iter().map(Caller::Service).chain(workloads));
@@ -80,7 +80,6 @@ impl Decided {
             false => self.callers = Open::All,
         }
         self.hops_of.extend(calling);
-        self.quiet.tries &= same_breakers;
         self.quiet.ends &= same_ends;
     }
 

@@ -26,8 +26,6 @@ pub(super) struct Concerned {
     pub(super) calling: BTreeSet<Caller>,
     /// Whether the same headers are set on the way.
     pub(super) same_set: bool,
-    /// Whether as much protects services from those who call them.
-    pub(super) same_breakers: bool,
     /// Whether something leads to the same services.
     pub(super) same_ends: bool,
 }
@@ -80,12 +78,10 @@ impl Dependents {
                 self.count_own(route, count);
             }
         }
-        let breaks = |(id, service): &(ServiceId, Service)| service.breaker == model[*id].breaker;
         Concerned {
             calling: self.calling(&workloads),
             called: behind(model, called),
             same_set: set_before == headers(&self.set),
-            same_breakers: before.services.iter().all(breaks),
             same_ends: same_ends(before, &own_now, model),
             workloads,
         }
