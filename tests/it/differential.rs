@@ -3,6 +3,7 @@
 mod canonical;
 mod dense;
 mod quantified;
+mod reader;
 mod replaced;
 mod shrink;
 mod who;

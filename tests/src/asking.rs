@@ -56,8 +56,8 @@ pub fn with_request<T>(question: &Question, ask: impl FnOnce(Peer<'_>, &Request<
     ask(peer, &request)
 }
 
-/// RFC 6901
-fn pointer(path: &[String]) -> String {
+/// The place of a claim (RFC 6901).
+pub fn pointer(path: &[String]) -> String {
     path.iter().map(|key| format!("/{}", key.replace('~', "~0").replace('/', "~1"))).collect()
 }
 

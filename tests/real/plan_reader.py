@@ -1,0 +1,300 @@
+#!/usr/bin/env python3
+"""A reader of plans that shares nothing with ours: written from spec/plan-format.md and spec/semantics.md alone.
+
+Lines of JSON on standard input: {"plan": FILE} opens a plan, any other line is a request to it, and each request is answered by a
+line: what can become of it, with exact odds. BLAKE3 is not in Python's standard library, so the digest is taken as it stands.
+"""
+import collections, ipaddress, json, re, struct, sys
+from fractions import Fraction
+
+NONE, NODE, REFUSED = 0xFFFFFFFF, 0x80000000, 0x7FFFFFFF
+# The tables in the order of their ids, from 3 on, and the words of a record.
+TABLES = dict(mesh=2, principals=2, prefixes=1, services=16, ports=7, endpoints=5, subset_endpoints=2, members=1, subsets=1, calls=3,
+              call_hosts=2, gateways=9, listeners=7, hosts=2, partitions=19, peer_principals=2, peer_prefixes=2, states=5, edges=2,
+              fields=19, field_values=2, field_prefixes=2, roots=1, nodes=4, children=1, outcomes=7, backends=5, verdicts=3, grants=2,
+              settings=4, retries=12, statuses=0.5, automata=69, transitions=0.5, accepts=1, field_addresses=5, field_masks=1,
+              field_unions=2, edits=6, consumer_routes=3, lists=5, list_tests=3, list_rows=1, list_bits=2, list_beaten=2, list_beaters=1)
+METHODS = ["GET", "HEAD", "POST", "PUT", "PATCH", "DELETE", "OPTIONS"]
+EDITS = "path prefix host scheme set add remove set-response add-response remove-response delay abort mirror body limit".split()
+NO_LISTS = ("date cookie set-cookie user-agent host authorization if-modified-since if-unmodified-since last-modified expires "
+            "retry-after").split()
+
+class Plan:
+    """Parts 1 to 4 of the format: where records are."""
+    def __init__(self, data):
+        major, minor, minimum, count, flags, length = struct.unpack_from("<4H2Q", data, 8)
+        assert (data[:8], major, flags, length) == (b"MESHPLAN", 1, 0, len(data)) and minimum <= 1 and minor >= minimum and count <= 64
+        self.data, spans, end, ids = data, {}, 64 + 12 * count, [None, "strings", "values", *TABLES]
+        for number in range(count):
+            section, version, start, size = struct.unpack_from("<HHII", data, 64 + 12 * number)
+            assert start == end, "a section does not begin where the one before it ends"
+            end = start + (size + 3) // 4 * 4
+            if section & 0x8000 == 0:
+                assert version == 1 and 0 < section < len(ids), "a section without a meaning"
+                spans[ids[section]] = (start, size)
+        assert end == len(data) and list(spans) == ids[1:None if minimum else ids.index("lists")], "sections"
+        self.values = self.heap(*spans["values"])
+        self.strings = [text.decode("utf-8") for text in self.heap(*spans["strings"])]
+        for table, words in TABLES.items():
+            start, size = spans.get(table, (0, 0))
+            items = struct.unpack_from(f"<{size // 2}H" if words == 0.5 else f"<{size // 4}I", data, start)
+            setattr(self, table, items if words <= 1 else [items[at:at + words] for at in range(0, len(items), words)])
+        self.identities = {self.strings[row[0]]: index for index, row in enumerate(self.principals)}
+        self.places = {self.strings[row]: index for index, row in enumerate(self.prefixes)}
+
+    def heap(self, start, size):
+        count = struct.unpack_from("<I", self.data, start)[0]
+        ends = struct.unpack_from(f"<{count}I", self.data, start + 4)
+        text = self.data[start + 4 + 4 * count:start + size]
+        return [text[begin:end] for begin, end in zip((0,) + ends, ends)]
+
+    def rows(self, table, row, word):
+        """The range of records that begins at a word of a record."""
+        return getattr(self, table)[row[word]:row[word] + row[word + 1]]
+
+    def named(self, rows, name):
+        """Index and record of what has the name in word 0."""
+        return next((index, row) for index, row in enumerate(rows) if self.strings[row[0]] == name)
+
+    def port(self, service, port):
+        return self.ports[self.services[service][4] + port]
+
+    def edit(self, edit):
+        """What an edit does, in words."""
+        name, (kind, a, b, c, d, flags) = EDITS[edit[0]], edit
+        if kind < 10:
+            return [name, self.strings[a], self.strings[b] if kind in (1, 4, 5, 7, 8) else ""]
+        if kind == 12:
+            return [name, *self.backend(a, b, c), d]
+        return [name, *((a, d) if kind < 12 else [a | b << 32] if kind == 13 else (a, b, c, self.strings[d], flags))]
+
+    def backend(self, service, port, subset):
+        subsets = self.rows("subsets", self.services[service], 6)
+        subset = "" if subset == NONE else self.strings[subsets[subset]]
+        return [self.strings[self.services[service][0]], self.port(service, port)[0], subset]
+
+class Request(collections.namedtuple("Request", "method host host_port path query headers tokens source_ip client_ip")):
+    """What is asked about (semantics 1), as it is after the edits so far."""
+    def edited(self, plan, edits):
+        """9.1 to 9.3: as it is after the edits of a rule."""
+        path, host, headers, has_prefix = self.path, self.host, self.headers, False
+        for name, *texts in map(plan.edit, edits):
+            if name == "path" and path != "*":
+                path = texts[0]
+            if name == "prefix" and path != "*" and not has_prefix and (path + "/").startswith(texts[0] + "/"):
+                path, has_prefix = (texts[1] + path[len(texts[0]):]) or "/", True
+            host = texts[0] if name == "host" else host
+            headers = [line for line in headers if name not in ("set", "remove") or line[0] != texts[0]]
+            headers += [texts] if name in ("set", "add") else []
+        return self._replace(path=path, host=host, headers=headers)
+
+    def values(self, kind, name, issuer):
+        """1.3 to 1.8: nothing where the field is absent, "odd", or its values, and whether they are several (or a list)."""
+        if kind == 0:
+            lines = [line for own, line in self.headers if own == name]
+            items = [item for line in lines for item in items_of(name, line)] or [""] * bool(lines)
+        elif kind == 1:
+            pairs = [[decoded(part) for part in piece.partition("=")] for piece in self.query.split("&") if piece]
+            items = [value for key, _, value in pairs if key == name.encode()]
+        elif kind == 2:
+            pairs = [pair.partition("=") for own, line in self.headers if own == "cookie" for pair in line.split(";")]
+            items = [value.strip(" \t") for key, equals, value in pairs if equals and key.strip(" \t") == name]
+        elif kind in (3, 4):
+            claims = next((token["claims"] for token in self.tokens if token["issuer"] == (issuer if kind == 3 else name) or
+                           kind == 3 and issuer == ""), None)
+            found = "" if kind == 4 and claims is not None else (claims or {}).get(name)
+            if isinstance(found, list) and all(isinstance(item, str) for item in found):
+                return [item.encode() for item in found], True
+            if found is not None and not isinstance(found, str):
+                return "odd", False
+            items = [] if found is None else [found]
+        elif kind in (5, 6):
+            address = self.source_ip if kind == 5 else self.client_ip
+            items = [] if address is None else [ipaddress.ip_address(address)]
+            items = [(item if item.version == 6 else ipaddress.ip_address(f"::ffff:{item}")).packed for item in items]
+        else:
+            items = [self.host] if kind == 7 else self.path.split("/")[1:][int(name):][:1]
+        return [item if isinstance(item, bytes) else item.encode() for item in items], len(items) > 1
+
+def items_of(name, line):
+    """1.3: the items of one line of a header."""
+    if name in NO_LISTS:
+        return [line]
+    items = re.findall(r'((?:"(?:\\.|[^"\\])*(?:"|\\?$)|[^",])*)(?:,|$)', line, re.S)
+    return [item for item in (item.strip(" \t") for item in items) if item]
+
+def decoded(text):
+    return re.sub(rb"%([0-9A-Fa-f]{2})", lambda found: bytes.fromhex(found[1].decode()), text.encode())
+
+def automaton(plan, index, text):
+    row, state, classes = plan.automata[index], 0, struct.pack("<64I", *plan.automata[index][:64])
+    for byte in text:
+        state = plan.transitions[row[65] + state * row[64] + classes[byte]]
+    return plan.accepts[row[67] + state]
+
+def field_atom(plan, field, request):
+    values, are_several = request.values(field[0], plan.strings[field[1]], plan.strings[field[2]])
+    if values == "odd" or not values and not are_several:
+        return field[6 if values else 4]
+    def single(value):
+        if field[0] in (5, 6):
+            return [row[4] for row in plan.rows("field_addresses", field, 13) if struct.pack("<4I", *row[:4]) <= value][-1]
+        if field[12] != NONE:
+            return automaton(plan, field[12], value)
+        exact = [atom for own, atom in plan.rows("field_values", field, 8) if plan.values[own] == value]
+        begun = [row for row in plan.rows("field_prefixes", field, 10) if value.startswith(plan.values[row[0]])]
+        return (exact + [row[1] for row in sorted(begun, key=lambda row: -len(plan.values[row[0]]))] + [field[7]])[0]
+    masks, union = plan.rows("field_masks", field, 15), 0
+    for value in values if masks else []:
+        union |= masks[single(value)]
+    return dict(plan.rows("field_unions", field, 17)).get(union, field[5]) if are_several else single(values[0])
+
+def path_atom(plan, partition, path):
+    if not path.startswith("/"):
+        return partition[12]
+    if partition[18] != NONE:
+        return automaton(plan, partition[18], path.encode())
+    states, state = plan.rows("states", partition, 9), 0
+    for segment in path[1:].split("/"):
+        edges = {plan.strings[text]: target for text, target in plan.rows("edges", states[state], 1)}
+        state = edges.get(segment, states[state][3 if segment else 4])
+        if state == NONE:
+            return 0
+    return states[state][0]
+
+def peer_atom(plan, partition, identity):
+    if identity is None:
+        return partition[8]
+    index, own, prefixes = plan.identities.get(identity), *(dict(plan.rows(*at)) for at in (
+        ("peer_principals", partition, 1), ("peer_prefixes", partition, 3)))
+    if index in own:
+        return own[index]
+    if index is not None and plan.principals[index][1]:
+        return partition[6]
+    form = re.fullmatch(r"(spiffe://([a-z0-9._-]+))((?:/(?!\.{1,2}(?:/|$))[A-Za-z0-9._-]+)*)", identity)
+    if not form or len(identity) > 2048:
+        return partition[7]
+    begins = [plan.places.get(begin) for begin in (identity.rpartition("/")[0] if form[3] else form[1], form[1])]
+    kind = partition[5] if form[2] == plan.strings[plan.mesh[0][0]] else partition[7]
+    return next((prefixes[begin] for begin in begins if begin in prefixes), kind)
+
+def covers(kind, name, host):
+    parents = [host[at + 1:] for at, byte in enumerate(host) if byte == "." and at > 0]
+    return [host == name, parents[:1] == [name], name in parents, True][kind]
+
+class Way(collections.namedtuple("Way", "plan request peer odds rule told levels grant edits limits own",
+                                 defaults=[Fraction(1), "", ("", ""), (), (), (), (), ()])):
+    """Part 6: a request on its way, what it is now, who sends it on, what was met, and how likely it came so far."""
+    def end(self, kind, rule=None, **more):
+        told = [line for text in self.told for line in text.split("\n") if line]
+        return [(self.odds, dict(more, kind=kind, rule=self.rule if rule is None else rule, told=told))]
+
+    def sent_by(self, owner, routes):
+        """From here on a workload's own proxy sends it."""
+        identity = self.plan.strings[self.plan.principals[owner[2]][0]]
+        return self._replace(peer=identity, own=tuple(self.plan.rows("consumer_routes", owner, routes)))
+
+    def ask(self, index, root=None):
+        """The leaf below a root of a partition, or of its authorization."""
+        plan, request, partition = self.plan, self.request, self.plan.partitions[index]
+        asks = [lambda: peer_atom(plan, partition, self.peer), lambda: (METHODS + [request.method]).index(request.method),
+                lambda: path_atom(plan, partition, request.path)]
+        asks += [lambda field=field: field_atom(plan, field, request) for field in plan.rows("fields", partition, 13)]
+        target = partition[15] if root is None else plan.rows("roots", partition, 16)[root]
+        while target & NODE and target != NONE:
+            node = plan.nodes[target & ~NODE]
+            children = plan.rows("children", node, 2)
+            if not node[1] & NODE:
+                target = children[asks[node[1]]()]
+                continue
+            candidates = plan.lists[node[1] & ~NODE]
+            count, beaten = candidates[0], plan.rows("list_beaten", candidates, 3)
+            fit = (1 << count) - 1
+            for test in plan.rows("list_tests", candidates, 1):
+                row = plan.rows("list_rows", test, 1)[asks[test[0]]()]
+                bits = plan.list_bits[row:row + (count + 63) // 64]
+                fit &= sum((low | high << 32) << 64 * place for place, (low, high) in enumerate(bits))
+            beaters = [plan.rows("list_beaters", row, 0) for row in beaten] or [()] * count
+            first = (c for c in range(count) if fit >> c & 1 and not any(fit >> other & 1 for other in beaters[c]))
+            target = next((children[candidate] for candidate in first), REFUSED)
+        return None if target in (REFUSED, NONE) else target
+
+    def authorized(self, place, index, by):
+        """The way with what is told of it, and how it ends if it is refused."""
+        found, by = self.ask(index), self.plan.strings[by]
+        if found is None:
+            return self, self.end("denied", rule="", by=by)
+        allow, rule, audit = self.plan.verdicts[found]
+        way = self._replace(told=tuple(self.plan.strings[audit] if at == place else told for at, told in enumerate(self.told)))
+        return way, None if allow else way.end("denied", rule=self.plan.strings[rule], by=by)
+
+    def send(self, service, port):
+        """The consumer route of who sends it, or the route of the port."""
+        own = [partition for *to, partition in self.own if to == [service, port]]
+        return self._replace(own=()).take(self.ask((own or [self.plan.port(service, port)[2]])[0], 0))
+
+    def take(self, found):
+        """What a route's outcome does."""
+        if found is None:
+            return self.end("no route", rule="")
+        outcome = self.plan.outcomes[found]
+        edits = tuple(self.plan.rows("edits", outcome, 5))
+        way = self._replace(rule=self.plan.strings[outcome[0]], levels=self.levels + (outcome[1],), edits=self.edits + edits,
+                            request=self.request.edited(self.plan, edits))
+        if outcome[2]:
+            return way.end(["redirect", "respond"][outcome[2] - 1], status=outcome[3], text=self.plan.strings[outcome[4]], **way.changes())
+        drawn = ((way._replace(odds=way.odds * weight / 10_000), *to) for *to, weight in self.plan.rows("backends", outcome, 3) if weight)
+        return [end for on, service, port, subset, enters in drawn
+                for end in (on.send(service, port) if enters else on.arrive(service, port, subset))]
+
+    def arrive(self, service, port, subset):
+        """Endpoints, if their owner lets it in."""
+        plan, owner = self.plan, self.plan.services[service]
+        way, denied = self.authorized(1, plan.port(service, port)[2], owner[0])
+        settings = [plan.settings[level] for level in (*self.levels, *self.grant, owner[3], plan.mesh[0][1]) if level != NONE]
+        timeout, retry = (next((row[at + 1] if row[at] == 2 else None for row in settings if row[at]), None) for at in (0, 2))
+        retry = retry if retry is None else plan.retries[retry]
+        way = way._replace(limits=self.limits + tuple(plan.rows("edits", owner, 12)))
+        name, number, subset = plan.backend(service, port, subset)
+        return denied or way.end("forward", service=name, port=number, subset=subset, timeout=timeout,
+                                 retry=retry and [*retry[:7], *retry[9:], *plan.rows("statuses", retry, 7)], **way.changes())
+
+    def changes(self):
+        return dict(path=self.request.path, host=self.request.host, edits=[self.plan.edit(edit) for edit in self.limits + self.edits])
+
+def decide(plan, said):
+    """Part 6: from where the request comes in."""
+    entry = said.pop("entry")
+    way = Way(plan, peer=said.pop("peer"), request=Request(**said))
+    if "listener" in entry:
+        gateway = plan.named(plan.gateways, entry["gateway"])[1]
+        listener = plan.named(plan.rows("listeners", gateway, 3), entry["listener"])[1]
+        way, denied = way.authorized(0, listener[2], gateway[0])
+        hosts = [(kind, plan.strings[name]) for kind, name in plan.rows("hosts", listener, 3)]
+        fits = [(kind, -len(name), place) for place, (kind, name) in enumerate(hosts) if covers(kind, name, way.request.host)]
+        if denied or not fits:
+            return denied or way.end("no route")
+        limits = tuple(plan.rows("edits", gateway, 5) + plan.rows("edits", listener, 5))
+        return way._replace(limits=limits).sent_by(gateway, 7).take(way.ask(listener[2], min(fits)[2]))
+    if "sidecar" in entry:
+        owner, number = plan.named(plan.services, entry["sidecar"])[1], way.request.host_port
+        way, calls = way.sent_by(owner, 14), plan.rows("calls", owner, 8)
+        called = [calls[call] for name, call in plan.rows("call_hosts", owner, 10) if plan.strings[name] == way.request.host]
+        fits = [call for call in called if (plan.services[call[0]][5] == 1 if number is None else plan.port(*call[:2])[0] == number)]
+        found = way.ask(fits[0][2], 0) if fits else None
+        return way.end("undeclared") if found is None else way._replace(grant=plan.grants[found]).send(*fits[0][:2])
+    service, row = plan.named(plan.services, entry["service"])
+    port = next(place for place, own in enumerate(plan.rows("ports", row, 4)) if own[0] == entry["port"])
+    if "gateway" in entry:
+        return way.sent_by(plan.named(plan.gateways, entry["gateway"])[1], 7).send(service, port)
+    return way.arrive(service, port, NONE)
+
+for line in sys.stdin:
+    said, together = json.loads(line), {}
+    if "plan" in said:
+        plan = Plan(open(said["plan"], "rb").read())
+        continue
+    for odds, end in decide(plan, said):
+        key = json.dumps(end, sort_keys=True)
+        together[key] = together.get(key, 0) + odds
+    print(json.dumps([[str(odds), json.loads(key)] for key, odds in together.items()]))
