@@ -1,6 +1,7 @@
 //! Everything that must hold, in one binary: it links once and filters by name.
 
 mod conditions;
+mod damage;
 mod diagnostics;
 mod differential;
 mod documents;

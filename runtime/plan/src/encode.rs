@@ -347,6 +347,7 @@ mod tests {
         assert!(encode(&chain(9)).is_ok(), "eight are entered after the first");
         let refused = encode(&chain(10)).unwrap_err();
         assert_eq!(refused.to_string(), "the plan would have more than 8 routes entered one after the other");
+        assert_eq!(verify(write(&chain(10))), Err(PlanError::TooDeep { limit: 8 }));
     }
 
     #[test]

@@ -1,5 +1,7 @@
 //! What is refused, and how it is said.
 
+mod outside;
+
 use super::*;
 use crate::encode::write;
 use crate::layout::seal;
