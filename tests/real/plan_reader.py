@@ -184,7 +184,7 @@ def covers(kind, name, host):
 
 class Way(collections.namedtuple("Way", "plan request peer odds rule told levels grant edits limits own",
                                  defaults=[Fraction(1), "", ("", ""), (), (), (), (), ()])):
-    """Part 6: a request on its way, what it is now, who sends it on, what was met, and how likely it came so far."""
+    """From a request to a decision: a request on its way, what it is now, who sends it on, what was met, and how likely it came so far."""
     def end(self, kind, rule=None, **more):
         told = [line for text in self.told for line in text.split("\n") if line]
         return [(self.odds, dict(more, kind=kind, rule=self.rule if rule is None else rule, told=told))]
@@ -263,7 +263,7 @@ class Way(collections.namedtuple("Way", "plan request peer odds rule told levels
         return dict(path=self.request.path, host=self.request.host, edits=[self.plan.edit(edit) for edit in self.limits + self.edits])
 
 def decide(plan, said):
-    """Part 6: from where the request comes in."""
+    """From a request to a decision: from where the request comes in."""
     entry = said.pop("entry")
     way = Way(plan, peer=said.pop("peer"), request=Request(**said))
     if "listener" in entry:
