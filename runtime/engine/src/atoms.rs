@@ -123,15 +123,7 @@ fn path_atom(partition: Partition<'_>, path: &str) -> Option<u32> {
     if let Some(automaton) = partition.path_automaton() {
         return Some(automaton.atom_of(path.bytes()));
     }
-    let states = partition.states();
-    let mut state = states.get(0)?;
-    for segment in segments.split('/') {
-        match state.next(segment) {
-            Some(next) => state = states.get(next)?,
-            None => return Some(NO_PATTERN),
-        }
-    }
-    Some(state.atom())
+    Some(partition.states().atom_of(segments.as_bytes()).unwrap_or(NO_PATTERN))
 }
 
 /// The path atom of a path that no pattern fits.

@@ -229,12 +229,11 @@ impl<'p, 'r> Walk<'p, 'r> {
 
     /// The call that the request's host and port mean. Without a number they mean the only port of the callee.
     fn callee(&self, caller: Service<'p>) -> Result<Option<Call<'p>>, Refused<'p>> {
+        let Some(first) = caller.names_of_hosts().get(self.request.host.as_bytes()) else { return Ok(None) };
         let hosts = caller.hosts();
-        let first = hosts.partition_point(|host| host.compare(self.request.host).is_lt());
-        for entry in (first..hosts.len()).map_while(|index| hosts.get(index)) {
-            if entry.compare(self.request.host).is_ne() {
-                break;
-            }
+        let named = hosts.get(first).ok_or(BROKEN)?;
+        let own = (first..hosts.len()).map_while(|index| hosts.get(index));
+        for entry in own.take_while(|host| host.is_same_host(named)) {
             let call = caller.calls().get(entry.call()).ok_or(BROKEN)?;
             let callee = self.plan.service(call.service()).ok_or(BROKEN)?;
             let number = callee.port(call.port()).map(Port::number);

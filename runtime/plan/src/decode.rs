@@ -3,13 +3,14 @@
 use crate::plan::{
     Action, Automaton, Call, CallHost, ConsumerRoute, Edit, Field, Gateway, List, ListTest, Listener, NONE,
     Node, Outcome, Partition, Peers, Plan, Port, Principal, RateLimit, Retry, Service, Settings, State,
-    Verdict,
+    Target, Verdict,
 };
 use crate::view::{self, PlanView, Written};
 
 impl PlanView {
     /// The plan that these bytes were encoded from.
     pub fn to_plan(&self) -> Plan {
+        let nodes: Vec<u32> = self.nodes().map(|(at, _)| at).collect();
         Plan {
             trust_domain: self.trust_domain().to_owned(),
             principals: self
@@ -23,16 +24,9 @@ impl PlanView {
             prefixes: self.prefixes().iter().map(|prefix| prefix.text().to_owned()).collect(),
             services: self.services().iter().map(to_service).collect(),
             gateways: self.gateways().iter().map(to_gateway).collect(),
-            partitions: self.partitions().iter().map(to_partition).collect(),
+            partitions: self.partitions().iter().map(|partition| to_partition(partition, &nodes)).collect(),
             automata: self.automata().iter().map(to_automaton).collect(),
-            nodes: self
-                .nodes()
-                .iter()
-                .map(|node| Node {
-                    dim: node.dim(),
-                    children: node.children().iter().map(|child| child.0).collect(),
-                })
-                .collect(),
+            nodes: self.nodes().map(|(_, node)| to_node(node, &nodes)).collect(),
             lists: self.lists().iter().map(to_list).collect(),
             outcomes: self.outcomes().iter().map(to_outcome).collect(),
             verdicts: self
@@ -115,7 +109,36 @@ fn to_listener(listener: view::Listener<'_>) -> Listener {
     }
 }
 
-fn to_partition(partition: view::Partition<'_>) -> Partition {
+/// A node by its number, where nodes begin at these words.
+pub(crate) fn to_target(target: Target, nodes: &[u32]) -> Target {
+    match target {
+        Target::Node(at) => Target::Node(nodes.partition_point(|own| *own < at) as u32),
+        leaf => leaf,
+    }
+}
+
+fn to_node(node: view::Node<'_>, nodes: &[u32]) -> Node {
+    Node { dim: node.dim(), children: node.children().map(|child| to_target(child, nodes)).collect() }
+}
+
+/// The states of a partition with their numbers.
+pub fn to_states(partition: view::Partition<'_>) -> Vec<State> {
+    let starts: Vec<u32> = partition.states().iter().map(|(at, _)| at).collect();
+    let number = |at: u32| match at {
+        NONE => NONE,
+        at => starts.partition_point(|own| *own < at) as u32,
+    };
+    let states = partition.states().iter().map(|(_, state)| {
+        let edges = state.edges().iter();
+        let mut edges: Vec<(String, u32)> =
+            edges.map(|(text, next)| (String::from_utf8_lossy(text).into_owned(), number(next))).collect();
+        edges.sort_unstable();
+        State { atom: state.atom(), edges, other: number(state.other()), empty: number(state.empty()) }
+    });
+    states.collect()
+}
+
+fn to_partition(partition: view::Partition<'_>, nodes: &[u32]) -> Partition {
     Partition {
         peers: Peers {
             atoms: partition.peer_atoms(),
@@ -126,22 +149,13 @@ fn to_partition(partition: view::Partition<'_>) -> Partition {
             foreign: partition.foreign(),
             none: partition.unauthenticated(),
         },
-        states: partition
-            .states()
-            .iter()
-            .map(|state| State {
-                atom: state.atom(),
-                edges: state.edges().iter().map(|edge| (edge.segment().to_owned(), edge.next())).collect(),
-                other: state.other(),
-                empty: state.empty(),
-            })
-            .collect(),
+        states: to_states(partition),
         path_atoms: partition.path_atoms(),
         star: partition.star(),
         path_automaton: some(partition.path_automaton_index()),
         fields: partition.fields().iter().map(to_field).collect(),
-        access: partition.access(),
-        roots: partition.roots().iter().collect(),
+        access: to_target(partition.access(), nodes),
+        roots: partition.roots().iter().map(|root| to_target(root, nodes)).collect(),
     }
 }
 
@@ -166,6 +180,9 @@ fn to_list(list: view::List<'_>) -> List {
 
 /// A field as a value.
 pub fn to_field(field: view::Field<'_>) -> Field {
+    let mut exact: Vec<(Vec<u8>, u32)> =
+        field.exact().iter().map(|(value, atom)| (value.to_owned(), atom)).collect();
+    exact.sort_unstable();
     Field {
         kind: field.kind(),
         name: field.name().to_owned(),
@@ -175,7 +192,7 @@ pub fn to_field(field: view::Field<'_>) -> Field {
         many: field.many(),
         odd: field.odd(),
         other: field.other(),
-        exact: field.exact().iter().map(|row| (row.value().to_owned(), row.atom())).collect(),
+        exact,
         prefixes: field.prefixes().iter().map(|row| (row.prefix().to_owned(), row.atom())).collect(),
         automaton: some(field.automaton_index()),
         addresses: field.addresses().iter().map(|row| (row.first(), row.atom())).collect(),

@@ -1,13 +1,14 @@
 //! The plan as bytes: equal plans become equal bytes.
 
 mod depth;
+mod dictionary;
 mod tables;
 
 use crate::layout::{
     AT_FLAGS, AT_LENGTH, AT_MAJOR, AT_MIN_READER, AT_MINOR, AT_SECTIONS, ENTRY_BYTES, HEADER_BYTES, MAGIC,
     MAJOR, MAX_ENTER_DEPTH, MAX_PLAN_BYTES, MINOR, SECTION_VERSION, Section, seal,
 };
-use crate::plan::{FieldKind, Plan};
+use crate::plan::Plan;
 use crate::verify::verify;
 use std::collections::HashMap;
 use std::hash::{BuildHasherDefault, Hasher};
@@ -54,7 +55,7 @@ pub(crate) fn write(plan: &Plan) -> Vec<u8> {
     draft.values.number();
     draft.skip(Section::Strings, draft.strings.length());
     draft.skip(Section::Values, draft.values.length());
-    draft.lay_out(if needs_lists(plan) { MINOR } else { 0 });
+    draft.lay_out();
     tables::write(plan, &mut draft);
     let Draft { strings, values, .. } = &draft;
     let [strings, values] = [strings.bytes(), values.bytes()];
@@ -63,12 +64,6 @@ pub(crate) fn write(plan: &Plan) -> Vec<u8> {
     let mut bytes = draft.bytes;
     seal(&mut bytes);
     bytes
-}
-
-/// Whether only a reader of format 1.1 understands it.
-fn needs_lists(plan: &Plan) -> bool {
-    let mut fields = plan.partitions.iter().flat_map(|partition| &partition.fields);
-    !plan.lists.is_empty() || fields.any(|field| field.kind == FieldKind::Segment)
 }
 
 /// The tables as far as they are written.
@@ -123,14 +118,12 @@ impl<'p> Draft<'p> {
         self.strings.id(text.as_bytes())
     }
 
-    /// Ends the first pass: gives each section of format `1.minor` its place, and writes the header and the section table.
-    fn lay_out(&mut self, minor: u16) {
-        let is_written = |section: &Section| minor > 0 || !section.is_of_lists();
-        let count = Section::ALL.into_iter().filter(is_written).count();
+    /// Ends the first pass: gives each section its place, and writes the header and the section table.
+    fn lay_out(&mut self) {
+        let count = Section::ALL.len();
         let mut offset = HEADER_BYTES + count * ENTRY_BYTES;
         let mut entries = Vec::with_capacity(offset);
-        let sections = Section::ALL.into_iter().zip(&mut self.sections);
-        for (section, written) in sections.filter(|(section, _)| is_written(section)) {
+        for (section, written) in Section::ALL.into_iter().zip(&mut self.sections) {
             let length = written.len();
             entries.extend((section as u16).to_le_bytes());
             entries.extend(SECTION_VERSION.to_le_bytes());
@@ -143,8 +136,8 @@ impl<'p> Draft<'p> {
         let bytes = &mut self.bytes;
         put(bytes, 0, &MAGIC);
         put(bytes, AT_MAJOR, &MAJOR.to_le_bytes());
-        put(bytes, AT_MINOR, &minor.to_le_bytes());
-        put(bytes, AT_MIN_READER, &minor.to_le_bytes());
+        put(bytes, AT_MINOR, &MINOR.to_le_bytes());
+        put(bytes, AT_MIN_READER, &MINOR.to_le_bytes());
         put(bytes, AT_SECTIONS, &(count as u16).to_le_bytes());
         put(bytes, AT_FLAGS, &0u64.to_le_bytes());
         put(bytes, AT_LENGTH, &(offset as u64).to_le_bytes());
@@ -287,8 +280,8 @@ mod tests {
         let bytes = encode(&samples::plan()).unwrap();
         assert_eq!(
             bytes.windows(9).filter(|window| window == b"shop.test").count(),
-            1 + 4 + 1,
-            "and in four identities and a prefix"
+            1 + 2 * (4 + 1),
+            "and in four identities and a prefix, which are in dictionaries too"
         );
     }
 

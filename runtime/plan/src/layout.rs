@@ -1,8 +1,8 @@
 //! Where everything stands in the bytes of a plan. Mirrors `spec/plan-format.md`; a change here is a change there.
 //!
 //! A plan is a header, a table of sections and the sections, all little-endian and aligned to four bytes. A section is
-//! a heap of byte strings or a table of records of one size, and a record is a row of `u32` words: indices into other
-//! tables, ranges `(start, count)` in them, and numbers. Records that belong to an owner stand together, in the
+//! a heap of byte strings, a table of records of one size, or a stream of records of different sizes, whose table has a record for each
+//! word. A record is a row of `u32` words: indices into other tables, ranges `(start, count)` in them, and numbers. Records that belong to an owner stand together, in the
 //! order of their owners and without a gap, so that one pass can prove every range.
 
 /// Writes the digest of a finished plan into its header. Bytes too short for a header stay as they are.
@@ -23,10 +23,11 @@ pub fn digest_of(bytes: &[u8]) -> [u8; 32] {
 
 /// The first bytes of every plan.
 pub const MAGIC: [u8; 8] = *b"MESHPLAN";
-/// Another major version is another format: nothing after it can be read.
-pub const MAJOR: u16 = 1;
+/// Another major version is another format: nothing after it can be read. Version 1 had tables where version 2 has dictionaries and
+/// streams of words.
+pub const MAJOR: u16 = 2;
 /// A higher minor version only adds sections. Plans that need none of them say 0.
-pub const MINOR: u16 = 1;
+pub const MINOR: u16 = 0;
 
 // Offsets in the header, in bytes.
 /// u16
@@ -75,7 +76,7 @@ pub const WHOLE: u32 = 10_000;
 
 /// What a reference word holds where there is none.
 pub use crate::plan::NONE;
-/// In a target word: the rest is the index of a node. Without it the word is a leaf.
+/// In a target word: the rest is where a node begins, in words. Without it the word is a leaf.
 pub const NODE: u32 = 0x8000_0000;
 
 /// The sections of this version, in the order of their ids, which is the order in the file.
@@ -103,14 +104,17 @@ pub enum Section {
     Partitions = 17,
     PeerPrincipals = 18,
     PeerPrefixes = 19,
+    /// A stream of words: the states of path automata, each with its dictionary.
     States = 20,
-    Edges = 21,
+    /// A stream of words: dictionaries of identities and of names of callees.
+    Names = 21,
     Fields = 22,
+    /// A stream of words: dictionaries of values.
     FieldValues = 23,
     FieldPrefixes = 24,
     Roots = 25,
+    /// A stream of words: nodes with their children.
     Nodes = 26,
-    Children = 27,
     Outcomes = 28,
     Backends = 29,
     Verdicts = 30,
@@ -136,7 +140,7 @@ pub enum Section {
 
 impl Section {
     /// All of them.
-    pub const ALL: [Section; 48] = {
+    pub const ALL: [Section; 47] = {
         use Section::*;
         [
             Strings,
@@ -159,13 +163,12 @@ impl Section {
             PeerPrincipals,
             PeerPrefixes,
             States,
-            Edges,
+            Names,
             Fields,
             FieldValues,
             FieldPrefixes,
             Roots,
             Nodes,
-            Children,
             Outcomes,
             Backends,
             Verdicts,
@@ -190,11 +193,6 @@ impl Section {
         ]
     };
 
-    /// Whether only plans of format 1.1 have it: those with a list, or with a segment as a field.
-    pub fn is_of_lists(self) -> bool {
-        self >= Section::Lists
-    }
-
     /// The section of an id.
     pub fn of_id(id: u16) -> Option<Section> {
         Section::ALL.into_iter().find(|section| *section as u16 == id)
@@ -202,7 +200,9 @@ impl Section {
 
     /// Position in [`Section::ALL`].
     pub fn index(self) -> usize {
-        self as usize - 1
+        // No section has the id 27.
+        let skipped = if self > Section::Nodes { 2 } else { 1 };
+        self as usize - skipped
     }
 
     /// Whether it is a heap of byte strings and not a table.
@@ -229,7 +229,10 @@ impl Section {
             | Section::Subsets
             | Section::Members
             | Section::Roots
-            | Section::Children
+            | Section::States
+            | Section::Names
+            | Section::FieldValues
+            | Section::Nodes
             | Section::Accepts
             | Section::FieldMasks
             | Section::ListRows
@@ -246,15 +249,11 @@ impl Section {
             Section::Partitions => partition::WORDS,
             Section::PeerPrincipals
             | Section::PeerPrefixes
-            | Section::Edges
-            | Section::FieldValues
             | Section::FieldPrefixes
             | Section::FieldUnions => pair::WORDS,
-            Section::States => state::WORDS,
             Section::Fields => field::WORDS,
             Section::FieldAddresses => address::WORDS,
             Section::Automata => automaton::WORDS,
-            Section::Nodes => node::WORDS,
             Section::Outcomes => outcome::WORDS,
             Section::Backends => backend::WORDS,
             Section::Verdicts => verdict::WORDS,
@@ -293,13 +292,12 @@ impl Section {
             Section::PeerPrincipals => "peer principals",
             Section::PeerPrefixes => "peer prefixes",
             Section::States => "states",
-            Section::Edges => "edges",
+            Section::Names => "names",
             Section::Fields => "fields",
             Section::FieldValues => "field values",
             Section::FieldPrefixes => "field prefixes",
             Section::Roots => "roots",
             Section::Nodes => "nodes",
-            Section::Children => "children",
             Section::Outcomes => "outcomes",
             Section::Backends => "backends",
             Section::Verdicts => "verdicts",
@@ -331,7 +329,11 @@ impl Section {
 pub mod mesh {
     pub const TRUST_DOMAIN: u32 = 0;
     pub const DEFAULT_SETTINGS: u32 = 1;
-    pub const WORDS: u32 = 2;
+    /// A dictionary: identity to principal.
+    pub const IDENTITIES: u32 = 2;
+    /// A dictionary: beginning of identities to prefix.
+    pub const NAMES_OF_PREFIXES: u32 = 4;
+    pub const WORDS: u32 = 6;
 }
 
 /// An identity.
@@ -353,7 +355,9 @@ pub mod service {
     pub const HOSTS: u32 = 10;
     pub const LIMITS: u32 = 12;
     pub const CONSUMER_ROUTES: u32 = 14;
-    pub const WORDS: u32 = 16;
+    /// A dictionary: host to the first of the hosts that is called so.
+    pub const NAMES_OF_HOSTS: u32 = 16;
+    pub const WORDS: u32 = 18;
 }
 
 /// A port of a service.
@@ -448,21 +452,78 @@ pub mod partition {
     pub const WORDS: u32 = 19;
 }
 
-/// A key and what it maps to: principal or prefix to atom, segment to state, value, prefix or mask
-/// to atom.
+/// A key and what it maps to: principal, prefix or mask to atom.
 pub mod pair {
     pub const KEY: u32 = 0;
     pub const VALUE: u32 = 1;
     pub const WORDS: u32 = 2;
 }
 
-/// A state of the path automaton; its number counts from the partition's first state.
+/// A state of the path automaton, known by the word at which it begins, counted from the partition's first: these words, then a dictionary
+/// of literal segments and the states they lead to.
 pub mod state {
     pub const ATOM: u32 = 0;
-    pub const EDGES: u32 = 1;
-    pub const OTHER: u32 = 3;
-    pub const EMPTY: u32 = 4;
-    pub const WORDS: u32 = 5;
+    pub const OTHER: u32 = 1;
+    pub const EMPTY: u32 = 2;
+    /// Where the dictionary begins.
+    pub const WORDS: u32 = 3;
+}
+
+/// Byte strings and what each of them stands for: the number of entries; where each bucket ends, unless there is one bucket alone; the
+/// entries, bucket by bucket; long texts.
+pub mod dictionary {
+    /// An entry: two words of key, the text's word, the value.
+    pub const ENTRY_WORDS: u32 = 4;
+    pub const TEXT: u32 = 2;
+    pub const VALUE: u32 = 3;
+    /// So many entries are looked through one by one: they are a line of cache, and a bucket's end would be on another.
+    pub const MOST_IN_ONE_BUCKET: u32 = 4;
+    /// A text of so many bytes is its own key.
+    pub const SHORT: usize = 8;
+    /// In a text's word: the rest is where the text stands, counted in words from the dictionary's first. Without it the word is the length
+    /// of a short text.
+    pub const LONG: u32 = 0x8000_0000;
+
+    /// How many buckets so many entries have.
+    pub fn buckets(entries: u32) -> u32 {
+        if entries > MOST_IN_ONE_BUCKET { entries.div_ceil(2) } else { 1 }
+    }
+
+    /// The bucket of a key.
+    pub fn bucket(key: u64, buckets: u32) -> u32 {
+        ((key.wrapping_mul(GOLDEN) >> 32) * u64::from(buckets) >> 32) as u32
+    }
+
+    /// The key of a text.
+    pub fn key(text: &[u8]) -> u64 {
+        if text.len() <= SHORT { short(text) } else { long(text) }
+    }
+
+    /// At most eight bytes as a number.
+    fn short(text: &[u8]) -> u64 {
+        // Two halves may have bytes in common: these are the same in both.
+        if let (Some(first), Some(last)) = (text.first_chunk::<4>(), text.last_chunk::<4>()) {
+            let behind = 8 * (text.len() as u32 - 4);
+            return u64::from(u32::from_le_bytes(*first)) | u64::from(u32::from_le_bytes(*last)) << behind;
+        }
+        text.iter().rev().fold(0, |key, byte| key << 8 | u64::from(*byte))
+    }
+
+    /// A hash of more than eight bytes: eight at a time, each folded into a product (Fibonacci hashing). Whoever makes texts collide makes the plan's author wait,
+    /// who chose them; what a request brings is compared byte by byte.
+    fn long(text: &[u8]) -> u64 {
+        let (chunks, rest) = text.as_chunks::<8>();
+        let fold = |hash: u64, word: u64| {
+            let product = (hash ^ word).wrapping_mul(GOLDEN);
+            product ^ product >> 32
+        };
+        let hash =
+            chunks.iter().fold(text.len() as u64, |hash, chunk| fold(hash, u64::from_le_bytes(*chunk)));
+        fold(hash, short(rest))
+    }
+
+    /// 2^64 divided by the golden ratio.
+    const GOLDEN: u64 = 0x9e37_79b9_7f4a_7c15;
 }
 
 /// What of a request something asks.
@@ -475,6 +536,7 @@ pub mod field {
     pub const MANY: u32 = 5;
     pub const ODD: u32 = 6;
     pub const OTHER: u32 = 7;
+    /// A dictionary, or empty.
     pub const EXACT: u32 = 8;
     pub const PREFIXES: u32 = 10;
     pub const AUTOMATON: u32 = 12;
@@ -499,13 +561,43 @@ pub mod automaton {
     pub const WORDS: u32 = 69;
 }
 
-/// A node of a decision diagram.
+/// A node of a decision diagram, known by the word at which it begins: these words, then its children; of a sparse one the most frequent
+/// child, and the others with their atoms, bucket by bucket.
 pub mod node {
     /// The partition whose dimensions it asks; NONE where no root reaches it.
     pub const PARTITION: u32 = 0;
     pub const DIM: u32 = 1;
+    /// In the word of the dimension: the node is sparse.
+    pub const SPARSE: u32 = 0x4000_0000;
     pub const CHILDREN: u32 = 2;
-    pub const WORDS: u32 = 4;
+    /// Where the children begin.
+    pub const WORDS: u32 = 3;
+
+    /// Of a sparse node: how many atoms lead elsewhere than the others, where the others lead, and where the rest begins.
+    pub const EXCEPTIONS: u32 = 3;
+    pub const DEFAULT: u32 = 4;
+    pub const SPARSE_WORDS: u32 = 5;
+    /// So many exceptions are looked through one by one: they are a line of cache.
+    pub const MOST_IN_ONE_BUCKET: u32 = 8;
+
+    /// How many buckets so many exceptions have.
+    pub fn buckets(exceptions: u32) -> u32 {
+        if exceptions > MOST_IN_ONE_BUCKET { exceptions.div_ceil(4) } else { 1 }
+    }
+
+    /// The bucket of an atom: atoms that are near each other are in different ones.
+    pub fn bucket(atom: u32, buckets: u32) -> u32 {
+        let scattered = u64::from(atom.wrapping_mul(GOLDEN));
+        (scattered * u64::from(buckets) >> 32) as u32
+    }
+
+    /// How many words stand before the exceptions.
+    pub fn before_exceptions(exceptions: u32) -> u32 {
+        SPARSE_WORDS + if exceptions > MOST_IN_ONE_BUCKET { buckets(exceptions) } else { 0 }
+    }
+
+    /// 2^32 divided by the golden ratio.
+    const GOLDEN: u32 = 0x9e37_79b9;
 }
 
 /// Candidates in order.

@@ -1,5 +1,6 @@
 //! A plan for human eyes: what `mesh plan inspect` shows. Meant to be read, not to be parsed.
 
+use crate::decode::to_target;
 use crate::layout::Section;
 use crate::plan::{Endpoint, FieldKind, HostKind, NONE, Target};
 use crate::view::{
@@ -21,15 +22,16 @@ pub fn text(plan: &PlanView) -> String {
     sizes(plan, &mut out);
     plan.gateways().iter().for_each(|gateway| gateway_text(plan, gateway, &mut out));
     plan.services().iter().for_each(|service| service_text(plan, service, &mut out));
+    let places: Vec<u32> = plan.nodes().map(|(at, _)| at).collect();
     let mut nodes: BTreeMap<u32, u32> = BTreeMap::new();
-    plan.nodes().iter().for_each(|node| *nodes.entry(node.partition()).or_default() += 1);
+    plan.nodes().for_each(|(_, node)| *nodes.entry(node.partition()).or_default() += 1);
     out.list("partitions", plan.partitions(), |partition| {
-        partition_text(partition, nodes.get(&partition.index()).copied().unwrap_or(0))
+        partition_text(partition, nodes.get(&partition.index()).copied().unwrap_or(0), &places)
     });
     out.list("automata", plan.automata(), |automaton| {
         format!("{} states, {} classes of bytes", automaton.accepts().len(), automaton.class_count())
     });
-    let lists = plan.nodes().iter().zip(0u32..).filter_map(|(node, index)| Some((node.list()?, index)));
+    let lists = plan.nodes().zip(0..).filter_map(|((_, node), number)| Some((node.list()?, number)));
     let lists: BTreeMap<u32, u32> = lists.collect();
     out.list("lists", plan.lists(), |list| {
         let node = lists.get(&list.index()).copied().unwrap_or(NONE);
@@ -162,12 +164,14 @@ fn addresses(endpoints: impl Iterator<Item = Endpoint>) -> String {
     if addresses.is_empty() { "none".to_owned() } else { addresses.join(" ") }
 }
 
-fn partition_text(partition: Partition<'_>, nodes: u32) -> String {
+/// Nodes are told by their numbers, which is how many stand before them; `places` says where they begin.
+fn partition_text(partition: Partition<'_>, nodes: u32, places: &[u32]) -> String {
+    let target_text = |target| target_text(to_target(target, places));
     let fields: Vec<String> =
         partition.fields().iter().map(|field| format!(", {} {}", field_name(field), field.atoms())).collect();
     let states = match partition.path_automaton() {
         Some(automaton) => format!("{} byte states", automaton.accepts().len()),
-        None => format!("{} states", partition.states().len()),
+        None => format!("{} states", partition.states().iter().count()),
     };
     let roots: Vec<String> = partition.roots().iter().map(target_text).collect();
     format!(

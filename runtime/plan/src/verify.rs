@@ -4,6 +4,7 @@
 //! and range is inside its table, every list that is searched is sorted, every walk ends.
 
 mod diagrams;
+mod dictionaries;
 mod enter;
 mod lists;
 mod outcomes;
@@ -24,10 +25,11 @@ pub fn verify(bytes: impl Into<Arc<[u8]>>) -> Result<PlanView, PlanError> {
     let plan = PlanView::new(bytes.clone(), sections(&bytes)?);
     let plan = heaps(plan)?;
     workloads::check(&plan)?;
-    diagrams::check(&plan)?;
+    let entering = enter::entering(&plan);
+    let nodes = diagrams::check(&plan, &entering)?;
     lists::check(&plan)?;
     outcomes::check(&plan)?;
-    enter::check(&plan)?;
+    enter::check(&plan, &entering, &nodes.entering)?;
     Ok(plan)
 }
 
@@ -111,7 +113,7 @@ fn header(bytes: &[u8]) -> Result<(), PlanError> {
     if major > MAJOR {
         return Err(newer((major, half(bytes, AT_MINOR))));
     }
-    ensure(major == MAJOR, "it has a format version that never was")?;
+    ensure(major == MAJOR, "it has a format version that is read no more")?;
     let says = u64::from(word(bytes, AT_LENGTH)) | u64::from(word(bytes, AT_LENGTH + 4)) << 32;
     if says > has {
         return Err(PlanError::Truncated { says, has });
@@ -135,7 +137,6 @@ fn sections(bytes: &[u8]) -> Result<Spans, PlanError> {
     let table_end = HEADER_BYTES + count * ENTRY_BYTES;
     ensure(table_end <= bytes.len(), "its section table is cut short")?;
     let mut spans: Spans = [Span::default(); Section::ALL.len()];
-    let has_lists = half(bytes, AT_MIN_READER) > 0;
     let mut known = 0;
     let mut last_id = 0;
     let mut next = table_end;
@@ -150,7 +151,7 @@ fn sections(bytes: &[u8]) -> Result<Spans, PlanError> {
         ensure(padding.is_some_and(|padding| padding.iter().all(|byte| *byte == 0)), "a section ends badly")?;
         last_id = id;
         match Section::of_id(id) {
-            Some(section) if version == SECTION_VERSION && (has_lists || !section.is_of_lists()) => {
+            Some(section) if version == SECTION_VERSION => {
                 let count = records(bytes, section, start, length)?;
                 known += 1;
                 if let Some(span) = spans.get_mut(section.index()) {
@@ -163,8 +164,7 @@ fn sections(bytes: &[u8]) -> Result<Spans, PlanError> {
         }
     }
     ensure(next == bytes.len(), "its sections do not fill it")?;
-    let needed = Section::ALL.into_iter().filter(|section| has_lists || !section.is_of_lists());
-    ensure(known == needed.count(), "it lacks a section")?;
+    ensure(known == Section::ALL.len(), "it lacks a section")?;
     Ok(spans)
 }
 

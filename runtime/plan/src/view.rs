@@ -1,15 +1,17 @@
 //! A verified plan, read in place: accessors over the bytes that are total, whatever index they are given.
 
 mod diagrams;
+mod dictionaries;
 mod lists;
 mod outcomes;
 mod rows;
 mod workloads;
 
 pub use diagrams::{
-    Accept, Address, Automaton, Child, Edge, ExactValue, Field, Mask, Node, Partition, PeerPrefix,
-    PeerPrincipal, Prefix, State, Union,
+    Accept, Address, Automaton, Field, Mask, Node, Partition, PeerPrefix, PeerPrincipal, Prefix, State,
+    States, Union,
 };
+pub use dictionaries::{Dictionary, Key, Words};
 pub use lists::{List, ListBeaten, ListBeater, ListRow, ListTest};
 pub use outcomes::{Action, Edit, Outcome, RateLimit, Retry, Settings, Verdict, Written};
 pub use rows::{Record, Row, Rows};
@@ -94,8 +96,11 @@ impl PlanView {
 
     /// Index of the principal with exactly this identity.
     pub fn principal_by_identity(&self, identity: &str) -> Option<u32> {
-        let found = self.principals().find(|principal| principal.identity_bytes().cmp(identity.as_bytes()));
-        found.map(|(index, _)| index)
+        self.names(mesh::IDENTITIES)?.get(identity.as_bytes())
+    }
+
+    fn names(&self, field: u32) -> Option<Dictionary<'_>> {
+        Some(Dictionary::of(Words::of(self.mesh()?, Section::Names, field)))
     }
 
     /// Beginnings of SPIFFE IDs that an authorization names, sorted.
@@ -105,8 +110,7 @@ impl PlanView {
 
     /// Index of a beginning of SPIFFE IDs that an authorization names.
     pub fn prefix_by_text(&self, text: &str) -> Option<u32> {
-        let found = self.prefixes().find(|prefix| prefix.text().cmp(text));
-        found.map(|(index, _)| index)
+        self.names(mesh::NAMES_OF_PREFIXES)?.get(text.as_bytes())
     }
 
     /// All services, sorted by name.
@@ -154,14 +158,23 @@ impl PlanView {
         Rows::all(self)
     }
 
-    /// All nodes of all partitions.
-    pub fn nodes(&self) -> Rows<'_, Node<'_>> {
-        Rows::all(self)
+    /// All nodes of all partitions with the words at which they begin, in order.
+    pub fn nodes(&self) -> impl Iterator<Item = (u32, Node<'_>)> {
+        let mut next = 0;
+        std::iter::from_fn(move || {
+            let at = next;
+            let node = self.node(at)?;
+            next = at.checked_add(node.words()?)?;
+            Some((at, node))
+        })
     }
 
-    /// A node by index.
-    pub fn node(&self, index: u32) -> Option<Node<'_>> {
-        self.nodes().get(index)
+    /// The node that begins at a word.
+    pub fn node(&self, at: u32) -> Option<Node<'_>> {
+        let Span { start, count, .. } = self.span(Section::Nodes);
+        let (from, to) = (start as usize + at as usize * 4, start as usize + count as usize * 4);
+        let words = self.bytes.get(from..to).filter(|words| !words.is_empty())?;
+        Some(Node::of(Words::of_bytes(words)))
     }
 
     /// All lists of candidates.
@@ -241,7 +254,12 @@ impl PlanView {
         self.bytes.get(strings + start as usize..strings + end as usize)
     }
 
-    /// A slice of a table of bytes or half words.
+    /// Words of a stream.
+    pub(crate) fn words(&self, section: Section, range: (u32, u32)) -> Words<'_> {
+        Words::of_bytes(self.slice(section, range.0, range.1).unwrap_or_default())
+    }
+
+    /// A slice of a table of bytes, half words or words.
     pub(crate) fn slice(&self, section: Section, start: u32, count: u32) -> Option<&[u8]> {
         let table = self.span(section).start as usize;
         let size = section.record_bytes();

@@ -6,7 +6,7 @@ use crate::space::path::{MAX_STATES, fresh_segment};
 use crate::space::text::Universe;
 use crate::space::value::samples;
 use mesh_plan::view::{Partition, State};
-use mesh_plan::{NONE, decode};
+use mesh_plan::{self as plan, NONE, decode};
 use std::collections::{BTreeMap, BTreeSet, VecDeque};
 
 /// How one of the two reads a path.
@@ -118,8 +118,7 @@ impl JointPaths {
                         fresh
                     }))
                 };
-                let edges =
-                    own.iter().flatten().flat_map(|state| state.edges().iter().map(|edge| edge.segment()));
+                let edges = own.iter().flatten().flat_map(|state| state.literals());
                 let literals: BTreeSet<&str> = edges.filter(|literal| !literal.is_empty()).collect();
                 let next = |segment: &str| own.map(|state| state.and_then(|state| state.next(segment)));
                 let other = fresh_segment(|segment| literals.contains(segment));
@@ -178,18 +177,20 @@ enum Spelling {
 
 /// An automaton over segments, letter by letter.
 fn spelt(partition: Partition<'_>) -> ReadBy {
+    let states = decode::to_states(partition);
+    let states = states.as_slice();
     let mut numbers = BTreeMap::from([(Spelling::Start, 0u32)]);
     let mut queue = VecDeque::from([Spelling::Start]);
     let (mut transitions, mut says) = (vec![], vec![]);
     while let Some(at) = queue.pop_front() {
-        let end = ended(partition, at);
-        let atom = end.and_then(|state| partition.states().get(state)).map_or(0, State::atom);
+        let end = ended(states, at);
+        let atom = end.and_then(|state| states.get(state as usize)).map_or(0, |state| state.atom);
         says.push(atom);
         for byte in 0..=u8::MAX {
             let next = match (byte, at) {
-                (b'/', Spelling::Start) => within(partition, 0),
-                (b'/', _) => end.map_or(Spelling::Lost, |state| within(partition, state)),
-                _ => spelt_on(partition, at, byte),
+                (b'/', Spelling::Start) => within(states, 0),
+                (b'/', _) => end.map_or(Spelling::Lost, |state| within(states, state)),
+                _ => spelt_on(states, at, byte),
             };
             let fresh = numbers.len() as u32;
             transitions.push(*numbers.entry(next).or_insert_with(|| {
@@ -201,24 +202,23 @@ fn spelt(partition: Partition<'_>) -> ReadBy {
     ReadBy { bytes: (0..=u8::MAX).collect(), transitions, says }
 }
 
-fn within(partition: Partition<'_>, state: u32) -> Spelling {
-    let last = partition.states().get(state).map_or(0, |state| state.edges().len());
+fn within(states: &[plan::State], state: u32) -> Spelling {
+    let last = states.get(state as usize).map_or(0, |state| state.edges.len() as u32);
     Spelling::Within { state, first: 0, last, length: 0 }
 }
 
 /// The state in which the segment ends, if it ends here.
-fn ended(partition: Partition<'_>, at: Spelling) -> Option<u32> {
+fn ended(states: &[plan::State], at: Spelling) -> Option<u32> {
     let next = match at {
         Spelling::Start | Spelling::Lost => return None,
-        Spelling::Other { state } => partition.states().get(state)?.other(),
+        Spelling::Other { state } => states.get(state as usize)?.other,
         Spelling::Within { state, first, last, length } => {
-            let own = partition.states().get(state)?;
-            let whole =
-                own.edges().get(first).filter(|edge| first < last && edge.segment().len() as u32 == length);
-            match whole {
-                Some(edge) => edge.next(),
-                None if length == 0 => own.empty(),
-                None => own.other(),
+            let own = states.get(state as usize)?;
+            let whole = own.edges.get(first as usize);
+            match whole.filter(|(segment, _)| first < last && segment.len() as u32 == length) {
+                Some((_, next)) => *next,
+                None if length == 0 => own.empty,
+                None => own.other,
             }
         }
     };
@@ -226,15 +226,15 @@ fn ended(partition: Partition<'_>, at: Spelling) -> Option<u32> {
 }
 
 /// One letter more.
-fn spelt_on(partition: Partition<'_>, at: Spelling, byte: u8) -> Spelling {
+fn spelt_on(states: &[plan::State], at: Spelling, byte: u8) -> Spelling {
     match at {
         Spelling::Start | Spelling::Lost => Spelling::Lost,
         Spelling::Other { .. } => at,
         Spelling::Within { state, first, last, length } => {
-            let Some(own) = partition.states().get(state) else { return Spelling::Lost };
+            let Some(own) = states.get(state as usize) else { return Spelling::Lost };
             let letter = |index: u32| {
-                let edge = own.edges().get(index)?;
-                edge.segment().as_bytes().get(length as usize).copied()
+                let (segment, _) = own.edges.get(index as usize)?;
+                segment.as_bytes().get(length as usize).copied()
             };
             // Sorted, and all of them begin alike: those with one letter next stand together.
             let fitting: Vec<u32> = (first..last).filter(|index| letter(*index) == Some(byte)).collect();

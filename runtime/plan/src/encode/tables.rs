@@ -1,16 +1,25 @@
 //! Each value of the plan as records. Nothing here checks anything: `verify` does.
 
-use super::Draft;
-use crate::layout::{NODE, Section, edit, outcome, retry, settings};
+use super::{Draft, dictionary};
+use crate::layout::{NODE, Section, edit, node, outcome, retry, settings, state};
 use crate::plan::{
-    Action, Automaton, ConsumerRoute, Edit, Field, Gateway, LIST, List, NONE, Outcome, Partition, Plan, Port,
-    Retry, Service, Settings, State, Target,
+    Action, Automaton, ConsumerRoute, Edit, Field, Gateway, LIST, List, NONE, Node, Outcome, Partition, Plan,
+    Port, Retry, Service, Settings, State, Target,
 };
 use std::collections::HashMap;
 
 pub(super) fn write<'p>(plan: &'p Plan, draft: &mut Draft<'p>) {
     let trust_domain = draft.string(&plan.trust_domain);
-    draft.row(Section::Mesh, &[trust_domain, plan.default_settings]);
+    let identities = plan.principals.iter().zip(0..plan.principals.len() as u32);
+    let identities = identities.map(|(own, index)| (own.identity.as_bytes(), index));
+    let identities = names(Section::Names, identities, draft);
+    let prefixes = plan.prefixes.iter().zip(0..plan.prefixes.len() as u32);
+    let prefixes = prefixes.map(|(own, index)| (own.as_bytes(), index));
+    let prefixes = names(Section::Names, prefixes, draft);
+    draft.row(
+        Section::Mesh,
+        &[trust_domain, plan.default_settings, identities.0, identities.1, prefixes.0, prefixes.1],
+    );
     for principal in &plan.principals {
         let identity = draft.string(&principal.identity);
         draft.row(Section::Principals, &[identity, u32::from(principal.gateway)]);
@@ -21,9 +30,10 @@ pub(super) fn write<'p>(plan: &'p Plan, draft: &mut Draft<'p>) {
     }
     plan.services.iter().for_each(|service| service_rows(service, draft));
     plan.gateways.iter().for_each(|gateway| gateway_rows(gateway, draft));
-    plan.partitions.iter().for_each(|partition| partition_rows(partition, draft));
+    let places = places_of_nodes(plan);
+    plan.partitions.iter().for_each(|partition| partition_rows(partition, &places, draft));
     plan.automata.iter().for_each(|automaton| automaton_rows(automaton, draft));
-    node_rows(plan, draft);
+    node_rows(plan, &places, draft);
     list_tables(plan, draft);
     plan.outcomes.iter().for_each(|outcome| outcome_rows(outcome, draft));
     for verdict in &plan.verdicts {
@@ -34,6 +44,17 @@ pub(super) fn write<'p>(plan: &'p Plan, draft: &mut Draft<'p>) {
         draft.row(Section::Grants, &[grant.op_settings, grant.settings]);
     }
     plan.settings.iter().for_each(|settings| settings_rows(settings, draft));
+}
+
+/// A dictionary of its own in a stream, and the range of its words.
+fn names<'t>(
+    section: Section,
+    texts: impl ExactSizeIterator<Item = (&'t [u8], u32)>,
+    draft: &mut Draft<'_>,
+) -> (u32, u32) {
+    let start = draft.count(section);
+    draft.row(section, &dictionary::words(texts));
+    (start, draft.count(section) - start)
 }
 
 fn service_rows<'p>(service: &'p Service, draft: &mut Draft<'p>) {
@@ -53,6 +74,10 @@ fn service_rows<'p>(service: &'p Service, draft: &mut Draft<'p>) {
         let name = draft.string(&host.host);
         draft.row(Section::CallHosts, &[name, host.call]);
     }
+    let mut first: Vec<(&[u8], u32)> =
+        service.hosts.iter().zip(0..).map(|(host, index)| (host.host.as_bytes(), index)).collect();
+    first.dedup_by_key(|(host, _)| *host);
+    let of_hosts = names(Section::Names, first.into_iter(), draft);
     let limits = edit_rows(&service.limits, draft);
     let routes = consumer_route_rows(&service.consumer_routes, draft);
     let name = draft.string(&service.name);
@@ -76,6 +101,8 @@ fn service_rows<'p>(service: &'p Service, draft: &mut Draft<'p>) {
             service.limits.len() as u32,
             routes,
             service.consumer_routes.len() as u32,
+            of_hosts.0,
+            of_hosts.1,
         ],
     );
 }
@@ -149,18 +176,19 @@ fn gateway_rows<'p>(gateway: &'p Gateway, draft: &mut Draft<'p>) {
     );
 }
 
-fn partition_rows<'p>(partition: &'p Partition, draft: &mut Draft<'p>) {
+fn partition_rows<'p>(partition: &'p Partition, places: &[u32], draft: &mut Draft<'p>) {
     let peers = &partition.peers;
     let principals = draft.count(Section::PeerPrincipals);
     peers.principals.iter().for_each(|(key, atom)| draft.row(Section::PeerPrincipals, &[*key, *atom]));
     let prefixes = draft.count(Section::PeerPrefixes);
     peers.prefixes.iter().for_each(|(key, atom)| draft.row(Section::PeerPrefixes, &[*key, *atom]));
     let states = draft.count(Section::States);
-    partition.states.iter().for_each(|state| state_rows(state, draft));
+    state_words(&partition.states, draft);
+    let states_len = draft.count(Section::States) - states;
     let fields = draft.count(Section::Fields);
     partition.fields.iter().for_each(|field| field_rows(field, draft));
     let roots = draft.count(Section::Roots);
-    draft.words(Section::Roots, partition.roots.iter().map(|root| target_word(*root)));
+    draft.words(Section::Roots, partition.roots.iter().map(|root| target_word(*root, places)));
     draft.row(
         Section::Partitions,
         &[
@@ -174,12 +202,12 @@ fn partition_rows<'p>(partition: &'p Partition, draft: &mut Draft<'p>) {
             peers.foreign,
             peers.none,
             states,
-            partition.states.len() as u32,
+            states_len,
             partition.path_atoms,
             partition.star,
             fields,
             partition.fields.len() as u32,
-            target_word(partition.access),
+            target_word(partition.access, places),
             roots,
             partition.roots.len() as u32,
             partition.path_automaton.unwrap_or(NONE),
@@ -187,21 +215,38 @@ fn partition_rows<'p>(partition: &'p Partition, draft: &mut Draft<'p>) {
     );
 }
 
-fn state_rows<'p>(state: &'p State, draft: &mut Draft<'p>) {
-    let edges = draft.count(Section::Edges);
-    for (segment, next) in &state.edges {
-        let segment = draft.string(segment);
-        draft.row(Section::Edges, &[segment, *next]);
+/// States are known by where they begin.
+fn state_words(states: &[State], draft: &mut Draft<'_>) {
+    let mut end = 0;
+    let starts: Vec<u32> = states
+        .iter()
+        .map(|own| {
+            let start = end;
+            let texts = own.edges.iter().map(|(segment, _)| segment.as_bytes());
+            end += state::WORDS + dictionary::length(texts);
+            start
+        })
+        .collect();
+    // What is no state leads to where none begins.
+    let place = |index: u32| match index {
+        NONE => NONE,
+        index => starts.get(index as usize).copied().unwrap_or(end),
+    };
+    for own in states {
+        let edges = own.edges.iter().map(|(segment, next)| (segment.as_bytes(), place(*next)));
+        draft.row(Section::States, &[own.atom, place(own.other), place(own.empty)]);
+        draft.row(Section::States, &dictionary::words(edges));
     }
-    draft.row(Section::States, &[state.atom, edges, state.edges.len() as u32, state.other, state.empty]);
 }
 
 fn field_rows<'p>(field: &'p Field, draft: &mut Draft<'p>) {
-    let exact = draft.count(Section::FieldValues);
-    for (value, atom) in &field.exact {
-        let value = draft.values.id(value);
-        draft.row(Section::FieldValues, &[value, *atom]);
-    }
+    let exact = match field.exact.as_slice() {
+        [] => (draft.count(Section::FieldValues), 0),
+        exact => {
+            let exact = exact.iter().map(|(value, atom)| (value.as_slice(), *atom));
+            names(Section::FieldValues, exact, draft)
+        }
+    };
     let prefixes = draft.count(Section::FieldPrefixes);
     for (prefix, atom) in &field.prefixes {
         let prefix = draft.values.id(prefix);
@@ -229,8 +274,8 @@ fn field_rows<'p>(field: &'p Field, draft: &mut Draft<'p>) {
             field.many,
             field.odd,
             field.other,
-            exact,
-            field.exact.len() as u32,
+            exact.0,
+            exact.1,
             prefixes,
             field.prefixes.len() as u32,
             field.automaton.unwrap_or(NONE),
@@ -257,18 +302,81 @@ fn automaton_rows(automaton: &Automaton, draft: &mut Draft<'_>) {
     draft.row(Section::Automata, &[classes as u32, transitions, steps, accepts, states]);
 }
 
-fn target_word(target: Target) -> u32 {
+/// The word of a target, given where nodes begin.
+fn target_word(target: Target, places: &[u32]) -> u32 {
     match target {
-        Target::Node(node) => node | NODE,
+        // What is no node is none before any other.
+        Target::Node(node) => places.get(node as usize).copied().unwrap_or(NONE - 1) | NODE,
         Target::Leaf(leaf) => leaf,
     }
 }
 
-fn node_rows<'p>(plan: &'p Plan, draft: &mut Draft<'p>) {
-    for (node, owner) in plan.nodes.iter().zip(owners(plan)) {
-        let children = draft.count(Section::Children);
-        draft.words(Section::Children, node.children.iter().map(|child| target_word(*child)));
-        draft.row(Section::Nodes, &[owner, node.dim, children, node.children.len() as u32]);
+/// For each node the word at which it begins.
+fn places_of_nodes(plan: &Plan) -> Vec<u32> {
+    let mut end = 0;
+    let places = plan.nodes.iter().map(|own| {
+        let start = end;
+        end += match sparse(own) {
+            Some((_, exceptions)) => node::before_exceptions(exceptions) + 2 * exceptions,
+            None => node::WORDS + own.children.len() as u32,
+        };
+        start
+    });
+    places.collect()
+}
+
+/// Where most atoms lead and how many lead elsewhere, if a node is shorter so.
+fn sparse(own: &Node) -> Option<(Target, u32)> {
+    let atoms = own.children.len() as u32;
+    if own.dim & LIST != 0 || atoms <= node::SPARSE_WORDS - node::WORDS {
+        return None;
+    }
+    let most = majority(&own.children)?;
+    let exceptions = own.children.iter().filter(|child| **child != most).count() as u32;
+    let words = node::before_exceptions(exceptions) + 2 * exceptions;
+    (words < node::WORDS + atoms).then_some((most, exceptions))
+}
+
+/// The target of more than half of the atoms, if there is one; else any (Boyer and Moore's vote). A sparse node has it.
+fn majority(children: &[Target]) -> Option<Target> {
+    let mut votes = 0;
+    let mut most = None;
+    for child in children {
+        match votes {
+            0 => (most, votes) = (Some(*child), 1),
+            _ if most == Some(*child) => votes += 1,
+            _ => votes -= 1,
+        }
+    }
+    most
+}
+
+fn node_rows(plan: &Plan, places: &[u32], draft: &mut Draft<'_>) {
+    for (own, owner) in plan.nodes.iter().zip(owners(plan)) {
+        let atoms = own.children.len() as u32;
+        match sparse(own) {
+            Some((most, exceptions)) => {
+                let default = target_word(most, places);
+                draft.row(Section::Nodes, &[owner, own.dim | node::SPARSE, atoms, exceptions, default]);
+                let buckets = node::buckets(exceptions);
+                let others = own.children.iter().zip(0..).filter(|(child, _)| **child != most);
+                let mut others: Vec<(u32, u32, u32)> = others
+                    .map(|(child, atom)| (node::bucket(atom, buckets), atom, target_word(*child, places)))
+                    .collect();
+                others.sort_unstable();
+                if exceptions > node::MOST_IN_ONE_BUCKET {
+                    let ends =
+                        (0..buckets).map(|bucket| others.partition_point(|own| own.0 <= bucket) as u32);
+                    draft.row(Section::Nodes, &ends.collect::<Vec<u32>>());
+                }
+                let pairs: Vec<u32> = others.iter().flat_map(|(_, atom, child)| [*atom, *child]).collect();
+                draft.row(Section::Nodes, &pairs);
+            }
+            None => {
+                draft.row(Section::Nodes, &[owner, own.dim, atoms]);
+                draft.words(Section::Nodes, own.children.iter().map(|child| target_word(*child, places)));
+            }
+        }
     }
 }
 

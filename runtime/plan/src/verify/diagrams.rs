@@ -1,20 +1,22 @@
 //! Partitions, their classifiers and their nodes: every request has an atom in every dimension, and every walk ends in
 //! a leaf of the right table.
 
-use super::{PlanError, Tiles, all, ascending, count, ensure, is_string, some};
+use super::{PlanError, Tiles, all, ascending, count, dictionaries, ensure, is_string, some};
 use crate::layout::{
     NODE, Section, automaton, call, consumer_route, field, listener, node, pair, partition, port, state,
 };
 use crate::plan::{FieldKind, LIST, NONE, REFUSED};
-use crate::view::{Address, Automaton, Partition, PlanView, Record, Row};
+use crate::view::{Address, Automaton, Node, Partition, PlanView, Record, Row};
 
-pub(super) fn check(plan: &PlanView) -> Result<(), PlanError> {
+/// `entering` says of each outcome whether it enters another route.
+pub(super) fn check(plan: &PlanView, entering: &[bool]) -> Result<Nodes, PlanError> {
     peers(plan)?;
     let accepts = automata(plan)?;
     states(plan, &accepts)?;
     fields(plan, &accepts)?;
-    nodes(plan)?;
-    roots(plan)
+    let nodes = nodes(plan, entering)?;
+    roots(plan, &nodes)?;
+    Ok(nodes)
 }
 
 fn peers(plan: &PlanView) -> Result<(), PlanError> {
@@ -48,31 +50,73 @@ fn atom_pairs(
 
 fn states(plan: &PlanView, accepts: &[u32]) -> Result<(), PlanError> {
     let mut states = Tiles::of(plan, Section::States);
-    let mut edges = Tiles::of(plan, Section::Edges);
+    let mut places = Places::default();
     for partition in all(plan, Section::Partitions) {
         let range = states.take(partition.range(partition::STATES))?;
-        let (first, atoms) = (range.1, partition.word(partition::PATH_ATOMS));
+        let atoms = partition.word(partition::PATH_ATOMS);
         ensure(partition.word(partition::STAR) < atoms, "a path has no atom")?;
         let automaton = partition.word(partition::PATH_AUTOMATON);
-        ensure((first > 0) == (automaton == NONE), "a path is read in no way, or in two")?;
+        ensure((range.1 > 0) == (automaton == NONE), "a path is read in no way, or in two")?;
         ensure(reads(accepts, automaton, atoms), "a path has no atom")?;
-        for state in some(plan, Section::States, range) {
-            ensure(state.word(state::ATOM) < atoms, "a path has no atom")?;
-            let leads = |next: u32| next < range.1;
-            let ways_out = [state.word(state::OTHER), state.word(state::EMPTY)];
-            ensure(ways_out.into_iter().all(|next| next == NONE || leads(next)), "a segment leads nowhere")?;
-            let own = edges.take(state.range(state::EDGES))?;
-            let pairs =
-                || some(plan, Section::Edges, own).map(|edge| (edge.word(pair::KEY), edge.word(pair::VALUE)));
-            ascending(pairs().map(|(segment, _)| segment), "segments are not sorted")?;
-            pairs().try_for_each(|(segment, next)| {
-                is_string(plan, segment)?;
-                ensure(leads(next), "a segment leads nowhere")
+        let words = plan.words(Section::States, range);
+        places.clear(range.1);
+        let mut next = 0;
+        while next < range.1 {
+            let own = words.from(next);
+            places.begin(next);
+            ensure(own.get(state::ATOM).is_some_and(|atom| atom < atoms), "a path has no atom")?;
+            for way in [state::OTHER, state::EMPTY] {
+                let to = own.get(way).unwrap_or_default();
+                ensure(to == NONE || places.lead(to), "a segment leads nowhere")?;
+            }
+            let edges = dictionaries::check(own.from(state::WORDS), |segment, to| {
+                ensure(std::str::from_utf8(segment).is_ok(), "a segment is not UTF-8")?;
+                ensure(places.lead(to), "a segment leads nowhere")
             })?;
+            next = next.saturating_add(state::WORDS).saturating_add(edges);
+        }
+        ensure(places.are_right(), "a segment leads nowhere")?;
+    }
+    states.end()
+}
+
+/// Words of a stream at which records begin, and those that something leads to: a bit for each.
+#[derive(Default)]
+struct Places {
+    words: u32,
+    beginnings: Vec<u64>,
+    wanted: Vec<u64>,
+}
+
+impl Places {
+    fn clear(&mut self, words: u32) {
+        self.words = words;
+        for bits in [&mut self.beginnings, &mut self.wanted] {
+            bits.clear();
+            bits.resize(words.div_ceil(u64::BITS) as usize, 0);
         }
     }
-    states.end()?;
-    edges.end()
+
+    fn begin(&mut self, at: u32) {
+        set(&mut self.beginnings, at);
+    }
+
+    /// Notes that something leads there; not where there is nothing.
+    fn lead(&mut self, to: u32) -> bool {
+        set(&mut self.wanted, to);
+        to < self.words
+    }
+
+    /// Whether something begins wherever something leads.
+    fn are_right(&self) -> bool {
+        self.wanted.iter().zip(&self.beginnings).all(|(wanted, beginnings)| wanted & !beginnings == 0)
+    }
+}
+
+fn set(bits: &mut [u64], at: u32) {
+    if let Some(word) = bits.get_mut((at / u64::BITS) as usize) {
+        *word |= 1 << (at % u64::BITS);
+    }
 }
 
 /// What a field's values become is an atom of it, whatever the value.
@@ -88,6 +132,7 @@ fn fields(plan: &PlanView, accepts: &[u32]) -> Result<(), PlanError> {
     let mut masks = Tiles::of(plan, Section::FieldMasks);
     let mut unions = Tiles::of(plan, Section::FieldUnions);
     let values = count(plan, Section::Values);
+    let words_of = |range| plan.words(Section::FieldValues, range);
     for field in all(plan, Section::Fields) {
         let kind = FieldKind::ALL.get(field.word(field::KIND) as usize).copied();
         let Some(kind) = kind else {
@@ -105,7 +150,12 @@ fn fields(plan: &PlanView, accepts: &[u32]) -> Result<(), PlanError> {
         ensure(others.into_iter().all(|other| field.word(other) < atoms), "a field has no atom")?;
         let automaton = field.word(field::AUTOMATON);
         ensure(reads(accepts, automaton, atoms), "a field has no atom")?;
-        atom_pairs(plan, Section::FieldValues, exact.take(field.range(field::EXACT))?, values, atoms)?;
+        let own = exact.take(field.range(field::EXACT))?;
+        if own.1 > 0 {
+            let end =
+                dictionaries::check(words_of(own), |_, atom| ensure(atom < atoms, "a value has no atom"))?;
+            ensure(end == own.1 && words_of(own).get(0) != Some(0), "a range has words of no dictionary")?;
+        }
         atom_pairs(
             plan,
             Section::FieldPrefixes,
@@ -174,49 +224,146 @@ fn automata(plan: &PlanView) -> Result<Vec<u32>, PlanError> {
 
 /// A node asks a dimension that its partition has, answers each atom, and leads only to nodes before it that are of the same
 /// partition: so a walk needs no counter. What holds of lists is proved beside them.
-fn nodes(plan: &PlanView) -> Result<(), PlanError> {
-    let mut children = Tiles::of(plan, Section::Children);
-    for (node, index) in all(plan, Section::Nodes).zip(0..) {
-        let range = children.take(node.range(node::CHILDREN))?;
-        let owner = node.word(node::PARTITION);
-        if node.word(node::DIM) & LIST != 0 {
-            continue;
-        }
-        if owner != NONE {
+fn nodes(plan: &PlanView, entering: &[bool]) -> Result<Nodes, PlanError> {
+    let words = count(plan, Section::Nodes);
+    let mut nodes = Nodes::of(words);
+    let enters = |leaf: u32| entering.get(leaf as usize).copied().unwrap_or_default();
+    let mut next = 0;
+    while next < words {
+        let own = plan.words(Section::Nodes, (next, words - next));
+        let node = Node::of(own);
+        let (owner, dim, children) = (node.partition(), node.dim(), node.len());
+        let Some(length) = node.words().filter(|length| children > 0 && *length <= own.len()) else {
+            return Err(PlanError::Corrupt { what: "a node has no children" });
+        };
+        if owner != NONE && dim & LIST == 0 {
             let partition = Record::at(plan, Section::Partitions, owner).map(Partition::of);
-            let atoms = partition.and_then(|partition| partition.atoms(node.word(node::DIM)));
-            ensure(atoms == Some(range.1), "a node does not answer each atom")?;
+            let atoms = partition.and_then(|partition| partition.atoms(dim));
+            ensure(atoms == Some(children), "a node does not answer each atom")?;
         }
-        for child in some(plan, Section::Children, range) {
-            let child = child.word(0);
+        let (mut most, mut leads_on) = (0, false);
+        let mut lead = |child: u32| {
             ensure(child != NONE, "a node leads nowhere")?;
             if child & NODE != 0 {
-                ensure(child & !NODE < index, "a node leads to one that is not before it")?;
-                let theirs =
-                    Record::at(plan, Section::Nodes, child & !NODE).map(|child| child.word(node::PARTITION));
-                ensure(owner == NONE || theirs == Some(owner), "a node leads into another partition")?;
+                ensure(dim & LIST == 0, "a candidate of a list has no leaf")?;
+                let below = nodes.get(child & !NODE);
+                let below =
+                    below.ok_or(PlanError::Corrupt { what: "a node leads to one that is not before it" })?;
+                ensure(owner == NONE || below.partition == owner, "a node leads into another partition")?;
+                most = most.max(below.leaves);
+                leads_on |= below.enters;
+            } else {
+                most = most.max(leaf(child));
+                leads_on |= enters(child);
             }
+            Ok(())
+        };
+        if node.is_sparse() {
+            lead(own.get(node::DEFAULT).unwrap_or(NONE))?;
+            sparse(node, lead)?;
+        } else {
+            own.iter().take(length as usize).skip(node::WORDS as usize).try_for_each(lead)?;
+        }
+        nodes.push(next, Below { partition: owner, leaves: most, enters: leads_on });
+        next += length;
+    }
+    Ok(nodes)
+}
+
+/// Each exception is once in its own bucket.
+fn sparse(node: Node<'_>, mut lead: impl FnMut(u32) -> Result<(), PlanError>) -> Result<(), PlanError> {
+    let exceptions = node.exceptions();
+    let buckets = node::buckets(exceptions);
+    let mut pairs = node.pairs(0).unwrap_or_default().iter();
+    let mut start = 0;
+    for bucket in 0..buckets {
+        let end = node.bucket_end(bucket).filter(|end| (start..=exceptions).contains(end));
+        let Some(end) = end else {
+            return Err(PlanError::Corrupt { what: "a bucket of a node is out of it" });
+        };
+        let mut least = 0;
+        for [atom, child] in pairs.by_ref().take((end - start) as usize) {
+            let atom = u32::from_le_bytes(*atom);
+            ensure(node::bucket(atom, buckets) == bucket, "an atom is in the bucket of others")?;
+            ensure(atom >= least && atom < node.len(), "the atoms of a node are not sorted")?;
+            least = atom + 1;
+            lead(u32::from_le_bytes(*child))?;
+        }
+        start = end;
+    }
+    ensure(start == exceptions, "a bucket of a node is out of it")
+}
+
+/// What is known of the nodes so far.
+pub(super) struct Nodes {
+    /// By the fourth part of where they begin: no two nodes have the same, as each has at least one child. Behind it, the place itself.
+    slots: Vec<(u32, Below)>,
+    /// Where those begin below which something may enter another route, in order.
+    pub(super) entering: Vec<u32>,
+}
+
+#[derive(Clone, Copy, Default)]
+pub(super) struct Below {
+    partition: u32,
+    /// One more than the greatest leaf below it, or 0.
+    leaves: u32,
+    /// Whether the number of a leaf below it is that of an outcome that enters another route.
+    enters: bool,
+}
+
+impl Nodes {
+    fn of(words: u32) -> Nodes {
+        Nodes { slots: vec![(NONE, Below::default()); words.div_ceil(SLOT) as usize], entering: vec![] }
+    }
+
+    fn push(&mut self, at: u32, below: Below) {
+        if let Some(slot) = self.slots.get_mut((at / SLOT) as usize) {
+            *slot = (at, below);
+        }
+        if below.enters {
+            self.entering.push(at);
         }
     }
-    children.end()
+
+    fn get(&self, at: u32) -> Option<Below> {
+        self.slots.get((at / SLOT) as usize).filter(|slot| slot.0 == at).map(|slot| slot.1)
+    }
+
+    /// One more than the greatest leaf below a target that is of a partition.
+    fn below(&self, partition: u32, target: u32) -> Result<u32, PlanError> {
+        if target & NODE == 0 {
+            return Ok(leaf(target));
+        }
+        let node = self.get(target & !NODE).filter(|node| node.partition == partition);
+        node.map(|node| node.leaves).ok_or(PlanError::Corrupt { what: "a root leads into another partition" })
+    }
+}
+
+/// The fewest words of a node.
+const SLOT: u32 = node::WORDS + 1;
+
+/// One more than a leaf; 0 where nothing is there.
+fn leaf(target: u32) -> u32 {
+    if target == REFUSED { 0 } else { target + 1 }
 }
 
 /// Every root leads to its own partition's nodes, and to leaves of the table that its owner reads.
-fn roots(plan: &PlanView) -> Result<(), PlanError> {
-    let leaves = leaves(plan);
+fn roots(plan: &PlanView, nodes: &Nodes) -> Result<(), PlanError> {
+    let within = |partition: u32, target: u32, table: Section| {
+        ensure(nodes.below(partition, target)? <= count(plan, table), "a leaf is out of its table")
+    };
     let mut roots = Tiles::of(plan, Section::Roots);
     for (partition, index) in all(plan, Section::Partitions).zip(0..) {
         let range = roots.take(partition.range(partition::ROOTS))?;
         let access = partition.word(partition::ACCESS);
         if access != NONE {
-            target(plan, &leaves, index, access, Section::Verdicts)?;
+            within(index, access, Section::Verdicts)?;
         }
         for root in some(plan, Section::Roots, range) {
             let root = root.word(0);
             ensure(root != NONE, "a root leads nowhere")?;
             // Which table its leaves are of depends on the owner, which is checked below.
-            let own = Record::at(plan, Section::Nodes, root & !NODE).map(|node| node.word(node::PARTITION));
-            ensure(root & NODE == 0 || own == Some(index), "a root leads into another partition")?;
+            nodes.below(index, root)?;
         }
     }
     roots.end()?;
@@ -232,46 +379,9 @@ fn roots(plan: &PlanView) -> Result<(), PlanError> {
             let partition = Record::at(plan, Section::Partitions, index);
             let range = partition.map_or((0, 0), |partition| partition.range(partition::ROOTS));
             for root in some(plan, Section::Roots, range) {
-                target(plan, &leaves, index, root.word(0), table)?;
+                within(index, root.word(0), table)?;
             }
         }
     }
     Ok(())
-}
-
-/// Whether a target is a node of the partition or a leaf, and all leaves below it are records of the table.
-fn target(
-    plan: &PlanView,
-    leaves: &[u32],
-    partition: u32,
-    target: u32,
-    table: Section,
-) -> Result<(), PlanError> {
-    if target & NODE != 0 {
-        let node = Record::at(plan, Section::Nodes, target & !NODE);
-        ensure(
-            node.is_some_and(|node| node.word(node::PARTITION) == partition),
-            "a root leads into another partition",
-        )?;
-    }
-    ensure(leaves_below(leaves, target) <= count(plan, table), "a leaf is out of its table")
-}
-
-/// For each node one more than the greatest leaf below it, or 0.
-fn leaves(plan: &PlanView) -> Vec<u32> {
-    let mut leaves = Vec::with_capacity(count(plan, Section::Nodes) as usize);
-    for node in all(plan, Section::Nodes) {
-        let children = some(plan, Section::Children, node.range(node::CHILDREN));
-        let most = children.map(|child| leaves_below(&leaves, child.word(0))).max();
-        leaves.push(most.unwrap_or(0));
-    }
-    leaves
-}
-
-fn leaves_below(leaves: &[u32], target: u32) -> u32 {
-    match target {
-        REFUSED => 0,
-        node if node & NODE != 0 => leaves.get((node & !NODE) as usize).copied().unwrap_or(0),
-        leaf => leaf + 1,
-    }
 }

@@ -1,31 +1,28 @@
 //! Lists of candidates: each is one node's, and has a bit for every candidate, whatever the request.
 
 use super::{PlanError, Tiles, all, ascending, count, ensure, some};
-use crate::layout::{
-    MAX_CANDIDATES, MAX_LIST_TESTS, NODE, NONE, Section, list, list_beaten, list_test, node,
-};
-use crate::plan::LIST;
+use crate::layout::{MAX_CANDIDATES, MAX_LIST_TESTS, NONE, Section, list, list_beaten, list_test};
 use crate::view::{List, Partition, PlanView, Record, Row};
 
 pub(super) fn check(plan: &PlanView) -> Result<(), PlanError> {
-    let mut nodes = all(plan, Section::Nodes).filter(|node| node.word(node::DIM) & LIST != 0);
+    let mut nodes = plan.nodes().map(|(_, node)| node).filter(|node| node.list().is_some());
     let mut tests = Tiles::of(plan, Section::ListTests);
     let mut rows = Tiles::of(plan, Section::ListRows);
     let mut beaten = Tiles::of(plan, Section::ListBeaten);
     let mut beaters = Tiles::of(plan, Section::ListBeaters);
     for (list, index) in all(plan, Section::Lists).zip(0..) {
-        let node = nodes.next().filter(|node| node.word(node::DIM) == LIST | index);
+        let node = nodes.next().filter(|node| node.list() == Some(index));
         let Some(node) = node else {
             return Err(PlanError::Corrupt { what: "a list is not that of one node" });
         };
         let candidates = list.word(list::CANDIDATES);
         ensure(candidates <= MAX_CANDIDATES, "a list has too many candidates")?;
-        leaves(plan, node, candidates)?;
+        ensure(node.len() == candidates, "a candidate of a list has no leaf")?;
         let own = tests.take(list.range(list::TESTS))?;
         ensure(own.1 <= MAX_LIST_TESTS, "a list has too many tests")?;
         let dims = some(plan, Section::ListTests, own).map(|test| test.word(list_test::DIM));
         ascending(dims, "the tests of a list are not sorted")?;
-        let owner = node.word(node::PARTITION);
+        let owner = node.partition();
         let partition = Record::at(plan, Section::Partitions, owner).map(Partition::of);
         for test in some(plan, Section::ListTests, own) {
             let own = rows.take(test.range(list_test::ROWS))?;
@@ -50,14 +47,6 @@ pub(super) fn check(plan: &PlanView) -> Result<(), PlanError> {
     rows.end()?;
     beaten.end()?;
     beaters.end()
-}
-
-/// Each candidate has its leaf.
-fn leaves(plan: &PlanView, node: Record<'_>, candidates: u32) -> Result<(), PlanError> {
-    let range = node.range(node::CHILDREN);
-    ensure(range.1 == candidates, "a candidate of a list has no leaf")?;
-    let mut children = some(plan, Section::Children, range).map(|child| child.word(0));
-    ensure(children.all(|child| child & NODE == 0), "a candidate of a list has no leaf")
 }
 
 /// Each row is in its table and has no bit behind the last candidate.

@@ -64,13 +64,12 @@ fn with_header(at: usize, field: &[u8]) -> Result<PlanView, PlanError> {
 
 #[test]
 fn a_newer_format_is_named_and_a_newer_minor_version_that_old_readers_know_is_read() {
-    let supported = (1, 1);
-    assert_eq!(with_header(AT_MAJOR, &[2, 0]), Err(PlanError::NewerFormat { found: (2, 1), supported }));
-    assert_eq!(with_header(AT_MIN_READER, &[3, 0]), Err(PlanError::NewerFormat { found: (1, 3), supported }));
+    let supported = (2, 0);
+    assert_eq!(with_header(AT_MAJOR, &[3, 0]), Err(PlanError::NewerFormat { found: (3, 0), supported }));
+    assert_eq!(with_header(AT_MIN_READER, &[3, 0]), Err(PlanError::NewerFormat { found: (2, 3), supported }));
     assert!(with_header(AT_MINOR, &[7, 0]).is_ok());
-    let unknown = PlanError::Corrupt { what: "it has a section that this format does not have" };
-    assert_eq!(with_header(AT_MIN_READER, &[0, 0]), Err(unknown), "lists are of 1.1");
-    assert!(matches!(with_header(AT_MAJOR, &[0, 0]), Err(PlanError::Corrupt { .. })));
+    let older = PlanError::Corrupt { what: "it has a format version that is read no more" };
+    assert_eq!(with_header(AT_MAJOR, &[1, 0]), Err(older));
     assert!(matches!(with_header(AT_FLAGS, &[1]), Err(PlanError::Corrupt { .. })));
 }
 
@@ -175,8 +174,8 @@ fn every_request_has_an_atom_and_every_walk_ends_in_the_right_table() {
     refused(|plan| plan.partitions[1].states[1].other = 3, "a segment leads nowhere");
     refused(|plan| plan.partitions[1].states[0].edges[0].1 = 3, "a segment leads nowhere");
     refused(
-        |plan| plan.partitions[1].states[0].edges.insert(0, ("b".to_owned(), 1)),
-        "segments are not sorted",
+        |plan| plan.partitions[1].states[0].edges.insert(0, ("a".to_owned(), 1)),
+        "a dictionary is not sorted",
     );
     refused(|plan| plan.partitions[1].fields[0].many = 5, "a field has no atom");
     refused(|plan| plan.partitions[1].fields[0].exact[0].1 = 5, "a value has no atom");
@@ -302,18 +301,158 @@ fn a_list_has_a_bit_for_every_candidate_whatever_the_request() {
     refused(tests, "a list has too many tests");
 }
 
-#[test]
-fn a_plan_without_lists_is_one_of_format_1_0() {
+/// The sample with another word in a section, sealed again.
+fn with_word(section: Section, place: u32, word: u32) -> Result<PlanView, PlanError> {
+    let mut bytes = bytes();
+    let view = verify(bytes.as_slice()).unwrap();
+    let at = view.span(section).start as usize + 4 * place as usize;
+    bytes[at..at + 4].copy_from_slice(&word.to_le_bytes());
+    seal(&mut bytes);
+    verify(bytes)
+}
+
+/// The words of a dictionary of eight entries: their number, where four buckets end, the entries, two long texts.
+const ENTRIES: u32 = 8;
+
+/// The sample with eight first segments.
+fn many_segments() -> Plan {
     let mut plan = samples::plan();
-    plan.lists.clear();
-    plan.nodes.truncate(6);
-    plan.partitions[3] = Partition { access: Target::Leaf(0), ..plan.partitions[3].clone() };
-    plan.partitions[3].fields.truncate(1);
+    let texts = ["", "a", "bb", "eight888", "a-long-segment", "another-segment", "c", "d"];
+    let mut edges: Vec<(String, u32)> = texts.iter().map(|text| ((*text).to_owned(), 1)).collect();
+    edges.sort();
+    plan.partitions[1].states[0].edges = edges;
+    plan
+}
+
+#[test]
+fn a_dictionary_is_in_one_form() {
+    let plan = many_segments();
     let bytes = encode(&plan).unwrap();
-    assert_eq!((half(&bytes, AT_MINOR), half(&bytes, AT_MIN_READER), half(&bytes, AT_SECTIONS)), (0, 0, 42));
-    assert_eq!(verify(bytes).unwrap().to_plan(), plan);
-    let bytes = encode(&samples::plan()).unwrap();
-    assert_eq!((half(&bytes, AT_MINOR), half(&bytes, AT_MIN_READER), half(&bytes, AT_SECTIONS)), (1, 1, 48));
+    let view = verify(bytes.as_slice()).unwrap();
+    assert_eq!(view.to_plan(), plan);
+    let states = view.partition(1).unwrap().states();
+    for (text, _) in &plan.partitions[1].states[0].edges {
+        assert!(states.get(0).unwrap().next(text).is_some(), "{text}");
+        assert_eq!(states.atom_of(text.as_bytes()), Some(0), "{text}");
+    }
+    assert_eq!(states.atom_of(b"other"), None);
+    let partition = Record::at(&view, Section::Partitions, 1).unwrap();
+    let start = partition.range(crate::layout::partition::STATES).0 + crate::layout::state::WORDS;
+    assert_eq!(view.words(Section::States, (start, 1)).get(0), Some(ENTRIES));
+    let at = view.span(Section::States).start as usize;
+    let refused = |word: u32, change: fn(u32) -> u32, what| {
+        let mut bytes = bytes.clone();
+        let at = at + 4 * (start + word) as usize;
+        let own = word_at(&bytes, at);
+        bytes[at..at + 4].copy_from_slice(&change(own).to_le_bytes());
+        seal(&mut bytes);
+        assert_eq!(verify(bytes), Err(PlanError::Corrupt { what }), "word {word}");
+    };
+    let (buckets, entries) = (4, 5);
+    refused(0, |_| u32::MAX, "a dictionary is cut short");
+    refused(buckets, |end| end - 1, "a bucket of a dictionary is out of it");
+    refused(buckets - 1, |_| 9, "a bucket of a dictionary is out of it");
+    refused(entries, |key| key ^ 0xff, "a text has the key of another");
+    let long = (0..ENTRIES)
+        .map(|entry| entries + 4 * entry + 2)
+        .find(|word| view.words(Section::States, (start + word, 1)).get(0).unwrap() > 8)
+        .unwrap();
+    refused(long, |at| at + 1, "a dictionary is cut short");
+    // Both long texts take five words.
+    refused(long, |at| at + 5, "a text is not where it belongs");
+    refused(long, |_| 0, "a text has the key of another");
+    refused(long + 1, |_| 1, "a segment leads nowhere");
+    // The bytes of a text behind its end: "a-long-segment" has 14.
+    let rest = u32::from(b'n') | u32::from(b't') << 8;
+    let end = view.words(Section::States, (start, 60)).iter().position(|word| word == rest);
+    refused(end.unwrap() as u32, |word| word | 1 << 24, "a text ends badly");
+}
+
+/// The sample with a field of 200 atoms, of which 20 lead elsewhere than the others.
+fn many_atoms() -> Plan {
+    let mut plan = samples::plan();
+    plan.partitions[0].fields[0].atoms = 200;
+    let child = |atom: u32| Target::Leaf(if atom % 10 == 3 { 1 } else { 0 });
+    plan.nodes[0].children = (0..200).map(child).collect();
+    plan
+}
+
+#[test]
+fn a_node_most_of_whose_atoms_lead_to_one_place_writes_down_the_others() {
+    let plan = many_atoms();
+    let bytes = encode(&plan).unwrap();
+    let view = verify(bytes.as_slice()).unwrap();
+    assert_eq!(view.to_plan(), plan);
+    let (_, node) = view.nodes().next().unwrap();
+    assert!(node.is_sparse() && node.exceptions() == 20);
+    assert_eq!(node.targets().count(), 21);
+    let children: Vec<Target> = (0..200).filter_map(|atom| node.child(atom)).collect();
+    assert_eq!(children, plan.nodes[0].children);
+    // Partition, dimension, children, exceptions, the others' target, five buckets' ends, the exceptions.
+    let at = view.span(Section::Nodes).start as usize;
+    let refused = |word: usize, change: fn(u32) -> u32, what| {
+        let mut bytes = bytes.clone();
+        let own = word_at(&bytes, at + 4 * word);
+        bytes[at + 4 * word..][..4].copy_from_slice(&change(own).to_le_bytes());
+        seal(&mut bytes);
+        assert_eq!(verify(bytes), Err(PlanError::Corrupt { what }), "word {word}");
+    };
+    refused(2, |_| 199, "a node does not answer each atom");
+    refused(3, |_| u32::MAX, "a node has no children");
+    refused(4, |_| NONE, "a node leads nowhere");
+    refused(5, |_| 21, "a bucket of a node is out of it");
+    refused(9, |_| 19, "a bucket of a node is out of it");
+    refused(10, |_| 200, "an atom is in the bucket of others");
+    refused(10, |atom| atom + 1, "an atom is in the bucket of others");
+    refused(11, |_| NONE, "a node leads nowhere");
+    refused(11, |_| 77, "a leaf is out of its table");
+}
+
+#[test]
+fn the_atoms_of_a_node_are_sorted() {
+    let mut plan = many_atoms();
+    plan.nodes[0].children = vec![Target::Leaf(0); 200];
+    plan.nodes[0].children[4] = Target::Leaf(1);
+    plan.nodes[0].children[7] = Target::Leaf(1);
+    let bytes = encode(&plan).unwrap();
+    let at = verify(bytes.as_slice()).unwrap().span(Section::Nodes).start as usize;
+    let with = |atoms: [u32; 2]| {
+        let mut bytes = bytes.clone();
+        for (place, atom) in [5, 7].into_iter().zip(atoms) {
+            bytes[at + 4 * place..][..4].copy_from_slice(&atom.to_le_bytes());
+        }
+        seal(&mut bytes);
+        verify(bytes)
+    };
+    let unsorted = PlanError::Corrupt { what: "the atoms of a node are not sorted" };
+    assert!(with([4, 7]).is_ok());
+    assert_eq!(with([7, 4]), Err(unsorted.clone()));
+    assert_eq!(with([7, 7]), Err(unsorted.clone()));
+    assert_eq!(with([7, 200]), Err(unsorted));
+}
+
+fn word_at(bytes: &[u8], at: usize) -> u32 {
+    u32::from_le_bytes(bytes[at..at + 4].try_into().unwrap())
+}
+
+#[test]
+fn names_lead_to_what_is_called_so() {
+    // The first dictionary is that of five identities, whose entries begin behind three buckets' ends.
+    let value = 1 + 3 + 3;
+    let wrong = PlanError::Corrupt { what: "a name is that of something else" };
+    let read: Vec<_> = (0..6).map(|principal| with_word(Section::Names, value, principal)).collect();
+    assert_eq!(read.iter().filter(|read| read.is_ok()).count(), 1);
+    assert_eq!(read.iter().filter(|read| read.as_ref().err() == Some(&wrong)).count(), 5);
+    let view = verify(encode(&samples::plan()).unwrap()).unwrap();
+    let web = view.service(2).unwrap();
+    for (host, index) in web.hosts().iter().zip(0..) {
+        let first = web.names_of_hosts().get(host.host().as_bytes()).unwrap();
+        assert!(web.hosts().get(first).unwrap().is_same_host(host) && first <= index);
+    }
+    assert_eq!(web.names_of_hosts().get(b"nobody"), None);
+    for (principal, index) in view.principals().iter().zip(0..) {
+        assert_eq!(view.principal_by_identity(principal.identity()), Some(index));
+    }
 }
 
 #[test]

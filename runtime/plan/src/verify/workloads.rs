@@ -1,6 +1,6 @@
 //! The mesh, identities, services and gateways.
 
-use super::{PlanError, Tiles, all, ascending, count, ensure, is_settings, is_string, some};
+use super::{PlanError, Tiles, all, ascending, count, dictionaries, ensure, is_settings, is_string, some};
 use crate::layout::{
     Section, call, call_host, consumer_route, endpoint, gateway, host, listener, mesh, partition, port,
     principal, service, subset_endpoints,
@@ -24,7 +24,8 @@ pub(super) fn check(plan: &PlanView) -> Result<(), PlanError> {
     ascending(names(plan, Section::Prefixes, 0), "prefixes are not sorted")?;
     ascending(names(plan, Section::Services, service::NAME), "services are not sorted")?;
     ascending(names(plan, Section::Gateways, gateway::NAME), "gateways are not sorted")?;
-    services(plan)?;
+    let names = identities(plan)?;
+    services(plan, names)?;
     ports(plan)?;
     gateways(plan)
 }
@@ -33,7 +34,40 @@ fn names(plan: &PlanView, section: Section, field: u32) -> impl Iterator<Item = 
     all(plan, section).map(move |record| record.word(field))
 }
 
-fn services(plan: &PlanView) -> Result<(), PlanError> {
+/// Each identity leads to its principal, and each prefix to its record: there are as many, and all are different.
+fn identities(plan: &PlanView) -> Result<Tiles, PlanError> {
+    let mut names = Tiles::of(plan, Section::Names);
+    let tables = [
+        (mesh::IDENTITIES, Section::Principals, principal::IDENTITY),
+        (mesh::NAMES_OF_PREFIXES, Section::Prefixes, 0),
+    ];
+    for mesh in all(plan, Section::Mesh) {
+        for (field, table, text) in tables {
+            let is_name = |name: &[u8], index| {
+                Record::at(plan, table, index).is_some_and(|own| own.string(text) == name)
+            };
+            dictionary(plan, names.take(mesh.range(field))?, count(plan, table), is_name)?;
+        }
+    }
+    Ok(names)
+}
+
+/// A dictionary of so many texts that takes its whole range, and whether each is the name of its value.
+fn dictionary(
+    plan: &PlanView,
+    range: (u32, u32),
+    texts: u32,
+    is_name: impl Fn(&[u8], u32) -> bool,
+) -> Result<(), PlanError> {
+    let words = plan.words(Section::Names, range);
+    let end = dictionaries::check(words, |text, value| {
+        ensure(is_name(text, value), "a name is that of something else")
+    })?;
+    ensure(end == range.1, "a range has words of no dictionary")?;
+    ensure(words.get(0) == Some(texts), "a dictionary does not have all names")
+}
+
+fn services(plan: &PlanView, mut names: Tiles) -> Result<(), PlanError> {
     let mut ports = Tiles::of(plan, Section::Ports);
     let mut subsets = Tiles::of(plan, Section::Subsets);
     let mut calls = Tiles::of(plan, Section::Calls);
@@ -55,7 +89,9 @@ fn services(plan: &PlanView) -> Result<(), PlanError> {
         ensure(own_ports().all(fits), "a port does not have the subsets of its service")?;
         let call_range = calls.take(service.range(service::CALLS))?;
         calls_of(plan, call_range)?;
-        call_hosts(plan, hosts.take(service.range(service::HOSTS))?, call_range.1)?;
+        let host_range = hosts.take(service.range(service::HOSTS))?;
+        call_hosts(plan, host_range, call_range.1)?;
+        names_of_hosts(plan, host_range, names.take(service.range(service::NAMES_OF_HOSTS))?)?;
         consumer_routes(plan, routes.take(service.range(service::CONSUMER_ROUTES))?)?;
     }
     for gateway in all(plan, Section::Gateways) {
@@ -65,7 +101,22 @@ fn services(plan: &PlanView) -> Result<(), PlanError> {
     ports.end()?;
     subsets.end()?;
     calls.end()?;
-    hosts.end()
+    hosts.end()?;
+    names.end()
+}
+
+/// Each host leads to the first record with it.
+fn names_of_hosts(plan: &PlanView, hosts: (u32, u32), names: (u32, u32)) -> Result<(), PlanError> {
+    let host = |index: u32| {
+        let record = (index < hosts.1).then(|| Record::at(plan, Section::CallHosts, hosts.0 + index));
+        record.flatten()
+    };
+    let text = |index: u32| host(index).map(|host| host.word(call_host::HOST));
+    let is_first = |index: u32| index == 0 || text(index) != text(index - 1);
+    let different = (0..hosts.1).filter(|index| is_first(*index)).count();
+    dictionary(plan, names, different as u32, |name, index| {
+        host(index).is_some_and(|host| host.string(call_host::HOST) == name) && is_first(index)
+    })
 }
 
 fn calls_of(plan: &PlanView, range: (u32, u32)) -> Result<(), PlanError> {

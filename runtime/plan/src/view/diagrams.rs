@@ -1,9 +1,9 @@
 //! How a request becomes atoms and atoms become a leaf.
 
+use super::dictionaries::{Dictionary, Key, Words};
 use super::rows::{Record, Row, Rows};
-use crate::layout::{NODE, Section, address, automaton, field, node, pair, partition, state};
+use crate::layout::{NODE, Section, address, automaton, dictionary, field, node, pair, partition, state};
 use crate::plan::{FieldKind, LIST, METHOD_ATOMS, NONE, Target};
-use std::cmp::Ordering;
 
 /// The dimensions of one decision.
 #[derive(Clone, Copy)]
@@ -68,9 +68,9 @@ impl<'p> Partition<'p> {
         self.0.word(partition::PEER_NONE)
     }
 
-    /// States of the path automaton; state 0 is the start.
-    pub fn states(self) -> Rows<'p, State<'p>> {
-        self.0.rows(partition::STATES)
+    /// States of the path automaton.
+    pub fn states(self) -> States<'p> {
+        States(Words::of(self.0, Section::States, partition::STATES))
     }
 
     /// Number of path atoms.
@@ -163,71 +163,114 @@ impl<'p> Row<'p> for PeerPrefix {
     }
 }
 
-/// A state of the path automaton.
+/// States of a path automaton, each known by the word at which it begins. The start is 0.
 #[derive(Clone, Copy)]
-pub struct State<'p>(Record<'p>);
+pub struct States<'p>(Words<'p>);
 
-impl<'p> Row<'p> for State<'p> {
-    const SECTION: Section = Section::States;
+impl<'p> States<'p> {
+    /// The state that begins at a word.
+    pub fn get(self, at: u32) -> Option<State<'p>> {
+        (at < self.0.len()).then(|| State(self.0.from(at)))
+    }
 
-    fn of(record: Record<'p>) -> Self {
-        State(record)
+    /// All of them with the words at which they begin, in order.
+    pub fn iter(self) -> impl Iterator<Item = (u32, State<'p>)> + use<'p> {
+        let mut next = 0;
+        std::iter::from_fn(move || {
+            let at = next;
+            let state = self.get(at)?;
+            next = at.checked_add(state.words()?)?;
+            Some((at, state))
+        })
+    }
+
+    /// The atom of the path whose segments are these, separated by `/`: `None` where no pattern fits.
+    pub fn atom_of(self, segments: &[u8]) -> Option<u32> {
+        let mut state = self.get(0)?;
+        let mut rest = segments;
+        loop {
+            let (key, length) = first_segment(rest);
+            let (segment, behind) = rest.split_at_checked(length)?;
+            let next = match length {
+                0 => state.next_of(Key::short(0, segment)),
+                1..=dictionary::SHORT => state.next_of(Key::short(key, segment)),
+                _ => state.next_of(Key::of(segment)),
+            };
+            state = self.get(next?)?;
+            match behind.split_first() {
+                Some((_, behind)) => rest = behind,
+                None => return Some(state.atom()),
+            }
+        }
     }
 }
+
+/// How long the first segment is, and its key if that is at most eight bytes. The eight bytes are looked at together: subtracting one from each
+/// byte of the difference to `/` borrows first where they are the same.
+fn first_segment(text: &[u8]) -> (u64, usize) {
+    const ONES: u64 = u64::from_ne_bytes([1; 8]);
+    const SLASHES: u64 = u64::from_ne_bytes([b'/'; 8]);
+    const HIGH: u64 = u64::from_ne_bytes([0x80; 8]);
+    let to_slash = |text: &[u8]| text.iter().position(|byte| *byte == b'/').unwrap_or(text.len());
+    let Some(chunk) = text.first_chunk::<8>() else {
+        let length = to_slash(text);
+        return (dictionary::key(text.get(..length).unwrap_or_default()), length);
+    };
+    let word = u64::from_le_bytes(*chunk);
+    let differing = word ^ SLASHES;
+    let slashes = differing.wrapping_sub(ONES) & !differing & HIGH;
+    if slashes == 0 {
+        let length = 8 + to_slash(text.get(8..).unwrap_or_default());
+        return (word, length);
+    }
+    let length = slashes.trailing_zeros() / 8;
+    (word & !(u64::MAX << (8 * length)), length as usize)
+}
+
+/// A state of the path automaton.
+#[derive(Clone, Copy)]
+pub struct State<'p>(Words<'p>);
 
 impl<'p> State<'p> {
     /// The atom of a path that ends here.
     pub fn atom(self) -> u32 {
-        self.0.word(state::ATOM)
+        self.0.get(state::ATOM).unwrap_or_default()
     }
 
-    /// Literal segments and the states they lead to, sorted by segment.
-    pub fn edges(self) -> Rows<'p, Edge<'p>> {
-        self.0.rows(state::EDGES)
+    /// Literal segments and the states they lead to.
+    pub fn edges(self) -> Dictionary<'p> {
+        Dictionary::of(self.0.from(state::WORDS))
+    }
+
+    /// The literal segments.
+    pub fn literals(self) -> impl Iterator<Item = &'p str> + use<'p> {
+        self.edges().iter().map(|(segment, _)| std::str::from_utf8(segment).unwrap_or_default())
     }
 
     /// Next state for a segment that no edge has and that is not empty, or [`NONE`].
     pub fn other(self) -> u32 {
-        self.0.word(state::OTHER)
+        self.0.get(state::OTHER).unwrap_or(NONE)
     }
 
     /// Next state for the empty segment where no edge has it, or [`NONE`].
     pub fn empty(self) -> u32 {
-        self.0.word(state::EMPTY)
+        self.0.get(state::EMPTY).unwrap_or(NONE)
     }
 
     /// The state after a segment, or `None`: then no pattern fits.
     pub fn next(self, segment: &str) -> Option<u32> {
-        let edge = self.edges().find(|edge| edge.compare(segment)).map(|(_, edge)| edge.next());
+        self.next_of(Key::of(segment.as_bytes()))
+    }
+
+    fn next_of(self, segment: Key<'_>) -> Option<u32> {
+        let edge = self.edges().find(segment);
         let next = edge.unwrap_or_else(|| if segment.is_empty() { self.empty() } else { self.other() });
         (next != NONE).then_some(next)
     }
-}
 
-/// A literal segment and where it leads.
-#[derive(Clone, Copy)]
-pub struct Edge<'p>(Record<'p>);
-
-impl<'p> Row<'p> for Edge<'p> {
-    const SECTION: Section = Section::Edges;
-
-    fn of(record: Record<'p>) -> Self {
-        Edge(record)
-    }
-}
-
-impl<'p> Edge<'p> {
-    pub fn segment(self) -> &'p str {
-        self.0.text(pair::KEY)
-    }
-
-    fn compare(self, segment: &str) -> Ordering {
-        self.0.string(pair::KEY).cmp(segment.as_bytes())
-    }
-
-    /// A state of the same partition.
-    pub fn next(self) -> u32 {
-        self.0.word(pair::VALUE)
+    /// How many words it takes.
+    fn words(self) -> Option<u32> {
+        state::WORDS.checked_add(self.edges().words()?)
     }
 }
 
@@ -284,9 +327,9 @@ impl<'p> Field<'p> {
         self.0.word(field::OTHER)
     }
 
-    /// Values and their atoms, sorted.
-    pub fn exact(self) -> Rows<'p, ExactValue<'p>> {
-        self.0.rows(field::EXACT)
+    /// Values and their atoms.
+    pub fn exact(self) -> Dictionary<'p> {
+        Dictionary::of(Words::of(self.0, Section::FieldValues, field::EXACT))
     }
 
     /// Prefixes and their atoms, sorted.
@@ -323,8 +366,7 @@ impl<'p> Field<'p> {
         if let Some(automaton) = self.automaton() {
             return automaton.atom_of(value.iter().copied());
         }
-        let exact = self.exact().find(|row| row.value().cmp(value)).map(|(_, row)| row.atom());
-        exact.or_else(|| self.longest_prefix(value)).unwrap_or_else(|| self.other())
+        self.exact().get(value).or_else(|| self.longest_prefix(value)).unwrap_or_else(|| self.other())
     }
 
     /// A prefix of the value sorts at or before it, and of two the longer sorts later: so the last candidate at or
@@ -469,28 +511,6 @@ impl Address<'_> {
     }
 }
 
-/// A value and its atom.
-#[derive(Clone, Copy)]
-pub struct ExactValue<'p>(Record<'p>);
-
-impl<'p> Row<'p> for ExactValue<'p> {
-    const SECTION: Section = Section::FieldValues;
-
-    fn of(record: Record<'p>) -> Self {
-        ExactValue(record)
-    }
-}
-
-impl<'p> ExactValue<'p> {
-    pub fn value(self) -> &'p [u8] {
-        self.0.value(pair::KEY)
-    }
-
-    pub fn atom(self) -> u32 {
-        self.0.word(pair::VALUE)
-    }
-}
-
 /// The beginning of values and its atom.
 #[derive(Clone, Copy)]
 pub struct Prefix<'p>(Record<'p>);
@@ -515,52 +535,114 @@ impl<'p> Prefix<'p> {
 
 /// A node of a decision diagram.
 #[derive(Clone, Copy)]
-pub struct Node<'p>(Record<'p>);
-
-impl<'p> Row<'p> for Node<'p> {
-    const SECTION: Section = Section::Nodes;
-
-    fn of(record: Record<'p>) -> Self {
-        Node(record)
-    }
+pub struct Node<'p> {
+    words: Words<'p>,
 }
 
 impl<'p> Node<'p> {
+    pub(crate) fn of(words: Words<'p>) -> Node<'p> {
+        Node { words }
+    }
+
     /// The partition whose dimensions it asks, or [`NONE`] where no root reaches it.
     pub fn partition(self) -> u32 {
-        self.0.word(node::PARTITION)
+        self.words.get(node::PARTITION).unwrap_or(NONE)
+    }
+
+    fn dim_word(self) -> u32 {
+        self.words.get(node::DIM).unwrap_or(NONE)
     }
 
     /// Which dimension decides; of a list see [`LIST`].
     pub fn dim(self) -> u32 {
-        self.0.word(node::DIM)
+        self.dim_word() & !node::SPARSE
+    }
+
+    /// Whether only those atoms are written down that lead elsewhere than most.
+    pub(crate) fn is_sparse(self) -> bool {
+        self.dim_word() & (LIST | node::SPARSE) == node::SPARSE
     }
 
     /// The index of its list, where it is one.
     pub fn list(self) -> Option<u32> {
-        let dim = self.dim();
+        let dim = self.dim_word();
         (dim & LIST != 0).then_some(dim & !LIST)
     }
 
+    /// How many children it has.
+    pub fn len(self) -> u32 {
+        self.words.get(node::CHILDREN).unwrap_or_default()
+    }
+
+    /// Whether it has none: never.
+    pub fn is_empty(self) -> bool {
+        self.len() == 0
+    }
+
     /// One for each atom of the dimension.
-    pub fn children(self) -> Rows<'p, Child> {
-        self.0.rows(node::CHILDREN)
+    pub fn children(self) -> impl Iterator<Item = Target> + use<'p> {
+        (0..self.len()).map_while(move |atom| self.child(atom))
     }
 
-    /// Where an atom leads.
+    /// Where an atom, one of the dimension, leads.
     pub fn child(self, atom: u32) -> Option<Target> {
-        self.children().get(atom).map(|child| child.0)
+        if self.is_sparse() {
+            return self.exception(atom).or_else(|| self.words.get(node::DEFAULT)).map(target);
+        }
+        self.words.get(node::WORDS.checked_add(atom)?).map(target)
     }
-}
 
-/// Where an atom of a node leads.
-#[derive(Clone, Copy)]
-pub struct Child(pub Target);
+    /// Where an atom leads if not where most do.
+    fn exception(self, atom: u32) -> Option<u32> {
+        let exceptions = self.exceptions();
+        let mut range = 0..exceptions;
+        if exceptions > node::MOST_IN_ONE_BUCKET {
+            let bucket = node::bucket(atom, node::buckets(exceptions));
+            range.start = if bucket == 0 { 0 } else { self.bucket_end(bucket - 1)? };
+            range.end = self.bucket_end(bucket)?;
+        }
+        let own = self.pairs(range.start)?.iter().take(range.len());
+        own.map(|[own, child]| (u32::from_le_bytes(*own), u32::from_le_bytes(*child)))
+            .find_map(|(own, child)| (own == atom).then_some(child))
+    }
 
-impl<'p> Row<'p> for Child {
-    const SECTION: Section = Section::Children;
+    /// Of a sparse node the number of atoms that lead elsewhere than most.
+    pub(crate) fn exceptions(self) -> u32 {
+        self.words.get(node::EXCEPTIONS).unwrap_or_default()
+    }
 
-    fn of(record: Record<'p>) -> Self {
-        Child(target(record.word(0)))
+    /// Where a bucket of a sparse node ends, counted in exceptions.
+    pub(crate) fn bucket_end(self, bucket: u32) -> Option<u32> {
+        let exceptions = self.exceptions();
+        if exceptions > node::MOST_IN_ONE_BUCKET {
+            self.words.get(node::SPARSE_WORDS.checked_add(bucket)?)
+        } else {
+            Some(exceptions)
+        }
+    }
+
+    /// Exceptions of a sparse node from one on: atoms and words of targets.
+    pub(crate) fn pairs(self, first: u32) -> Option<&'p [[[u8; 4]; 2]]> {
+        let before = node::before_exceptions(self.exceptions());
+        Some(self.words.pairs(before.checked_add(first.checked_mul(2)?)?))
+    }
+
+    /// What it leads to, each written down: not what most atoms lead to again and again.
+    pub(crate) fn targets(self) -> impl Iterator<Item = Target> + use<'p> {
+        let (dense, exceptions) = if self.is_sparse() { (0, self.exceptions()) } else { (self.len(), 0) };
+        let default = self.is_sparse().then(|| self.words.get(node::DEFAULT)).flatten();
+        let others = self.pairs(0).unwrap_or_default().iter().take(exceptions as usize);
+        let others = others.map(|[_, child]| u32::from_le_bytes(*child));
+        let dense = (0..dense).map_while(move |atom| self.words.get(node::WORDS + atom));
+        dense.chain(default).chain(others).map(target)
+    }
+
+    /// How many words it takes.
+    pub(crate) fn words(self) -> Option<u32> {
+        if self.is_sparse() {
+            let exceptions = self.exceptions().checked_mul(2)?;
+            return node::before_exceptions(self.exceptions()).checked_add(exceptions);
+        }
+        node::WORDS.checked_add(self.len())
     }
 }

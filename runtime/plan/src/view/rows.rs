@@ -41,7 +41,7 @@ impl<'p> Record<'p> {
         self.plan.bytes().get(start..start + count).unwrap_or_default()
     }
 
-    pub(super) fn string(self, field: u32) -> &'p [u8] {
+    pub(crate) fn string(self, field: u32) -> &'p [u8] {
         self.plan.heap(Section::Strings, self.word(field)).unwrap_or_default()
     }
 

@@ -1,5 +1,6 @@
 //! Who is in the mesh: identities, services and gateways.
 
+use super::dictionaries::{Dictionary, Words};
 use super::rows::{Record, Row, Rows};
 use super::{Edit, Settings};
 use crate::layout::{
@@ -25,10 +26,6 @@ impl<'p> Principal<'p> {
     /// `spiffe://…`
     pub fn identity(self) -> &'p str {
         self.0.text(principal::IDENTITY)
-    }
-
-    pub(super) fn identity_bytes(self) -> &'p [u8] {
-        self.0.string(principal::IDENTITY)
     }
 
     /// Whether it is a gateway of this mesh.
@@ -139,6 +136,11 @@ impl<'p> Service<'p> {
     /// The names by which it says whom it calls, sorted by (host, call).
     pub fn hosts(self) -> Rows<'p, CallHost<'p>> {
         self.0.rows(service::HOSTS)
+    }
+
+    /// The hosts that it says to call, and the place of the first of [`Service::hosts`] with each.
+    pub fn names_of_hosts(self) -> Dictionary<'p> {
+        Dictionary::of(Words::of(self.0, Section::Names, service::NAMES_OF_HOSTS))
     }
 
     /// Routes of its own for what it calls, sorted by (service, port).
@@ -331,9 +333,9 @@ impl<'p> CallHost<'p> {
         self.0.text(call_host::HOST)
     }
 
-    /// Compares the host without reading it as text.
-    pub fn compare(self, host: &str) -> Ordering {
-        self.0.string(call_host::HOST).cmp(host.as_bytes())
+    /// Whether it is of the same host as another one.
+    pub fn is_same_host(self, other: CallHost<'_>) -> bool {
+        self.0.word(call_host::HOST) == other.0.word(call_host::HOST)
     }
 
     /// Index among the service's calls.
