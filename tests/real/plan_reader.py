@@ -8,10 +8,10 @@ import collections, ipaddress, json, re, struct, sys
 from fractions import Fraction
 
 NONE, NODE, REFUSED = 0xFFFFFFFF, 0x80000000, 0x7FFFFFFF
-# The tables in the order of their ids, from 3 on, and the words of a record.
-TABLES = dict(mesh=2, principals=2, prefixes=1, services=16, ports=7, endpoints=5, subset_endpoints=2, members=1, subsets=1, calls=3,
-              call_hosts=2, gateways=9, listeners=7, hosts=2, partitions=19, peer_principals=2, peer_prefixes=2, states=5, edges=2,
-              fields=19, field_values=2, field_prefixes=2, roots=1, nodes=4, children=1, outcomes=7, backends=5, verdicts=3, grants=2,
+# The tables in the order of their ids, from 3 on, and the words of a record; streams of words have 1. There is no section 27.
+TABLES = dict(mesh=6, principals=2, prefixes=1, services=18, ports=7, endpoints=5, subset_endpoints=2, members=1, subsets=1, calls=3,
+              call_hosts=2, gateways=9, listeners=7, hosts=2, partitions=19, peer_principals=2, peer_prefixes=2, states=1, names=1,
+              fields=19, field_values=1, field_prefixes=2, roots=1, nodes=1, none=1, outcomes=7, backends=5, verdicts=3, grants=2,
               settings=4, retries=12, statuses=0.5, automata=69, transitions=0.5, accepts=1, field_addresses=5, field_masks=1,
               field_unions=2, edits=6, consumer_routes=3, lists=5, list_tests=3, list_rows=1, list_bits=2, list_beaten=2, list_beaters=1)
 METHODS = ["GET", "HEAD", "POST", "PUT", "PATCH", "DELETE", "OPTIONS"]
@@ -23,16 +23,16 @@ class Plan:
     """Parts 1 to 4 of the format: where records are."""
     def __init__(self, data):
         major, minor, minimum, count, flags, length = struct.unpack_from("<4H2Q", data, 8)
-        assert (data[:8], major, flags, length) == (b"MESHPLAN", 1, 0, len(data)) and minimum <= 1 and minor >= minimum and count <= 64
+        assert (data[:8], major, flags, length) == (b"MESHPLAN", 2, 0, len(data)) and minimum == 0 and count <= 64
         self.data, spans, end, ids = data, {}, 64 + 12 * count, [None, "strings", "values", *TABLES]
         for number in range(count):
             section, version, start, size = struct.unpack_from("<HHII", data, 64 + 12 * number)
             assert start == end, "a section does not begin where the one before it ends"
             end = start + (size + 3) // 4 * 4
             if section & 0x8000 == 0:
-                assert version == 1 and 0 < section < len(ids), "a section without a meaning"
+                assert version == 1 and 0 < section < len(ids) and section != 27, "a section without a meaning"
                 spans[ids[section]] = (start, size)
-        assert end == len(data) and list(spans) == ids[1:None if minimum else ids.index("lists")], "sections"
+        assert end == len(data) and list(spans) == ids[1:27] + ids[28:], "sections"
         self.values = self.heap(*spans["values"])
         self.strings = [text.decode("utf-8") for text in self.heap(*spans["strings"])]
         for table, words in TABLES.items():
@@ -41,24 +41,33 @@ class Plan:
             setattr(self, table, items if words <= 1 else [items[at:at + words] for at in range(0, len(items), words)])
         self.identities = {self.strings[row[0]]: index for index, row in enumerate(self.principals)}
         self.places = {self.strings[row]: index for index, row in enumerate(self.prefixes)}
-
     def heap(self, start, size):
         count = struct.unpack_from("<I", self.data, start)[0]
         ends = struct.unpack_from(f"<{count}I", self.data, start + 4)
         text = self.data[start + 4 + 4 * count:start + size]
         return [text[begin:end] for begin, end in zip((0,) + ends, ends)]
-
+    def dictionary(self, words, at):
+        """What texts stand for. Who looks at all entries needs neither buckets nor keys of long texts."""
+        first = at + 1 + (-(words[at] // -2) if words[at] > 4 else 0)
+        for low, high, text, value in (words[place:place + 4] for place in range(first, first + 4 * words[at], 4)):
+            place, length = at + (text & ~NODE), words[at + (text & ~NODE)] if text & NODE else text
+            raw = words[place + 1:place + 1 - length // -4] if text & NODE else (low, high)
+            yield struct.pack(f"<{len(raw)}I", *raw)[:length], value
+    def child(self, at, atom):
+        """Where an atom leads from the node at a word."""
+        nodes, count = self.nodes, self.nodes[at + 3]
+        if nodes[at + 1] >> 30 != 1:
+            return nodes[at + 3 + atom]
+        first = at + 5 + (-(count // -4) if count > 8 else 0)
+        return dict(zip(*(nodes[first + half:first + 2 * count:2] for half in (0, 1)))).get(atom, nodes[at + 4])
     def rows(self, table, row, word):
         """The range of records that begins at a word of a record."""
         return getattr(self, table)[row[word]:row[word] + row[word + 1]]
-
     def named(self, rows, name):
         """Index and record of what has the name in word 0."""
         return next((index, row) for index, row in enumerate(rows) if self.strings[row[0]] == name)
-
     def port(self, service, port):
         return self.ports[self.services[service][4] + port]
-
     def edit(self, edit):
         """What an edit does, in words."""
         name, (kind, a, b, c, d, flags) = EDITS[edit[0]], edit
@@ -67,7 +76,6 @@ class Plan:
         if kind == 12:
             return [name, *self.backend(a, b, c), d]
         return [name, *((a, d) if kind < 12 else [a | b << 32] if kind == 13 else (a, b, c, self.strings[d], flags))]
-
     def backend(self, service, port, subset):
         subsets = self.rows("subsets", self.services[service], 6)
         subset = "" if subset == NONE else self.strings[subsets[subset]]
@@ -141,7 +149,7 @@ def field_atom(plan, field, request):
             return [row[4] for row in plan.rows("field_addresses", field, 13) if struct.pack("<4I", *row[:4]) <= value][-1]
         if field[12] != NONE:
             return automaton(plan, field[12], value)
-        exact = [atom for own, atom in plan.rows("field_values", field, 8) if plan.values[own] == value]
+        exact = [atom for own, atom in plan.dictionary(plan.rows("field_values", field, 8) or (0,), 0) if own == value]
         begun = [row for row in plan.rows("field_prefixes", field, 10) if value.startswith(plan.values[row[0]])]
         return (exact + [row[1] for row in sorted(begun, key=lambda row: -len(plan.values[row[0]]))] + [field[7]])[0]
     masks, union = plan.rows("field_masks", field, 15), 0
@@ -156,11 +164,10 @@ def path_atom(plan, partition, path):
         return automaton(plan, partition[18], path.encode())
     states, state = plan.rows("states", partition, 9), 0
     for segment in path[1:].split("/"):
-        edges = {plan.strings[text]: target for text, target in plan.rows("edges", states[state], 1)}
-        state = edges.get(segment, states[state][3 if segment else 4])
+        state = dict(plan.dictionary(states, state + 3)).get(segment.encode(), states[state + (1 if segment else 2)])
         if state == NONE:
             return 0
-    return states[state][0]
+    return states[state]
 
 def peer_atom(plan, partition, identity):
     if identity is None:
@@ -188,12 +195,10 @@ class Way(collections.namedtuple("Way", "plan request peer odds rule told levels
     def end(self, kind, rule=None, **more):
         told = [line for text in self.told for line in text.split("\n") if line]
         return [(self.odds, dict(more, kind=kind, rule=self.rule if rule is None else rule, told=told))]
-
     def sent_by(self, owner, routes):
         """From here on a workload's own proxy sends it."""
         identity = self.plan.strings[self.plan.principals[owner[2]][0]]
         return self._replace(peer=identity, own=tuple(self.plan.rows("consumer_routes", owner, routes)))
-
     def ask(self, index, root=None):
         """The leaf below a root of a partition, or of its authorization."""
         plan, request, partition = self.plan, self.request, self.plan.partitions[index]
@@ -202,12 +207,11 @@ class Way(collections.namedtuple("Way", "plan request peer odds rule told levels
         asks += [lambda field=field: field_atom(plan, field, request) for field in plan.rows("fields", partition, 13)]
         target = partition[15] if root is None else plan.rows("roots", partition, 16)[root]
         while target & NODE and target != NONE:
-            node = plan.nodes[target & ~NODE]
-            children = plan.rows("children", node, 2)
-            if not node[1] & NODE:
-                target = children[asks[node[1]]()]
+            at, dim = target & ~NODE, plan.nodes[(target & ~NODE) + 1]
+            if not dim & NODE:
+                target = plan.child(at, asks[dim & ~0x40000000]())
                 continue
-            candidates = plan.lists[node[1] & ~NODE]
+            candidates = plan.lists[dim & ~NODE]
             count, beaten = candidates[0], plan.rows("list_beaten", candidates, 3)
             fit = (1 << count) - 1
             for test in plan.rows("list_tests", candidates, 1):
@@ -216,9 +220,8 @@ class Way(collections.namedtuple("Way", "plan request peer odds rule told levels
                 fit &= sum((low | high << 32) << 64 * place for place, (low, high) in enumerate(bits))
             beaters = [plan.rows("list_beaters", row, 0) for row in beaten] or [()] * count
             first = (c for c in range(count) if fit >> c & 1 and not any(fit >> other & 1 for other in beaters[c]))
-            target = next((children[candidate] for candidate in first), REFUSED)
+            target = next((plan.child(at, candidate) for candidate in first), REFUSED)
         return None if target in (REFUSED, NONE) else target
-
     def authorized(self, place, index, by):
         """The way with what is told of it, and how it ends if it is refused."""
         found, by = self.ask(index), self.plan.strings[by]
@@ -227,12 +230,10 @@ class Way(collections.namedtuple("Way", "plan request peer odds rule told levels
         allow, rule, audit = self.plan.verdicts[found]
         way = self._replace(told=tuple(self.plan.strings[audit] if at == place else told for at, told in enumerate(self.told)))
         return way, None if allow else way.end("denied", rule=self.plan.strings[rule], by=by)
-
     def send(self, service, port):
         """The consumer route of who sends it, or the route of the port."""
         own = [partition for *to, partition in self.own if to == [service, port]]
         return self._replace(own=()).take(self.ask((own or [self.plan.port(service, port)[2]])[0], 0))
-
     def take(self, found):
         """What a route's outcome does."""
         if found is None:
@@ -246,7 +247,6 @@ class Way(collections.namedtuple("Way", "plan request peer odds rule told levels
         drawn = ((way._replace(odds=way.odds * weight / 10_000), *to) for *to, weight in self.plan.rows("backends", outcome, 3) if weight)
         return [end for on, service, port, subset, enters in drawn
                 for end in (on.send(service, port) if enters else on.arrive(service, port, subset))]
-
     def arrive(self, service, port, subset):
         """Endpoints, if their owner lets it in."""
         plan, owner = self.plan, self.plan.services[service]
@@ -258,7 +258,6 @@ class Way(collections.namedtuple("Way", "plan request peer odds rule told levels
         name, number, subset = plan.backend(service, port, subset)
         return denied or way.end("forward", service=name, port=number, subset=subset, timeout=timeout,
                                  retry=retry and [*retry[:7], *retry[9:], *plan.rows("statuses", retry, 7)], **way.changes())
-
     def changes(self):
         return dict(path=self.request.path, host=self.request.host, edits=[self.plan.edit(edit) for edit in self.limits + self.edits])
 

@@ -491,7 +491,7 @@ pub mod dictionary {
 
     /// The bucket of a key.
     pub fn bucket(key: u64, buckets: u32) -> u32 {
-        ((key.wrapping_mul(GOLDEN) >> 32) * u64::from(buckets) >> 32) as u32
+        (((key.wrapping_mul(GOLDEN) >> 32) * u64::from(buckets)) >> 32) as u32
     }
 
     /// The key of a text.
@@ -588,7 +588,7 @@ pub mod node {
     /// The bucket of an atom: atoms that are near each other are in different ones.
     pub fn bucket(atom: u32, buckets: u32) -> u32 {
         let scattered = u64::from(atom.wrapping_mul(GOLDEN));
-        (scattered * u64::from(buckets) >> 32) as u32
+        ((scattered * u64::from(buckets)) >> 32) as u32
     }
 
     /// How many words stand before the exceptions.
