@@ -14,6 +14,7 @@ mod laws;
 mod main_job;
 mod order;
 mod plans;
+mod swaps;
 mod tidy;
 mod universe;
 mod witnesses;

@@ -56,6 +56,7 @@ impl Mesh {
             workers: 1,
             admin: None,
             access_log: AccessLog::Writer(Box::new(lines.clone())),
+            plan_header: false,
             drain: Duration::from_secs(1),
         };
         Mesh { handle: mesh_proxy::start(view, config).expect("the proxy starts"), lines }

@@ -54,6 +54,10 @@ pub(crate) struct Args {
     #[arg(long, env = "MESH_ACCESS_LOG", value_name = "WHERE", value_enum, default_value_t)]
     pub(crate) access_log: AccessLog,
 
+    /// Say in each answer which plan decided: `x-mesh-plan`, the first digits of its digest
+    #[arg(long, env = "MESH_PLAN_HEADER", value_parser = BoolishValueParser::new())]
+    pub(crate) plan_header: bool,
+
     /// How long requests in flight may take when the proxy or one of its listeners ends, such as 30s or 1m30s
     #[arg(long, env = "MESH_DRAIN", value_name = "DURATION", default_value = "30s", value_parser = duration)]
     pub(crate) drain: Duration,

@@ -12,7 +12,7 @@ use crate::serving::{Opened, Serving};
 use crate::upstream::Connection;
 use crate::worker::Worker;
 use hyper::body::{Body as _, Bytes, Incoming};
-use hyper::header::{self, HeaderMap, HeaderValue};
+use hyper::header::{self, HeaderMap, HeaderName, HeaderValue};
 use hyper::http::request::Parts;
 use hyper::{Request, Response, StatusCode, Uri, Version};
 use mesh_engine::{Action, Address, Edited, Forward, Method, Moment, Peer, decide};
@@ -116,6 +116,16 @@ pub(crate) async fn answer(
     record.answered(response.status().as_u16());
     Ok(response)
 }
+
+/// Says which plan decided, to whoever asked for the answer.
+pub(crate) fn say_plan(headers: &mut HeaderMap, serving: &Serving) {
+    if let Ok(digest) = HeaderValue::try_from(&serving.digest) {
+        headers.insert(PLAN, digest);
+    }
+}
+
+/// The header that says which plan decided; a service's own of this name is not passed on.
+const PLAN: HeaderName = HeaderName::from_static("x-mesh-plan");
 
 /// Counts a request, and answers it if it is one too many, or says that its body is too long.
 fn too_much(

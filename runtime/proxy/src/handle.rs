@@ -28,6 +28,8 @@ pub struct Config {
     pub admin: Option<SocketAddr>,
     /// Where the access log goes.
     pub access_log: AccessLog,
+    /// Whether each answer says which plan decided: `x-mesh-plan`, as the access log says it.
+    pub plan_header: bool,
     /// How long [`Handle::shutdown`] waits for requests in flight, and how long a door that a plan no longer has does.
     pub drain: Duration,
 }
@@ -160,7 +162,7 @@ pub fn start(plan: PlanView, config: Config) -> Result<Handle, StartError> {
         drain: config.drain,
     };
     for index in 0..count {
-        let thread = worker::start(index, count, handle.shared.clone(), log.clone());
+        let thread = worker::start(index, count, handle.shared.clone(), log.clone(), config.plan_header);
         handle.workers.push(thread.map_err(StartError::Thread)?);
     }
     handle.swap_doors(plan, config.doors)?;

@@ -65,9 +65,13 @@ pub(crate) async fn serve(
         // Taken here and not in the future: heads are taken up in the order in which they arrive.
         let arrival =
             Arrival { opened: entrance.load_full(), peer, defect: watch.next_head(), watch: watch.clone() };
+        let plan = worker.plan_header.then(|| arrival.opened.serving.clone());
         let answer = forward::answer(worker.clone(), arrival, request);
         async move {
-            let answer = answer.await;
+            let mut answer = answer.await;
+            if let (Ok(response), Some(plan)) = (&mut answer, plan) {
+                forward::say_plan(response.headers_mut(), &plan);
+            }
             if told.borrow().is_some() { answer.map(forward::closing) } else { answer }
         }
     });

@@ -49,6 +49,7 @@ fn run(args: &Args) -> Result<ExitCode, String> {
             args::AccessLog::None => AccessLog::None,
             args::AccessLog::Stdout => AccessLog::Stdout,
         },
+        plan_header: args.plan_header,
         drain: args.drain,
     };
     let runtime = tokio::runtime::Builder::new_current_thread()

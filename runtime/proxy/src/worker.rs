@@ -44,6 +44,7 @@ pub(crate) fn start(
     workers: usize,
     shared: Arc<Shared>,
     log: Option<Log>,
+    plan_header: bool,
 ) -> io::Result<Thread> {
     let runtime = Builder::new_current_thread().enable_all().build()?;
     let (commands, told) = unbounded_channel();
@@ -51,6 +52,7 @@ pub(crate) fn start(
         let worker = Rc::new(Worker {
             shared,
             log,
+            plan_header,
             workers,
             http1: http1::builder(),
             pool: Rc::default(),
@@ -71,6 +73,8 @@ pub(crate) fn start(
 pub(crate) struct Worker {
     pub(crate) shared: Arc<Shared>,
     pub(crate) log: Option<Log>,
+    /// Whether answers say which plan decided.
+    pub(crate) plan_header: bool,
     /// How many workers there are.
     pub(crate) workers: usize,
     pub(crate) http1: hyper::server::conn::http1::Builder,

@@ -13,6 +13,7 @@ mod graph;
 mod harness;
 mod help;
 mod inspect;
+mod interrupted;
 mod schema;
 mod suppression;
 mod test;

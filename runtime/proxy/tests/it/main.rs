@@ -26,6 +26,7 @@ fn config() -> Config {
         workers: 2,
         admin: None,
         access_log: AccessLog::None,
+        plan_header: false,
         drain: Duration::from_secs(5),
     }
 }

@@ -29,7 +29,14 @@ impl Proxies {
     /// Starts them with a plan whose ports can be had.
     pub(super) fn start(plan: PlanView, moved: Moved, access_log: bool) -> Result<Proxies, Failure> {
         let access_log = if access_log { AccessLog::Stdout } else { AccessLog::None };
-        let config = Config { doors: doors(&plan), workers: 0, admin: None, access_log, drain: super::DRAIN };
+        let config = Config {
+            doors: doors(&plan),
+            workers: 0,
+            admin: None,
+            access_log,
+            plan_header: false,
+            drain: super::DRAIN,
+        };
         let handle = mesh_proxy::start(plan, config).map_err(|error| refused(&error.to_string()))?;
         Ok(Proxies { handle, moved })
     }
