@@ -39,12 +39,13 @@ pub(super) fn plan(draw: &mut Draw<'_>) -> Plan {
         .map(|_| Grant { op_settings: some_settings(draw, &plan), settings: some_settings(draw, &plan) })
         .collect();
     // Where things are comes first: routes lead to any port.
-    let services = 1 + draw.below(SERVICES.len());
+    // Mostly one or two: small plans are many plans.
+    let services = 1 + draw.below(2) + usize::from(draw.one_in(8));
     for name in &SERVICES[..services] {
         let service = service(draw, &plan, name);
         plan.services.push(service);
     }
-    if draw.below(4) > 0 {
+    if draw.one_in(2) {
         plan.gateways.push(gateway(draw, &plan));
     }
     for number in 0..plan.services.len() {
@@ -186,7 +187,7 @@ fn gateway(draw: &mut Draw<'_>, plan: &Plan) -> Gateway {
         owner: "team".to_owned(),
         principal: 3,
         limits: limits(draw),
-        listeners: (0..1 + draw.below(2)).map(|place| listener(draw, place as u16)).collect(),
+        listeners: (0..1 + usize::from(draw.one_in(4))).map(|place| listener(draw, place as u16)).collect(),
         consumer_routes: consumer_routes(draw, &all_ports(plan)),
     }
 }
@@ -290,7 +291,7 @@ fn partition(draw: &mut Draw<'_>, plan: &mut Plan, leaves: &[u32], roots: usize,
     });
     let states: Vec<State> = states.collect();
     let star = atom(draw, paths);
-    let fields: Vec<Field> = (0..draw.below(5)).map(|_| field(draw, plan)).collect();
+    let fields: Vec<Field> = (0..draw.below(3)).map(|_| field(draw, plan)).collect();
     let mut own = Partition {
         peers,
         states,
