@@ -6,7 +6,8 @@ mod tables;
 
 use crate::layout::{
     AT_FLAGS, AT_LENGTH, AT_MAJOR, AT_MIN_READER, AT_MINOR, AT_SECTIONS, ENTRY_BYTES, HEADER_BYTES, MAGIC,
-    MAJOR, MAX_ENTER_DEPTH, MAX_PLAN_BYTES, MINOR, SECTION_VERSION, Section, seal,
+    MAJOR, MAX_CHILDREN, MAX_ENTER_DEPTH, MAX_PLAN_BYTES, MAX_ROW_BITS, MINOR, SECTION_VERSION, Section,
+    seal,
 };
 use crate::plan::Plan;
 use crate::verify::verify;
@@ -19,6 +20,14 @@ pub fn encode(plan: &Plan) -> Result<Vec<u8>, LimitExceeded> {
     if depth::is_too_deep(plan) {
         let limit = u64::from(MAX_ENTER_DEPTH);
         return Err(LimitExceeded { what: "routes entered one after the other", limit });
+    }
+    let children = plan.nodes.iter().map(|node| node.children.len() as u64).sum::<u64>();
+    if children > MAX_CHILDREN {
+        return Err(LimitExceeded { what: "ways on from its decisions", limit: MAX_CHILDREN });
+    }
+    let rows = plan.lists.iter().flat_map(|list| &list.tests).flat_map(|test| &test.rows);
+    if rows.map(|row| row.len() as u64).sum::<u64>() > MAX_ROW_BITS {
+        return Err(LimitExceeded { what: "numbers in its lists", limit: MAX_ROW_BITS });
     }
     let bytes = write(plan);
     if bytes.len() > MAX_PLAN_BYTES {

@@ -71,6 +71,10 @@ pub const MAX_RETRY_BUFFER: u32 = 1 << 20;
 pub const MAX_CANDIDATES: u32 = 8_192;
 /// A decision on a list looks at a row of bits for each of its tests: a line and a half of cache for a thousand candidates.
 pub const MAX_LIST_TESTS: u32 = 64;
+/// Children of all nodes, those that a sparse node does not write too: so that no plan, written out, is larger than the largest plan.
+pub const MAX_CHILDREN: u64 = MAX_PLAN_BYTES as u64 / 4;
+/// Bits of all rows of all lists in numbers of 64, those that rows share each time: for the same reason.
+pub const MAX_ROW_BITS: u64 = MAX_PLAN_BYTES as u64 / 8;
 /// A whole in basis points: weights of a split sum to it.
 pub const WHOLE: u32 = 10_000;
 

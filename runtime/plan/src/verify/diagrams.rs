@@ -3,7 +3,8 @@
 
 use super::{PlanError, Tiles, all, ascending, count, dictionaries, ensure, is_string, some};
 use crate::layout::{
-    NODE, Section, automaton, call, consumer_route, field, listener, node, pair, partition, port, state,
+    MAX_CHILDREN, NODE, Section, automaton, call, consumer_route, field, listener, node, pair, partition,
+    port, state,
 };
 use crate::plan::{FieldKind, LIST, NONE, REFUSED};
 use crate::view::{Address, Automaton, Node, Partition, PlanView, Record, Row};
@@ -228,6 +229,7 @@ fn nodes(plan: &PlanView, entering: &[bool]) -> Result<Nodes, PlanError> {
     let words = count(plan, Section::Nodes);
     let mut nodes = Nodes::of(words);
     let enters = |leaf: u32| entering.get(leaf as usize).copied().unwrap_or_default();
+    let mut all_children = 0;
     let mut next = 0;
     while next < words {
         let own = plan.words(Section::Nodes, (next, words - next));
@@ -236,6 +238,8 @@ fn nodes(plan: &PlanView, entering: &[bool]) -> Result<Nodes, PlanError> {
         let Some(length) = node.words().filter(|length| children > 0 && *length <= own.len()) else {
             return Err(PlanError::Corrupt { what: "a node has no children" });
         };
+        all_children += u64::from(children);
+        ensure(all_children <= MAX_CHILDREN, "its nodes have too many children")?;
         if owner != NONE && dim & LIST == 0 {
             let partition = Record::at(plan, Section::Partitions, owner).map(Partition::of);
             let atoms = partition.and_then(|partition| partition.atoms(dim));

@@ -1,7 +1,9 @@
 //! Lists of candidates: each is one node's, and has a bit for every candidate, whatever the request.
 
 use super::{PlanError, Tiles, all, ascending, count, ensure, some};
-use crate::layout::{MAX_CANDIDATES, MAX_LIST_TESTS, NONE, Section, list, list_beaten, list_test};
+use crate::layout::{
+    MAX_CANDIDATES, MAX_LIST_TESTS, MAX_ROW_BITS, NONE, Section, list, list_beaten, list_test,
+};
 use crate::view::{List, Partition, PlanView, Record, Row};
 
 pub(super) fn check(plan: &PlanView) -> Result<(), PlanError> {
@@ -10,6 +12,7 @@ pub(super) fn check(plan: &PlanView) -> Result<(), PlanError> {
     let mut rows = Tiles::of(plan, Section::ListRows);
     let mut beaten = Tiles::of(plan, Section::ListBeaten);
     let mut beaters = Tiles::of(plan, Section::ListBeaters);
+    let mut all_bits = 0;
     for (list, index) in all(plan, Section::Lists).zip(0..) {
         let node = nodes.next().filter(|node| node.list() == Some(index));
         let Some(node) = node else {
@@ -30,6 +33,10 @@ pub(super) fn check(plan: &PlanView) -> Result<(), PlanError> {
             ensure(owner == NONE || atoms == Some(own.1), "a list does not answer each atom")?;
         }
         bits(plan, List::of(list))?;
+        let words = u64::from(candidates.div_ceil(u64::BITS));
+        all_bits +=
+            List::of(list).tests().iter().map(|test| words * u64::from(test.rows().len())).sum::<u64>();
+        ensure(all_bits <= MAX_ROW_BITS, "its lists have too many bits")?;
         let own = beaten.take(list.range(list::BEATEN))?;
         ensure(own.1 == 0 || own.1 == candidates, "a list does not say of each candidate what beats it")?;
         for (candidate, own) in some(plan, Section::ListBeaten, own).zip(0..).map(|(own, at)| (at, own)) {

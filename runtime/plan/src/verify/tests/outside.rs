@@ -179,6 +179,34 @@ fn a_table_with_a_record_more_or_less_or_with_half_a_record_is_refused() {
     }
 }
 
+/// A small plan that stands for one that is too large to be written out.
+#[test]
+fn children_that_are_not_written_and_bits_that_are_shared_have_a_limit() {
+    let sparse = |children: u32| {
+        // Of no partition: nobody says how many atoms there are.
+        let node = [NONE, node::SPARSE, children, 0, REFUSED].map(u32::to_le_bytes).concat();
+        let plan = verify(bytes()).unwrap();
+        let nodes = plan.span(Section::Nodes);
+        let own = &plan.bytes()[nodes.start as usize..(nodes.start + nodes.length) as usize];
+        with_table(&plan, Section::Nodes, &[own, &node].concat())
+    };
+    assert!(sparse(1_000).is_ok());
+    let too_many = PlanError::Corrupt { what: "its nodes have too many children" };
+    assert_eq!(sparse(MAX_CHILDREN as u32), Err(too_many.clone()), "with those of the others");
+    assert_eq!(sparse(u32::MAX), Err(too_many));
+    // A row for each kind of peer, all of them the same.
+    let words = MAX_CANDIDATES.div_ceil(u64::BITS) as usize;
+    let peers = (MAX_ROW_BITS as usize / words) as u32;
+    let list = |plan: &mut Plan| {
+        plan.partitions[3].peers.atoms = peers;
+        plan.nodes[6].children = vec![Target::Leaf(0); MAX_CANDIDATES as usize];
+        let of_peer = ListTest { dim: 0, rows: vec![vec![0; words]; peers as usize] };
+        let of_segment = ListTest { dim: 4, rows: vec![vec![0; words]; 4] };
+        plan.lists[0] = List { tests: vec![of_peer, of_segment], beaten_by: vec![] };
+    };
+    refused(list, "its lists have too many bits");
+}
+
 #[test]
 fn a_section_more_than_there_may_be_and_a_byte_more_than_there_may_be_are_refused() {
     let too_many = PlanError::Corrupt { what: "it has too many sections" };
