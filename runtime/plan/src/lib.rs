@@ -17,6 +17,7 @@
 pub mod decode;
 pub mod encode;
 pub mod layout;
+pub mod parts;
 pub mod plan;
 pub mod text;
 pub mod verify;
