@@ -8,7 +8,7 @@ use std::process::Command;
 /// Crate, which of ours it may use, which of others' it is at home in. Others are checked for the crates that have a home.
 const ALLOWED: &[(&str, &[&str], &[&str])] = &[
     ("mesh-lang", &[], &["miette", "nom", "smallvec", "smol_str"]),
-    ("mesh-plan", &[], &["blake3"]),
+    ("mesh-plan", &[], &["blake3", "ed25519-dalek"]),
     ("mesh-engine", &["mesh-plan"], &[]),
     (
         "mesh-proxy",

@@ -1,7 +1,8 @@
-//! The contract: what the compiler writes and the proxy trusts. Nobody else's code is in the trust path but BLAKE3.
+//! The contract: what the compiler writes and the proxy trusts. Nobody else's code is in the trust path but BLAKE3 and Ed25519.
 //!
 //! Read [`plan`] (the values), [`layout`] (the bytes; mirrors `spec/plan-format.md`), [`encode`](encode()), [`verify`](verify()) and
-//! [`view`] (reading in place), [`text`](text()) (for human eyes).
+//! [`view`] (reading in place), [`text`](text()) (for human eyes); then [`parts`] (a plan in slices), [`bundle`] (signed, with proofs) and
+//! what it stands on, [`merkle`] and [`keys`].
 
 #![deny(clippy::disallowed_methods, reason = "pure: the driver does the I/O")]
 #![deny(
@@ -14,9 +15,12 @@
     reason = "plan bytes come from outside: refuse, never panic"
 )]
 
+pub mod bundle;
 pub mod decode;
 pub mod encode;
+pub mod keys;
 pub mod layout;
+pub mod merkle;
 pub mod parts;
 pub mod plan;
 pub mod text;

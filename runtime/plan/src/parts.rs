@@ -110,41 +110,46 @@ fn of_mesh(plan: &Plan) -> Plan {
 /// The plan for the proxies of some services and gateways. A service that is only sent to has no calls in it, for its own proxy makes
 /// them. A [`split`] plan with all its services and gateways asked for decides as the plan does, and has the same parts.
 pub fn slice(parts: &BTreeMap<Unit, Plan>, wanted: &BTreeSet<Unit>) -> Result<Plan, PartsError> {
-    let needed = needed(parts, wanted)?;
-    let mesh = parts.get(&Unit::Mesh).ok_or(PartsError::Missing(Unit::Mesh))?;
-    let members = needed.into_iter().filter(|unit| *unit != Unit::Mesh);
-    let members: Result<Vec<_>, _> = members.map(|unit| member(parts, wanted, unit)).collect();
-    Assembly::of(members?, Some(mesh))
+    assemble(&gather(|unit| parts.get(unit).cloned(), wanted)?, wanted)
 }
 
 /// The parts that a [`slice`] is made of: those wanted, the mesh's, and whatever a request that they send can come to.
-pub fn needed(parts: &BTreeMap<Unit, Plan>, wanted: &BTreeSet<Unit>) -> Result<BTreeSet<Unit>, PartsError> {
-    let mut needed = BTreeSet::from([Unit::Mesh]);
-    let mut open: Vec<Unit> = wanted.iter().cloned().collect();
+pub fn gather(
+    mut fetch: impl FnMut(&Unit) -> Option<Plan>,
+    wanted: &BTreeSet<Unit>,
+) -> Result<BTreeMap<Unit, Plan>, PartsError> {
+    let mut parts = BTreeMap::new();
+    let mut open: Vec<Unit> = wanted.iter().cloned().chain([Unit::Mesh]).collect();
     while let Some(unit) = open.pop() {
-        if !needed.insert(unit.clone()) || unit == Unit::Mesh {
+        if parts.contains_key(&unit) {
             continue;
         }
-        let member = member(parts, wanted, unit)?;
-        open.extend(member.leads_to()?.into_iter().map(|name| Unit::Service(name.to_owned())));
+        let part = fetch(&unit).ok_or_else(|| PartsError::Missing(unit.clone()))?;
+        if unit != Unit::Mesh {
+            let names = member(&part, unit.clone(), wanted.contains(&unit))?.leads_to()?;
+            open.extend(names.into_iter().map(|name| Unit::Service(name.to_owned())));
+        }
+        parts.insert(unit, part);
     }
-    Ok(needed)
+    Ok(parts)
+}
+
+/// Puts parts together that [`gather`] found.
+pub fn assemble(parts: &BTreeMap<Unit, Plan>, wanted: &BTreeSet<Unit>) -> Result<Plan, PartsError> {
+    let mesh = parts.get(&Unit::Mesh).ok_or(PartsError::Missing(Unit::Mesh))?;
+    let members = parts.iter().filter(|(unit, _)| **unit != Unit::Mesh);
+    let members = members.map(|(unit, part)| member(part, unit.clone(), wanted.contains(unit)));
+    Assembly::of(members.collect::<Result<_, _>>()?, Some(mesh))
 }
 
 /// What a part is in a slice.
-fn member<'p>(
-    parts: &'p BTreeMap<Unit, Plan>,
-    wanted: &BTreeSet<Unit>,
-    unit: Unit,
-) -> Result<Member<'p>, PartsError> {
-    let part = parts.get(&unit).ok_or_else(|| PartsError::Missing(unit.clone()))?;
+fn member(part: &Plan, unit: Unit, sends: bool) -> Result<Member<'_>, PartsError> {
     let index = match &unit {
         Unit::Mesh => None,
         Unit::Gateway(name) => part.gateways.iter().position(|gateway| gateway.name == *name),
         Unit::Service(name) => part.services.iter().position(|service| service.name == *name),
     };
     let index = index.ok_or_else(|| PartsError::Strange(unit.clone()))? as u32;
-    let sends = wanted.contains(&unit);
     Ok(match unit {
         Unit::Gateway(_) => Member::gateway(unit, part, index),
         _ => Member::service(unit, part, index, sends),
