@@ -29,6 +29,7 @@ const ALLOWED: &[(&str, &[&str], &[&str])] = &[
             "bytes",
             "clap",
             "clap_complete",
+            "getrandom",
             "http-body-util",
             "hyper",
             "hyper-util",

@@ -144,7 +144,7 @@ Examples:
   kubectl logs -l app=web -c mesh-proxy | mesh trim --log -
                                    from standard input")]
     Trim(Trim),
-    /// Look at plan files
+    /// Look at plans, sign them, check their signatures
     #[command(subcommand)]
     Plan(Plan),
     /// What a code means and what to do about it, how a statement is written, or where a value comes from
@@ -498,7 +498,63 @@ Examples:
   mesh plan inspect plan.mplan                  for reading
   mesh plan inspect plan.mplan --format json    digest, services and gateways for a program")]
     Inspect {
-        /// The plan
+        /// The plan, signed or not
         file: PathBuf,
     },
+    /// Make a key to sign plans with: NAME.key, which stays secret, and NAME.pub, for the proxies
+    ///
+    /// They are Ed25519 keys in PEM, as `openssl genpkey -algorithm ed25519` makes them: such ones will do, too.
+    #[command(after_help = "\
+Examples:
+  mesh plan keygen -o release      release.key and release.pub")]
+    Keygen {
+        /// The beginning of the two files' names; what is there already is not overwritten
+        #[arg(short, long, value_name = "NAME")]
+        output: PathBuf,
+    },
+    /// Sign a plan: its parts, what it is for, and its generation
+    #[command(after_help = "\
+Examples:
+  mesh plan sign plan.mplan --key release.key --generation 42
+                                   plan.mplan is a signed plan now
+  mesh plan sign plan.mplan --key release.key --generation 42 --env production -o /srv/plan.mplan
+                                   only proxies of that environment take it
+  mesh plan sign signed.mplan --key other.key
+                                   a second signature
+  mesh plan sign last-week.mplan --key release.key --generation 43
+                                   back to an older plan: proxies refuse a lower generation")]
+    Sign(Sign),
+    /// Check who signed a plan, what it is for, and that it is whole
+    #[command(after_help = "\
+Examples:
+  mesh plan verify plan.mplan --key release.pub
+  mesh plan verify plan.mplan --key release.pub --env production")]
+    Verify {
+        /// The plan
+        file: PathBuf,
+        /// A public key, PEM (may be given several times): one of them has to have signed
+        #[arg(long = "key", value_name = "FILE", required = true)]
+        keys: Vec<PathBuf>,
+        /// The environment that it has to be for
+        #[arg(long = "env", value_name = "NAME")]
+        environment: Option<String>,
+    },
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct Sign {
+    /// What `mesh build` wrote, or a signed plan
+    pub(crate) file: PathBuf,
+    /// The private key, PEM; without it, the text of one in MESH_SIGNING_KEY
+    #[arg(long, value_name = "FILE")]
+    pub(crate) key: Option<PathBuf>,
+    /// The number of this release: proxies refuse one lower than what they have. Needed, but for a second signature
+    #[arg(long, value_name = "N")]
+    pub(crate) generation: Option<u64>,
+    /// The environment that the plan is for
+    #[arg(long = "env", value_name = "NAME")]
+    pub(crate) environment: Option<String>,
+    /// Where to write the signed plan; without it, in the place of FILE
+    #[arg(short, long, value_name = "FILE")]
+    pub(crate) output: Option<PathBuf>,
 }

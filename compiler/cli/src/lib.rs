@@ -111,7 +111,7 @@ fn dispatch(command: Command, input: &mut dyn Read, output: &mut Output<'_>) -> 
         Command::Up(up) => commands::up::run(&up, output),
         Command::Diff(diff) => commands::diff::run(&diff, output),
         Command::Trim(trim) => commands::trim::run(&trim, input, output),
-        Command::Plan(args::Plan::Inspect { file }) => commands::plan::inspect(&file, output),
+        Command::Plan(plan) => commands::plan::run(&plan, output),
         Command::Completions { shell } => Ok(commands::version::completions(shell, output)),
         Command::Version => Ok(commands::version::run(output)),
     }

@@ -237,6 +237,18 @@ pub struct WrittenPlan {
     pub bytes: usize,
     /// BLAKE3-256 as hex digits.
     pub digest: String,
+    /// What its proxies load, part by part: one for each service and gateway, and one of the mesh.
+    pub parts: Vec<WrittenPart>,
+}
+
+/// A part of a plan: the same bytes as long as nothing of its owner changes.
+#[derive(Clone, Debug, Serialize, JsonSchema)]
+pub struct WrittenPart {
+    /// `service web.shop`, `gateway edge.shop`, `mesh`
+    pub unit: String,
+    pub bytes: usize,
+    /// BLAKE3-256 as hex digits.
+    pub digest: String,
 }
 
 impl Finding {

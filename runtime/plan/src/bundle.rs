@@ -333,20 +333,26 @@ impl Trust {
     }
 
     fn signed(&self, statement: &Statement, signatures: &[Signature]) -> Result<(), BundleError> {
-        let message = encoded(&statement.text());
-        let mut known = false;
-        for signature in signatures {
-            let key = self.keys.iter().find(|key| key.id() == signature.key);
-            if key.is_some_and(|key| key.has_signed(&message, &signature.bytes)) {
-                return Ok(());
-            }
-            known |= key.is_some();
+        if !self.signers(statement, signatures).is_empty() {
+            return Ok(());
         }
+        let is_pinned = |signature: &Signature| self.keys.iter().any(|key| key.id() == signature.key);
         Err(match signatures {
             [] => BundleError::Unsigned,
-            _ if known => BundleError::Forged,
+            _ if signatures.iter().any(is_pinned) => BundleError::Forged,
             _ => BundleError::Untrusted,
         })
+    }
+
+    /// The pinned keys by which a statement is signed.
+    pub fn signers(&self, statement: &Statement, signatures: &[Signature]) -> Vec<&PublicKey> {
+        let message = encoded(&statement.text());
+        let has_signed = |key: &&PublicKey| {
+            let id = key.id();
+            let mut own = signatures.iter().filter(|signature| signature.key == id);
+            own.any(|signature| key.has_signed(&message, &signature.bytes))
+        };
+        self.keys.iter().filter(has_signed).collect()
     }
 }
 

@@ -47,6 +47,36 @@ impl FromStr for Unit {
     }
 }
 
+/// What an operator calls services and gateways whose proxy is meant.
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub enum Wanted {
+    /// Every gateway.
+    Gateways,
+    /// A gateway: `name`, where only one namespace has such a one, or `name.namespace`.
+    Gateway(String),
+    /// A service, in the same way.
+    Service(String),
+}
+
+impl Wanted {
+    /// Which of some units are meant. A name that none or several have means all of its kind, so that whoever is told can choose.
+    pub fn among<'u>(&self, units: impl Iterator<Item = &'u Unit> + Clone) -> BTreeSet<Unit> {
+        let of_kind = units.filter(|unit| match self {
+            Wanted::Gateways | Wanted::Gateway(_) => matches!(unit, Unit::Gateway(_)),
+            Wanted::Service(_) => matches!(unit, Unit::Service(_)),
+        });
+        let (Wanted::Gateway(name) | Wanted::Service(name)) = self else { return of_kind.cloned().collect() };
+        let is_named = |unit: &&Unit| match unit {
+            Unit::Gateway(full) | Unit::Service(full) => {
+                full == name || full.split_once('.').is_some_and(|(short, _)| short == name)
+            }
+            Unit::Mesh => false,
+        };
+        let named: BTreeSet<Unit> = of_kind.clone().filter(is_named).cloned().collect();
+        if named.is_empty() { of_kind.cloned().collect() } else { named }
+    }
+}
+
 /// Why parts make no plan.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum PartsError {

@@ -5,9 +5,10 @@ use crate::args::Build;
 use crate::failure::Failure;
 use crate::load::{STANDARD_STREAM, load};
 use crate::output::{Output, Stream, count};
-use crate::report::WrittenPlan;
+use crate::report::{WrittenPart, WrittenPlan};
 use crate::{FINDINGS, OK, write};
 use mesh_compiler::StandIns;
+use mesh_plan::bundle::Bundle;
 use mesh_plan::{Plan, PlanView};
 use std::fmt;
 use std::path::{Path, PathBuf};
@@ -33,13 +34,39 @@ pub(crate) fn run(build: &Build, output: &mut Output<'_>) -> Result<u8, Failure>
         Target::File(path) => write::write(path, &bytes)?,
         Target::StandardOutput => output.raw(&bytes),
     }
-    let written = WrittenPlan { path: target.to_string(), bytes: bytes.len(), digest: view.digest_hex() };
-    let line = describe(&written, plan, parsed.rules());
+    let written = WrittenPlan {
+        path: target.to_string(),
+        bytes: bytes.len(),
+        digest: view.digest_hex(),
+        parts: parts(plan)?,
+    };
+    let lines = [describe(&written, plan, parsed.rules()), describe_parts(&written.parts)];
     super::print(output, target.findings(), diagnostics, suppressed, &parsed, |report| {
         report.plan = Some(written);
     });
-    output.say(&line);
+    lines.iter().for_each(|line| output.say(line));
     Ok(OK)
+}
+
+/// The parts that proxies load.
+fn parts(plan: &Plan) -> Result<Vec<WrittenPart>, Failure> {
+    let bundle = Bundle::of(plan, None, 0);
+    let bundle = bundle.map_err(|error| Failure::new(error.to_string(), "Make several projects of it."))?;
+    let parts = bundle.parts.iter().map(|(unit, part)| WrittenPart {
+        unit: unit.to_string(),
+        bytes: part.plan.bytes().len(),
+        digest: part.plan.digest_hex(),
+    });
+    Ok(parts.collect())
+}
+
+/// `6 parts of 1.1 KiB to 3.0 KiB, the largest: service reviews.shop`
+fn describe_parts(parts: &[WrittenPart]) -> String {
+    let sizes = parts.iter().map(|part| part.bytes);
+    let (least, most) = (sizes.clone().min().unwrap_or(0), sizes.max().unwrap_or(0));
+    let largest = parts.iter().find(|part| part.bytes == most).map_or("none", |part| &part.unit);
+    let parts = count(parts.len(), "part");
+    format!("{parts} of {} to {}, the largest: {largest}", size(least), size(most))
 }
 
 /// Where the plan goes.
@@ -132,7 +159,7 @@ pub(super) fn short(digest: &str) -> String {
     format!("{}…", digest.get(..SHORT_DIGEST).unwrap_or(digest))
 }
 
-fn size(bytes: usize) -> String {
+pub(super) fn size(bytes: usize) -> String {
     match bytes {
         ..1024 => format!("{bytes} B"),
         1024..1_048_576 => format!("{:.1} KiB", bytes as f64 / 1024.0),

@@ -1,5 +1,9 @@
-//! `mesh plan inspect`: verify a plan and print what it says.
+//! `mesh plan`: look at plans, sign them, check who signed them.
 
+mod keys;
+mod signed;
+
+use crate::args;
 use crate::failure::Failure;
 use crate::load::STANDARD_STREAM;
 use crate::output::{Output, Stream, report};
@@ -7,6 +11,7 @@ use crate::report::Summary;
 use crate::{OK, TROUBLE};
 use mesh_lang::SourceSet;
 use mesh_lang::diagnostic::{Code, Diagnostic};
+use mesh_plan::bundle::{self, Bundle, BundleError, Trust};
 use mesh_plan::layout::MAX_PLAN_BYTES;
 use mesh_plan::{Plan, PlanError, PlanView};
 use serde_json::{Value, json};
@@ -14,31 +19,80 @@ use std::fs::File;
 use std::io::Read;
 use std::path::Path;
 
-pub(crate) fn inspect(file: &Path, output: &mut Output<'_>) -> Result<u8, Failure> {
-    let bytes = read(file)?;
-    match mesh_plan::verify(bytes) {
-        Ok(view) => {
-            if output.for_program() {
-                output.document(&document(&view));
-            } else {
-                output.data(mesh_plan::text(&view).trim_end());
-            }
-            Ok(OK)
-        }
-        Err(error) => {
-            refuse(&diagnostic(file, &error), output);
-            Ok(TROUBLE)
+pub(crate) fn run(plan: &args::Plan, output: &mut Output<'_>) -> Result<u8, Failure> {
+    match plan {
+        args::Plan::Inspect { file } => inspect(file, output),
+        args::Plan::Keygen { output: name } => keys::make(name, output),
+        args::Plan::Sign(sign) => signed::sign(sign, output),
+        args::Plan::Verify { file, keys, environment } => {
+            signed::verify(file, keys, environment.as_deref(), output)
         }
     }
 }
 
+fn inspect(file: &Path, output: &mut Output<'_>) -> Result<u8, Failure> {
+    let found = match open(file)? {
+        Ok(found) => found,
+        Err(error) => {
+            refuse(&diagnostic(file, &error), output);
+            return Ok(TROUBLE);
+        }
+    };
+    let view = found.view(file)?;
+    if output.for_program() {
+        let mut document = document(&view);
+        if let (Found::Bundle(bundle), Some(fields)) = (&found, document.as_object_mut()) {
+            fields.insert("signed".to_owned(), signed::document(bundle));
+        }
+        output.document(&document);
+        return Ok(OK);
+    }
+    if let Found::Bundle(bundle) = &found {
+        signed::describe(bundle, output);
+    }
+    output.data(mesh_plan::text(&view).trim_end());
+    Ok(OK)
+}
+
 /// A plan that is to be used; one that does not verify is a failure.
 pub(crate) fn load(path: &Path) -> Result<PlanView, Failure> {
-    mesh_plan::verify(read(path)?).map_err(|error| {
-        let diagnostic = diagnostic(path, &error);
-        let help = diagnostic.help.clone().unwrap_or_default();
-        Failure::new(diagnostic.message, help)
-    })
+    let found = open(path)?.map_err(|error| unusable(path, &error))?;
+    found.view(path)
+}
+
+fn unusable(path: &Path, error: &BundleError) -> Failure {
+    let diagnostic = diagnostic(path, error);
+    let help = diagnostic.help.clone().unwrap_or_default();
+    Failure::new(diagnostic.message, help)
+}
+
+/// What a file holds.
+enum Found {
+    Image(PlanView),
+    Bundle(Bundle),
+}
+
+impl Found {
+    /// The whole plan.
+    fn view(&self, path: &Path) -> Result<PlanView, Failure> {
+        match self {
+            Found::Image(view) => Ok(view.clone()),
+            Found::Bundle(bundle) => {
+                let everybody = bundle.parts.keys().cloned().collect();
+                bundle.plan_for(&everybody).map_err(|error| unusable(path, &error))
+            }
+        }
+    }
+}
+
+/// Reads a plan or a bundle, whoever signed it.
+fn open(path: &Path) -> Result<Result<Found, BundleError>, Failure> {
+    let bytes = read(path)?;
+    if bytes.starts_with(&bundle::MAGIC) {
+        return Ok(Bundle::open(&bytes, &Trust::default()).map(Found::Bundle));
+    }
+    let whose = mesh_plan::parts::Unit::Mesh;
+    Ok(mesh_plan::verify(bytes).map(Found::Image).map_err(|error| BundleError::Part(whose, error)))
 }
 
 fn read(path: &Path) -> Result<Vec<u8>, Failure> {
@@ -54,8 +108,8 @@ fn read(path: &Path) -> Result<Vec<u8>, Failure> {
         return Err(Failure::new(message, "Name a plan, as written by mesh build."));
     }
     let mut bytes = Vec::new();
-    // One byte more than a plan may have is enough for the verifier to refuse it.
-    file.take(MAX_PLAN_BYTES as u64 + 1).read_to_end(&mut bytes).map_err(failure)?;
+    // One byte more than a plan may have is enough for the verifier to refuse it; parts say many things again.
+    file.take(2 * MAX_PLAN_BYTES as u64 + 1).read_to_end(&mut bytes).map_err(failure)?;
     Ok(bytes)
 }
 
@@ -68,24 +122,27 @@ fn refuse(diagnostic: &Diagnostic, output: &mut Output<'_>) {
     }
 }
 
-fn diagnostic(file: &Path, error: &PlanError) -> Diagnostic {
+fn diagnostic(file: &Path, error: &BundleError) -> Diagnostic {
+    const COPY: &str = "Do not use it: copy the file again, or build it again with `mesh build`.";
     let (code, help) = match error {
-        PlanError::NotAPlan => (
+        BundleError::Part(_, PlanError::NotAPlan) | BundleError::NotABundle => (
             Code::NotAPlan,
             "Name a file that `mesh build -o FILE` wrote; `.mesh` sources go to `mesh check`.",
         ),
-        PlanError::Truncated { .. } => {
+        BundleError::Part(_, PlanError::Truncated { .. }) => {
             (Code::TruncatedPlan, "Copy the file again, or build it again with `mesh build`.")
         }
-        PlanError::NewerFormat { .. } => (
+        BundleError::Part(_, PlanError::NewerFormat { .. }) | BundleError::NewerVersion(_) => (
             Code::NewerPlan,
             "Use the mesh that built it or a newer one, or build the plan again with this one.",
         ),
-        PlanError::Corrupt { .. } | PlanError::TooBig { .. } | PlanError::TooDeep { .. } => {
-            (Code::CorruptPlan, "Do not use it: copy the file again, or build it again with `mesh build`.")
-        }
+        _ => (Code::CorruptPlan, COPY),
     };
-    Diagnostic::new(code, format!("cannot use `{}` as a plan: {error}", file.display())).help(help)
+    let why = match error {
+        BundleError::Part(mesh_plan::parts::Unit::Mesh, error) => error.to_string(),
+        error => error.to_string(),
+    };
+    Diagnostic::new(code, format!("cannot use `{}` as a plan: {why}", file.display())).help(help)
 }
 
 fn document(view: &PlanView) -> Value {

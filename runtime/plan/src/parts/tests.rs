@@ -116,3 +116,16 @@ fn units_are_read_as_they_are_written() {
         assert_eq!(wrong.parse::<Unit>(), Err(()), "{wrong}");
     }
 }
+
+#[test]
+fn a_proxy_is_called_as_its_operator_calls_it() {
+    let parts = split(&samples::plan()).unwrap();
+    let named = |wanted: Wanted| wanted.among(parts.keys());
+    let edge = BTreeSet::from([Unit::Gateway("edge.shop".to_owned())]);
+    assert_eq!(named(Wanted::Gateways), edge);
+    assert_eq!(named(Wanted::Gateway("edge".to_owned())), edge);
+    for name in ["web", "web.shop"] {
+        assert_eq!(named(Wanted::Service(name.to_owned())), BTreeSet::from([service("web.shop")]));
+    }
+    assert_eq!(named(Wanted::Service("wbe".to_owned())).len(), 3, "all there are, to choose from");
+}
