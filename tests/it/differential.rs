@@ -6,6 +6,7 @@ mod quantified;
 mod reader;
 mod replaced;
 mod shrink;
+mod slices;
 mod who;
 mod why;
 

@@ -15,6 +15,7 @@ mod main_job;
 mod order;
 mod plans;
 mod swaps;
+mod release;
 mod tidy;
 mod universe;
 mod witnesses;

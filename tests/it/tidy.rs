@@ -13,7 +13,19 @@ const ALLOWED: &[(&str, &[&str], &[&str])] = &[
     (
         "mesh-proxy",
         &["mesh-engine", "mesh-plan"],
-        &["arc-swap", "clap", "fastrand", "hyper", "hyper-util", "socket2", "tokio"],
+        // rustls, with ring: the server of plans is asked over HTTPS.
+        &[
+            "arc-swap",
+            "clap",
+            "fastrand",
+            "http-body-util",
+            "hyper",
+            "hyper-rustls",
+            "hyper-util",
+            "rustls",
+            "socket2",
+            "tokio",
+        ],
     ),
     (
         "mesh-compiler",
@@ -40,6 +52,7 @@ const ALLOWED: &[(&str, &[&str], &[&str])] = &[
             "similar",
             "terminal_size",
             "tokio",
+            "tokio-rustls",
         ],
     ),
     ("mesh-reference", &["mesh-lang"], &[]),

@@ -5,5 +5,6 @@ pub mod beside;
 pub mod generate;
 pub mod harness;
 pub mod line;
+pub mod process;
 pub mod project;
 pub mod up;

@@ -1,6 +1,7 @@
 //! Every flag of every command.
 
 use clap::{Args, Parser, Subcommand, ValueEnum};
+use std::net::SocketAddr;
 use std::path::PathBuf;
 
 /// Exit codes are part of the interface; `commands` and the tests refer to the same numbers.
@@ -147,6 +148,19 @@ Examples:
     /// Look at plans, sign them, check their signatures
     #[command(subcommand)]
     Plan(Plan),
+    /// Hand a plan out to proxies over HTTP: to each the parts that it needs, and when there is another plan, that one
+    ///
+    /// Proxies start with `--plan URL`. What each of them serves, or would not take and why, is at / as a table and at /v1/proxies as
+    /// JSON. A new file at the same path is handed out at once; one that cannot be used changes nothing. Whoever reaches the address
+    /// can read the plan: keep it inside. Prints the URL, then runs until Ctrl-C.
+    #[command(after_help = "\
+Examples:
+  mesh serve plan.mplan            on this machine, http://127.0.0.1:7070
+  mesh serve /srv/plan.mplan --listen 0.0.0.0:7070 --key release.pub \\
+    --tls-cert server.pem --tls-key server.key
+                                   over HTTPS, and only what is signed
+  curl http://127.0.0.1:7070/      which proxy serves what")]
+    Serve(Serve),
     /// What a code means and what to do about it, how a statement is written, or where a value comes from
     #[command(after_help = "\
 Examples:
@@ -539,6 +553,27 @@ Examples:
         #[arg(long = "env", value_name = "NAME")]
         environment: Option<String>,
     },
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct Serve {
+    /// What `mesh plan sign` wrote, or `mesh build`
+    pub(crate) file: PathBuf,
+    /// Where proxies ask; port 0 is any free port
+    #[arg(long, value_name = "ADDRESS", default_value = "127.0.0.1:7070")]
+    pub(crate) listen: SocketAddr,
+    /// Hand out only what is signed with one of these public keys (PEM; may be given several times)
+    #[arg(long = "key", value_name = "FILE")]
+    pub(crate) keys: Vec<PathBuf>,
+    /// Hand out only what is signed for this environment
+    #[arg(long = "env", value_name = "NAME")]
+    pub(crate) environment: Option<String>,
+    /// The server's certificate chain, PEM
+    #[arg(long, value_name = "FILE", requires = "tls_key")]
+    pub(crate) tls_cert: Option<PathBuf>,
+    /// The private key of the certificate, PEM
+    #[arg(long, value_name = "FILE", requires = "tls_cert")]
+    pub(crate) tls_key: Option<PathBuf>,
 }
 
 #[derive(Debug, Args)]

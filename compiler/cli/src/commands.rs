@@ -9,6 +9,8 @@ pub(crate) mod explain;
 pub(crate) mod fmt;
 pub(crate) mod graph;
 pub(crate) mod plan;
+pub(crate) mod serve;
+mod signals;
 pub(crate) mod test;
 pub(crate) mod trim;
 pub(crate) mod up;

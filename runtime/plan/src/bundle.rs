@@ -228,11 +228,17 @@ impl Bundle {
 
     /// Some parts of a bundle that has all, with the proofs that they are of it.
     pub fn only(&self, units: &BTreeSet<Unit>) -> Bundle {
-        let tree = tree(&self.parts);
-        let parts = self.parts.iter().filter(|(unit, _)| units.contains(*unit)).map(|(unit, part)| {
-            (unit.clone(), Part { proof: tree.proof(part.place as usize), ..part.clone() })
-        });
-        Bundle { parts: parts.collect(), ..self.clone() }
+        cut(self, &tree(&self.parts), units)
+    }
+
+    /// What names the release: the statement and who signed it. BLAKE3-256.
+    pub fn digest(&self) -> Hash {
+        let mut hasher = blake3::Hasher::new();
+        hasher.update(self.statement.text().as_bytes());
+        for signature in &self.signatures {
+            hasher.update(&signature.key).update(&signature.bytes);
+        }
+        *hasher.finalize().as_bytes()
     }
 
     /// Whether all parts are there.
@@ -308,6 +314,42 @@ impl Bundle {
         ensure(reader.rest.is_empty(), "there are bytes after its end")?;
         Ok(Bundle { statement, signatures, parts })
     }
+}
+
+/// A whole bundle of which many slices are cut: what proofs are made of is there once.
+pub struct Cutter {
+    bundle: Bundle,
+    tree: Tree,
+}
+
+impl Cutter {
+    /// Linear in the number of parts.
+    pub fn of(bundle: Bundle) -> Cutter {
+        Cutter { tree: tree(&bundle.parts), bundle }
+    }
+
+    /// What is cut.
+    pub fn bundle(&self) -> &Bundle {
+        &self.bundle
+    }
+
+    /// As [`Bundle::only`].
+    pub fn only(&self, units: &BTreeSet<Unit>) -> Bundle {
+        cut(&self.bundle, &self.tree, units)
+    }
+}
+
+fn cut(bundle: &Bundle, tree: &Tree, units: &BTreeSet<Unit>) -> Bundle {
+    let parts = units.iter().filter_map(|unit| {
+        let part = bundle.parts.get(unit)?;
+        Some((unit.clone(), Part { proof: tree.proof(part.place as usize), ..part.clone() }))
+    });
+    let mut parts: BTreeMap<Unit, Part> = parts.collect();
+    // Where all are there the root proves them.
+    if parts.len() == bundle.parts.len() {
+        parts.values_mut().for_each(|part| part.proof.clear());
+    }
+    Bundle { statement: bundle.statement.clone(), signatures: bundle.signatures.clone(), parts }
 }
 
 impl Trust {

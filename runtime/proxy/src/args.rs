@@ -5,8 +5,11 @@ mod help;
 use clap::builder::{BoolishValueParser, Resettable};
 use clap::error::ErrorKind;
 use clap::{Command, CommandFactory as _, FromArgMatches as _, Parser, ValueEnum};
+use mesh_plan::parts::Wanted;
 use mesh_proxy::Door;
+use std::collections::BTreeSet;
 use std::ffi::OsString;
+use std::fmt;
 use std::net::{IpAddr, SocketAddr};
 use std::path::PathBuf;
 use std::time::Duration;
@@ -18,9 +21,29 @@ const MAX_WORKERS: usize = 1_024;
 #[derive(Debug, Parser)]
 #[command(name = "mesh-proxy", version, after_help = help::EXAMPLES, after_long_help = help::long())]
 pub(crate) struct Args {
-    /// The plan, as `mesh build` writes it
-    #[arg(long, env = "MESH_PLAN", value_name = "FILE")]
-    pub(crate) plan: PathBuf,
+    /// The plan: what `mesh build` or `mesh plan sign` wrote, a directory of such files, or the URL of a `mesh serve`
+    #[arg(long, env = "MESH_PLAN", value_name = "FILE|DIR|URL", value_parser = source)]
+    pub(crate) plan: Source,
+
+    /// Take over only plans signed with one of these public keys (PEM); can be repeated, or a list separated by commas
+    #[arg(long, env = "MESH_PLAN_KEY", value_name = "FILE", value_delimiter = ',')]
+    pub(crate) plan_key: Vec<PathBuf>,
+
+    /// Take over only plans signed for this environment
+    #[arg(long, env = "MESH_ENVIRONMENT", value_name = "NAME")]
+    pub(crate) environment: Option<String>,
+
+    /// Keep the last good plan in this directory, and start with it where there is no other
+    #[arg(long, env = "MESH_STATE", value_name = "DIR")]
+    pub(crate) state: Option<PathBuf>,
+
+    /// Certificate authorities (PEM) of the plan's server; without it, those of the system
+    #[arg(long, env = "MESH_PLAN_CA", value_name = "FILE")]
+    pub(crate) plan_ca: Option<PathBuf>,
+
+    /// What the plan's server calls this proxy; without it, the host's name and the process id
+    #[arg(long, env = "MESH_NODE", value_name = "NAME")]
+    pub(crate) node: Option<String>,
 
     /// Serve this gateway; can be repeated, or a list separated by commas
     #[arg(long, env = "MESH_GATEWAY", value_name = "NAME", value_delimiter = ',')]
@@ -63,6 +86,24 @@ pub(crate) struct Args {
     pub(crate) drain: Duration,
 }
 
+/// Where the plan comes from.
+#[derive(Clone, Debug)]
+pub(crate) enum Source {
+    /// A file, or a directory of files.
+    Path(PathBuf),
+    /// A server.
+    Url(String),
+}
+
+impl fmt::Display for Source {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Source::Path(path) => path.display().fmt(f),
+            Source::Url(url) => f.write_str(url),
+        }
+    }
+}
+
 /// Where the access log goes.
 #[derive(Clone, Copy, Debug, Default, ValueEnum)]
 pub(crate) enum AccessLog {
@@ -102,6 +143,14 @@ impl Args {
         })
     }
 
+    /// Whose parts of a plan the doors need.
+    pub(crate) fn wanted(&self) -> BTreeSet<Wanted> {
+        let mut wanted: BTreeSet<_> = self.gateway.iter().cloned().map(Wanted::Gateway).collect();
+        wanted.extend(self.all_gateways.then_some(Wanted::Gateways));
+        wanted.extend(self.service.clone().map(Wanted::Service));
+        wanted
+    }
+
     pub(crate) fn doors(&self) -> Vec<Door> {
         let gateway =
             |name: &String| Door::Gateway { name: name.clone(), bind: self.bind, port_override: None };
@@ -113,6 +162,16 @@ impl Args {
             doors.push(Door::Sidecar { service: service.clone(), listen });
         }
         doors
+    }
+}
+
+fn source(text: &str) -> Result<Source, String> {
+    match text.split_once("://") {
+        Some(("http" | "https", rest)) if !rest.is_empty() => Ok(Source::Url(text.to_owned())),
+        Some((scheme, _)) => {
+            Err(format!("`{scheme}` is not spoken: write http://… or https://…, or the path of a file"))
+        }
+        None => Ok(Source::Path(PathBuf::from(text))),
     }
 }
 
@@ -201,6 +260,7 @@ mod tests {
             ("--workers", "many", "such as 4"),
             ("--workers", "1025", "at most 1024"),
             ("--drain", "30", "30s"),
+            ("--plan", "ftp://plans", "http://"),
         ] {
             let error = mistake(&["--gateway", "edge", flag, value]);
             assert!(error.contains(example), "{error}");

@@ -11,18 +11,28 @@
 )]
 
 mod args;
+mod intake;
+mod keep;
+mod poll;
 mod reload;
 
-use args::Args;
+use args::{Args, Source};
+use intake::{Intake, Taken};
+use keep::Keep;
 use mesh_plan::PlanView;
+use mesh_plan::bundle::Trust;
+use mesh_plan::keys::PublicKey;
 use mesh_proxy::{AccessLog, Config, Drained, Handle, cause, start};
+use poll::{Delivery, News, Server};
 use reload::Found;
 use std::collections::BTreeMap;
+use std::future::pending;
 use std::io::Write as _;
 use std::net::SocketAddr;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 use tokio::signal::unix::{Signal, SignalKind, signal};
+use tokio::sync::mpsc;
 
 /// It ended, but requests were cut off.
 const CUT_OFF: u8 = 1;
@@ -37,11 +47,48 @@ fn main() -> ExitCode {
 }
 
 fn run(args: &Args) -> Result<ExitCode, String> {
-    let mut watch = reload::Watch::new(&args.plan);
-    let plan = reload::load(&args.plan).map_err(|why| {
-        format!("cannot read the plan {}: {why}; `mesh build` writes one", args.plan.display())
-    })?;
-    let config = Config {
+    let runtime = tokio::runtime::Builder::new_current_thread()
+        .enable_all()
+        .build()
+        .map_err(|error| format!("cannot start a runtime: {}", cause(&error)))?;
+    runtime.block_on(async {
+        // Before the doors open: a signal that comes early ends or reloads what it meets.
+        let mut events =
+            Events::of(args).map_err(|error| format!("cannot wait for signals: {}", cause(&error)))?;
+        let mut plans = Plans::of(args)?;
+        if let Source::Url(url) = &args.plan {
+            let server = Server::at(url, &plans.intake.wanted, &node(args), args.plan_ca.as_deref())?;
+            let (send, news) = mpsc::channel(1);
+            tokio::spawn(server.ask(send));
+            events.news = Some(news);
+        }
+        let Some((plan, delivery)) = first(args, &mut plans, &mut events).await? else {
+            return Ok(ExitCode::SUCCESS);
+        };
+        let started = start(plan.view.clone(), config(args)).map_err(|error| error.to_string());
+        if let Some(delivery) = delivery {
+            let _ = delivery.send(started.as_ref().map(|_| ()).map_err(Clone::clone));
+        }
+        let handle = started?;
+        plans.took(&plan);
+        if let Some(address) = handle.admin_address() {
+            say(&format!("admin on {address}"));
+        }
+        announce(&handle, &BTreeMap::new());
+        loop {
+            match events.next().await {
+                Event::Look { now } => look(&handle, &mut plans, &mut events.watch, now),
+                Event::News(News::Plan(delivery)) => deliver(&handle, &mut plans, delivery),
+                Event::News(news) => hear(&news, &plans),
+                Event::End => break,
+            }
+        }
+        Ok(end(handle, events).await)
+    })
+}
+
+fn config(args: &Args) -> Config {
+    Config {
         doors: args.doors(),
         workers: args.workers,
         admin: args.admin,
@@ -51,25 +98,115 @@ fn run(args: &Args) -> Result<ExitCode, String> {
         },
         plan_header: args.plan_header,
         drain: args.drain,
-    };
-    let runtime = tokio::runtime::Builder::new_current_thread()
-        .enable_all()
-        .build()
-        .map_err(|error| format!("cannot start a runtime: {}", cause(&error)))?;
-    runtime.block_on(async {
-        // Before the doors open: a signal that comes early ends or reloads what it meets.
-        let mut signals =
-            Signals::new().map_err(|error| format!("cannot wait for signals: {}", cause(&error)))?;
-        let handle = start(plan, config).map_err(|error| error.to_string())?;
-        if let Some(address) = handle.admin_address() {
-            say(&format!("admin on {address}"));
+    }
+}
+
+/// Where plans come from, which of them are good, and where the last good one is kept.
+struct Plans {
+    source: Source,
+    intake: Intake,
+    keep: Option<Keep>,
+}
+
+impl Plans {
+    fn of(args: &Args) -> Result<Plans, String> {
+        let keys = public_keys(&args.plan_key)?;
+        let trust = Trust { keys, environment: args.environment.clone(), last: None };
+        let keep = args.state.as_deref().map(Keep::at).transpose()?;
+        Ok(Plans { source: args.plan.clone(), intake: Intake { trust, wanted: args.wanted() }, keep })
+    }
+
+    /// What was kept. From then on nothing older is taken over.
+    fn kept(&mut self) -> Option<Taken> {
+        let keep = self.keep.as_ref()?;
+        let bytes = keep.load()?;
+        match self.intake.of_bytes(bytes) {
+            Ok(kept) => {
+                self.intake.trust.last.clone_from(&kept.statement);
+                Some(kept)
+            }
+            Err(why) => {
+                say(&format!("the plan kept in {} is not used: {why}", keep.path().display()));
+                None
+            }
         }
-        announce(&handle, &BTreeMap::new());
-        while let Event::Look { now } = signals.next().await {
-            look(&handle, &mut watch, &args.plan, now);
+    }
+
+    /// Notes that a plan is served.
+    fn took(&mut self, plan: &Taken) {
+        if plan.statement.is_some() {
+            self.intake.trust.last.clone_from(&plan.statement);
         }
-        Ok(end(handle, signals).await)
+        if let Some(keep) = &self.keep
+            && keep.load().as_deref() != Some(&plan.bytes)
+            && let Err(why) = keep.store(&plan.bytes)
+        {
+            say(&why);
+        }
+    }
+}
+
+fn public_keys(paths: &[PathBuf]) -> Result<Vec<PublicKey>, String> {
+    let mut keys = Vec::new();
+    for path in paths {
+        let text = std::fs::read_to_string(path)
+            .map_err(|error| format!("cannot read the key {}: {}", path.display(), cause(&error)))?;
+        let found = PublicKey::all_from_pem(&text);
+        keys.extend(found.map_err(|why| format!("cannot use {} as a key: {why}", path.display()))?);
+    }
+    Ok(keys)
+}
+
+/// What the server calls this proxy.
+fn node(args: &Args) -> String {
+    args.node.clone().unwrap_or_else(|| {
+        let host = std::fs::read_to_string("/proc/sys/kernel/hostname").unwrap_or_default();
+        format!("{}-{}", host.trim(), std::process::id())
     })
+}
+
+/// Tells a server what became of a plan.
+type Told = tokio::sync::oneshot::Sender<Result<(), String>>;
+
+/// The plan to start with: the source's, or the last good one. A server that is not there is waited for where nothing was kept; `None`:
+/// the proxy was told to end meanwhile.
+async fn first(
+    args: &Args,
+    plans: &mut Plans,
+    events: &mut Events,
+) -> Result<Option<(Taken, Option<Told>)>, String> {
+    let kept = plans.kept();
+    if let Source::Path(path) = &plans.source {
+        return match (plans.intake.of_path(path), kept) {
+            (Ok(plan), _) => Ok(Some((plan, None))),
+            (Err(why), Some(kept)) => {
+                say(&format!("cannot use {}: {why}; starting with the last good plan", path.display()));
+                Ok(Some((kept, None)))
+            }
+            (Err(why), None) => {
+                Err(format!("cannot read the plan {}: {why}{}", path.display(), why.remedy()))
+            }
+        };
+    }
+    if kept.is_some() {
+        say(&format!("starting with the last good plan; asking {} for a newer one", args.plan));
+        return Ok(kept.map(|kept| (kept, None)));
+    }
+    say(&format!("waiting for a plan of {}", args.plan));
+    loop {
+        match events.next().await {
+            Event::End => return Ok(None),
+            Event::Look { .. } => {}
+            Event::News(News::Plan(Delivery { bytes, told })) => match plans.intake.of_bytes(bytes) {
+                Ok(plan) => return Ok(Some((plan, Some(told)))),
+                Err(why) => {
+                    say(&format!("the plan of {} is not taken over: {why}", args.plan));
+                    let _ = told.send(Err(why.to_string()));
+                }
+            },
+            Event::News(news) => hear(&news, plans),
+        }
+    }
 }
 
 /// Says where there is a door now that was not there before, and the other way round, and which plan is served.
@@ -85,7 +222,8 @@ fn announce(handle: &Handle, before: &BTreeMap<String, SocketAddr>) {
 }
 
 /// Looks at the plan's file; `now`: takes it up even if it looks the same.
-fn look(handle: &Handle, watch: &mut reload::Watch, path: &Path, now: bool) {
+fn look(handle: &Handle, plans: &mut Plans, watch: &mut Option<reload::Watch>, now: bool) {
+    let (Source::Path(path), Some(watch)) = (plans.source.clone(), watch) else { return };
     let found = watch.look();
     match found {
         Found::Loss => {
@@ -95,36 +233,64 @@ fn look(handle: &Handle, watch: &mut reload::Watch, path: &Path, now: bool) {
         Found::Change | Found::Nothing => {}
     }
     if now || matches!(found, Found::Change | Found::Return) {
-        take_over(handle, path);
+        let taken = plans.intake.of_path(&path).map_err(|why| why.to_string());
+        let _ = take_over(handle, plans, taken, &path.display().to_string());
     }
 }
 
-/// Takes over what is in the plan's file now, or says why not.
-fn take_over(handle: &Handle, path: &Path) {
+/// Takes over what a server sent, and tells it.
+fn deliver(handle: &Handle, plans: &mut Plans, Delivery { bytes, told }: Delivery) {
+    let taken = plans.intake.of_bytes(bytes).map_err(|why| why.to_string());
+    let whence = format!("the plan of {}", plans.source);
+    // It asks again only once it is told.
+    let _ = told.send(take_over(handle, plans, taken, &whence));
+}
+
+fn hear(news: &News, plans: &Plans) {
+    match news {
+        News::Trouble(why) => say(&format!("{} gives no plan: {why}; asking again", plans.source)),
+        News::Back => say(&format!("{} answers again", plans.source)),
+        News::Plan(_) => {}
+    }
+}
+
+/// Takes over a plan, or says why not.
+fn take_over(
+    handle: &Handle,
+    plans: &mut Plans,
+    taken: Result<Taken, String>,
+    whence: &str,
+) -> Result<(), String> {
     let before = handle.addresses();
-    let swapped = match reload::load(path) {
-        Ok(plan) if plan.digest() == handle.plan().digest() => {
+    let swapped = match &taken {
+        Ok(plan) if plan.view.digest() == handle.plan().digest() => {
             handle.note_rejection(None);
-            say(&format!("the plan is the same: {}", short(&plan)));
-            return;
+            plans.took(plan);
+            say(&format!("the plan is the same: {}", short(&plan.view)));
+            return Ok(());
         }
-        Ok(plan) => handle.swap(plan).map_err(|error| error.to_string()),
+        Ok(plan) => handle.swap(plan.view.clone()).map_err(|error| error.to_string()),
         Err(why) => {
-            handle.note_rejection(Some(why.to_string()));
-            Err(why.to_string())
+            handle.note_rejection(Some(why.clone()));
+            Err(why.clone())
         }
     };
-    match swapped {
-        Ok(()) => announce(handle, &before),
-        Err(why) => {
-            let serving = short(&handle.plan());
-            say(&format!("{} is not taken over: {why}; plan {serving} keeps serving", path.display()));
+    match (&swapped, &taken) {
+        (Ok(()), Ok(plan)) => {
+            announce(handle, &before);
+            plans.took(plan);
         }
+        (Err(why), _) => {
+            let serving = short(&handle.plan());
+            say(&format!("{whence} is not taken over: {why}; plan {serving} keeps serving"));
+        }
+        (Ok(()), Err(_)) => {}
     }
+    swapped
 }
 
 /// Ends when the requests in flight are answered, or at once when told so again.
-async fn end(handle: Handle, mut signals: Signals) -> ExitCode {
+async fn end(handle: Handle, mut events: Events) -> ExitCode {
     say("draining");
     let drained = tokio::task::spawn_blocking(move || handle.shutdown());
     tokio::select! {
@@ -140,7 +306,7 @@ async fn end(handle: Handle, mut signals: Signals) -> ExitCode {
             // It panicked, and has said so.
             Err(_) => ExitCode::from(CUT_OFF),
         },
-        () = signals.end() => {
+        () = events.end() => {
             say("ended at once; requests in flight are cut off");
             // The drain holds a thread that nothing else would end.
             std::process::exit(CUT_OFF.into());
@@ -161,35 +327,52 @@ fn say(what: &str) {
 enum Event {
     /// Look at the plan's file; `now`: even if it looks the same.
     Look { now: bool },
+    /// Something of the plan's server.
+    News(News),
     /// End.
     End,
 }
 
-struct Signals {
+struct Events {
     terminate: Signal,
     interrupt: Signal,
     hang_up: Signal,
+    watch: Option<reload::Watch>,
+    news: Option<mpsc::Receiver<News>>,
 }
 
-impl Signals {
-    fn new() -> std::io::Result<Signals> {
-        Ok(Signals {
+impl Events {
+    fn of(args: &Args) -> std::io::Result<Events> {
+        let path: Option<&Path> = match &args.plan {
+            Source::Path(path) => Some(path),
+            Source::Url(_) => None,
+        };
+        Ok(Events {
             terminate: signal(SignalKind::terminate())?,
             interrupt: signal(SignalKind::interrupt())?,
             hang_up: signal(SignalKind::hangup())?,
+            watch: path.map(reload::Watch::new),
+            news: None,
         })
     }
 
     async fn next(&mut self) -> Event {
+        let news = async {
+            match &mut self.news {
+                Some(news) => news.recv().await,
+                None => pending().await,
+            }
+        };
         tokio::select! {
             _ = self.terminate.recv() => Event::End,
             _ = self.interrupt.recv() => Event::End,
             _ = self.hang_up.recv() => Event::Look { now: true },
-            () = tokio::time::sleep(reload::INTERVAL) => Event::Look { now: false },
+            Some(news) = news => Event::News(news),
+            () = tokio::time::sleep(reload::INTERVAL), if self.watch.is_some() => Event::Look { now: false },
         }
     }
 
     async fn end(&mut self) {
-        while let Event::Look { .. } = self.next().await {}
+        while !matches!(self.next().await, Event::End) {}
     }
 }

@@ -1,81 +1,55 @@
-//! The plan's file: read and verified, and watched for another one.
+//! A plan's file, or a directory of plans, that is watched for another one.
 
-use mesh_plan::{PlanError, PlanView, verify};
-use mesh_proxy::cause;
+use crate::intake::plans_in;
 use std::os::unix::fs::MetadataExt as _;
 use std::path::{Path, PathBuf};
 use std::time::{Duration, SystemTime};
-use std::{fmt, fs, io};
+use std::{fs, io};
 
-/// How often the file is looked at. Looking survives renames, replaced directories and every file system, which
+/// How often it is looked at. Looking survives renames, replaced directories and every file system, which
 /// notifications do not; it costs one system call.
 pub(crate) const INTERVAL: Duration = Duration::from_millis(100);
 
-/// Why a file gives no plan: a clause about the file.
-#[derive(Debug)]
-pub(crate) enum LoadError {
-    Read(io::Error),
-    Empty,
-    Verify(PlanError),
-}
-
-impl fmt::Display for LoadError {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        match self {
-            LoadError::Read(error) => f.write_str(&cause(error)),
-            LoadError::Empty => f.write_str("the file is empty"),
-            LoadError::Verify(error) => error.fmt(f),
-        }
-    }
-}
-
-/// Reads a plan.
-pub(crate) fn load(path: &Path) -> Result<PlanView, LoadError> {
-    let bytes = fs::read(path).map_err(LoadError::Read)?;
-    if bytes.is_empty() {
-        return Err(LoadError::Empty);
-    }
-    verify(bytes).map_err(LoadError::Verify)
-}
-
-/// A file that is watched.
+/// A file or directory that is watched.
 pub(crate) struct Watch {
     path: PathBuf,
-    /// The last one that was there.
-    seen: Option<Stamp>,
+    /// What was there last.
+    seen: Option<Vec<Stamp>>,
     gone: bool,
 }
 
-/// What a look at the file finds, since the last one.
+/// What a look finds, since the last one.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Found {
     Nothing,
-    /// There is another file.
+    /// There is something else.
     Change,
-    /// There is none any more.
+    /// There is nothing any more.
     Loss,
-    /// There is one again, the same or another.
+    /// There is something again, the same or another.
     Return,
 }
 
 /// What changes when another file takes the place or the file is written to.
-#[derive(Clone, Copy, PartialEq, Eq)]
+#[derive(Clone, PartialEq, Eq)]
 struct Stamp {
+    path: PathBuf,
     inode: u64,
     length: u64,
     modified: Option<SystemTime>,
 }
 
 impl Watch {
-    /// Watches a file from how it is now. Made before the file is first read, so that no change is missed.
+    /// Watches from how it is now. Made before it is first read, so that no change is missed.
     pub(crate) fn new(path: &Path) -> Watch {
-        Watch { seen: stamp(path).ok(), path: path.to_owned(), gone: false }
+        Watch { seen: stamps(path).ok(), path: path.to_owned(), gone: false }
     }
 
     pub(crate) fn look(&mut self) -> Found {
-        match stamp(&self.path) {
+        match stamps(&self.path) {
             Ok(now) => {
-                let changed = self.seen.replace(now) != Some(now);
+                let changed = self.seen.as_ref() != Some(&now);
+                self.seen = Some(now);
                 match (std::mem::take(&mut self.gone), changed) {
                     (true, _) => Found::Return,
                     (false, true) => Found::Change,
@@ -92,7 +66,16 @@ impl Watch {
     }
 }
 
-fn stamp(path: &Path) -> io::Result<Stamp> {
+/// Of a file, or of each plan of a directory.
+fn stamps(path: &Path) -> io::Result<Vec<Stamp>> {
     let found = fs::metadata(path)?;
-    Ok(Stamp { inode: found.ino(), length: found.len(), modified: found.modified().ok() })
+    if !found.is_dir() {
+        return Ok(vec![stamp(path, &found)]);
+    }
+    let plans = plans_in(path)?.into_iter().filter_map(|path| Some((fs::metadata(&path).ok()?, path)));
+    Ok(plans.map(|(found, path)| stamp(&path, &found)).collect())
+}
+
+fn stamp(path: &Path, found: &fs::Metadata) -> Stamp {
+    Stamp { path: path.to_owned(), inode: found.ino(), length: found.len(), modified: found.modified().ok() }
 }

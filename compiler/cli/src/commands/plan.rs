@@ -1,7 +1,9 @@
 //! `mesh plan`: look at plans, sign them, check who signed them.
 
-mod keys;
+pub(super) mod keys;
 mod signed;
+
+pub(super) use signed::refused;
 
 use crate::args;
 use crate::failure::Failure;
@@ -60,14 +62,14 @@ pub(crate) fn load(path: &Path) -> Result<PlanView, Failure> {
     found.view(path)
 }
 
-fn unusable(path: &Path, error: &BundleError) -> Failure {
+pub(super) fn unusable(path: &Path, error: &BundleError) -> Failure {
     let diagnostic = diagnostic(path, error);
     let help = diagnostic.help.clone().unwrap_or_default();
     Failure::new(diagnostic.message, help)
 }
 
 /// What a file holds.
-enum Found {
+pub(super) enum Found {
     Image(PlanView),
     Bundle(Bundle),
 }
@@ -86,7 +88,7 @@ impl Found {
 }
 
 /// Reads a plan or a bundle, whoever signed it.
-fn open(path: &Path) -> Result<Result<Found, BundleError>, Failure> {
+pub(super) fn open(path: &Path) -> Result<Result<Found, BundleError>, Failure> {
     let bytes = read(path)?;
     if bytes.starts_with(&bundle::MAGIC) {
         return Ok(Bundle::open(&bytes, &Trust::default()).map(Found::Bundle));

@@ -6,12 +6,12 @@
 mod announce;
 mod placement;
 mod proxies;
-mod signals;
 mod watch;
 
 use super::Parsed;
 use super::build::seal;
 use super::environment::{self, Environment};
+use super::signals;
 use crate::args::Up;
 use crate::failure::{Failure, reason};
 use crate::load::{Project, load};

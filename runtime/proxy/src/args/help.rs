@@ -11,6 +11,10 @@ Examples:
   The sidecar of a service, which sends its calls to port 15001:
     mesh-proxy --plan shop.mplan --service web --outbound 127.0.0.1:15001
 
+  Its plan from a server, signed, kept for when the server is away:
+    mesh-proxy --plan https://plans.internal:7070 --plan-key release.pub --environment live \
+      --state /var/lib/mesh --service web --outbound 127.0.0.1:15001
+
   Everything from the environment:
     MESH_PLAN=/etc/mesh/shop.mplan MESH_GATEWAY=edge,internal MESH_ADMIN=127.0.0.1:9901 mesh-proxy
 
@@ -41,7 +45,12 @@ What is not protected:
 Plans:
   A new plan at the same path is taken over while requests go on: write it beside, then rename it.
   SIGHUP makes the proxy look at once. A file that is no plan, or is gone, changes nothing; the
-  admin's /plan says why the last one was not taken over. A listener that a plan no longer has
+  admin's /plan says why the last one was not taken over. Of a directory the plan of the highest
+  generation counts. A server (`mesh serve`) is asked for the parts that this proxy needs, holds
+  the question until there is another plan, and is told what became of the last one.
+  With --plan-key a plan has to be signed (`mesh plan sign`) and is never replaced by one of a
+  lower generation. --state keeps what was taken over last, and its generation, across restarts:
+  the proxy starts with it when the server or the file is not there, or holds nothing good. A listener that a plan no longer has
   answers what is already on its connections under the last plan that had it.
 
 The access log, one JSON object on a line for each request:

@@ -79,7 +79,7 @@ pub(super) fn private(file: Option<&Path>) -> Result<PrivateKey, Failure> {
 }
 
 /// The public keys of some files.
-pub(super) fn public(files: &[PathBuf]) -> Result<Vec<PublicKey>, Failure> {
+pub(in crate::commands) fn public(files: &[PathBuf]) -> Result<Vec<PublicKey>, Failure> {
     let mut keys = Vec::new();
     for file in files {
         let text = fs::read_to_string(file).map_err(|error| Failure::io("read", file, &error))?;

@@ -82,7 +82,7 @@ pub(super) fn verify(
     Ok(OK)
 }
 
-fn refused(file: &Path, error: &BundleError) -> Failure {
+pub(in crate::commands) fn refused(file: &Path, error: &BundleError) -> Failure {
     let help = match error {
         BundleError::Unsigned => "Sign it: `mesh plan sign FILE --key KEY --generation N`.",
         BundleError::Untrusted => "Give the public key of who signed it, or do not use it.",

@@ -1,4 +1,4 @@
-//! Ctrl-C and SIGTERM: the first one asks `mesh up` to drain, the second one ends it at once.
+//! Ctrl-C and SIGTERM: the first one asks a command that runs until then to end, the second one ends it at once.
 
 use crate::INTERRUPTED;
 use std::io;

@@ -1,0 +1,124 @@
+//! `mesh serve`: a signed plan handed out, to each proxy what it needs, and what became of it.
+
+mod answers;
+mod proxies;
+mod release;
+
+use super::signals;
+use crate::OK;
+use crate::args::Serve;
+use crate::commands::plan::{Found, keys, open, unusable};
+use crate::failure::{Failure, reason};
+use crate::output::{Output, count};
+use answers::Service;
+use mesh_plan::bundle::{Bundle, Trust};
+use release::Release;
+use std::fs;
+use std::io;
+use std::os::unix::fs::MetadataExt as _;
+use std::path::Path;
+use std::sync::Arc;
+use std::sync::mpsc::RecvTimeoutError;
+use std::time::{Duration, SystemTime};
+use tokio::net::TcpListener;
+use tokio::runtime::Runtime;
+
+/// How often the plan's file is looked at.
+const INTERVAL: Duration = Duration::from_millis(100);
+
+pub(crate) fn run(serve: &Serve, output: &mut Output<'_>) -> Result<u8, Failure> {
+    let trust =
+        Trust { keys: keys::public(&serve.keys)?, environment: serve.environment.clone(), last: None };
+    let mut stamp = stamp(&serve.file).ok();
+    let release = load(&serve.file, &trust)?;
+    let runtime = runtime().map_err(|error| trouble("start", &error))?;
+    let interrupts = signals::listen(&runtime).map_err(|error| trouble("listen for signals", &error))?;
+    let service = Service::new(release);
+    let address = runtime.block_on(async {
+        let listener = TcpListener::bind(serve.listen).await.map_err(|error| {
+            let message = format!("cannot listen on {}: {}", serve.listen, reason(&error));
+            Failure::new(message, "Choose another address with --listen.")
+        })?;
+        let address = listener.local_addr().map_err(|error| trouble("listen", &error))?;
+        let tls = serve.tls_cert.as_deref().zip(serve.tls_key.as_deref());
+        let tls = tls.map(|(certificate, key)| answers::tls(certificate, key)).transpose()?;
+        tokio::spawn(answers::accept(listener, tls, service.clone()));
+        Ok::<_, Failure>(address)
+    })?;
+    let scheme = if serve.tls_cert.is_some() { "https" } else { "http" };
+    output.data(&format!("{scheme}://{address}"));
+    output.say(&said(&service.release()));
+    loop {
+        match interrupts.recv_timeout(INTERVAL) {
+            Err(RecvTimeoutError::Timeout) => {}
+            _ => break,
+        }
+        service.proxies().heard().iter().for_each(|line| output.say(line));
+        let now = self::stamp(&serve.file).ok();
+        if now.is_some() && now != stamp {
+            stamp = now;
+            renew(serve, &trust, &service, output);
+        }
+    }
+    Ok(OK)
+}
+
+/// Hands out what is in the file now, or says why the last good one stays.
+fn renew(serve: &Serve, trust: &Trust, service: &Arc<Service>, output: &mut Output<'_>) {
+    let last = Some(service.release().statement().clone());
+    match load(&serve.file, &Trust { last, ..trust.clone() }) {
+        Ok(release) if release.is_same(&service.release()) => {}
+        Ok(release) => {
+            service.renew(release);
+            output.say(&said(&service.release()));
+        }
+        Err(failure) => {
+            let generation = service.release().statement().generation;
+            output.say(&format!("{}; generation {generation} is still handed out", failure.message));
+        }
+    }
+}
+
+fn said(release: &Release) -> String {
+    let statement = release.statement();
+    let environment = statement.environment.as_ref().map(|name| format!(" for {name}"));
+    let signed = match release.signatures() {
+        0 => "not signed".to_owned(),
+        signatures => count(signatures, "signature"),
+    };
+    let parts = count(statement.parts as usize, "part");
+    let environment = environment.unwrap_or_default();
+    format!("generation {}{environment}: {parts}, {signed}", statement.generation)
+}
+
+/// A signed plan, or one as `mesh build` wrote it: that is generation 0, which no proxy with a pinned key takes.
+fn load(path: &Path, trust: &Trust) -> Result<Release, Failure> {
+    let bundle = match open(path)?.map_err(|error| unusable(path, &error))? {
+        Found::Bundle(bundle) => bundle,
+        Found::Image(view) => Bundle::of(&view.to_plan(), None, 0).map_err(|error| unusable(path, &error))?,
+    };
+    if !bundle.is_whole() {
+        let message = format!("`{}` has only some parts of its plan", path.display());
+        return Err(Failure::new(message, "Hand out what `mesh build` or `mesh plan sign` wrote."));
+    }
+    trust.check(&bundle.statement, &bundle.signatures).map_err(|error| super::plan::refused(path, &error))?;
+    Ok(Release::new(bundle))
+}
+
+/// What changes when another file takes the place or the file is written to.
+fn stamp(path: &Path) -> io::Result<(u64, u64, Option<SystemTime>)> {
+    let found = fs::metadata(path)?;
+    Ok((found.ino(), found.len(), found.modified().ok()))
+}
+
+/// Proxies wait more than they ask: one thread serves them all.
+fn runtime() -> io::Result<Runtime> {
+    tokio::runtime::Builder::new_multi_thread().worker_threads(1).enable_all().build()
+}
+
+fn trouble(doing: &str, error: &io::Error) -> Failure {
+    Failure::new(
+        format!("cannot {doing}: {}", reason(error)),
+        "Close some programs that use sockets or files, then start again.",
+    )
+}
