@@ -376,7 +376,16 @@ fn plans_come_over_tls_from_a_server_that_is_known() {
         let mut command = std::process::Command::new("openssl");
         command.current_dir(&place.0).args(["req", "-x509", "-newkey", "ec", "-pkeyopt"]);
         command.args(["ec_paramgen_curve:prime256v1", "-nodes", "-days", "2", "-subj", &request]);
-        command.args(["-addext", &address, "-keyout", &key, "-out", &certificate]);
+        command.args([
+            "-addext",
+            "basicConstraints=CA:FALSE",
+            "-addext",
+            &address,
+            "-keyout",
+            &key,
+            "-out",
+            &certificate,
+        ]);
         let (code, _, errors) = run(&mut command);
         assert_eq!(code, 0, "{errors}");
     }

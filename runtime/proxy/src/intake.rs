@@ -120,7 +120,10 @@ impl Intake {
             let view = bundle.plan_for(&units).map_err(IntakeError::Bundle)?;
             return Ok(Taken { view, statement: Some(bundle.statement), bytes });
         }
-        let view = verify(bytes.as_slice()).map_err(IntakeError::Plan)?;
+        let view = verify(bytes.as_slice()).map_err(|error| match error {
+            PlanError::NotAPlan => IntakeError::Bundle(BundleError::NotABundle),
+            error => IntakeError::Plan(error),
+        })?;
         if !self.trust.keys.is_empty() {
             return Err(IntakeError::Bundle(BundleError::Unsigned));
         }

@@ -95,8 +95,8 @@ fn an_edit_of_one_service_changes_one_part() {
     let before = parts("allow from anyone to GET /v1/**");
     for edited in [
         "allow from anyone to POST /v1/**",
-        "allow from namespace other to GET /v1/**",
-        "allow from anyone to GET /a/{b}/c; deny from s4 to GET /a/b/c",
+        "allow from namespace default to GET /v1/**",
+        "allow from anyone to GET /a/{b}/c\n  allow from s4 to DELETE /v1/**",
     ] {
         let after = parts(edited);
         assert_eq!(after.len(), 13);

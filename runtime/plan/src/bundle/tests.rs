@@ -1,3 +1,5 @@
+//! Nothing is taken over that was not signed by a pinned key, for this place, and lately.
+
 use super::*;
 use crate::samples;
 

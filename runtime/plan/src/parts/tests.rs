@@ -1,3 +1,5 @@
+//! Parts are plans of their own, depend on their owner alone, and together are the plan again.
+
 use super::*;
 use crate::plan::Principal;
 use crate::samples;
