@@ -70,7 +70,7 @@ pub(super) fn unusable(path: &Path, error: &BundleError) -> Failure {
 
 /// What a file holds.
 pub(super) enum Found {
-    Image(PlanView),
+    Image(Box<PlanView>),
     Bundle(Bundle),
 }
 
@@ -78,7 +78,7 @@ impl Found {
     /// The whole plan.
     fn view(&self, path: &Path) -> Result<PlanView, Failure> {
         match self {
-            Found::Image(view) => Ok(view.clone()),
+            Found::Image(view) => Ok(view.as_ref().clone()),
             Found::Bundle(bundle) => {
                 let everybody = bundle.parts.keys().cloned().collect();
                 bundle.plan_for(&everybody).map_err(|error| unusable(path, &error))
@@ -94,7 +94,9 @@ pub(super) fn open(path: &Path) -> Result<Result<Found, BundleError>, Failure> {
         return Ok(Bundle::open(&bytes, &Trust::default()).map(Found::Bundle));
     }
     let whose = mesh_plan::parts::Unit::Mesh;
-    Ok(mesh_plan::verify(bytes).map(Found::Image).map_err(|error| BundleError::Part(whose, error)))
+    Ok(mesh_plan::verify(bytes)
+        .map(|view| Found::Image(Box::new(view)))
+        .map_err(|error| BundleError::Part(whose, error)))
 }
 
 fn read(path: &Path) -> Result<Vec<u8>, Failure> {

@@ -48,11 +48,7 @@ pub(crate) fn run(serve: &Serve, output: &mut Output<'_>) -> Result<u8, Failure>
     let scheme = if serve.tls_cert.is_some() { "https" } else { "http" };
     output.data(&format!("{scheme}://{address}"));
     output.say(&said(&service.release()));
-    loop {
-        match interrupts.recv_timeout(INTERVAL) {
-            Err(RecvTimeoutError::Timeout) => {}
-            _ => break,
-        }
+    while let Err(RecvTimeoutError::Timeout) = interrupts.recv_timeout(INTERVAL) {
         service.proxies().heard().iter().for_each(|line| output.say(line));
         let now = self::stamp(&serve.file).ok();
         if now.is_some() && now != stamp {
