@@ -219,6 +219,10 @@ fn a_file_is_taken_over_only_with_a_good_signature_and_a_higher_generation() {
     // Back to what was before, as a new generation.
     place.release(port, "four", 6);
     eventually("generation 6", || get(&address) == "four");
+    eventually("generation 6 on disk", || {
+        let kept = fs::read(place.path("state-a/last-good.mplan")).expect("a plan is kept");
+        kept.windows(13).any(|window| window == b"generation 6\n")
+    });
     proxy.kill();
 
     // Across a restart the generation is known, though the file is older.
