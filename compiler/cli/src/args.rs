@@ -145,7 +145,7 @@ Examples:
   kubectl logs -l app=web -c mesh-proxy | mesh trim --log -
                                    from standard input")]
     Trim(Trim),
-    /// Look at plans, sign them, check their signatures
+    /// Look at plans, sign them, check their signatures, put them into a registry and get them from there
     #[command(subcommand)]
     Plan(Plan),
     /// Hand a plan out to proxies over HTTP: to each the parts that it needs, and when there is another plan, that one
@@ -552,6 +552,44 @@ Examples:
         /// The environment that it has to be for
         #[arg(long = "env", value_name = "NAME")]
         environment: Option<String>,
+    },
+    /// Put a plan into an OCI registry; prints the name by which it can be had for ever, with its digest
+    ///
+    /// Credentials are those of `docker login`. A registry on this machine is spoken to without TLS.
+    #[command(after_help = "\
+Examples:
+  mesh plan push signed.mplan registry.example/team/plan:v42")]
+    Push {
+        /// What `mesh plan sign` wrote, or `mesh build`
+        file: PathBuf,
+        /// Registry, repository and tag
+        #[arg(value_name = "REGISTRY/REPOSITORY:TAG")]
+        reference: String,
+        /// The registry has no TLS
+        #[arg(long)]
+        plain_http: bool,
+    },
+    /// Get a plan from an OCI registry; what cannot be used, or is not signed as asked for, is not written
+    #[command(after_help = "\
+Examples:
+  mesh plan pull registry.example/team/plan:v42 -o /srv/plan.mplan --key release.pub
+                                   a running mesh serve, or mesh-proxy, takes it up at once")]
+    Pull {
+        /// Registry, repository and tag, or @digest
+        #[arg(value_name = "REGISTRY/REPOSITORY:TAG")]
+        reference: String,
+        /// Where to write it
+        #[arg(short, long, value_name = "FILE", default_value = "plan.mplan")]
+        output: PathBuf,
+        /// A public key, PEM (may be given several times): one of them has to have signed
+        #[arg(long = "key", value_name = "FILE")]
+        keys: Vec<PathBuf>,
+        /// The environment that it has to be for
+        #[arg(long = "env", value_name = "NAME")]
+        environment: Option<String>,
+        /// The registry has no TLS
+        #[arg(long)]
+        plain_http: bool,
     },
 }
 

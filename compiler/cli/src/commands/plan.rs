@@ -1,6 +1,7 @@
 //! `mesh plan`: look at plans, sign them, check who signed them.
 
 pub(super) mod keys;
+mod registry;
 mod signed;
 
 pub(super) use signed::refused;
@@ -15,6 +16,7 @@ use mesh_lang::SourceSet;
 use mesh_lang::diagnostic::{Code, Diagnostic};
 use mesh_plan::bundle::{self, Bundle, BundleError, Trust};
 use mesh_plan::layout::MAX_PLAN_BYTES;
+use mesh_plan::parts::Unit;
 use mesh_plan::{Plan, PlanError, PlanView};
 use serde_json::{Value, json};
 use std::fs::File;
@@ -28,6 +30,12 @@ pub(crate) fn run(plan: &args::Plan, output: &mut Output<'_>) -> Result<u8, Fail
         args::Plan::Sign(sign) => signed::sign(sign, output),
         args::Plan::Verify { file, keys, environment } => {
             signed::verify(file, keys, environment.as_deref(), output)
+        }
+        args::Plan::Push { file, reference, plain_http } => {
+            registry::push(file, reference, *plain_http, output)
+        }
+        args::Plan::Pull { reference, output: target, keys, environment, plain_http } => {
+            registry::pull(reference, target, keys, environment.as_deref(), *plain_http, output)
         }
     }
 }
@@ -89,14 +97,15 @@ impl Found {
 
 /// Reads a plan or a bundle, whoever signed it.
 pub(super) fn open(path: &Path) -> Result<Result<Found, BundleError>, Failure> {
-    let bytes = read(path)?;
+    Ok(of_bytes(read(path)?))
+}
+
+fn of_bytes(bytes: Vec<u8>) -> Result<Found, BundleError> {
     if bytes.starts_with(&bundle::MAGIC) {
-        return Ok(Bundle::open(&bytes, &Trust::default()).map(Found::Bundle));
+        return Bundle::open(&bytes, &Trust::default()).map(Found::Bundle);
     }
-    let whose = mesh_plan::parts::Unit::Mesh;
-    Ok(mesh_plan::verify(bytes)
-        .map(|view| Found::Image(Box::new(view)))
-        .map_err(|error| BundleError::Part(whose, error)))
+    let view = mesh_plan::verify(bytes).map_err(|error| BundleError::Part(Unit::Mesh, error))?;
+    Ok(Found::Image(Box::new(view)))
 }
 
 fn read(path: &Path) -> Result<Vec<u8>, Failure> {
@@ -143,7 +152,7 @@ fn diagnostic(file: &Path, error: &BundleError) -> Diagnostic {
         _ => (Code::CorruptPlan, COPY),
     };
     let why = match error {
-        BundleError::Part(mesh_plan::parts::Unit::Mesh, error) => error.to_string(),
+        BundleError::Part(Unit::Mesh, error) => error.to_string(),
         error => error.to_string(),
     };
     Diagnostic::new(code, format!("cannot use `{}` as a plan: {why}", file.display())).help(help)

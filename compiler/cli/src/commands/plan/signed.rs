@@ -95,7 +95,7 @@ pub(in crate::commands) fn refused(file: &Path, error: &BundleError) -> Failure 
 }
 
 /// `generation 7  environment production  5 parts  root 0123…`
-fn told(bundle: &Bundle) -> String {
+pub(super) fn told(bundle: &Bundle) -> String {
     let statement = &bundle.statement;
     let environment = statement.environment.as_ref().map(|name| format!("  environment {name}"));
     let parts = match bundle.is_whole() {
