@@ -16,7 +16,7 @@ use crate::space::value::{MAX_UNIONS, OTHER, Sample, Values, samples};
 use crate::space::{FIELDS, Kind, METHOD, PATH, PEER, Space};
 use mesh_lang::Text;
 use mesh_plan::view::{self, Partition};
-use mesh_plan::{self as plan, FieldKind, METHOD_ATOMS, NONE, REFUSED, Target};
+use mesh_plan::{self as plan, FieldKind, METHOD_ATOMS, Target};
 use std::collections::{BTreeMap, BTreeSet, VecDeque};
 use std::rc::Rc;
 
@@ -513,12 +513,12 @@ pub(super) fn read_by(automaton: &plan::Automaton) -> ReadBy {
 
 /// The decision that a root begins, as far as a side has it.
 pub(super) fn root(side: &Side<'_>, what: What, partition: u32, table: u32) -> Root {
-    let Some(own) = side.view.partition(partition).filter(|_| partition != NONE) else {
+    let Some(own) = side.plan.partitions.get(partition as usize) else {
         return Root::NOTHING;
     };
     let target = match what {
-        What::Access => own.access(),
-        What::Route | What::Call => own.root(table).unwrap_or(Target::Leaf(REFUSED)),
+        What::Access => own.access,
+        What::Route | What::Call => own.roots.get(table as usize).copied().unwrap_or_default(),
     };
     Root { partition, target }
 }
