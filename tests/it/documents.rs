@@ -1,6 +1,7 @@
 //! What the documents show compiles, or raises the code they say it raises.
 
-use mesh_lang::{Code, Severity};
+use mesh_compiler::StandIns;
+use mesh_lang::{Code, Severity, Source, SourceSet};
 use mesh_tests::project::Project;
 use std::path::{Path, PathBuf};
 
@@ -112,4 +113,32 @@ fn a_block_is_held_to_the_code_in_its_info_string() {
     assert_eq!(complaint(&found[0]), None);
     let said = complaint(&found[1]).expect("a misspelt statement");
     assert!(said.starts_with("page.md:9:") && said.contains("MESH1007"), "{said}");
+}
+
+/// The digest that `mesh build` would say of `examples/bookinfo`, with another text of its routes.
+fn digest(routes: impl Fn(String) -> String) -> String {
+    let folder = root().join("examples/bookinfo");
+    let mut files: Vec<PathBuf> = entries(&folder);
+    files.retain(|path| path.extension().is_some_and(|ending| ending == "mesh"));
+    let sources = files.iter().map(|path| {
+        let text = std::fs::read_to_string(path).expect("a file");
+        let is_routes = path.ends_with("routes.mesh");
+        let text = if is_routes { routes(text) } else { text };
+        Source { path: path.display().to_string(), module: String::new(), text }
+    });
+    let compilation = mesh_compiler::compile(&SourceSet::new(sources.collect()), &StandIns::new());
+    let bytes = mesh_plan::encode(&compilation.plan.expect("a plan")).expect("within the limits");
+    mesh_plan::verify(bytes).expect("a plan").digest_hex()
+}
+
+#[test]
+fn the_digests_that_the_readme_shows_are_those_of_the_sample() {
+    let readme = std::fs::read_to_string(root().join("README.md")).expect("a README");
+    let shown = readme.lines().filter_map(|line| line.split_once("digest ")?.1.split_once('…'));
+    let shown: Vec<&str> = shown.map(|(digest, _)| digest).collect();
+    let beta = "  rule beta overrides testers {\n    match GET /reviews/{id} when header \"x-beta\" present\n    \
+                to reviews:v3\n  }\n  rule everybody";
+    let edited = digest(|routes| routes.replacen("  rule everybody", beta, 1));
+    let digests = [digest(|routes| routes), edited].map(|digest| digest.chars().take(12).collect::<String>());
+    assert_eq!(shown, digests, "the README shows others");
 }
