@@ -22,6 +22,7 @@ const ALLOWED: &[(&str, &[&str], &[&str])] = &[
             "hyper",
             "hyper-rustls",
             "hyper-util",
+            "notify",
             "rustls",
             "socket2",
             "tokio",

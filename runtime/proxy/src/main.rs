@@ -13,6 +13,7 @@
 mod args;
 mod intake;
 mod keep;
+mod notice;
 mod poll;
 mod reload;
 
@@ -23,6 +24,7 @@ use mesh_plan::PlanView;
 use mesh_plan::bundle::Trust;
 use mesh_plan::keys::PublicKey;
 use mesh_proxy::{AccessLog, Config, Drained, Handle, cause, start};
+use notice::Notices;
 use poll::{Delivery, News, Server};
 use reload::Found;
 use std::collections::BTreeMap;
@@ -338,6 +340,7 @@ struct Events {
     interrupt: Signal,
     hang_up: Signal,
     watch: Option<reload::Watch>,
+    notices: Option<Notices>,
     news: Option<mpsc::Receiver<News>>,
 }
 
@@ -351,6 +354,7 @@ impl Events {
             terminate: signal(SignalKind::terminate())?,
             interrupt: signal(SignalKind::interrupt())?,
             hang_up: signal(SignalKind::hangup())?,
+            notices: path.map(Notices::of),
             watch: path.map(reload::Watch::new),
             news: None,
         })
@@ -363,10 +367,17 @@ impl Events {
                 None => pending().await,
             }
         };
+        let noticed = async {
+            match &self.notices {
+                Some(notices) => notices.next().await,
+                None => pending().await,
+            }
+        };
         tokio::select! {
             _ = self.terminate.recv() => Event::End,
             _ = self.interrupt.recv() => Event::End,
             _ = self.hang_up.recv() => Event::Look { now: true },
+            () = noticed => Event::Look { now: false },
             Some(news) = news => Event::News(news),
             () = tokio::time::sleep(reload::INTERVAL), if self.watch.is_some() => Event::Look { now: false },
         }

@@ -6,8 +6,8 @@ use std::path::{Path, PathBuf};
 use std::time::{Duration, SystemTime};
 use std::{fs, io};
 
-/// How often it is looked at. Looking survives renames, replaced directories and every file system, which
-/// notifications do not; it costs one system call.
+/// How often it is looked at, whether or not there was a notice. Looking survives renames, replaced directories and every file
+/// system, which notices do not; it costs one system call.
 pub(crate) const INTERVAL: Duration = Duration::from_millis(100);
 
 /// A file or directory that is watched.
