@@ -13,7 +13,7 @@ const ALLOWED: &[(&str, &[&str], &[&str])] = &[
     (
         "mesh-proxy",
         &["mesh-engine", "mesh-plan"],
-        // rustls, with ring: the server of plans is asked over HTTPS.
+        // rustls, with ring: the server of plans is asked over HTTPS. notify: a new plan is noticed at once.
         &[
             "arc-swap",
             "clap",

@@ -260,11 +260,13 @@ mod tests {
             ("--workers", "many", "such as 4"),
             ("--workers", "1025", "at most 1024"),
             ("--drain", "30", "30s"),
-            ("--plan", "ftp://plans", "http://"),
         ] {
             let error = mistake(&["--gateway", "edge", flag, value]);
             assert!(error.contains(example), "{error}");
         }
+        let words = ["mesh-proxy", "--plan", "ftp://plans", "--gateway", "edge"].map(OsString::from);
+        let error = Args::read(Args::command(), words).unwrap_err().to_string();
+        assert!(error.contains("http://"), "{error}");
     }
 
     #[test]
