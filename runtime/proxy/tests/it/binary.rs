@@ -107,7 +107,7 @@ fn a_plan_that_takes_the_place_of_another_is_served() {
 
     std::fs::write(&plan, b"no plan").unwrap();
     let error = proxy.hears("keeps serving");
-    assert!(error.contains("shop.mplan is not taken over: the file is not a plan"), "{error}");
+    assert!(error.contains("shop.mplan is not taken over: it is neither a plan"), "{error}");
     assert_eq!(client.get("/x").unwrap().text(), "new");
 
     put(&mesh.respond("x", 200, "again"), &plan);
