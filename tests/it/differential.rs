@@ -347,9 +347,9 @@ impl Subject {
         let mut location = (None, None);
         let outcome = match &decision.action {
             Action::Forward(forward) => Outcome::Forward {
-                service: forward.service.to_owned(),
+                service: forward.service.to_string(),
                 port: self.plan.services[forward.service_index as usize].ports[forward.port as usize].number,
-                subset: Some(forward.subset.to_owned()).filter(|subset| !subset.is_empty()),
+                subset: Some(forward.subset.to_string()).filter(|subset| !subset.is_empty()),
                 timeout: forward.timeout,
                 retry: forward.retry.as_ref().map(retry),
             },
@@ -373,7 +373,7 @@ impl Subject {
             Action::Respond { status, body } => {
                 Outcome::Respond { status: *status, body: (*body).to_owned() }
             }
-            Action::Refuse(Refusal::Denied { by }) => Outcome::Denied { by: (*by).to_owned() },
+            Action::Refuse(Refusal::Denied { by }) => Outcome::Denied { by: by.to_string() },
             Action::Refuse(Refusal::UndeclaredCall) => Outcome::UndeclaredCall,
             Action::Refuse(Refusal::NoRoute) => Outcome::NoRoute,
             Action::Refuse(Refusal::Broken) => panic!("a plan that contradicts itself: {decision:?}"),
@@ -387,7 +387,7 @@ impl Subject {
                 effects: self.effects(decision, action, &question.entry),
             }),
         };
-        let rules = Some(decision.rule.to_owned()).filter(|rule| !rule.is_empty()).into_iter().collect();
+        let rules = Some(decision.rule.to_string()).filter(|rule| !rule.is_empty()).into_iter().collect();
         let told = decision.audit.iter().flat_map(|text| text.lines()).map(str::to_owned).collect();
         Ending { outcome, rules, told, changes }
     }

@@ -3,8 +3,9 @@
 use crate::decision::{Action, Decision, Distribution, Possible, Refusal};
 use crate::edits::Edited;
 use crate::request::{Address, Entry, Moment, Peer, Request};
-use crate::walk::{Draw, Onward, Step, Walk};
+use crate::walk::{self, Draw, Onward, Step, Walk};
 use mesh_plan::layout::{MAX_ENTER_DEPTH, WHOLE};
+use mesh_plan::view::Text;
 use mesh_plan::{Backend, PlanView};
 use std::collections::BTreeMap;
 use std::net::{IpAddr, Ipv6Addr};
@@ -33,10 +34,10 @@ pub fn decide<'p>(
 
 const BROKEN: Decision<'static> = Decision {
     action: Action::Refuse(Refusal::Broken),
-    rule: "",
-    owner: "",
+    rule: Text::EMPTY,
+    owner: Text::EMPTY,
     edited: Edited::NOTHING,
-    audit: ["", ""],
+    audit: [Text::EMPTY; 2],
 };
 
 /// The draws of a decision: [splitmix64](https://prng.di.unimi.it/splitmix64.c) from the moment's bits.
@@ -110,6 +111,11 @@ fn spread<'p>(draw: &Draw<'p>, odds: u128, ways: &mut BTreeMap<Onward<'p>, Way<'
         let way = ways.entry(draw.onward(backend)).or_insert(Way { draw: *draw, backend, odds: 0 });
         way.odds += odds / u128::from(WHOLE) * u128::from(backend.weight);
     }
+}
+
+/// Which of a service's calls a host and a port mean ([`Entry::Call`]): what a proxy can look up once for many requests.
+pub fn callee(plan: &PlanView, service: u32, host: &str, host_port: Option<u16>) -> Option<u32> {
+    walk::callee(plan, plan.service(service)?, host, host_port)?
 }
 
 /// The endpoints of a service's port, of one subset or (`subset == NONE`) all, in the plan's order.

@@ -1,6 +1,7 @@
 //! Forward, refuse, redirect or respond, and because of which rule.
 
 use crate::edits::Edited;
+use mesh_plan::view::Text;
 
 /// The decision about one request. Borrows from the plan.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
@@ -9,14 +10,14 @@ pub struct Decision<'p> {
     pub action: Action<'p>,
     /// The rule that decided: of the last route that was asked, or of the authorization that refused. Empty where
     /// there is none (no route, denied by default, undeclared call).
-    pub rule: &'p str,
+    pub rule: Text<'p>,
     /// The owner of what refused, if the plan names one; else empty.
-    pub owner: &'p str,
+    pub owner: Text<'p>,
     /// What the rules passed on the way change.
     pub edited: Edited,
     /// What the authorizations of the gateway and of the service tell of the request besides, for logs: a line of text for
     /// each `audit`, and for each `mode audit` that let it through. Empty where there is nothing.
-    pub audit: [&'p str; 2],
+    pub audit: [Text<'p>; 2],
 }
 
 /// What to do.
@@ -46,13 +47,13 @@ pub enum Action<'p> {
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub struct Forward<'p> {
     /// `name.namespace` of the service that owns the endpoints.
-    pub service: &'p str,
+    pub service: Text<'p>,
     /// Its index in the plan: the key of pools and budgets, together with `port`.
     pub service_index: u32,
     /// Index of its port.
     pub port: u32,
     /// The subset's name, or empty.
-    pub subset: &'p str,
+    pub subset: Text<'p>,
     /// The subset's index, or [`mesh_plan::NONE`].
     pub subset_index: u32,
     /// Total timeout in milliseconds.
@@ -106,7 +107,7 @@ pub enum Refusal<'p> {
     /// 403: an authorization said no; `by` is `name.namespace` of the service or gateway that did.
     Denied {
         /// Who refused.
-        by: &'p str,
+        by: Text<'p>,
     },
     /// 403: the calling service declares no such call.
     UndeclaredCall,

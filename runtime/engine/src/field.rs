@@ -92,14 +92,28 @@ fn query(field: Field<'_>, query: &str) -> u32 {
 }
 
 /// Where an automaton reads, it reads what is decoded on the way; otherwise only what is encoded at all has to be
-/// written down once.
+/// written down once: on the stack, if it has room there.
 fn atom_of_encoded(field: Field<'_>, value: &[u8]) -> u32 {
-    match field.automaton() {
-        Some(automaton) => automaton.atom_of(Decoded(value)),
-        None if value.contains(&b'%') => field.atom_of(&Decoded(value).collect::<Vec<u8>>()),
-        None => field.atom_of(value),
+    if let Some(automaton) = field.automaton() {
+        return automaton.atom_of(Decoded(value));
     }
+    if !value.contains(&b'%') {
+        return field.atom_of(value);
+    }
+    let mut room = [0; DECODED];
+    let mut length = 0;
+    for byte in Decoded(value) {
+        match room.get_mut(length) {
+            Some(place) => *place = byte,
+            None => return field.atom_of(&Decoded(value).collect::<Vec<u8>>()),
+        }
+        length += 1;
+    }
+    field.atom_of(room.get(..length).unwrap_or_default())
 }
+
+/// Room for a decoded value: half of what servers usually let a whole request line have.
+const DECODED: usize = 4_096;
 
 /// Bytes with each `%` and two hex digits as the byte they stand for; a `%` without them stays.
 struct Decoded<'a>(&'a [u8]);

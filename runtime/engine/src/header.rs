@@ -23,7 +23,8 @@ pub fn value_of_lines<'a>(name: &str, lines: impl Iterator<Item = &'a [u8]>) -> 
 
 /// The items of one line of a header: in a list field those that are not empty, in another the line itself.
 pub(crate) fn items_of_line<'a>(name: &str, line: &'a [u8]) -> impl Iterator<Item = &'a [u8]> {
-    let is_list = !NOT_LISTS.contains(&name);
+    // No extension's name is one of them.
+    let is_list = name.starts_with("x-") || !NOT_LISTS.contains(&name);
     let mut rest = Some(line);
     let items = std::iter::from_fn(move || {
         let text = rest?;

@@ -21,7 +21,9 @@ pub(crate) fn atom(plan: &PlanView, partition: Partition<'_>, caller: Caller<'_>
             Some(principal) => atom_of_principal(plan, partition, principal),
             None => Some(atom_of_stranger(plan, partition, identity)),
         },
-        Caller::Workload(principal) => atom_of_principal(plan, partition, principal),
+        Caller::Workload(principal) | Caller::Connected(Peer::Known(principal)) => {
+            atom_of_principal(plan, partition, principal)
+        }
     }
 }
 

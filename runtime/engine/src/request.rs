@@ -17,6 +17,13 @@ pub enum Entry {
         /// Index of the calling service.
         service: u32,
     },
+    /// The same where it is known already whom the host means: see [`callee`](crate::decide::callee()).
+    Call {
+        /// Index of the calling service.
+        service: u32,
+        /// Index among its calls.
+        call: u32,
+    },
     /// From a gateway straight into a service's route (5.6).
     FromGateway {
         /// Index of the gateway that calls.
@@ -43,6 +50,9 @@ pub enum Peer<'a> {
     Unauthenticated,
     /// A verified SPIFFE ID, `spiffe://…`.
     Identity(&'a str),
+    /// A verified SPIFFE ID that the plan knows, by index ([`principal_by_identity`](mesh_plan::PlanView::principal_by_identity)): looked up
+    /// once for all requests of a connection.
+    Known(u32),
 }
 
 /// Method atoms, in the plan's order.

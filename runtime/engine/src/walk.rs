@@ -9,7 +9,7 @@ use crate::peer::Caller;
 use crate::request::{Entry, Peer, Request};
 use crate::trace::{Asked, Root};
 use mesh_plan::layout::MAX_ENTER_DEPTH;
-use mesh_plan::view::{self, Call, ConsumerRoute, Partition, Port, Rows, Service, Settings, Written};
+use mesh_plan::view::{self, Call, ConsumerRoute, Partition, Port, Rows, Service, Settings, Text, Written};
 use mesh_plan::{Backend, Grant, NONE, PlanView, REFUSED, Target};
 
 /// A request on its way.
@@ -18,7 +18,7 @@ pub(crate) struct Walk<'p, 'r> {
     request: &'r Request<'r>,
     atoms: Atoms<'p, 'r>,
     /// What the authorizations so far tell: of the gateway, of the service.
-    audit: [&'p str; 2],
+    audit: [Text<'p>; 2],
     /// What was asked since it was last taken, where somebody wants to know.
     asked: Option<Vec<Asked>>,
 }
@@ -42,7 +42,7 @@ pub(crate) struct Draw<'p> {
     outcome: view::Outcome<'p>,
     backends: Rows<'p, Backend>,
     /// Of the route.
-    owner: &'p str,
+    owner: Text<'p>,
     trail: Trail<'p>,
 }
 
@@ -58,7 +58,7 @@ impl<'p> Draw<'p> {
             service,
             port,
             subset,
-            rule: if enter { None } else { Some(self.outcome.rule()) },
+            rule: if enter { None } else { Some(self.outcome.rule_text()) },
             timeout: decided(self.trail.timeout),
             retry: decided(self.trail.retry).map(|retry| retry.map(in_force)),
             edited: self.trail.edited,
@@ -73,7 +73,7 @@ pub(crate) struct Onward<'p> {
     port: u32,
     subset: u32,
     /// The rule that would be reported; `None` where the service's own route decides further.
-    rule: Option<&'p str>,
+    rule: Option<Text<'p>>,
     /// `None` as long as no level wrote it.
     timeout: Option<Option<u32>>,
     /// The same.
@@ -123,30 +123,16 @@ impl<'p> Trail<'p> {
 #[derive(Clone, Copy)]
 struct Refused<'p> {
     refusal: Refusal<'p>,
-    rule: &'p str,
-    owner: &'p str,
+    rule: Text<'p>,
+    owner: Text<'p>,
 }
 
-const BROKEN: Refused<'static> = Refused { refusal: Refusal::Broken, rule: "", owner: "" };
-
-impl<'p> From<Result<Step<'p>, Refused<'p>>> for Step<'p> {
-    fn from(result: Result<Step<'p>, Refused<'p>>) -> Step<'p> {
-        result.unwrap_or_else(|Refused { refusal, rule, owner }| {
-            Step::End(Decision {
-                action: Action::Refuse(refusal),
-                rule,
-                owner,
-                edited: Edited::NOTHING,
-                audit: ["", ""],
-            })
-        })
-    }
-}
+const BROKEN: Refused<'static> = Refused { refusal: Refusal::Broken, rule: Text::EMPTY, owner: Text::EMPTY };
 
 impl<'p, 'r> Walk<'p, 'r> {
     pub(crate) fn new(plan: &'p PlanView, peer: Peer<'r>, request: &'r Request<'r>) -> Self {
         let atoms = Atoms::new(plan, Caller::Connected(peer));
-        Walk { plan, request, atoms, audit: ["", ""], asked: None }
+        Walk { plan, request, atoms, audit: [Text::EMPTY; 2], asked: None }
     }
 
     /// A walk that keeps what it asks.
@@ -164,33 +150,37 @@ impl<'p, 'r> Walk<'p, 'r> {
         let step = match entry {
             Entry::Gateway { gateway, listener } => self.at_gateway(gateway, listener),
             Entry::Sidecar { service } => self.at_sidecar(service),
+            Entry::Call { service, call } => self.at_call(service, call),
             Entry::FromGateway { gateway, service, port } => self.at_service(gateway, service, port),
-            Entry::Inbound { service, port } => self.deliver(service, port, NONE, "", Trail::START),
+            Entry::Inbound { service, port } => self.deliver(service, port, NONE, Text::EMPTY, Trail::START),
         };
-        self.told(step.into())
+        self.step(step)
     }
 
-    /// The step with what was told on the way.
-    fn told(&self, step: Step<'p>) -> Step<'p> {
-        match step {
-            Step::End(decision) => Step::End(Decision { audit: self.audit, ..decision }),
-            Step::Draw(_) => step,
-        }
+    fn step(&self, result: Result<Step<'p>, Refused<'p>>) -> Step<'p> {
+        result.unwrap_or_else(|Refused { refusal, rule, owner }| {
+            self.end(Action::Refuse(refusal), rule, owner, Edited::NOTHING)
+        })
+    }
+
+    /// There, with what was told on the way.
+    fn end(&self, action: Action<'p>, rule: Text<'p>, owner: Text<'p>, edited: Edited) -> Step<'p> {
+        Step::End(Decision { action, rule, owner, edited, audit: self.audit })
     }
 
     /// From a draw to the next one, or to the end.
     pub(crate) fn follow(&mut self, draw: &Draw<'p>, backend: Backend) -> Step<'p> {
         let Backend { service, port, subset, enter, .. } = backend;
         // Of the services that could be drawn, each tells its own.
-        self.audit[SERVICE] = "";
+        self.audit[SERVICE] = Text::EMPTY;
         let step = if enter {
             let trail = Trail { entered: draw.trail.entered + 1, ..draw.trail };
             // Only a gateway's rule sends for itself here: a service's `calls` has sent already.
             self.send(service, port, draw.owner, trail)
         } else {
-            self.deliver(service, port, subset, draw.outcome.rule(), draw.trail)
+            self.deliver(service, port, subset, draw.outcome.rule_text(), draw.trail)
         };
-        self.told(step.into())
+        self.step(step)
     }
 
     /// 5.1: the gateway's authorization, then the table of the host.
@@ -198,54 +188,38 @@ impl<'p, 'r> Walk<'p, 'r> {
         let gateway = self.plan.gateway(gateway).ok_or(BROKEN)?;
         let listener = gateway.listener(listener).ok_or(BROKEN)?;
         let partition = self.plan.partition(listener.partition()).ok_or(BROKEN)?;
-        self.authorize(GATEWAY, partition, gateway.name(), gateway.owner(), &Edited::NOTHING)?;
-        let nowhere = Refused { refusal: Refusal::NoRoute, rule: "", owner: gateway.owner() };
+        self.authorize(GATEWAY, partition, gateway.name_text(), gateway.owner_text(), &Edited::NOTHING)?;
+        let nowhere = Refused { refusal: Refusal::NoRoute, rule: Text::EMPTY, owner: gateway.owner_text() };
         let table = host::table(listener.hosts(), self.request.host).ok_or(nowhere)?;
         let leaf = self.leaf(partition, Root::Table(table), &Edited::NOTHING)?;
         self.atoms.set_caller(Caller::Workload(gateway.principal()));
-        self.take(leaf, gateway.owner(), Trail { own: Some(gateway.consumer_routes()), ..Trail::START })
+        self.take(leaf, gateway.owner_text(), Trail { own: Some(gateway.consumer_routes()), ..Trail::START })
     }
 
     /// 5.2: whom the host names, a declared call that covers the request, then the callee's route.
     fn at_sidecar(&mut self, service: u32) -> Result<Step<'p>, Refused<'p>> {
         let caller = self.plan.service(service).ok_or(BROKEN)?;
+        let Request { host, host_port, .. } = *self.request;
+        let call = callee(self.plan, caller, host, host_port).ok_or(BROKEN)?;
+        self.call(caller, call.ok_or(undeclared(caller))?)
+    }
+
+    fn at_call(&mut self, service: u32, call: u32) -> Result<Step<'p>, Refused<'p>> {
+        self.call(self.plan.service(service).ok_or(BROKEN)?, call)
+    }
+
+    fn call(&mut self, caller: Service<'p>, call: u32) -> Result<Step<'p>, Refused<'p>> {
         self.atoms.set_caller(Caller::Workload(caller.principal()));
-        let undeclared = Refused { refusal: Refusal::UndeclaredCall, rule: "", owner: caller.owner() };
-        let call = self.callee(caller)?.ok_or(undeclared)?;
+        let call = caller.calls().get(call).ok_or(BROKEN)?;
         let partition = self.plan.partition(call.partition()).ok_or(BROKEN)?;
         let leaf = self.leaf(partition, Root::Table(0), &Edited::NOTHING)?;
         if leaf == REFUSED {
-            return Err(undeclared);
+            return Err(undeclared(caller));
         }
         let grant = self.plan.grant(leaf).ok_or(BROKEN)?;
         let own = Some(caller.consumer_routes());
-        self.send(
-            call.service(),
-            call.port(),
-            caller.owner(),
-            Trail { grant: Some(grant), own, ..Trail::START },
-        )
-    }
-
-    /// The call that the request's host and port mean. Without a number they mean the only port of the callee.
-    fn callee(&self, caller: Service<'p>) -> Result<Option<Call<'p>>, Refused<'p>> {
-        let Some(first) = caller.names_of_hosts().get(self.request.host.as_bytes()) else { return Ok(None) };
-        let hosts = caller.hosts();
-        let named = hosts.get(first).ok_or(BROKEN)?;
-        let own = (first..hosts.len()).map_while(|index| hosts.get(index));
-        for entry in own.take_while(|host| host.is_same_host(named)) {
-            let call = caller.calls().get(entry.call()).ok_or(BROKEN)?;
-            let callee = self.plan.service(call.service()).ok_or(BROKEN)?;
-            let number = callee.port(call.port()).map(Port::number);
-            let meant = match self.request.host_port {
-                Some(wanted) => number == Some(wanted),
-                None => callee.ports().len() == 1,
-            };
-            if meant {
-                return Ok(Some(call));
-            }
-        }
-        Ok(None)
+        let trail = Trail { grant: Some(grant), own, ..Trail::START };
+        self.send(call.service(), call.port(), caller.owner_text(), trail)
     }
 
     /// 5.6: a gateway straight to the callee.
@@ -253,7 +227,7 @@ impl<'p, 'r> Walk<'p, 'r> {
         let gateway = self.plan.gateway(gateway).ok_or(BROKEN)?;
         self.atoms.set_caller(Caller::Workload(gateway.principal()));
         let own = Some(gateway.consumer_routes());
-        self.send(service, port, gateway.owner(), Trail { own, ..Trail::START })
+        self.send(service, port, gateway.owner_text(), Trail { own, ..Trail::START })
     }
 
     /// 3.12: what the caller itself sends takes its own route to the port; where it has none, that of the port.
@@ -261,7 +235,7 @@ impl<'p, 'r> Walk<'p, 'r> {
         &mut self,
         service: u32,
         port: u32,
-        owner: &'p str,
+        owner: Text<'p>,
         trail: Trail<'p>,
     ) -> Result<Step<'p>, Refused<'p>> {
         let Some(own) = trail.own.and_then(|routes| routes.of_port(service, port)) else {
@@ -273,11 +247,11 @@ impl<'p, 'r> Walk<'p, 'r> {
     /// 3.10: a service's own route decides.
     fn enter(&mut self, service: u32, port: u32, trail: Trail<'p>) -> Result<Step<'p>, Refused<'p>> {
         let (service, port) = self.port(service, port)?;
-        self.route(port.partition(), service.owner(), trail)
+        self.route(port.partition(), service.owner_text(), trail)
     }
 
     /// What the only route of a partition decides. Behind it, everybody's own routes decide, not the caller's.
-    fn route(&mut self, partition: u32, owner: &'p str, trail: Trail<'p>) -> Result<Step<'p>, Refused<'p>> {
+    fn route(&mut self, partition: u32, owner: Text<'p>, trail: Trail<'p>) -> Result<Step<'p>, Refused<'p>> {
         if trail.entered > MAX_ENTER_DEPTH {
             return Err(BROKEN);
         }
@@ -287,15 +261,13 @@ impl<'p, 'r> Walk<'p, 'r> {
     }
 
     /// What a leaf of a route says.
-    fn take(&self, leaf: u32, owner: &'p str, trail: Trail<'p>) -> Result<Step<'p>, Refused<'p>> {
+    fn take(&self, leaf: u32, owner: Text<'p>, trail: Trail<'p>) -> Result<Step<'p>, Refused<'p>> {
         if leaf == REFUSED {
-            return Err(Refused { refusal: Refusal::NoRoute, rule: "", owner });
+            return Err(Refused { refusal: Refusal::NoRoute, rule: Text::EMPTY, owner });
         }
         let outcome = self.plan.outcome(leaf).ok_or(BROKEN)?;
         let edited = trail.edited.then(outcome);
-        let end = |action| {
-            Ok(Step::End(Decision { action, rule: outcome.rule(), owner: "", edited, audit: ["", ""] }))
-        };
+        let end = |action| Ok(self.end(action, outcome.rule_text(), Text::EMPTY, edited));
         match outcome.action() {
             view::Action::Forward(backends) => {
                 let trail = Trail { edited, ..trail.then(outcome.settings()) };
@@ -312,13 +284,16 @@ impl<'p, 'r> Walk<'p, 'r> {
         service: u32,
         port_index: u32,
         subset_index: u32,
-        rule: &'p str,
+        rule: Text<'p>,
         trail: Trail<'p>,
     ) -> Result<Step<'p>, Refused<'p>> {
         let (service, port) = self.port(service, port_index)?;
         let partition = self.plan.partition(port.partition()).ok_or(BROKEN)?;
-        self.authorize(SERVICE, partition, service.name(), service.owner(), &trail.edited)?;
-        let subset = if subset_index == NONE { "" } else { service.subset(subset_index).ok_or(BROKEN)? };
+        self.authorize(SERVICE, partition, service.name_text(), service.owner_text(), &trail.edited)?;
+        let subset = match subset_index {
+            NONE => Text::EMPTY,
+            index => service.subset_text(index).ok_or(BROKEN)?,
+        };
         let calls = |level: fn(Grant) -> u32| trail.grant.and_then(|grant| self.plan.settings(level(grant)));
         let settings = trail
             .then(calls(|grant| grant.op_settings))
@@ -326,7 +301,7 @@ impl<'p, 'r> Walk<'p, 'r> {
             .then(service.settings())
             .then(self.plan.default_settings());
         let action = Action::Forward(Forward {
-            service: service.name(),
+            service: service.name_text(),
             service_index: service.index(),
             port: port_index,
             subset,
@@ -334,7 +309,7 @@ impl<'p, 'r> Walk<'p, 'r> {
             timeout: settings.timeout.value(),
             retry: settings.retry.value().map(in_force),
         });
-        Ok(Step::End(Decision { action, rule, owner: "", edited: trail.edited, audit: ["", ""] }))
+        Ok(self.end(action, rule, Text::EMPTY, trail.edited))
     }
 
     /// The leaf that the request reaches as it is after the rules passed so far.
@@ -378,22 +353,53 @@ impl<'p, 'r> Walk<'p, 'r> {
         &mut self,
         place: usize,
         partition: Partition<'p>,
-        by: &'p str,
-        owner: &'p str,
+        by: Text<'p>,
+        owner: Text<'p>,
         edited: &Edited,
     ) -> Result<(), Refused<'p>> {
         let denied = |rule| Refused { refusal: Refusal::Denied { by }, rule, owner };
         match self.leaf(partition, Root::Access, edited)? {
-            REFUSED | NONE => Err(denied("")),
+            REFUSED | NONE => Err(denied(Text::EMPTY)),
             leaf => {
                 let verdict = self.plan.verdict(leaf).ok_or(BROKEN)?;
                 if let Some(told) = self.audit.get_mut(place) {
-                    *told = verdict.audit();
+                    *told = verdict.audit_text();
                 }
-                if verdict.allow() { Ok(()) } else { Err(denied(verdict.rule())) }
+                if verdict.allow() { Ok(()) } else { Err(denied(verdict.rule_text())) }
             }
         }
     }
+}
+
+fn undeclared(caller: Service<'_>) -> Refused<'_> {
+    Refused { refusal: Refusal::UndeclaredCall, rule: Text::EMPTY, owner: caller.owner_text() }
+}
+
+/// Which of a service's calls a host and a port mean, if they mean any. Without a number they mean the only port of the callee. `None`
+/// where the plan contradicts itself.
+pub(crate) fn callee(
+    plan: &PlanView,
+    caller: Service<'_>,
+    host: &str,
+    host_port: Option<u16>,
+) -> Option<Option<u32>> {
+    let Some(first) = caller.names_of_hosts().get(host.as_bytes()) else { return Some(None) };
+    let hosts = caller.hosts();
+    let named = hosts.get(first)?;
+    let own = (first..hosts.len()).map_while(|index| hosts.get(index));
+    for entry in own.take_while(|host| host.is_same_host(named)) {
+        let call: Call<'_> = caller.calls().get(entry.call())?;
+        let callee = plan.service(call.service())?;
+        let number = callee.port(call.port()).map(Port::number);
+        let meant = match host_port {
+            Some(wanted) => number == Some(wanted),
+            None => callee.ports().len() == 1,
+        };
+        if meant {
+            return Some(Some(entry.call()));
+        }
+    }
+    Some(None)
 }
 
 fn in_force(retry: view::Retry<'_>) -> Retry<'_> {

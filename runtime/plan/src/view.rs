@@ -14,7 +14,7 @@ pub use diagrams::{
 pub use dictionaries::{Dictionary, Key, Words};
 pub use lists::{List, ListBeaten, ListBeater, ListRow, ListTest};
 pub use outcomes::{Action, Edit, Outcome, RateLimit, Retry, Settings, Verdict, Written};
-pub use rows::{Record, Row, Rows};
+pub use rows::{Record, Row, Rows, Text};
 pub use workloads::{
     Call, CallHost, ConsumerRoute, Gateway, HostPattern, IdPrefix, Listener, Port, Principal, Service,
 };
@@ -231,11 +231,13 @@ impl PlanView {
         Record::at(self, Section::Mesh, 0)
     }
 
+    #[inline]
     pub(crate) fn span(&self, section: Section) -> Span {
         self.spans.get(section.index()).copied().unwrap_or_default()
     }
 
     /// A word of the file, counted from its beginning.
+    #[inline]
     pub(crate) fn word(&self, at: u32) -> Option<u32> {
         let (words, _) = self.bytes.as_chunks::<4>();
         words.get(at as usize).map(|word| u32::from_le_bytes(*word))
@@ -255,11 +257,13 @@ impl PlanView {
     }
 
     /// Words of a stream.
+    #[inline]
     pub(crate) fn words(&self, section: Section, range: (u32, u32)) -> Words<'_> {
         Words::of_bytes(self.slice(section, range.0, range.1).unwrap_or_default())
     }
 
     /// A slice of a table of bytes, half words or words.
+    #[inline]
     pub(crate) fn slice(&self, section: Section, start: u32, count: u32) -> Option<&[u8]> {
         let table = self.span(section).start as usize;
         let size = section.record_bytes();

@@ -72,8 +72,8 @@ pub(crate) async fn answer(
     };
     // Until peers are verified by the transport, nobody is anybody: no header can change that.
     let decision = decide(&serving.view, opened.entry, Peer::Unauthenticated, &asked, Moment { dice });
-    record.decided_by(decision.rule, decision.owner);
-    record.audited(decision.audit);
+    record.decided_by(&decision.rule, &decision.owner);
+    record.audited(&decision.audit);
     let limits = limits::of(&serving.view, opened.entry, &decision);
     let limited = match decision.action {
         Action::Refuse(_) => None,
@@ -84,7 +84,7 @@ pub(crate) async fn answer(
         (Some(refused), _) => refused,
         (None, Action::Forward(forward)) => {
             let path = || decision.edited.path(&serving.view, &target.path);
-            record.sent_to(forward.service, forward.subset, path);
+            record.sent_to(&forward.service, &forward.subset, path);
             let deadline = forward.timeout.map(|millis| head_at + Duration::from_millis(millis.into()));
             arrival.watch.cut_at(deadline);
             let faults = edits::faults(&serving.view, &decision.edited, &mut worker.random.borrow_mut());
@@ -103,7 +103,7 @@ pub(crate) async fn answer(
         }
         (None, Action::Refuse(refusal)) => {
             record.refused(refusal);
-            local(status_of(refusal.status()), refusal::told(refusal, decision.owner, opened, &target))
+            local(status_of(refusal.status()), refusal::told(refusal, &decision.owner, opened, &target))
         }
         (None, Action::Redirect { status, location: "" }) => {
             let location = edits::location(&target, &serving.view, &decision.edited);

@@ -4,6 +4,7 @@ use crate::request::Target;
 use crate::serving::Serving;
 use hyper::Method;
 use mesh_engine::{Address, Refusal};
+use mesh_plan::view::Text;
 use std::fmt::{self, Write as _};
 use std::io::{self, BufWriter, Write};
 use std::sync::Arc;
@@ -168,7 +169,7 @@ impl Record {
     }
 
     /// What the authorizations tell besides, a line each.
-    pub(crate) fn audited(&mut self, told: [&str; 2]) {
+    pub(crate) fn audited(&mut self, told: &[Text<'_>; 2]) {
         if let Some(fields) = &mut self.0 {
             fields.audit = told.iter().flat_map(|told| told.lines()).map(str::to_owned).collect();
         }

@@ -53,10 +53,10 @@ pub(crate) struct Balances {
 impl Balances {
     /// The balance of a destination. `port` is its number.
     pub(crate) fn of(&mut self, forward: &Forward<'_>, port: u16) -> Option<&mut Balance> {
-        if !self.services.contains_key(forward.service) {
-            self.services.insert(forward.service.to_owned(), Vec::new());
+        if !self.services.contains_key(&*forward.service) {
+            self.services.insert(forward.service.to_string(), Vec::new());
         }
-        let ports = self.services.get_mut(forward.service)?;
+        let ports = self.services.get_mut(&*forward.service)?;
         let place = ports.iter().position(|(number, _)| *number == port).unwrap_or_else(|| {
             ports.push((port, Balance::default()));
             ports.len() - 1

@@ -39,13 +39,14 @@ impl Rotation {
     }
 
     fn turn(&mut self, forward: &Forward<'_>, random: &mut fastrand::Rng) -> Option<&mut Turn> {
-        if !self.services.contains_key(forward.service) {
-            self.services.insert(forward.service.to_owned(), Vec::new());
+        if !self.services.contains_key(&*forward.service) {
+            self.services.insert(forward.service.to_string(), Vec::new());
         }
-        let turns = self.services.get_mut(forward.service)?;
-        let known = turns.iter().position(|turn| turn.port == forward.port && turn.subset == forward.subset);
+        let turns = self.services.get_mut(&*forward.service)?;
+        let known =
+            turns.iter().position(|turn| turn.port == forward.port && *turn.subset == *forward.subset);
         let place = known.unwrap_or_else(|| {
-            let subset = forward.subset.to_owned();
+            let subset = forward.subset.to_string();
             turns.push(Turn { port: forward.port, subset, next: random.usize(..usize::MAX / 2) });
             turns.len() - 1
         });

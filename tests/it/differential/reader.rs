@@ -199,7 +199,7 @@ fn ending(subject: &Subject, entry: Entry, decision: &Decision<'_>, question: &Q
     let plan = &subject.plan;
     let mut ending = match &decision.action {
         Action::Forward(forward) => json!({
-            "kind": "forward", "service": forward.service, "subset": forward.subset, "timeout": forward.timeout,
+            "kind": "forward", "service": forward.service.as_str(), "subset": forward.subset.as_str(), "timeout": forward.timeout,
             "port": plan.services[forward.service_index as usize].ports[forward.port as usize].number,
             "retry": forward.retry.as_ref().map(retry),
         }),
@@ -207,12 +207,12 @@ fn ending(subject: &Subject, entry: Entry, decision: &Decision<'_>, question: &Q
             json!({ "kind": "redirect", "status": status, "text": location })
         }
         Action::Respond { status, body } => json!({ "kind": "respond", "status": status, "text": body }),
-        Action::Refuse(Refusal::Denied { by }) => json!({ "kind": "denied", "by": by }),
+        Action::Refuse(Refusal::Denied { by }) => json!({ "kind": "denied", "by": by.as_str() }),
         Action::Refuse(Refusal::UndeclaredCall) => json!({ "kind": "undeclared" }),
         Action::Refuse(Refusal::NoRoute) => json!({ "kind": "no route" }),
         Action::Refuse(Refusal::Broken) => panic!("a plan that contradicts itself: {decision:?}"),
     };
-    ending["rule"] = json!(decision.rule);
+    ending["rule"] = json!(decision.rule.as_str());
     ending["told"] = decision.audit.iter().flat_map(|text| text.lines()).collect();
     if !matches!(decision.action, Action::Refuse(_)) {
         ending["path"] = json!(decision.edited.path(&subject.view, &question.path));

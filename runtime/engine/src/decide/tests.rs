@@ -231,8 +231,11 @@ fn a_peer_is_its_identity_else_what_it_begins_with_else_its_kind() {
         ("", "deny foreign"),
     ] {
         let expected = format!("denied by reviews.shop because of [{rule}], ask team-reviews");
-        let outcomes = outcomes(AT_REVIEWS, Peer::Identity(identity), &request(&NO_HEADERS));
-        assert_eq!(outcomes, [format!("100% {expected}")], "{identity}");
+        let asked = outcomes(AT_REVIEWS, Peer::Identity(identity), &request(&NO_HEADERS));
+        assert_eq!(asked, [format!("100% {expected}")], "{identity}");
+        if let Some(known) = shop().principal_by_identity(identity) {
+            assert_eq!(outcomes(AT_REVIEWS, Peer::Known(known), &request(&NO_HEADERS)), asked, "{identity}");
+        }
     }
     let nobody = "denied by reviews.shop because of [deny nobody], ask team-reviews";
     only(AT_REVIEWS, Peer::Unauthenticated, &request(&NO_HEADERS), nobody);
@@ -282,6 +285,36 @@ fn a_sidecar_reaches_what_its_service_declares_and_nothing_else() {
     assert_eq!(ask("ratings", Some(9_000), "/"), "100% denied by ratings.shop because of []");
     assert_eq!(ask("ratings", Some(80), "/"), undeclared);
     assert_eq!(ask("ratings", None, "/"), undeclared, "which port is not said");
+}
+
+#[test]
+fn who_knows_the_call_decides_as_who_looks_it_up() {
+    let plan = shop();
+    let mut calls = 0;
+    for host in ["reviews", "ratings", "ratings.shop", "nobody"] {
+        for host_port in [None, Some(80), Some(9_000)] {
+            let request = Request { host, host_port, ..request(&NO_HEADERS) };
+            let looked_up = distribution(&plan, AT_WEB, Peer::Unauthenticated, &request);
+            match callee(&plan, WEB, host, host_port) {
+                Some(call) => {
+                    let known = Entry::Call { service: WEB, call };
+                    assert_eq!(
+                        distribution(&plan, known, Peer::Unauthenticated, &request),
+                        looked_up,
+                        "{host}"
+                    );
+                    calls += 1;
+                }
+                None => assert_eq!(
+                    looked_up.possible[0].decision.action,
+                    Action::Refuse(Refusal::UndeclaredCall),
+                    "{host}"
+                ),
+            }
+        }
+    }
+    assert!(calls > 1, "{calls} calls");
+    assert_eq!(callee(&plan, 99, "reviews", None), None);
 }
 
 #[test]

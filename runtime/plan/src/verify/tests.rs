@@ -431,6 +431,30 @@ fn the_atoms_of_a_node_are_sorted() {
     assert_eq!(with([7, 200]), Err(unsorted));
 }
 
+#[test]
+fn a_segment_of_any_length_is_found_wherever_it_stands() {
+    let mut plan = samples::plan();
+    let texts: Vec<String> = (1..30).map(|length| "abcdefghij".repeat(3)[..length].to_owned()).collect();
+    for first in &texts {
+        // Behind the first segment any other is the second, which leads back.
+        let edges = vec![(first.clone(), 1)];
+        plan.partitions[1].states[0] = State { atom: 0, edges, other: NONE, empty: NONE };
+        plan.partitions[1].states[1] = State { atom: 1, edges: vec![], other: 2, empty: NONE };
+        plan.partitions[1].states[2] = State { atom: 2, edges: vec![], other: NONE, empty: NONE };
+        let view = verify(encode(&plan).unwrap()).unwrap();
+        let states = view.partition(1).unwrap().states();
+        assert_eq!(states.atom_of(first.as_bytes()), Some(1), "{first}");
+        for second in &texts {
+            let path = format!("{first}/{second}");
+            assert_eq!(states.atom_of(path.as_bytes()), Some(2), "{path}");
+            assert_eq!(states.atom_of(format!("{path}/x").as_bytes()), None, "{path}");
+            assert_eq!(states.atom_of(format!("x{path}").as_bytes()), None, "{path}");
+        }
+        assert_eq!(states.atom_of(format!("{first}/").as_bytes()), None, "an empty segment is another");
+        assert_eq!(states.atom_of(format!("{first}0").as_bytes()), None);
+    }
+}
+
 fn word_at(bytes: &[u8], at: usize) -> u32 {
     u32::from_le_bytes(bytes[at..at + 4].try_into().unwrap())
 }

@@ -40,7 +40,12 @@ impl<'p> Partition<'p> {
 
     /// Atom of a principal, where it has one of its own.
     pub fn atom_of_principal(self, principal: u32) -> Option<u32> {
-        self.peer_principals().find(|row| row.0.0.cmp(&principal)).map(|(_, row)| row.0.1)
+        let (start, count) = self.0.range(partition::PEER_PRINCIPALS);
+        let pairs = self.0.plan().slice(Section::PeerPrincipals, start, count)?.as_chunks::<8>().0;
+        let of = |pair: &[u8; 8]| u64::from_le_bytes(*pair);
+        // The key is the lower half of a pair, the atom the upper one.
+        let found = pairs.binary_search_by_key(&principal, |pair| of(pair) as u32).ok()?;
+        pairs.get(found).map(|pair| (of(pair) >> 32) as u32)
     }
 
     /// Atom of a prefix, where it has one of its own.
@@ -186,45 +191,68 @@ impl<'p> States<'p> {
 
     /// The atom of the path whose segments are these, separated by `/`: `None` where no pattern fits.
     pub fn atom_of(self, segments: &[u8]) -> Option<u32> {
-        let mut state = self.get(0)?;
-        let mut rest = segments;
+        let mut state = self.0;
+        let mut at = 0;
         loop {
-            let (key, length) = first_segment(rest);
-            let (segment, behind) = rest.split_at_checked(length)?;
-            let next = match length {
-                0 => state.next_of(Key::short(0, segment)),
-                1..=dictionary::SHORT => state.next_of(Key::short(key, segment)),
-                _ => state.next_of(Key::of(segment)),
-            };
-            state = self.get(next?)?;
-            match behind.split_first() {
-                Some((_, behind)) => rest = behind,
-                None => return Some(state.atom()),
+            let (key, length) = segment_at(segments, at);
+            let end = at + length;
+            let next = state.step(key, segments.get(at..end)?)?;
+            state = self.0.at_least(next)?;
+            if end >= segments.len() {
+                return state.get(state::ATOM);
             }
+            at = end + 1;
         }
     }
 }
 
-/// How long the first segment is, and its key if that is at most eight bytes. The eight bytes are looked at together: subtracting one from each
-/// byte of the difference to `/` borrows first where they are the same.
-fn first_segment(text: &[u8]) -> (u64, usize) {
+/// How long the segment is that begins here, and its key if that is at most eight bytes.
+#[inline]
+fn segment_at(text: &[u8], at: usize) -> (u64, usize) {
+    let rest = text.get(at..).unwrap_or_default();
+    let word = match rest.first_chunk::<8>() {
+        Some(chunk) => u64::from_le_bytes(*chunk),
+        // Fewer than eight bytes are left: those before them are shifted out.
+        None => match text.last_chunk::<8>() {
+            Some(last) if !rest.is_empty() => u64::from_le_bytes(*last) >> (8 * (8 - rest.len())),
+            Some(_) => 0,
+            None => dictionary::key(rest),
+        },
+    };
+    let slash = first_slash(word);
+    if slash < 8 {
+        return (word & !(u64::MAX << (8 * slash)), slash);
+    }
+    if rest.len() <= 8 {
+        return (word, rest.len());
+    }
+    let behind = rest.get(8..).unwrap_or_default();
+    (word, 8 + to_slash(behind))
+}
+
+/// How many bytes stand before the first `/`, eight bytes at a time.
+fn to_slash(text: &[u8]) -> usize {
+    let (chunks, rest) = text.as_chunks::<8>();
+    for (chunk, before) in chunks.iter().zip((0..).step_by(8)) {
+        let slash = first_slash(u64::from_le_bytes(*chunk));
+        if slash < 8 {
+            return before + slash;
+        }
+    }
+    let before = text.len() - rest.len();
+    before + rest.iter().position(|byte| *byte == b'/').unwrap_or(rest.len())
+}
+
+/// Which of eight bytes is the first `/`; 8 where none is. Subtracting one from each byte of the difference borrows first where they are the
+/// same.
+#[inline]
+fn first_slash(word: u64) -> usize {
     const ONES: u64 = u64::from_ne_bytes([1; 8]);
     const SLASHES: u64 = u64::from_ne_bytes([b'/'; 8]);
     const HIGH: u64 = u64::from_ne_bytes([0x80; 8]);
-    let to_slash = |text: &[u8]| text.iter().position(|byte| *byte == b'/').unwrap_or(text.len());
-    let Some(chunk) = text.first_chunk::<8>() else {
-        let length = to_slash(text);
-        return (dictionary::key(text.get(..length).unwrap_or_default()), length);
-    };
-    let word = u64::from_le_bytes(*chunk);
     let differing = word ^ SLASHES;
     let slashes = differing.wrapping_sub(ONES) & !differing & HIGH;
-    if slashes == 0 {
-        let length = 8 + to_slash(text.get(8..).unwrap_or_default());
-        return (word, length);
-    }
-    let length = slashes.trailing_zeros() / 8;
-    (word & !(u64::MAX << (8 * length)), length as usize)
+    (slashes.trailing_zeros() / 8) as usize
 }
 
 /// A state of the path automaton.
@@ -262,9 +290,12 @@ impl<'p> State<'p> {
         self.next_of(Key::of(segment.as_bytes()))
     }
 
+    #[inline]
     fn next_of(self, segment: Key<'_>) -> Option<u32> {
-        let edge = self.edges().find(segment);
-        let next = edge.unwrap_or_else(|| if segment.is_empty() { self.empty() } else { self.other() });
+        let next = self.edges().find(segment).or_else(|| {
+            let otherwise = if segment.is_empty() { state::EMPTY } else { state::OTHER };
+            self.0.get(otherwise)
+        })?;
         (next != NONE).then_some(next)
     }
 

@@ -1,7 +1,7 @@
 //! Streams of words, and the dictionaries in them.
 
 use super::rows::Record;
-use crate::layout::{Section, dictionary};
+use crate::layout::{NONE, Section, dictionary, state};
 
 /// Words of a stream.
 #[derive(Clone, Copy, Default)]
@@ -21,6 +21,7 @@ impl<'p> Words<'p> {
         self.0.len() as u32
     }
 
+    #[inline]
     pub(crate) fn get(self, at: u32) -> Option<u32> {
         self.0.get(at as usize).map(|word| u32::from_le_bytes(*word))
     }
@@ -30,8 +31,38 @@ impl<'p> Words<'p> {
     }
 
     /// Those from here on.
+    #[inline]
     pub(crate) fn from(self, at: u32) -> Words<'p> {
         Words(self.0.get(at as usize..).unwrap_or_default())
+    }
+
+    /// Those from here on, if there are any.
+    #[inline]
+    pub(super) fn at_least(self, at: u32) -> Option<Words<'p>> {
+        self.0.get(at as usize..).filter(|words| !words.is_empty()).map(Words)
+    }
+
+    /// Where the state that begins here leads with a segment, whose key is given where it is short: the same as [`State::next`](super::State::next), for the way of each
+    /// request.
+    #[inline]
+    pub(super) fn step(self, key: u64, segment: &[u8]) -> Option<u32> {
+        let (&[_, other, empty, entries], behind) =
+            self.0.split_first_chunk::<{ state::WORDS as usize + 1 }>()?;
+        let entries = u32::from_le_bytes(entries);
+        let next = if segment.len() <= dictionary::SHORT && entries <= dictionary::MOST_IN_ONE_BUCKET {
+            let own = behind.get(..(entries * dictionary::ENTRY_WORDS) as usize)?;
+            // Key and length beside each other are the first three words of an entry.
+            let wanted = u128::from(key) | (segment.len() as u128) << 64;
+            let entries =
+                own.as_flattened().as_chunks::<16>().0.iter().map(|entry| u128::from_le_bytes(*entry));
+            entries.into_iter().find(|entry| entry << 32 == wanted << 32).map(|entry| (entry >> 96) as u32)
+        } else {
+            let key =
+                if segment.len() <= dictionary::SHORT { Key::short(key, segment) } else { Key::of(segment) };
+            Dictionary::of(self.from(state::WORDS)).find(key)
+        };
+        let otherwise = || u32::from_le_bytes(if segment.is_empty() { empty } else { other });
+        Some(next.unwrap_or_else(otherwise)).filter(|next| *next != NONE)
     }
 
     /// Words two by two, from here on.
@@ -105,29 +136,33 @@ impl<'p> Dictionary<'p> {
     }
 
     /// The value of a text.
+    #[inline]
     pub fn find(self, wanted: Key<'_>) -> Option<u32> {
-        let entries = self.len();
-        let (range, first) = if entries > dictionary::MOST_IN_ONE_BUCKET {
+        let (first, words) = self.0.0.split_first()?;
+        let entries = u32::from_le_bytes(*first);
+        let own = if entries <= dictionary::MOST_IN_ONE_BUCKET {
+            words.get(..(entries * dictionary::ENTRY_WORDS) as usize)?
+        } else {
             let buckets = dictionary::buckets(entries);
             let bucket = dictionary::bucket(wanted.key, buckets);
             let start = if bucket == 0 { 0 } else { self.0.get(bucket)? };
-            (start..self.0.get(bucket + 1)?, 1 + buckets)
-        } else {
-            (0..entries, 1)
+            let end = self.0.get(bucket + 1)?;
+            let at = |entry: u32| u64::from(buckets) + u64::from(entry) * u64::from(dictionary::ENTRY_WORDS);
+            words.get(at(start) as usize..at(end) as usize)?
         };
-        let own = self.0.0.get((first + range.start * dictionary::ENTRY_WORDS) as usize..)?;
-        let (own, _) = own.as_chunks::<{ dictionary::ENTRY_WORDS as usize }>();
-        let own = own.iter().take(range.len());
-        for [low, high, text, value] in own {
-            let [low, high, text, value] = [low, high, text, value].map(|word| u32::from_le_bytes(*word));
-            if u64::from(low) | u64::from(high) << 32 == wanted.key && self.is(text, wanted.text) {
-                return Some(value);
+        let wanted_low = wanted.key as u32;
+        let wanted_high = (wanted.key >> 32) as u32;
+        for [low, high, text, value] in own.as_chunks::<{ dictionary::ENTRY_WORDS as usize }>().0 {
+            let is_key = u32::from_le_bytes(*low) == wanted_low && u32::from_le_bytes(*high) == wanted_high;
+            if is_key && self.is(u32::from_le_bytes(*text), wanted.text) {
+                return Some(u32::from_le_bytes(*value));
             }
         }
         None
     }
 
     /// Whether the text of an entry whose key fits is this.
+    #[inline]
     fn is(self, word: u32, wanted: &[u8]) -> bool {
         match word & dictionary::LONG {
             0 => word as usize == wanted.len(),

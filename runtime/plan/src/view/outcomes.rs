@@ -1,6 +1,6 @@
 //! What is decided: outcomes of routes, verdicts, grants and settings.
 
-use super::rows::{Record, Row, Rows};
+use super::rows::{Record, Row, Rows, Text};
 use crate::layout::{Section, backend, edit, grant, outcome, retry, settings, verdict};
 use crate::plan::{Backend, Budget, Grant};
 
@@ -20,6 +20,11 @@ impl<'p> Outcome<'p> {
     /// `route TARGET rule NAME`, for logs.
     pub fn rule(self) -> &'p str {
         self.0.text(outcome::RULE)
+    }
+
+    /// The same, looked up when it is read.
+    pub fn rule_text(self) -> Text<'p> {
+        self.0.later(outcome::RULE)
     }
 
     /// The rule's own settings.
@@ -159,6 +164,16 @@ impl<'p> Row<'p> for Verdict<'p> {
 }
 
 impl<'p> Verdict<'p> {
+    /// See [`Verdict::rule`].
+    pub fn rule_text(self) -> Text<'p> {
+        self.0.later(verdict::RULE)
+    }
+
+    /// See [`Verdict::audit`].
+    pub fn audit_text(self) -> Text<'p> {
+        self.0.later(verdict::AUDIT)
+    }
+
     pub fn allow(self) -> bool {
         self.0.word(verdict::ALLOW) == 1
     }

@@ -16,6 +16,7 @@ pub struct Record<'p> {
 }
 
 impl<'p> Record<'p> {
+    #[inline]
     pub(crate) fn at(plan: &'p PlanView, section: Section, index: u32) -> Option<Record<'p>> {
         let span = plan.span(section);
         let words = (section.record_bytes() / 4) as u32;
@@ -31,6 +32,7 @@ impl<'p> Record<'p> {
         self.index
     }
 
+    #[inline]
     pub(crate) fn word(self, field: u32) -> u32 {
         self.plan.word(self.at + field).unwrap_or(NONE)
     }
@@ -45,6 +47,10 @@ impl<'p> Record<'p> {
         self.plan.heap(Section::Strings, self.word(field)).unwrap_or_default()
     }
 
+    pub(super) fn later(self, field: u32) -> Text<'p> {
+        Text(Some((self.plan, self.word(field))))
+    }
+
     pub(super) fn text(self, field: u32) -> &'p str {
         std::str::from_utf8(self.string(field)).unwrap_or_default()
     }
@@ -54,14 +60,83 @@ impl<'p> Record<'p> {
     }
 
     /// The two words, start and count, of a range.
+    #[inline]
     pub(crate) fn range(self, field: u32) -> (u32, u32) {
         (self.word(field), self.word(field + 1))
     }
 
     /// The range that two words, start and count, describe.
+    #[inline]
     pub(super) fn rows<T: Row<'p>>(self, field: u32) -> Rows<'p, T> {
         let (start, count) = self.range(field);
         Rows { plan: self.plan, start, count, kind: PhantomData }
+    }
+}
+
+/// A string of the plan that is looked up when it is read: most decisions carry texts for logs that nobody reads.
+#[derive(Clone, Copy, Default)]
+pub struct Text<'p>(Option<(&'p PlanView, u32)>);
+
+impl<'p> Text<'p> {
+    /// The empty one.
+    pub const EMPTY: Text<'static> = Text(None);
+
+    /// What it says.
+    pub fn as_str(self) -> &'p str {
+        let bytes = self.0.and_then(|(plan, id)| plan.heap(Section::Strings, id)).unwrap_or_default();
+        std::str::from_utf8(bytes).unwrap_or_default()
+    }
+}
+
+impl std::ops::Deref for Text<'_> {
+    type Target = str;
+
+    fn deref(&self) -> &str {
+        self.as_str()
+    }
+}
+
+impl std::fmt::Debug for Text<'_> {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        write!(f, "{:?}", self.as_str())
+    }
+}
+
+impl std::fmt::Display for Text<'_> {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str(self.as_str())
+    }
+}
+
+impl PartialEq for Text<'_> {
+    fn eq(&self, other: &Self) -> bool {
+        self.as_str() == other.as_str()
+    }
+}
+
+impl Eq for Text<'_> {}
+
+impl PartialOrd for Text<'_> {
+    fn partial_cmp(&self, other: &Self) -> Option<Ordering> {
+        Some(self.cmp(other))
+    }
+}
+
+impl Ord for Text<'_> {
+    fn cmp(&self, other: &Self) -> Ordering {
+        self.as_str().cmp(other.as_str())
+    }
+}
+
+impl PartialEq<str> for Text<'_> {
+    fn eq(&self, other: &str) -> bool {
+        self.as_str() == other
+    }
+}
+
+impl PartialEq<&str> for Text<'_> {
+    fn eq(&self, other: &&str) -> bool {
+        self.as_str() == *other
     }
 }
 
@@ -106,6 +181,7 @@ impl<'p, T: Row<'p>> Rows<'p, T> {
     }
 
     /// The one at this place of the range.
+    #[inline]
     pub fn get(self, index: u32) -> Option<T> {
         if index >= self.count {
             return None;

@@ -1,7 +1,7 @@
 //! Who is in the mesh: identities, services and gateways.
 
 use super::dictionaries::{Dictionary, Words};
-use super::rows::{Record, Row, Rows};
+use super::rows::{Record, Row, Rows, Text};
 use super::{Edit, Settings};
 use crate::layout::{
     Section, call, call_host, consumer_route, endpoint, gateway, host, listener, port, principal, service,
@@ -65,6 +65,16 @@ impl<'p> Row<'p> for Service<'p> {
 }
 
 impl<'p> Service<'p> {
+    /// See [`Service::name`].
+    pub fn name_text(self) -> Text<'p> {
+        self.0.later(service::NAME)
+    }
+
+    /// See [`Service::owner`].
+    pub fn owner_text(self) -> Text<'p> {
+        self.0.later(service::OWNER)
+    }
+
     /// Its place among the plan's services.
     pub fn index(self) -> u32 {
         self.0.index()
@@ -117,6 +127,11 @@ impl<'p> Service<'p> {
     /// The name of a subset.
     pub fn subset(self, index: u32) -> Option<&'p str> {
         self.subset_rows().get(index).map(|row| row.0.text(0))
+    }
+
+    /// The same, looked up when it is read.
+    pub fn subset_text(self, index: u32) -> Option<Text<'p>> {
+        self.subset_rows().get(index).map(|row| row.0.later(0))
     }
 
     pub(crate) fn subset_rows(self) -> Rows<'p, SubsetName<'p>> {
@@ -357,6 +372,16 @@ impl<'p> Row<'p> for Gateway<'p> {
 }
 
 impl<'p> Gateway<'p> {
+    /// See [`Gateway::name`].
+    pub fn name_text(self) -> Text<'p> {
+        self.0.later(gateway::NAME)
+    }
+
+    /// See [`Gateway::owner`].
+    pub fn owner_text(self) -> Text<'p> {
+        self.0.later(gateway::OWNER)
+    }
+
     /// Its place among the plan's gateways.
     pub fn index(self) -> u32 {
         self.0.index()

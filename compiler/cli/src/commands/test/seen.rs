@@ -60,7 +60,7 @@ impl<'p> Seen<'p> {
             }
             let way = seen.ends.entry(end(view, &possible.decision)).or_default();
             way.numerator += possible.numerator;
-            way.rules.insert(possible.decision.rule.to_owned());
+            way.rules.insert(possible.decision.rule.to_string());
         }
         seen
     }
@@ -187,7 +187,7 @@ pub(in crate::commands) fn end(view: &PlanView, decision: &Decision<'_>) -> End 
             text: backend_text(view, forward),
         },
         Action::Refuse(refusal) => {
-            End::Refused { status: refusal.status(), text: refusal_text(refusal, decision.rule) }
+            End::Refused { status: refusal.status(), text: refusal_text(refusal, &decision.rule) }
         }
         Action::Redirect { status, location } => {
             let location = match *location {
@@ -202,7 +202,7 @@ pub(in crate::commands) fn end(view: &PlanView, decision: &Decision<'_>) -> End 
 
 /// As a user in the default namespace would write it.
 fn backend_text(view: &PlanView, forward: &mesh_engine::Forward<'_>) -> String {
-    let mut text = short(forward.service).to_owned();
+    let mut text = short(&forward.service).to_owned();
     if forward.subset_index != NONE {
         text = format!("{text}:{}", forward.subset);
     }
