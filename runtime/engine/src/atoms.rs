@@ -74,6 +74,7 @@ impl<'p, 'r> Atoms<'p, 'r> {
     }
 
     /// The candidate of a list that decides, if one does: what all dimensions leave, in order.
+    #[inline(never)] // Its bits are a kilobyte of stack, which other decisions do without.
     fn first(
         &mut self,
         partition: Partition<'p>,

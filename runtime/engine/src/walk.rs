@@ -294,20 +294,22 @@ impl<'p, 'r> Walk<'p, 'r> {
             NONE => Text::EMPTY,
             index => service.subset_text(index).ok_or(BROKEN)?,
         };
-        let calls = |level: fn(Grant) -> u32| trail.grant.and_then(|grant| self.plan.settings(level(grant)));
-        let settings = trail
-            .then(calls(|grant| grant.op_settings))
-            .then(calls(|grant| grant.settings))
-            .then(service.settings())
-            .then(self.plan.default_settings());
+        let (mut timeout, mut retry) = (trail.timeout, trail.retry);
+        let grant = |level: fn(Grant) -> u32| trail.grant.and_then(|grant| self.plan.settings(level(grant)));
+        let of_call = [grant(|grant| grant.op_settings), grant(|grant| grant.settings)];
+        let levels = of_call.into_iter().chain([service.settings(), self.plan.default_settings()]);
+        for level in levels.flatten() {
+            timeout = timeout.or(|| level.timeout());
+            retry = retry.or(|| level.retry());
+        }
         let action = Action::Forward(Forward {
             service: service.name_text(),
             service_index: service.index(),
             port: port_index,
             subset,
             subset_index,
-            timeout: settings.timeout.value(),
-            retry: settings.retry.value().map(in_force),
+            timeout: timeout.value(),
+            retry: retry.value().map(in_force),
         });
         Ok(self.end(action, rule, Text::EMPTY, trail.edited))
     }
