@@ -1,6 +1,7 @@
 //! One generated workspace in three languages: ours, Istio's AuthorizationPolicy and Cedar.
 
 pub mod cedar;
+pub mod decisions;
 pub mod istio;
 pub mod measure;
 pub mod mesh;

@@ -2,6 +2,7 @@
 
 use mimalloc::MiMalloc;
 use std::alloc::{GlobalAlloc, Layout};
+use std::cell::Cell;
 use std::hint::black_box;
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering::Relaxed};
 use std::time::{Duration, Instant};
@@ -42,6 +43,17 @@ pub fn counted<T>(work: impl Fn() -> T) -> (T, (usize, usize)) {
     (made, (LIVE.load(Relaxed), MOST.load(Relaxed)))
 }
 
+/// What this thread asks the allocator for while the work is done: how often.
+pub fn allocations<T>(work: impl FnOnce() -> T) -> (T, usize) {
+    let before = ASKED.get();
+    let made = black_box(work());
+    (made, ASKED.get() - before)
+}
+
+thread_local! {
+    static ASKED: Cell<usize> = const { Cell::new(0) };
+}
+
 /// Counts what the allocator of the `mesh` command hands out, where it is asked to: counting takes time. The baselines have
 /// the same one.
 pub struct Counting;
@@ -51,6 +63,10 @@ static LIVE: AtomicUsize = AtomicUsize::new(0);
 static MOST: AtomicUsize = AtomicUsize::new(0);
 
 fn count(more: usize, less: usize) {
+    if more > 0 {
+        // There is no counter any more where a thread ends.
+        let _ = ASKED.try_with(|asked| asked.set(asked.get() + 1));
+    }
     if COUNTING.load(Relaxed) {
         let live = LIVE.load(Relaxed).wrapping_add(more).wrapping_sub(less);
         LIVE.store(live, Relaxed);
