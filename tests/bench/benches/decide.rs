@@ -12,7 +12,7 @@ use mesh_plan::layout::Section;
 use mesh_plan::{PlanView, verify};
 use std::collections::HashSet;
 use std::hint::black_box;
-use std::io::{BufRead, BufReader};
+use std::io::{BufRead, BufReader, Write as _};
 use std::process::{Command, Stdio};
 use std::sync::atomic::{AtomicU64, Ordering::Relaxed};
 use std::time::Instant;
@@ -269,7 +269,9 @@ fn traced(rules: usize, path: &str) {
     let start = view.bytes().as_ptr().addr();
     let marks = [&BEGIN, &END, &NEXT].map(|mark| std::ptr::from_ref(mark).addr());
     let [begin, end, next] = marks;
-    eprintln!("\n{PLACES} {begin} {end} {next} {start} {}", start + view.bytes().len());
+    // In one piece: valgrind writes to the same place.
+    let places = format!("\n{PLACES} {begin} {end} {next} {start} {}\n", start + view.bytes().len());
+    std::io::stderr().write_all(places.as_bytes()).expect("somebody reads the trace");
     for way in Way::ALL {
         NEXT.store(1, Relaxed);
         for own in asked.iter().filter(|own| own.can(way)) {
@@ -290,6 +292,8 @@ fn touched(rules: usize, view: &PlanView) {
         println!("  lines of cache and instructions: not counted, there is no valgrind");
         return;
     };
+    let is_whole = counted.len() == Way::ALL.len() && counted.iter().all(|(lines, _)| !lines.is_empty());
+    assert!(is_whole, "the trace of valgrind shows no decisions: nothing was counted");
     println!("  {:<44}{:>12}{:>12}{:>16}", "", "lines p50", "p99", "instructions");
     for (way, (mut lines, mut instructions)) in Way::ALL.into_iter().zip(counted) {
         lines.sort_unstable();

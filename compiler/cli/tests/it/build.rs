@@ -17,12 +17,16 @@ fn the_same_sources_are_the_same_bytes_whatever_the_files_are_called() {
 }
 
 #[test]
-fn the_plan_is_described_in_one_line() {
+fn the_plan_and_its_parts_are_described_in_a_line_each() {
     let project = Project::new(&[("shop.mesh", SHOP)]);
     let ran = project.mesh(&["build", "{}", "-o", "{}/plan.mplan"]);
     assert_eq!((ran.code, ran.out.as_str()), (0, ""));
-    let line = ran.err.lines().last().unwrap();
+    let lines: Vec<&str> = ran.err.lines().collect();
+    let [.., line, parts] = lines.as_slice() else { panic!("{}", ran.err) };
     assert!(line.starts_with("plan.mplan  "), "{line}");
+    assert!(parts.starts_with("3 parts of ") && parts.contains(", the largest: "), "{parts}");
+    let report = project.mesh(&["build", "{}", "-o", "{}/plan.mplan", "--format", "json"]).out;
+    assert!(report.contains("\"unit\": \"gateway edge.default\""), "{report}");
     assert!(line.contains(" KiB  digest ") && line.ends_with("…  1 service, 1 gateway, 5 rules"), "{line}");
     assert_eq!(project.names(), ["plan.mplan", "shop.mesh"]);
 }
