@@ -18,7 +18,7 @@ pub fn plan(workload: &Workload) -> Vec<u8> {
 /// One file for each namespace.
 pub fn sources(workload: &Workload) -> Vec<File> {
     let namespaces = workload.services.last().map_or(0, |service| service.namespace + 1);
-    let mut texts: Vec<String> = (0..namespaces).map(|namespace| opening(namespace)).collect();
+    let mut texts: Vec<String> = (0..namespaces).map(opening).collect();
     let mut calls = vec![vec![]; workload.services.len()];
     for (index, service) in workload.services.iter().enumerate() {
         service.callers.iter().for_each(|caller| calls[*caller].push(index));
