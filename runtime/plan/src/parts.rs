@@ -2,7 +2,7 @@
 //!
 //! A part is a plan of its own in which whatever else it leads to stands as a name: a *stand-in*, a service without anything but the
 //! ports and subsets that are meant. So a part is the same bytes as long as nothing of its owner changes, whatever happens to the
-//! rest of the mesh, and is known by its digest. [`split`] takes a plan apart, [`slice`] puts together what one proxy needs: its own
+//! rest of the mesh, and is known by its digest. [`split`] takes a plan apart, [`slice()`] puts together what one proxy needs: its own
 //! part, the parts of what it can send to, and nothing else (`spec/plan-format.md` 6).
 
 mod assemble;
@@ -143,7 +143,7 @@ pub fn slice(parts: &BTreeMap<Unit, Plan>, wanted: &BTreeSet<Unit>) -> Result<Pl
     assemble(&gather(|unit| parts.get(unit).cloned(), wanted)?, wanted)
 }
 
-/// The parts that a [`slice`] is made of: those wanted, the mesh's, and whatever a request that they send can come to.
+/// The parts that a [`slice()`] is made of: those wanted, the mesh's, and whatever a request that they send can come to.
 pub fn gather(
     mut fetch: impl FnMut(&Unit) -> Option<Plan>,
     wanted: &BTreeSet<Unit>,
