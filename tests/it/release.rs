@@ -159,7 +159,10 @@ fn edge(place: &Path, source: &str, name: &str, bind: &str, pinned: bool) -> Run
         "--workers",
         "1",
     ]);
-    command.args(["--node", name, "--state", &format!("state-{name}")]);
+    command.args(["--state", &format!("state-{name}")]);
+    if source.starts_with("http") {
+        command.args(["--node", name]);
+    }
     if pinned {
         command.args(["--plan-key", "release.pub"]);
     }

@@ -374,6 +374,15 @@ impl Trust {
         }
     }
 
+    /// Whether a plan is to be believed that nobody says anything of: as `mesh build` writes it.
+    pub fn check_unsigned(&self) -> Result<(), BundleError> {
+        match &self.environment {
+            _ if !self.keys.is_empty() => Err(BundleError::Unsigned),
+            Some(_) => Err(BundleError::Environment { found: None, wanted: self.environment.clone() }),
+            None => Ok(()),
+        }
+    }
+
     fn signed(&self, statement: &Statement, signatures: &[Signature]) -> Result<(), BundleError> {
         if !self.signers(statement, signatures).is_empty() {
             return Ok(());

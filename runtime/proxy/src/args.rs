@@ -127,6 +127,15 @@ impl Args {
                 "--all-gateways serves every gateway: leave it (or MESH_ALL_GATEWAYS) or --gateway away";
             return mistake(ErrorKind::ArgumentConflict, what);
         }
+        let over_tls = matches!(&args.plan, Source::Url(url) if url.starts_with("https://"));
+        if args.plan_ca.is_some() && !over_tls {
+            let what = "--plan-ca (or MESH_PLAN_CA) is for a plan's server at https://…: leave it away";
+            return mistake(ErrorKind::ArgumentConflict, what);
+        }
+        if args.node.is_some() && matches!(args.plan, Source::Path(_)) {
+            let what = "--node (or MESH_NODE) is for a plan's server, and the plan is a file: leave it away";
+            return mistake(ErrorKind::ArgumentConflict, what);
+        }
         if args.doors().is_empty() {
             let what = "there is nothing to serve: say --gateway NAME, --all-gateways, or --service NAME and \
                         --outbound ADDRESS";
@@ -249,6 +258,18 @@ mod tests {
     fn all_gateways_and_one_are_a_contradiction() {
         let error = mistake(&["--all-gateways", "--gateway", "edge"]);
         assert!(error.contains("every gateway"), "{error}");
+    }
+
+    #[test]
+    fn what_is_for_a_server_is_no_flag_beside_a_file() {
+        let error = mistake(&["--gateway", "edge", "--plan-ca", "ca.pem"]);
+        assert!(error.contains("https://"), "{error}");
+        let error = mistake(&["--gateway", "edge", "--node", "a"]);
+        assert!(error.contains("the plan is a file"), "{error}");
+        let words = ["mesh-proxy", "--plan", "http://a", "--gateway", "edge", "--plan-ca", "ca.pem"];
+        assert!(Args::read(Args::command(), words.map(OsString::from)).is_err(), "nobody is asked who he is");
+        let words = ["mesh-proxy", "--plan", "https://a", "--gateway", "edge", "--plan-ca", "ca.pem"];
+        assert!(Args::read(Args::command(), words.map(OsString::from)).is_ok());
     }
 
     #[test]

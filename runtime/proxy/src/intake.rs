@@ -124,9 +124,7 @@ impl Intake {
             PlanError::NotAPlan => IntakeError::Bundle(BundleError::NotABundle),
             error => IntakeError::Plan(error),
         })?;
-        if !self.trust.keys.is_empty() {
-            return Err(IntakeError::Bundle(BundleError::Unsigned));
-        }
+        self.trust.check_unsigned().map_err(IntakeError::Bundle)?;
         Ok(Taken { view, statement: None, bytes })
     }
 }

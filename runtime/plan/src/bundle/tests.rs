@@ -84,6 +84,15 @@ fn a_plan_of_another_environment_is_refused() {
 }
 
 #[test]
+fn a_plan_that_says_nothing_is_for_nobody_in_particular() {
+    assert_eq!(Trust::default().check_unsigned(), Ok(()));
+    assert_eq!(trust(1).check_unsigned(), Err(BundleError::Unsigned));
+    let live = Trust { environment: Some("live".to_owned()), ..Trust::default() };
+    let error = live.check_unsigned().unwrap_err();
+    assert_eq!(error.to_string(), "it is for no environment, and environment `live` is served here");
+}
+
+#[test]
 fn nothing_older_is_taken_over_but_older_content_may_be_signed_anew() {
     let last = release(None, 8).statement;
     let trust = Trust { last: Some(last), ..trust(1) };

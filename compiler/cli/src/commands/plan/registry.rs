@@ -7,7 +7,7 @@ use crate::failure::Failure;
 use crate::output::Output;
 use crate::{OK, write};
 use docker_credential::{CredentialRetrievalError, DockerCredential};
-use mesh_plan::bundle::{Bundle, BundleError, Trust, hex};
+use mesh_plan::bundle::{Bundle, Trust, hex};
 use oci_client::client::{ClientConfig, ClientProtocol, Config, ImageLayer};
 use oci_client::errors::{OciDistributionError, OciEnvelope, OciErrorCode};
 use oci_client::manifest::OciImageManifest;
@@ -44,7 +44,7 @@ pub(super) fn push(
     let config = Config::new(summary, SUMMARY.to_owned(), None);
     let mut manifest = OciImageManifest::build(&layers, &config, None);
     manifest.artifact_type = Some(PLAN.to_owned());
-    let (auth, client) = (credentials(&reference)?, client(&reference, plain_http));
+    let (auth, client) = (credentials(&reference)?, client(&reference, plain_http)?);
     let digest = runtime()?.block_on(async {
         client.push(&reference, &layers, config, &auth, Some(manifest)).await?;
         client.fetch_manifest_digest(&reference, &auth).await
@@ -69,7 +69,7 @@ pub(super) fn pull(
     let reference = parse(reference)?;
     let trust =
         Trust { keys: keys::public(key_files)?, environment: environment.map(str::to_owned), last: None };
-    let (auth, client) = (credentials(&reference)?, client(&reference, plain_http));
+    let (auth, client) = (credentials(&reference)?, client(&reference, plain_http)?);
     let image = runtime()?.block_on(client.pull(&reference, &auth, vec![PLAN]));
     let image = image.map_err(|error| refused("pull", &reference, &error))?;
     let Some(layer) = image.layers.first().filter(|_| image.layers.len() == 1) else {
@@ -83,10 +83,7 @@ pub(super) fn pull(
         Found::Bundle(bundle) => trust
             .check(&bundle.statement, &bundle.signatures)
             .map_err(|error| signed::refused(&name, &error))?,
-        Found::Image(_) if !trust.keys.is_empty() => {
-            return Err(signed::refused(&name, &BundleError::Unsigned));
-        }
-        Found::Image(_) => {}
+        Found::Image(_) => trust.check_unsigned().map_err(|error| signed::refused(&name, &error))?,
     }
     write::write(target, &layer.data)?;
     let digest = image.digest.unwrap_or_default();
@@ -130,19 +127,27 @@ fn parse(text: &str) -> Result<Reference, Failure> {
     })
 }
 
-fn client(reference: &Reference, plain_http: bool) -> Client {
+fn client(reference: &Reference, plain_http: bool) -> Result<Client, Failure> {
     // There is one provider, so it does not matter who came first.
     let _ = rustls::crypto::ring::default_provider().install_default();
     let protocol = match plain_http || is_loopback(reference.registry()) {
         true => ClientProtocol::Http,
         false => ClientProtocol::Https,
     };
-    Client::new(ClientConfig {
+    let config = ClientConfig {
         protocol,
         connect_timeout: Some(CONNECT),
         read_timeout: Some(SILENCE),
         user_agent: concat!("mesh/", env!("CARGO_PKG_VERSION")),
         ..ClientConfig::default()
+    };
+    // Not `new`, which panics where the system has no certificate authorities.
+    Client::try_from(config).map_err(|error| {
+        let message = format!("cannot speak to {}: {}", reference.registry(), innermost(&error));
+        Failure::new(
+            message,
+            "Install the certificate authorities of the system: ca-certificates, or SSL_CERT_FILE.",
+        )
     })
 }
 
