@@ -9,11 +9,12 @@ from fractions import Fraction
 
 NONE, NODE, REFUSED = 0xFFFFFFFF, 0x80000000, 0x7FFFFFFF
 # The tables in the order of their ids, from 3 on, and the words of a record; streams of words have 1. There is no section 27.
-TABLES = dict(mesh=6, principals=2, prefixes=1, services=18, ports=7, endpoints=5, subset_endpoints=2, members=1, subsets=1, calls=3,
+TABLES = dict(mesh=6, principals=2, prefixes=1, services=19, ports=7, endpoints=5, subset_endpoints=2, members=1, subsets=1, calls=3,
               call_hosts=2, gateways=9, listeners=7, hosts=2, partitions=19, peer_principals=2, peer_prefixes=2, states=1, names=1,
               fields=19, field_values=1, field_prefixes=2, roots=1, nodes=1, none=1, outcomes=7, backends=5, verdicts=3, grants=2,
-              settings=4, retries=12, statuses=0.5, automata=69, transitions=0.5, accepts=1, field_addresses=5, field_masks=1,
-              field_unions=2, edits=6, consumer_routes=3, lists=5, list_tests=3, list_rows=1, list_bits=2, list_beaten=2, list_beaters=1)
+              settings=10, retries=12, statuses=0.5, automata=69, transitions=0.5, accepts=1, field_addresses=5, field_masks=1,
+              field_unions=2, edits=6, consumer_routes=3, lists=5, list_tests=3, list_rows=1, list_bits=2, list_beaten=2, list_beaters=1,
+              balancers=5, breakers=4, outliers=9)
 METHODS = ["GET", "HEAD", "POST", "PUT", "PATCH", "DELETE", "OPTIONS"]
 EDITS = "path prefix host scheme set add remove set-response add-response remove-response delay abort mirror body limit".split()
 NO_LISTS = ("date cookie set-cookie user-agent host authorization if-modified-since if-unmodified-since last-modified expires "
@@ -252,11 +253,16 @@ class Way(collections.namedtuple("Way", "plan request peer odds rule told levels
         plan, owner = self.plan, self.plan.services[service]
         way, denied = self.authorized(1, plan.port(service, port)[2], owner[0])
         settings = [plan.settings[level] for level in (*self.levels, *self.grant, owner[3], plan.mesh[0][1]) if level != NONE]
-        timeout, retry = (next((row[at + 1] if row[at] == 2 else None for row in settings if row[at]), None) for at in (0, 2))
+        timeout, retry, idle = (next((row[at + 1] if row[at] == 2 else None for row in settings if row[at]), None) for at in (0, 2, 4))
         retry = retry if retry is None else plan.retries[retry]
+        connect, balancer = (next((row[at] for row in settings if row[at] != NONE), None) for at in (6, 7))
+        balancer = balancer if balancer is None else [
+            plan.strings[word] if at == 2 else word for at, word in enumerate(plan.balancers[balancer])]
+        places = [plan.settings[level] for level in (*self.grant, owner[3]) if level != NONE]
+        limits = [list(table[row[at]]) for row in places for table, at in ((plan.breakers, 8), (plan.outliers, 9)) if row[at] != NONE]
         way = way._replace(limits=self.limits + tuple(plan.rows("edits", owner, 12)))
         name, number, subset = plan.backend(service, port, subset)
-        return denied or way.end("forward", service=name, port=number, subset=subset, timeout=timeout,
+        return denied or way.end("forward", service=name, port=number, subset=subset, timeout=timeout, connect=connect, idle=idle, balancer=balancer, breakers=limits,
                                  retry=retry and [*retry[:7], *retry[9:], *plan.rows("statuses", retry, 7)], **way.changes())
     def changes(self):
         return dict(path=self.request.path, host=self.request.host, edits=[self.plan.edit(edit) for edit in self.limits + self.edits])

@@ -9,6 +9,7 @@
 mod joint;
 mod paths;
 mod region;
+mod said;
 mod same;
 mod side;
 mod slices;

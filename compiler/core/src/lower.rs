@@ -309,6 +309,7 @@ impl Lowering {
             principal: self.principal(&service.workload.identity),
             settings: self.settings(&service.settings),
             limits: service.limits.clone(),
+            panic_threshold: service.panic_threshold,
             ports: ports.collect(),
             subsets: service.subsets.iter().map(|subset| subset.name.to_string()).collect(),
             calls: calls.collect(),

@@ -4,7 +4,7 @@
 //! which file or line something stood: same meaning, same plan.
 
 use crate::space::Budget;
-use mesh_lang::ast::{AuthorizeLine, Effect, HostPattern, Method, Mtls, Path, Protocol, Timeout};
+use mesh_lang::ast::{AuthorizeLine, Effect, HostPattern, Method, Mtls, Path, Protocol};
 use mesh_lang::{Span, Spanned, Text};
 use mesh_plan::Settings;
 use std::collections::BTreeSet;
@@ -179,8 +179,8 @@ pub(crate) struct Service {
     pub(crate) workload: Workload,
     pub(crate) settings: Settings,
     pub(crate) settings_at: SettingsAt,
-    /// Whether a `circuit-breaker`, of its own or of a profile, limits what is under way at once.
-    pub(crate) breaker: bool,
+    /// Basis points: with a smaller share of healthy endpoints all of them are used. 0: never.
+    pub(crate) panic_threshold: u32,
     /// What it lets in, sorted.
     pub(crate) limits: Vec<mesh_plan::Edit>,
     /// Sorted by number.
@@ -200,7 +200,7 @@ impl Service {
             workload,
             settings: Settings::default(),
             settings_at: SettingsAt::default(),
-            breaker: false,
+            panic_threshold: 0,
             limits,
             ports: vec![],
             subsets: vec![],
@@ -297,9 +297,6 @@ pub(crate) struct CallLine {
     pub(crate) narrowed: bool,
     pub(crate) settings: Settings,
     pub(crate) settings_at: SettingsAt,
-    /// Whether a `circuit-breaker`, of its own or of a profile, limits what is under way at once.
-    pub(crate) breaker: bool,
-    pub(crate) connection: Connection,
     pub(crate) client: Client,
     pub(crate) span: Span,
 }
@@ -309,16 +306,6 @@ pub(crate) struct CallLine {
 pub(crate) struct SettingsAt {
     pub(crate) timeout: Option<Span>,
     pub(crate) retry: Option<Span>,
-}
-
-/// What a block says of connections and of the choice among endpoints.
-#[derive(Debug, Default, Clone, PartialEq, Eq)]
-pub(crate) struct Connection {
-    /// Milliseconds.
-    pub(crate) connect_timeout: Option<u32>,
-    pub(crate) idle_timeout: Option<Timeout>,
-    /// In canonical spelling.
-    pub(crate) load_balancer: Option<String>,
 }
 
 /// What the application that calls does itself: facts that checks rely on.
@@ -395,7 +382,6 @@ pub(crate) struct Rule {
     pub(crate) mirrors: Vec<(ServiceId, Span)>,
     pub(crate) settings: Settings,
     pub(crate) settings_at: SettingsAt,
-    pub(crate) connection: Connection,
     /// Whether it has `cors`.
     pub(crate) answers_preflights: bool,
 }

@@ -58,6 +58,15 @@ pub struct Forward<'p> {
     pub subset_index: u32,
     /// Total timeout in milliseconds.
     pub timeout: Option<u32>,
+    /// How long a connection may take to be made, in milliseconds.
+    pub connect_timeout: Option<u32>,
+    /// How long it may be silent, in milliseconds.
+    pub idle_timeout: Option<u32>,
+    /// The load balancer's index in the plan, or [`mesh_plan::NONE`].
+    pub balancer: u32,
+    /// The levels of settings that limit what is under way or leave endpoints out, by index in the plan, or [`mesh_plan::NONE`]: the
+    /// `calls … to`, the `calls`, and the service.
+    pub limits: [u32; 3],
     /// The retry policy.
     pub retry: Option<Retry<'p>>,
 }

@@ -53,6 +53,7 @@ pub(crate) fn tower(weights: &[u32]) -> PlanView {
             owner: String::new(),
             principal: 0,
             settings: NONE,
+            panic_threshold: 0,
             ports: vec![port(80, "", layer * width + number)],
             subsets: vec![],
             calls: vec![],
@@ -61,7 +62,7 @@ pub(crate) fn tower(weights: &[u32]) -> PlanView {
         });
     }
     let settings =
-        (1..=width).map(|timeout| Settings { timeout: Some(Some(timeout)), retry: None }).collect();
+        (1..=width).map(|timeout| Settings { timeout: Some(Some(timeout)), ..Settings::default() }).collect();
     let gateways = vec![Gateway { limits: vec![], listeners: vec![], consumer_routes: vec![], ..edge() }];
     let tower =
         Plan { services, gateways, partitions, nodes: vec![], outcomes, settings, grants: vec![], ..plan() };
@@ -120,6 +121,7 @@ fn services() -> Vec<Service> {
         owner: String::new(),
         principal: 3,
         settings: 2,
+        panic_threshold: 0,
         ports: vec![port(80, "http", 2), port(9_000, "admin", 3)],
         subsets: vec![],
         calls: vec![],
@@ -132,6 +134,7 @@ fn services() -> Vec<Service> {
         owner: "team-reviews".to_owned(),
         principal: 4,
         settings: NONE,
+        panic_threshold: 0,
         ports: vec![Port {
             endpoints: vec![v6, endpoint(1), endpoint(2)],
             subset_endpoints: vec![vec![0, 2], vec![1], vec![]],
@@ -148,6 +151,7 @@ fn services() -> Vec<Service> {
         owner: "team-web".to_owned(),
         principal: 6,
         settings: NONE,
+        panic_threshold: 0,
         ports: vec![],
         subsets: vec![],
         calls: vec![Call { service: 0, port: 1, partition: 5 }, Call { service: 1, port: 0, partition: 4 }],
@@ -300,7 +304,7 @@ fn verdicts() -> Vec<Verdict> {
 }
 
 fn settings() -> Vec<Settings> {
-    let timeout = |milliseconds| Settings { timeout: Some(Some(milliseconds)), retry: None };
+    let timeout = |milliseconds| Settings { timeout: Some(Some(milliseconds)), ..Settings::default() };
     let retry = |count, budget| Retry {
         count,
         on_connect_failure: true,
@@ -320,7 +324,7 @@ fn settings() -> Vec<Settings> {
         Settings { retry: Some(Some(retry(1, None))), ..timeout(900) },
         timeout(800),
         Settings { retry: Some(Some(retry(3, Some(budget)))), ..timeout(5_000) },
-        Settings { timeout: Some(None), retry: None },
-        Settings { timeout: None, retry: Some(None) },
+        Settings { timeout: Some(None), ..Settings::default() },
+        Settings { retry: Some(None), ..Settings::default() },
     ]
 }

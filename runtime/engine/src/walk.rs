@@ -95,6 +95,7 @@ fn decided<T>(written: Written<T>) -> Option<Option<T>> {
 struct Trail<'p> {
     timeout: Written<u32>,
     retry: Written<view::Retry<'p>>,
+    idle: Written<u32>,
     grant: Option<Grant>,
     entered: u32,
     edited: Edited,
@@ -106,6 +107,7 @@ impl<'p> Trail<'p> {
     const START: Trail<'static> = Trail {
         timeout: Written::No,
         retry: Written::No,
+        idle: Written::No,
         grant: None,
         entered: 0,
         edited: Edited::NOTHING,
@@ -115,7 +117,12 @@ impl<'p> Trail<'p> {
     /// What is written so far holds; the level only fills in the rest.
     fn then(self, level: Option<Settings<'p>>) -> Trail<'p> {
         let Some(level) = level else { return self };
-        Trail { timeout: self.timeout.or(|| level.timeout()), retry: self.retry.or(|| level.retry()), ..self }
+        Trail {
+            timeout: self.timeout.or(|| level.timeout()),
+            retry: self.retry.or(|| level.retry()),
+            idle: self.idle.or(|| level.idle_timeout()),
+            ..self
+        }
     }
 }
 
@@ -294,14 +301,20 @@ impl<'p, 'r> Walk<'p, 'r> {
             NONE => Text::EMPTY,
             index => service.subset_text(index).ok_or(BROKEN)?,
         };
-        let (mut timeout, mut retry) = (trail.timeout, trail.retry);
+        let (mut timeout, mut retry, mut idle) = (trail.timeout, trail.retry, trail.idle);
+        let (mut connect_timeout, mut balancer) = (None, None);
         let grant = |level: fn(Grant) -> u32| trail.grant.and_then(|grant| self.plan.settings(level(grant)));
         let of_call = [grant(|grant| grant.op_settings), grant(|grant| grant.settings)];
         let levels = of_call.into_iter().chain([service.settings(), self.plan.default_settings()]);
         for level in levels.flatten() {
             timeout = timeout.or(|| level.timeout());
             retry = retry.or(|| level.retry());
+            idle = idle.or(|| level.idle_timeout());
+            connect_timeout = connect_timeout.or_else(|| level.connect_timeout());
+            balancer = balancer.or_else(|| level.balancer());
         }
+        let [of_operation, plain] = of_call;
+        let limits = [of_operation, plain, service.settings()];
         let action = Action::Forward(Forward {
             service: service.name_text(),
             service_index: service.index(),
@@ -309,6 +322,10 @@ impl<'p, 'r> Walk<'p, 'r> {
             subset,
             subset_index,
             timeout: timeout.value(),
+            connect_timeout,
+            idle_timeout: idle.value(),
+            balancer: balancer.map_or(NONE, view::Balancer::index),
+            limits: limits.map(|level| level.filter(|own| own.has_limits()).map_or(NONE, |own| own.index())),
             retry: retry.value().map(in_force),
         });
         Ok(self.end(action, rule, Text::EMPTY, trail.edited))

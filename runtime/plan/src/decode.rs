@@ -1,9 +1,9 @@
 //! Back from the bytes to values, for tools and tests; nothing on the way of a request needs it.
 
 use crate::plan::{
-    Action, Automaton, Call, CallHost, ConsumerRoute, Edit, Field, Gateway, List, ListTest, Listener, NONE,
-    Node, Outcome, Partition, Peers, Plan, Port, Principal, RateLimit, Retry, Service, Settings, State,
-    Target, Verdict,
+    Action, Automaton, Balancer, Call, CallHost, ConsumerRoute, Edit, Field, Gateway, HashKey, List,
+    ListTest, Listener, NONE, Node, Outcome, Partition, Peers, Plan, Port, Principal, RateLimit, Retry,
+    Service, Settings, State, Target, Verdict,
 };
 use crate::view::{self, PlanView, Written};
 
@@ -52,6 +52,7 @@ fn to_service(service: view::Service<'_>) -> Service {
         principal: service.principal(),
         settings: service.settings_index(),
         limits: service.limits().iter().map(to_edit).collect(),
+        panic_threshold: service.panic_threshold(),
         ports: service.ports().iter().map(to_port).collect(),
         subsets: service.subsets().map(str::to_owned).collect(),
         calls: service
@@ -268,7 +269,23 @@ fn to_settings(settings: view::Settings<'_>) -> Settings {
     Settings {
         timeout: written(settings.timeout(), |milliseconds| milliseconds),
         retry: written(settings.retry(), to_retry),
+        connect_timeout: settings.connect_timeout(),
+        idle_timeout: written(settings.idle_timeout(), |milliseconds| milliseconds),
+        balancer: settings.balancer().map(to_balancer),
+        breaker: settings.breaker(),
+        outliers: settings.outliers(),
     }
+}
+
+/// A balancer as a value.
+pub fn to_balancer(balancer: view::Balancer<'_>) -> Balancer {
+    let key = balancer.key().map(|key| match key {
+        view::HashKey::Header(name) => HashKey::Header(name.to_owned()),
+        view::HashKey::Cookie(name, lifetime) => HashKey::Cookie { name: name.to_owned(), lifetime },
+        view::HashKey::Query(name) => HashKey::Query(name.to_owned()),
+        view::HashKey::SourceIp => HashKey::SourceIp,
+    });
+    Balancer { algorithm: balancer.algorithm(), key, slow_start: balancer.slow_start() }
 }
 
 fn written<T, V>(written: Written<T>, value: impl FnOnce(T) -> V) -> Option<Option<V>> {

@@ -317,6 +317,7 @@ mod tests {
             owner: String::new(),
             principal: 0,
             settings: NONE,
+            panic_threshold: 0,
             ports: vec![port(index)],
             subsets: vec![],
             calls: vec![],

@@ -140,11 +140,14 @@ pub enum Section {
     ListBits = 46,
     ListBeaten = 47,
     ListBeaters = 48,
+    Balancers = 49,
+    Breakers = 50,
+    Outliers = 51,
 }
 
 impl Section {
     /// All of them.
-    pub const ALL: [Section; 47] = {
+    pub const ALL: [Section; 50] = {
         use Section::*;
         [
             Strings,
@@ -194,6 +197,9 @@ impl Section {
             ListBits,
             ListBeaten,
             ListBeaters,
+            Balancers,
+            Breakers,
+            Outliers,
         ]
     };
 
@@ -270,6 +276,9 @@ impl Section {
             Section::ListTests => list_test::WORDS,
             Section::ListBits => 2,
             Section::ListBeaten => list_beaten::WORDS,
+            Section::Balancers => balancer::WORDS,
+            Section::Breakers => breaker::WORDS,
+            Section::Outliers => outliers::WORDS,
         }
     }
 
@@ -323,6 +332,9 @@ impl Section {
             Section::ListBits => "list bits",
             Section::ListBeaten => "list beaten",
             Section::ListBeaters => "list beaters",
+            Section::Balancers => "balancers",
+            Section::Breakers => "breakers",
+            Section::Outliers => "outliers",
         }
     }
 }
@@ -361,7 +373,8 @@ pub mod service {
     pub const CONSUMER_ROUTES: u32 = 14;
     /// A dictionary: host to the first of the hosts that is called so.
     pub const NAMES_OF_HOSTS: u32 = 16;
-    pub const WORDS: u32 = 18;
+    pub const PANIC_THRESHOLD: u32 = 18;
+    pub const WORDS: u32 = 19;
 }
 
 /// A port of a service.
@@ -711,13 +724,20 @@ pub mod grant {
     pub const WORDS: u32 = 2;
 }
 
-/// A timeout and a retry, each of a kind.
+/// Two timeouts and a retry, each of a kind, and what is there or not.
 pub mod settings {
     pub const TIMEOUT_KIND: u32 = 0;
     pub const TIMEOUT: u32 = 1;
     pub const RETRY_KIND: u32 = 2;
     pub const RETRY: u32 = 3;
-    pub const WORDS: u32 = 4;
+    pub const IDLE_TIMEOUT_KIND: u32 = 4;
+    pub const IDLE_TIMEOUT: u32 = 5;
+    /// Or none; so are the next.
+    pub const CONNECT_TIMEOUT: u32 = 6;
+    pub const BALANCER: u32 = 7;
+    pub const BREAKER: u32 = 8;
+    pub const OUTLIERS: u32 = 9;
+    pub const WORDS: u32 = 10;
 
     /// Not written at this level: the next one is asked.
     pub const UNWRITTEN: u32 = 0;
@@ -747,4 +767,45 @@ pub mod retry {
     pub const ON_RESET: u32 = 2;
     pub const ON_TIMEOUT: u32 = 4;
     pub const HAS_BUDGET: u32 = 8;
+}
+
+/// A load balancer.
+pub mod balancer {
+    pub const ALGORITHM: u32 = 0;
+    pub const KEY: u32 = 1;
+    pub const NAME: u32 = 2;
+    /// Of a cookie, or none.
+    pub const LIFETIME: u32 = 3;
+    pub const SLOW_START: u32 = 4;
+    pub const WORDS: u32 = 5;
+
+    /// Kinds of keys.
+    pub const NO_KEY: u32 = 0;
+    pub const HEADER: u32 = 1;
+    pub const COOKIE: u32 = 2;
+    pub const QUERY: u32 = 3;
+    pub const SOURCE_IP: u32 = 4;
+}
+
+/// A circuit breaker: each word is a limit or none.
+pub mod breaker {
+    pub const MAX_CONNECTIONS: u32 = 0;
+    pub const MAX_PENDING: u32 = 1;
+    pub const MAX_REQUESTS: u32 = 2;
+    pub const PENDING_TIMEOUT: u32 = 3;
+    pub const WORDS: u32 = 4;
+}
+
+/// An outlier detection.
+pub mod outliers {
+    pub const CONSECUTIVE_5XX: u32 = 0;
+    pub const CONSECUTIVE_GATEWAY_ERRORS: u32 = 1;
+    pub const SUCCESS_RATE: u32 = 2;
+    pub const INTERVAL: u32 = 3;
+    pub const BASE_EJECTION: u32 = 4;
+    pub const MAX_EJECTION: u32 = 5;
+    pub const MAX_SHARE: u32 = 6;
+    pub const MAX_AT_LEAST: u32 = 7;
+    pub const MIN_HOSTS: u32 = 8;
+    pub const WORDS: u32 = 9;
 }

@@ -34,7 +34,7 @@ pub struct Plan {
     pub verdicts: Vec<Verdict>,
     /// What a `calls` decides, referred to by leaves of call roots.
     pub grants: Vec<Grant>,
-    /// Timeouts and retries, referred to by index.
+    /// What blocks say of what is sent on, referred to by index.
     pub settings: Vec<Settings>,
     /// The `mesh default`: an index into `settings`, or [`NONE`].
     pub default_settings: u32,
@@ -58,12 +58,14 @@ pub struct Service {
     pub owner: String,
     /// Index into `principals`.
     pub principal: u32,
-    /// The service's own `timeout` and `retry`: index into `settings`, or [`NONE`].
+    /// The service's own settings: index into `settings`, or [`NONE`].
     pub settings: u32,
     /// What it lets in: `MaxRequestBody` and `RateLimit` only.
     pub limits: Vec<Edit>,
     /// Sorted by `number`; may be empty.
     pub ports: Vec<Port>,
+    /// Basis points: with a smaller share of healthy endpoints all of them are used. 0: never.
+    pub panic_threshold: u32,
     /// Names of its subsets, sorted.
     pub subsets: Vec<String>,
     /// The services it may call, sorted by (service, port).
@@ -524,13 +526,116 @@ pub struct Grant {
     pub settings: u32,
 }
 
-/// A block's `timeout` and `retry`.
+/// What a block says of what is sent on: of the first five the nearest level that writes one counts, of the last two all hold together.
 #[derive(Clone, Debug, Default, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct Settings {
     /// `None`: not written here. `Some(None)`: `timeout none`. `Some(Some(ms))`: milliseconds.
     pub timeout: Option<Option<u32>>,
     /// `None`: not written here. `Some(None)`: `retry none`.
     pub retry: Option<Option<Retry>>,
+    /// Milliseconds. `None`: not written here.
+    pub connect_timeout: Option<u32>,
+    /// As `timeout`.
+    pub idle_timeout: Option<Option<u32>>,
+    /// `None`: not written here.
+    pub balancer: Option<Balancer>,
+    /// What may be under way at once.
+    pub breaker: Option<Breaker>,
+    /// When an endpoint is left out.
+    pub outliers: Option<Outliers>,
+}
+
+/// `load-balancer …`: which endpoint a request goes to.
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct Balancer {
+    /// How it is chosen.
+    pub algorithm: Algorithm,
+    /// What is hashed: there is one exactly where the algorithm is a hash.
+    pub key: Option<HashKey>,
+    /// Milliseconds in which a new endpoint comes to its full share; 0: at once.
+    pub slow_start: u32,
+}
+
+/// How an endpoint is chosen.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub enum Algorithm {
+    RoundRobin = 0,
+    Random = 1,
+    LeastRequest = 2,
+    PeakEwma = 3,
+    RingHash = 4,
+    Maglev = 5,
+}
+
+impl Algorithm {
+    /// All of them, in the order of their numbers.
+    pub const ALL: [Algorithm; 6] = [
+        Algorithm::RoundRobin,
+        Algorithm::Random,
+        Algorithm::LeastRequest,
+        Algorithm::PeakEwma,
+        Algorithm::RingHash,
+        Algorithm::Maglev,
+    ];
+
+    /// Whether it needs a key.
+    pub fn hashes(self) -> bool {
+        matches!(self, Algorithm::RingHash | Algorithm::Maglev)
+    }
+}
+
+/// What of a request is hashed.
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub enum HashKey {
+    /// The lines of the header of this name (lower-case).
+    Header(String),
+    /// The cookie of this name.
+    Cookie {
+        /// Its name.
+        name: String,
+        /// Milliseconds: where the cookie is absent, one that lasts so long is issued.
+        lifetime: Option<u32>,
+    },
+    /// The query parameter of this name, decoded.
+    Query(String),
+    /// The address at the other end of the connection.
+    SourceIp,
+}
+
+/// `circuit-breaker { … }`: what may be under way at once, counted by each proxy. `None`: not limited.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct Breaker {
+    /// Connections.
+    pub max_connections: Option<u32>,
+    /// Requests that wait for a connection.
+    pub max_pending: Option<u32>,
+    /// Requests.
+    pub max_requests: Option<u32>,
+    /// Milliseconds that a request may wait for a connection.
+    pub pending_timeout: Option<u32>,
+}
+
+/// `outlier-detection { … }`
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct Outliers {
+    /// Ejected after so many 5xx or lost connections in a row; 0: not by them.
+    pub consecutive_5xx: u32,
+    /// Ejected after so many 502, 503, 504 or lost connections in a row; 0: not by them.
+    pub consecutive_gateway_errors: u32,
+    /// Ejected below this share of successes in an interval, in basis points; 0: not by it.
+    pub success_rate: u32,
+    /// Milliseconds.
+    pub interval: u32,
+    /// Milliseconds that an endpoint is out the first time.
+    pub base_ejection: u32,
+    /// Milliseconds that it is out at most.
+    pub max_ejection: u32,
+    /// Basis points of the endpoints that may be out at once, rounded up to a whole endpoint.
+    pub max_share: u32,
+    /// How many may be out whatever the share says.
+    pub max_at_least: u32,
+    /// With fewer endpoints none is ejected.
+    pub min_hosts: u32,
 }
 
 /// `retry COUNT on …`

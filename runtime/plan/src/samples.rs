@@ -78,11 +78,11 @@ pub(crate) fn plan() -> Plan {
         ],
         grants: vec![Grant { op_settings: NONE, settings: 0 }, Grant { op_settings: 2, settings: NONE }],
         settings: vec![
-            Settings { timeout: Some(Some(2_500)), retry: Some(None) },
-            Settings { timeout: Some(None), retry: Some(Some(retry())) },
+            Settings { timeout: Some(Some(2_500)), retry: Some(None), ..Settings::default() },
+            Settings { timeout: Some(None), retry: Some(Some(retry())), ..Settings::default() },
             Settings {
-                timeout: None,
                 retry: Some(Some(Retry { budget: None, on_status: vec![], ..retry() })),
+                ..balanced()
             },
         ],
         default_settings: 1,
@@ -107,6 +107,7 @@ fn ratings() -> Service {
         owner: String::new(),
         principal: 2,
         settings: 0,
+        panic_threshold: 0,
         ports: vec![port(80, "http", 2), port(9_000, "admin", 3)],
         subsets: vec![],
         calls: vec![],
@@ -127,6 +128,7 @@ fn reviews() -> Service {
         owner: "team-reviews".to_owned(),
         principal: 3,
         settings: NONE,
+        panic_threshold: 0,
         ports: vec![Port {
             number: 80,
             name: String::new(),
@@ -149,6 +151,7 @@ fn web() -> Service {
         owner: String::new(),
         principal: 4,
         settings: 2,
+        panic_threshold: 0,
         ports: vec![],
         subsets: vec![],
         calls: vec![Call { service: 0, port: 1, partition: 5 }, Call { service: 1, port: 0, partition: 4 }],
@@ -353,5 +356,33 @@ fn retry() -> Retry {
         backoff_cap: 1_000,
         buffer: 65_536,
         budget: Some(Budget { share: 2_000, min_per_second: 10, over: 10_000 }),
+    }
+}
+
+/// Settings about endpoints: one of each kind.
+fn balanced() -> Settings {
+    let key = HashKey::Cookie { name: "session".to_owned(), lifetime: Some(60_000) };
+    Settings {
+        connect_timeout: Some(250),
+        idle_timeout: Some(Some(60_000)),
+        balancer: Some(Balancer { algorithm: Algorithm::Maglev, key: Some(key), slow_start: 0 }),
+        breaker: Some(Breaker {
+            max_connections: Some(100),
+            max_pending: None,
+            max_requests: Some(1_000),
+            pending_timeout: None,
+        }),
+        outliers: Some(Outliers {
+            consecutive_5xx: 5,
+            consecutive_gateway_errors: 0,
+            success_rate: 9_000,
+            interval: 10_000,
+            base_ejection: 30_000,
+            max_ejection: 300_000,
+            max_share: 5_000,
+            max_at_least: 1,
+            min_hosts: 1,
+        }),
+        ..Settings::default()
     }
 }

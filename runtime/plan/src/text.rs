@@ -1,5 +1,7 @@
 //! A plan for human eyes: what `mesh plan inspect` shows. Meant to be read, not to be parsed.
 
+mod balancing;
+
 use crate::decode::to_target;
 use crate::layout::Section;
 use crate::plan::{Endpoint, FieldKind, HostKind, NONE, Target};
@@ -303,7 +305,18 @@ fn settings_text(settings: Settings<'_>) -> String {
         Written::Off => Some("retry none".to_owned()),
         Written::Value(retry) => Some(retry_text(retry)),
     };
-    let parts: Vec<String> = timeout.into_iter().chain(retry).collect();
+    let idle = match settings.idle_timeout() {
+        Written::No => None,
+        Written::Off => Some("idle-timeout none".to_owned()),
+        Written::Value(milliseconds) => Some(format!("idle-timeout {milliseconds}ms")),
+    };
+    let connect = settings.connect_timeout().map(|milliseconds| format!("connect-timeout {milliseconds}ms"));
+    let balancing = [
+        settings.balancer().map(|own| balancing::balancer(own)),
+        settings.breaker().map(|own| balancing::breaker(own)),
+        settings.outliers().map(|own| balancing::outliers(own)),
+    ];
+    let parts: Vec<String> = [timeout, retry, connect, idle].into_iter().chain(balancing).flatten().collect();
     if parts.is_empty() { "nothing".to_owned() } else { parts.join(", ") }
 }
 

@@ -3,6 +3,7 @@
 //! One pass over each table proves what lookups and walks assume, so that nothing after it checks again: every index
 //! and range is inside its table, every list that is searched is sorted, every walk ends.
 
+mod balancing;
 mod diagrams;
 mod dictionaries;
 mod enter;

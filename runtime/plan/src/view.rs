@@ -1,5 +1,6 @@
 //! A verified plan, read in place: accessors over the bytes that are total, whatever index they are given.
 
+mod balancing;
 mod diagrams;
 mod dictionaries;
 mod lists;
@@ -7,6 +8,7 @@ mod outcomes;
 mod rows;
 mod workloads;
 
+pub use balancing::{Balancer, HashKey};
 pub use diagrams::{
     Accept, Address, Automaton, Field, Mask, Node, Partition, PeerPrefix, PeerPrincipal, Prefix, State,
     States, Union,
@@ -225,6 +227,11 @@ impl PlanView {
     /// Settings by index; of [`NONE`] there are none.
     pub fn settings(&self, index: u32) -> Option<Settings<'_>> {
         self.all_settings().get(index)
+    }
+
+    /// A load balancer by index; of [`NONE`] there is none.
+    pub fn balancer(&self, index: u32) -> Option<Balancer<'_>> {
+        Rows::all(self).get(index)
     }
 
     fn mesh(&self) -> Option<Record<'_>> {

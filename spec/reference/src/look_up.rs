@@ -63,7 +63,7 @@ impl<'a> Builder<'a> {
     fn declare(&mut self) -> Result<(), String> {
         for (place, item) in &self.statements {
             if let Item::Mesh(mesh) = item {
-                self.program.default = self.names.settings(&mesh.default, *place)?;
+                self.program.default = self.names.settings(&mesh.default, &ast::Limits::default(), *place)?;
                 self.program.mtls = mesh.mtls.map(|mode| mode.value);
                 if let Some(name) = &mesh.trust_domain {
                     self.program.trust_domain = name.value.to_string();
@@ -102,7 +102,7 @@ impl<'a> Builder<'a> {
                 Some(written) => Some(written.value.to_string()),
                 None => Some(made()),
             },
-            settings: self.names.settings(&service.settings, place)?,
+            settings: self.names.settings(&service.settings, &service.limits, place)?,
             limits: edits::limits(&service.limits),
             ports: service.ports.iter().map(port).collect(),
             subsets: service.subsets.iter().map(|subset| subset.name.value.to_string()).collect(),
@@ -173,7 +173,7 @@ impl<'a> Builder<'a> {
                 for callee in &statement.services {
                     let to = self.port(place, callee, statement.port.as_ref())?;
                     let calls = all.entry(to).or_default();
-                    let settings = self.names.settings(&statement.settings, place)?;
+                    let settings = self.names.settings(&statement.settings, &statement.limits, place)?;
                     if statement.to.is_empty() {
                         calls.plain = Some(settings);
                     } else {
@@ -326,7 +326,7 @@ impl<'a> Builder<'a> {
             let result = RuleResult {
                 action: self.action(&action.value, place, of)?,
                 edits: Edits::of(rule, |backend| self.backend(backend, place, of))?,
-                settings: self.names.settings(&rule.settings, place)?,
+                settings: self.names.settings(&rule.settings, &rule.limits, place)?,
             };
             let overrides = rule.overrides.iter().map(|name| name.value.to_string()).collect();
             let resolved = Rule { name: rule.name.value.to_string(), overrides, result };

@@ -85,10 +85,17 @@ impl<'a> Names<'a> {
     }
 
     /// 8.1: the settings of a block, with what the profiles that it uses say below them.
-    pub(crate) fn settings(&self, written: &ast::Settings, place: Place<'a>) -> Result<Settings, String> {
-        written.uses.iter().try_fold(Settings::of(written), |settings, name| {
+    pub(crate) fn settings(
+        &self,
+        written: &ast::Settings,
+        limits: &ast::Limits,
+        place: Place<'a>,
+    ) -> Result<Settings, String> {
+        written.uses.iter().try_fold(Settings::of(written, limits), |settings, name| {
             match self.shared(&name.value, place) {
-                Some((Item::Profile(profile), _)) => Ok(settings.over(Settings::of(&profile.settings))),
+                Some((Item::Profile(profile), _)) => {
+                    Ok(settings.over(Settings::of(&profile.settings, &profile.limits)))
+                }
                 _ => Err(format!("no profile `{}`", name.value)),
             }
         })

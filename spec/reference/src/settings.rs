@@ -13,6 +13,9 @@ pub(crate) struct Settings {
     idle_timeout: Option<Option<u32>>,
     /// Algorithm, key and slow start.
     load_balancer: Option<(String, Option<u32>)>,
+    /// The limits of 11, in the order in which they are listed.
+    circuit_breaker: Option<[Option<u32>; 4]>,
+    outlier_detection: Option<([Option<u32>; 7], Option<(u32, u32)>)>,
 }
 
 /// A retry policy (6.3), with everything that is absent written out.
@@ -38,7 +41,7 @@ pub struct Retry {
 
 impl Settings {
     /// What a block writes itself.
-    pub(crate) fn of(written: &ast::Settings) -> Settings {
+    pub(crate) fn of(written: &ast::Settings, limits: &ast::Limits) -> Settings {
         let milliseconds = |timeout: ast::Timeout| match timeout {
             ast::Timeout::None => None,
             ast::Timeout::After(milliseconds) => Some(milliseconds),
@@ -55,6 +58,10 @@ impl Settings {
                 .load_balancer
                 .as_ref()
                 .map(|lb| (algorithm(&lb.value.algorithm), lb.value.slow_start.map(|time| time.value))),
+            circuit_breaker: limits.circuit_breaker.as_ref().map(|breaker| breaker_of(&breaker.value)),
+            outlier_detection: limits.outlier_detection.as_ref().map(|outliers| {
+                (outliers_of(&outliers.value), outliers.value.max_ejection.map(|share| share.value))
+            }),
         }
     }
 
@@ -66,8 +73,35 @@ impl Settings {
             connect_timeout: self.connect_timeout.or(profile.connect_timeout),
             idle_timeout: self.idle_timeout.or(profile.idle_timeout),
             load_balancer: self.load_balancer.or(profile.load_balancer),
+            circuit_breaker: self.circuit_breaker.or(profile.circuit_breaker),
+            outlier_detection: self.outlier_detection.or(profile.outlier_detection),
         }
     }
+}
+
+fn breaker_of(breaker: &ast::CircuitBreaker) -> [Option<u32>; 4] {
+    let limits = [
+        breaker.max_connections,
+        breaker.max_pending_requests,
+        breaker.max_requests,
+        breaker.pending_timeout,
+    ];
+    limits.map(|limit| limit.map(|limit| limit.value))
+}
+
+/// All but the share, with what is absent written out.
+fn outliers_of(outliers: &ast::OutlierDetection) -> [Option<u32>; 7] {
+    let value = |number: Option<mesh_lang::Spanned<u32>>| number.map(|number| number.value);
+    let base = value(outliers.base_ejection_time);
+    [
+        value(outliers.consecutive_5xx),
+        value(outliers.consecutive_gateway_errors),
+        value(outliers.success_rate),
+        value(outliers.interval),
+        base,
+        value(outliers.max_ejection_time).or(base.map(|base| base.saturating_mul(10))),
+        value(outliers.min_hosts).or(Some(1)),
+    ]
 }
 
 /// In words, so that equal ones are equal.

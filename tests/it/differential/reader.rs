@@ -4,9 +4,9 @@ use super::dense::DENSE;
 use super::{Subject, compiled, environments};
 use fastrand::Rng;
 use mesh_compiler::Budget;
-use mesh_engine::{Action, Decision, Entry, Refusal};
+use mesh_engine::{Action, Decision, Entry, Forward, Refusal};
 use mesh_plan::layout::Section;
-use mesh_plan::view::Edit;
+use mesh_plan::view::{Balancer, Edit, HashKey};
 use mesh_plan::{NONE, Plan, PlanView};
 use mesh_reference::{Claim, Question};
 use mesh_tests::asking::with_request;
@@ -202,6 +202,10 @@ fn ending(subject: &Subject, entry: Entry, decision: &Decision<'_>, question: &Q
             "kind": "forward", "service": forward.service.as_str(), "subset": forward.subset.as_str(), "timeout": forward.timeout,
             "port": plan.services[forward.service_index as usize].ports[forward.port as usize].number,
             "retry": forward.retry.as_ref().map(retry),
+            "connect": forward.connect_timeout,
+            "idle": forward.idle_timeout,
+            "balancer": subject.view.balancer(forward.balancer).map(balancer),
+            "breakers": limits(&subject.view, forward),
         }),
         Action::Redirect { status, location } => {
             json!({ "kind": "redirect", "status": status, "text": location })
@@ -266,6 +270,43 @@ fn in_words(plan: &Plan, edit: Edit<'_>) -> Value {
             json!(["limit", limit.count, limit.per, limit.burst, limit.by_headers, flags])
         }
     }
+}
+
+fn balancer(balancer: Balancer<'_>) -> Value {
+    let (kind, name, lifetime) = match balancer.key() {
+        None => (0, "", None),
+        Some(HashKey::Header(name)) => (1, name, None),
+        Some(HashKey::Cookie(name, lifetime)) => (2, name, lifetime),
+        Some(HashKey::Query(name)) => (3, name, None),
+        Some(HashKey::SourceIp) => (4, "", None),
+    };
+    json!([balancer.algorithm() as u32, kind, name, lifetime.unwrap_or(NONE), balancer.slow_start()])
+}
+
+/// The circuit breaker and the outlier detection of each level that has one.
+fn limits(view: &PlanView, forward: &Forward<'_>) -> Value {
+    let levels = forward.limits.iter().filter_map(|level| view.settings(*level));
+    let words = levels.flat_map(|level| {
+        let breaker = level.breaker().map(|own| {
+            let limits = [own.max_connections, own.max_pending, own.max_requests, own.pending_timeout];
+            limits.map(|limit| limit.unwrap_or(NONE)).to_vec()
+        });
+        let outliers = level.outliers().map(|own| {
+            vec![
+                own.consecutive_5xx,
+                own.consecutive_gateway_errors,
+                own.success_rate,
+                own.interval,
+                own.base_ejection,
+                own.max_ejection,
+                own.max_share,
+                own.max_at_least,
+                own.min_hosts,
+            ]
+        });
+        breaker.into_iter().chain(outliers)
+    });
+    words.map(Value::from).collect()
 }
 
 fn retry(retry: &mesh_engine::Retry<'_>) -> Value {

@@ -70,12 +70,12 @@ pub(super) fn same_outcome(model: &Model, owner: Owner, table: usize, (a, b): (u
     if let Owner::Call(service, call) = owner {
         let lines = &model[service].calls[call as usize].lines;
         let (a, b) = (&lines[a as usize], &lines[b as usize]);
-        return (&a.settings, &a.connection) == (&b.settings, &b.connection);
+        return a.settings == b.settings;
     }
     let rules = &tables(model, owner)[table].rules;
-    let outcome = |rule: u32| -> (&_, &_, &_, &_) {
-        let Rule { action, edits, settings, connection, .. } = &rules[rule as usize];
-        (action, edits, settings, connection)
+    let outcome = |rule: u32| -> (&_, &_, &_) {
+        let Rule { action, edits, settings, .. } = &rules[rule as usize];
+        (action, edits, settings)
     };
     outcome(a) == outcome(b)
 }

@@ -238,7 +238,8 @@ fn of_service<'m>(model: &'m Model, id: ServiceId, known: &mut Known<'m>) -> Vec
                     retry: line.client.retry.or(below.and_then(|line| line.client.retry)),
                 },
                 // Limits of all levels hold together.
-                breaker: line.breaker || below.is_some_and(|below| below.breaker),
+                breaker: line.settings.breaker.is_some()
+                    || below.is_some_and(|below| below.settings.breaker.is_some()),
                 written: below.map_or(own, |below| own.then(Nearest::of(&below.settings, below.settings_at))),
                 unkeyed: unkeyed(std::iter::once(&line.shape)),
             };

@@ -20,7 +20,7 @@ const NAMED: usize = 12;
 /// (`MESH5002`), nothing more is said of them. Who limits its own calls does not count. Time: linear in the calls.
 pub(super) fn check(model: &Model, graph: &Graph<'_>, too_many_tries: bool) -> Vec<Diagnostic> {
     let tries = graph.tries(Count::Most);
-    let all = model.services.iter().zip(0..).filter(|(service, _)| !service.breaker);
+    let all = model.services.iter().zip(0..).filter(|(service, _)| service.settings.breaker.is_none());
     all.filter_map(|(_, id)| of_service(model, &tries, ServiceId(id), too_many_tries)).collect()
 }
 

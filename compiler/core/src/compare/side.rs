@@ -1,8 +1,9 @@
 //! One of the two plans: what its leaves mean, said so that it is the same in both plans where it is the same.
 
+use super::said;
 use crate::check::duration;
 use mesh_plan::{
-    Action, Backend, Edit, NONE, Outcome, Plan, PlanView, Port, REFUSED, RateLimit, Retry, Service, Settings,
+    Action, Backend, Edit, NONE, Outcome, Plan, PlanView, Port, REFUSED, RateLimit, Service, Settings,
     Target,
 };
 
@@ -94,7 +95,7 @@ impl Side<'_> {
     pub(super) fn call(&self, leaf: u32) -> Meaning {
         let Some(grant) = self.plan.grants.get(leaf as usize) else { return Meaning::Nothing };
         let levels = [grant.op_settings, grant.settings];
-        Meaning::Call(said_settings(levels.into_iter().filter_map(|level| self.settings(level))))
+        Meaning::Call(said::settings(levels.into_iter().filter_map(|level| self.settings(level))))
     }
 
     /// The line of the authorization, or the rule of the route, that a leaf is of; empty where there is none.
@@ -137,7 +138,7 @@ impl Side<'_> {
                     let wider = [service.settings, self.plan.default_settings];
                     let wider = wider.into_iter().filter(|_| !backend.enter);
                     let levels = own().into_iter().chain(wider.filter_map(|level| self.settings(level)));
-                    (self.destination(backend), said_settings(levels))
+                    (self.destination(backend), said::settings(levels))
                 });
                 let all: Vec<(String, Vec<String>)> = of_each.by_ref().collect();
                 if let [(_, first), rest @ ..] = all.as_slice()
@@ -201,63 +202,6 @@ pub(super) struct Root {
 impl Root {
     /// Nobody says anything.
     pub(super) const NOTHING: Root = Root { partition: NONE, target: Target::Leaf(REFUSED) };
-}
-
-/// Each from the nearest level that writes it: `timeout 2s`, `retry 2 on 503`.
-fn said_settings<'s>(levels: impl Iterator<Item = &'s Settings>) -> Vec<String> {
-    let (mut timeout, mut retry) = (None, None);
-    for level in levels {
-        timeout = timeout.or(level.timeout);
-        retry = retry.or(level.retry.as_ref());
-    }
-    let timeout = timeout.map(|written| match written {
-        Some(milliseconds) => format!("timeout {}", duration(milliseconds.into())),
-        None => "timeout none".to_owned(),
-    });
-    let retry = retry.map(|written| written.as_ref().map_or("retry none".to_owned(), said_retry));
-    timeout.into_iter().chain(retry).collect()
-}
-
-/// A retry in one line, as its block would say it.
-fn said_retry(retry: &Retry) -> String {
-    let named = [
-        (retry.on_connect_failure, "connect-failure"),
-        (retry.on_reset, "reset"),
-        (retry.on_timeout, "timeout"),
-    ];
-    let mut conditions: Vec<String> =
-        named.into_iter().filter(|(on, _)| *on).map(|(_, name)| name.to_owned()).collect();
-    for run in retry.on_status.chunk_by(|before, after| *after == before + 1) {
-        match run {
-            [first, .., last] => conditions.push(format!("{first}-{last}")),
-            alone => conditions.extend(alone.iter().map(u16::to_string)),
-        }
-    }
-    let mut said = format!("retry {} on {}", retry.count, conditions.join(", "));
-    let unsafe_methods = ["POST", "PUT", "PATCH", "DELETE"].into_iter().zip(2u32..);
-    let unsafe_methods = unsafe_methods.filter(|(_, atom)| retry.methods >> atom & 1 == 1);
-    let unsafe_methods: Vec<&str> = unsafe_methods.map(|(name, _)| name).collect();
-    if !unsafe_methods.is_empty() {
-        said.push_str(&format!(" methods {}", unsafe_methods.join("|")));
-    }
-    if retry.per_try_timeout > 0 {
-        said.push_str(&format!(" per-try-timeout {}", duration(retry.per_try_timeout.into())));
-    }
-    if retry.backoff_cap > 0 {
-        said.push_str(&format!(
-            " backoff {}..{}",
-            duration(retry.backoff_base.into()),
-            duration(retry.backoff_cap.into())
-        ));
-    }
-    if retry.buffer > 0 {
-        said.push_str(&format!(" buffer {}B", retry.buffer));
-    }
-    if let Some(budget) = &retry.budget {
-        let (share, over) = (percent(budget.share), duration(budget.over.into()));
-        said.push_str(&format!(" budget {share} min {}/s over {over}", budget.min_per_second));
-    }
-    said
 }
 
 fn rate_limit(limit: &RateLimit) -> String {

@@ -4,8 +4,7 @@ use super::delegation::Delegations;
 use super::scope::{self, Place, Scope, Target, workload};
 use super::{backend, browsers, consumer, declarations, duplicate, edits, settings, shape};
 use crate::model::{
-    Action, Backend, Connection, GatewayId, HostTable, Line, Listener, Model, PortId, Rule, SettingsAt,
-    Shape, Table,
+    Action, Backend, GatewayId, HostTable, Line, Listener, Model, PortId, Rule, SettingsAt, Shape, Table,
 };
 use crate::partition::{MAX_LINES, covers};
 use mesh_lang::ast::{self, HostPattern, ListenerTls, Protocol};
@@ -107,7 +106,6 @@ fn redirecting(listener: &ast::Listener, hosts: &[(HostPattern, Span)]) -> Vec<H
         mirrors: vec![],
         settings: mesh_plan::Settings::default(),
         settings_at: SettingsAt::default(),
-        connection: Connection::default(),
         answers_preflights: false,
     };
     let table = |host: &HostPattern| HostTable {
@@ -381,7 +379,8 @@ fn resolve_rule(
             .help("Delete it."),
         );
     }
-    let written = settings::with_profiles(&rule.settings, Block::Rule, place, scope, diagnostics);
+    let written =
+        settings::with_profiles(&rule.settings, &rule.limits, Block::Rule, place, scope, diagnostics);
     if rule.matches.iter().all(|line| !line.ops.is_empty()) {
         let ops = rule.matches.iter().flat_map(|line| &line.ops);
         settings::never_repeated(&rule.settings, ops, diagnostics);
@@ -455,7 +454,6 @@ fn resolve_rule(
         action: resolved,
         settings: written.settings,
         settings_at: written.at,
-        connection: written.connection,
         answers_preflights: rule.modifiers.cors.is_some(),
     })
 }

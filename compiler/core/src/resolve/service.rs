@@ -18,7 +18,7 @@ pub(super) struct Own {
     subsets: Vec<Subset>,
     settings: Settings,
     settings_at: SettingsAt,
-    breaker: bool,
+    panic_threshold: u32,
     issuers: Vec<Text>,
     propagates: Vec<Text>,
 }
@@ -29,7 +29,7 @@ impl Own {
         service.subsets = self.subsets;
         service.settings = self.settings;
         service.settings_at = self.settings_at;
-        service.breaker = self.breaker;
+        service.panic_threshold = self.panic_threshold;
         service.workload.issuers = self.issuers;
         service.propagates = self.propagates;
     }
@@ -47,13 +47,20 @@ pub(super) fn read(
     if service.ports.is_empty() {
         without_port(service, diagnostics);
     }
-    let written = settings::with_profiles(&service.settings, Block::Service, place, scope, diagnostics);
+    let written = settings::with_profiles(
+        &service.settings,
+        &service.limits,
+        Block::Service,
+        place,
+        scope,
+        diagnostics,
+    );
     let mut own = Own {
         ports: ports(service, mtls, diagnostics),
         subsets: subsets(service, diagnostics),
         settings: written.settings.clone(),
         settings_at: written.at,
-        breaker: settings::has_limit(&service.settings, &service.limits, place, scope, settings::has_breaker),
+        panic_threshold: service.panic_threshold.map_or(0, |share| share.value),
         issuers: declarations::issuers(&service.jwts, place, scope, diagnostics),
         propagates: service.propagates.iter().map(|name| name.value.clone()).collect(),
     };
@@ -326,10 +333,9 @@ pub(super) fn calls(
 ) -> Vec<Call> {
     let mut calls = Vec::with_capacity(service.calls.len());
     for statement in &service.calls {
-        let written = settings::with_profiles(&statement.settings, Block::Calls, place, scope, diagnostics);
         let (settings, limits) = (&statement.settings, &statement.limits);
+        let written = settings::with_profiles(settings, limits, Block::Calls, place, scope, diagnostics);
         settings::never_repeated(settings, statement.to.iter(), diagnostics);
-        let breaker = settings::has_limit(settings, limits, place, scope, settings::has_breaker);
         for name in &statement.services {
             let callee = scope.service(name, place);
             let to = callee.and_then(|callee| scope::port(model, callee, statement.port.as_ref(), name.span));
@@ -340,7 +346,7 @@ pub(super) fn calls(
                     let port = std::slice::from_ref(model.port(to));
                     protocol::of_settings(&statement.settings, port, callee, diagnostics);
                     outliers::of_call(statement, to, place, scope, model, diagnostics);
-                    add_call(&mut calls, to, (statement, &written, breaker), name.span, diagnostics);
+                    add_call(&mut calls, to, (statement, &written), name.span, diagnostics);
                 }
                 Err(diagnostic) => diagnostics.push(diagnostic),
             }
@@ -352,7 +358,7 @@ pub(super) fn calls(
 fn add_call(
     calls: &mut Vec<Call>,
     to: PortId,
-    (statement, written, breaker): (&ast::Calls, &Written, bool),
+    (statement, written): (&ast::Calls, &Written),
     span: Span,
     diagnostics: &mut Diagnostics,
 ) {
@@ -362,8 +368,6 @@ fn add_call(
         narrowed,
         settings: written.settings.clone(),
         settings_at: written.at,
-        breaker,
-        connection: written.connection.clone(),
         client: Client { timeout: statement.client_timeout, retry: statement.client_retry },
         span,
     });

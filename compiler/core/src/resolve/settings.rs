@@ -1,20 +1,20 @@
-//! `timeout` and `retry`, written out in full in the plan's units, and what is said of connections.
+//! What a block says of what is sent on, written out in full in the plan's units.
 
 use super::scope::{Place, Scope};
 use super::shared::Named;
-use crate::model::{Connection, Port, SettingsAt};
+use crate::model::{Port, SettingsAt};
 use mesh_lang::ast::{
-    self, Algorithm, GrpcStatus, HashKey, LoadBalancer, Method, RetryOn, RetryPolicy, Shared, Timeout,
+    self, Algorithm, CircuitBreaker, GrpcStatus, HashKey, LoadBalancer, Method, OutlierDetection, RetryOn,
+    RetryPolicy, Shared, Timeout,
 };
 use mesh_lang::signature::Place as Block;
 use mesh_lang::{Code, Diagnostic, Diagnostics, Name, Span, Spanned};
-use mesh_plan::{Budget, Retry, Settings};
+use mesh_plan::{self as plan, Budget, Retry, Settings};
 
 /// What one block writes, with what the profiles it uses say below it.
 pub(super) struct Written {
     pub(super) settings: Settings,
     pub(super) at: SettingsAt,
-    pub(super) connection: Connection,
     /// A load balancer that looks at requests.
     hashes: Option<Span>,
 }
@@ -39,12 +39,15 @@ impl Written {
 /// The settings of one block, with those of the profiles it uses below its own.
 pub(super) fn with_profiles(
     settings: &ast::Settings,
+    limits: &ast::Limits,
     block: Block,
     place: Place<'_>,
     scope: &Scope,
     diagnostics: &mut Diagnostics,
 ) -> Written {
     let mut whole = settings.clone();
+    let mut breaker = limits.circuit_breaker.as_ref();
+    let mut outliers = limits.outlier_detection.as_ref();
     let mut profiles: Vec<(&Name, &ast::Profile)> = Vec::new();
     for name in &settings.uses {
         match scope.shared.get(&name.value, place) {
@@ -65,26 +68,27 @@ pub(super) fn with_profiles(
             diagnostics.push(both_set(first, second, word.as_str()));
         }
     }
-    for (_, profile) in profiles {
+    for (_, profile) in &profiles {
         let below = &profile.settings;
         whole.timeout = whole.timeout.or(below.timeout);
         whole.retry = whole.retry.or_else(|| below.retry.clone());
         whole.connect_timeout = whole.connect_timeout.or(below.connect_timeout);
         whole.idle_timeout = whole.idle_timeout.or(below.idle_timeout);
         whole.load_balancer = whole.load_balancer.or_else(|| below.load_balancer.clone());
+        breaker = breaker.or(profile.limits.circuit_breaker.as_ref());
+        outliers = outliers.or(profile.limits.outlier_detection.as_ref());
     }
     let hashes = whole.load_balancer.as_ref().filter(|balancer| {
         matches!(&balancer.value.algorithm, Algorithm::RingHash(key) | Algorithm::Maglev(key) if *key != HashKey::SourceIp)
     });
     Written {
         hashes: hashes.map(|balancer| balancer.span),
-        connection: Connection {
-            connect_timeout: whole.connect_timeout.map(|timeout| timeout.value),
-            idle_timeout: whole.idle_timeout.map(|timeout| timeout.value),
-            load_balancer: whole.load_balancer.as_ref().map(|balancer| text_of(&balancer.value)),
-        },
         at: places(&whole),
-        settings: resolve(&whole, diagnostics),
+        settings: Settings {
+            breaker: breaker.map(|breaker| breaker_of(&breaker.value)),
+            outliers: outliers.and_then(|outliers| outliers_of(&outliers.value)),
+            ..resolve(&whole, diagnostics)
+        },
     }
 }
 
@@ -101,11 +105,6 @@ pub(super) fn has_limit(
         _ => false,
     };
     is_it(limits) || settings.uses.iter().any(profile)
-}
-
-/// A `circuit-breaker`.
-pub(super) fn has_breaker(limits: &ast::Limits) -> bool {
-    limits.circuit_breaker.is_some()
 }
 
 /// An `outlier-detection`.
@@ -175,25 +174,53 @@ impl Word {
     }
 }
 
-/// The canonical spelling: two that mean the same are equal.
-fn text_of(balancer: &LoadBalancer) -> String {
+fn balancer_of(balancer: &LoadBalancer) -> plan::Balancer {
     let key = |key: &HashKey| match key {
-        HashKey::Header(name) => format!("header {:?}", name.value),
-        HashKey::Cookie(name, lifetime) => {
-            format!("cookie {:?} {:?}", name.value, lifetime.map(|one| one.value))
-        }
-        HashKey::Query(name) => format!("query {:?}", name.value),
-        HashKey::SourceIp => "source-ip".to_owned(),
+        HashKey::Header(name) => plan::HashKey::Header(name.value.to_string()),
+        HashKey::Cookie(name, lifetime) => plan::HashKey::Cookie {
+            name: name.value.to_string(),
+            lifetime: lifetime.map(|lifetime| lifetime.value),
+        },
+        HashKey::Query(name) => plan::HashKey::Query(name.value.to_string()),
+        HashKey::SourceIp => plan::HashKey::SourceIp,
     };
-    let algorithm = match &balancer.algorithm {
-        Algorithm::RoundRobin => "round-robin".to_owned(),
-        Algorithm::Random => "random".to_owned(),
-        Algorithm::LeastRequest => "least-request".to_owned(),
-        Algorithm::PeakEwma => "peak-ewma".to_owned(),
-        Algorithm::RingHash(hashed) => format!("ring-hash {}", key(hashed)),
-        Algorithm::Maglev(hashed) => format!("maglev {}", key(hashed)),
+    let (algorithm, key) = match &balancer.algorithm {
+        Algorithm::RoundRobin => (plan::Algorithm::RoundRobin, None),
+        Algorithm::Random => (plan::Algorithm::Random, None),
+        Algorithm::LeastRequest => (plan::Algorithm::LeastRequest, None),
+        Algorithm::PeakEwma => (plan::Algorithm::PeakEwma, None),
+        Algorithm::RingHash(hashed) => (plan::Algorithm::RingHash, Some(key(hashed))),
+        Algorithm::Maglev(hashed) => (plan::Algorithm::Maglev, Some(key(hashed))),
     };
-    format!("{algorithm} {:?}", balancer.slow_start.map(|time| time.value))
+    plan::Balancer { algorithm, key, slow_start: balancer.slow_start.map_or(0, |time| time.value) }
+}
+
+fn breaker_of(breaker: &CircuitBreaker) -> plan::Breaker {
+    let limit = |limit: Option<Spanned<u32>>| limit.map(|limit| limit.value);
+    plan::Breaker {
+        max_connections: limit(breaker.max_connections),
+        max_pending: limit(breaker.max_pending_requests),
+        max_requests: limit(breaker.max_requests),
+        pending_timeout: limit(breaker.pending_timeout),
+    }
+}
+
+/// What is absent is written out (`spec/semantics.md` 11). Where a part is missing that is needed, that is complained of elsewhere.
+fn outliers_of(detection: &OutlierDetection) -> Option<plan::Outliers> {
+    let number = |number: Option<Spanned<u32>>| number.map_or(0, |number| number.value);
+    let base = detection.base_ejection_time?.value;
+    let (max_share, max_at_least) = detection.max_ejection?.value;
+    Some(plan::Outliers {
+        consecutive_5xx: number(detection.consecutive_5xx),
+        consecutive_gateway_errors: number(detection.consecutive_gateway_errors),
+        success_rate: number(detection.success_rate),
+        interval: detection.interval?.value,
+        base_ejection: base,
+        max_ejection: detection.max_ejection_time.map_or(base.saturating_mul(10), |time| time.value),
+        max_share,
+        max_at_least,
+        min_hosts: detection.min_hosts.map_or(1, |hosts| hosts.value),
+    })
 }
 
 /// Parts of what a block says of connections that could never act.
@@ -241,7 +268,7 @@ fn both_set(first: &Name, second: &Name, word: &str) -> Diagnostic {
     .help(format!("Use one of them, or write the `{word}` in this block."))
 }
 
-/// The settings of one block.
+/// The settings of one block, without its limits.
 pub(super) fn resolve(settings: &ast::Settings, diagnostics: &mut Diagnostics) -> Settings {
     vain_connection(settings, diagnostics);
     if let (Some(timeout), Some(retry)) = (&settings.timeout, &settings.retry)
@@ -256,15 +283,21 @@ pub(super) fn resolve(settings: &ast::Settings, diagnostics: &mut Diagnostics) -
                 .help("Make it shorter than the `timeout`, so that there is time for another try."),
         );
     }
+    let milliseconds = |timeout: Timeout| match timeout {
+        Timeout::None => None,
+        Timeout::After(milliseconds) => Some(milliseconds),
+    };
     Settings {
-        timeout: settings.timeout.as_ref().map(|timeout| match timeout.value {
-            Timeout::None => None,
-            Timeout::After(milliseconds) => Some(milliseconds),
-        }),
+        timeout: settings.timeout.map(|timeout| milliseconds(timeout.value)),
+        connect_timeout: settings.connect_timeout.map(|timeout| timeout.value),
+        idle_timeout: settings.idle_timeout.map(|timeout| milliseconds(timeout.value)),
+        balancer: settings.load_balancer.as_ref().map(|balancer| balancer_of(&balancer.value)),
         retry: settings.retry.as_ref().map(|retry| match &retry.value {
             ast::Retry::None => None,
             ast::Retry::Policy(policy) => Some(policy_of(policy, diagnostics)),
         }),
+        breaker: None,
+        outliers: None,
     }
 }
 

@@ -1,10 +1,10 @@
 //! Each value of the plan as records. Nothing here checks anything: `verify` does.
 
 use super::{Draft, dictionary};
-use crate::layout::{NODE, Section, edit, node, outcome, retry, settings, state};
+use crate::layout::{NODE, Section, balancer, edit, node, outcome, outliers, retry, settings, state};
 use crate::plan::{
-    Action, Automaton, ConsumerRoute, Edit, Field, Gateway, LIST, List, NONE, Node, Outcome, Partition, Plan,
-    Port, Retry, Service, Settings, State, Target,
+    Action, Automaton, Balancer, ConsumerRoute, Edit, Field, Gateway, HashKey, LIST, List, NONE, Node,
+    Outcome, Outliers, Partition, Plan, Port, Retry, Service, Settings, State, Target,
 };
 use std::collections::HashMap;
 
@@ -103,6 +103,7 @@ fn service_rows<'p>(service: &'p Service, draft: &mut Draft<'p>) {
             service.consumer_routes.len() as u32,
             of_hosts.0,
             of_hosts.1,
+            service.panic_threshold,
         ],
     );
 }
@@ -498,7 +499,7 @@ fn edit_row<'p>(edit: &'p Edit, draft: &mut Draft<'p>) -> [u32; edit::WORDS as u
     }
 }
 
-fn settings_rows(settings: &Settings, draft: &mut Draft<'_>) {
+fn settings_rows<'p>(settings: &'p Settings, draft: &mut Draft<'p>) {
     let [timeout_kind, timeout] = match settings.timeout {
         None => [settings::UNWRITTEN, 0],
         Some(None) => [settings::OFF, 0],
@@ -513,7 +514,58 @@ fn settings_rows(settings: &Settings, draft: &mut Draft<'_>) {
             [settings::VALUE, index]
         }
     };
-    draft.row(Section::Settings, &[timeout_kind, timeout, retry_kind, retry]);
+    let [idle_kind, idle] = match settings.idle_timeout {
+        None => [settings::UNWRITTEN, 0],
+        Some(None) => [settings::OFF, 0],
+        Some(Some(milliseconds)) => [settings::VALUE, milliseconds],
+    };
+    let balancer = settings.balancer.as_ref().map_or(NONE, |own| {
+        let row = balancer_row(own, draft);
+        one_more(Section::Balancers, &row, draft)
+    });
+    let breaker = settings.breaker.map_or(NONE, |own| {
+        let limits = [own.max_connections, own.max_pending, own.max_requests, own.pending_timeout];
+        one_more(Section::Breakers, &limits.map(|limit| limit.unwrap_or(NONE)), draft)
+    });
+    let outliers =
+        settings.outliers.map_or(NONE, |own| one_more(Section::Outliers, &outliers_row(own), draft));
+    let connect = settings.connect_timeout.unwrap_or(NONE);
+    draft.row(
+        Section::Settings,
+        &[timeout_kind, timeout, retry_kind, retry, idle_kind, idle, connect, balancer, breaker, outliers],
+    );
+}
+
+/// Appends a record and returns its index.
+fn one_more(section: Section, words: &[u32], draft: &mut Draft<'_>) -> u32 {
+    let index = draft.count(section);
+    draft.row(section, words);
+    index
+}
+
+fn balancer_row<'p>(own: &'p Balancer, draft: &mut Draft<'p>) -> [u32; balancer::WORDS as usize] {
+    let (kind, name, lifetime) = match &own.key {
+        None => (balancer::NO_KEY, "", None),
+        Some(HashKey::Header(name)) => (balancer::HEADER, name.as_str(), None),
+        Some(HashKey::Cookie { name, lifetime }) => (balancer::COOKIE, name.as_str(), *lifetime),
+        Some(HashKey::Query(name)) => (balancer::QUERY, name.as_str(), None),
+        Some(HashKey::SourceIp) => (balancer::SOURCE_IP, "", None),
+    };
+    [own.algorithm as u32, kind, draft.string(name), lifetime.unwrap_or(NONE), own.slow_start]
+}
+
+fn outliers_row(own: Outliers) -> [u32; outliers::WORDS as usize] {
+    [
+        own.consecutive_5xx,
+        own.consecutive_gateway_errors,
+        own.success_rate,
+        own.interval,
+        own.base_ejection,
+        own.max_ejection,
+        own.max_share,
+        own.max_at_least,
+        own.min_hosts,
+    ]
 }
 
 fn retry_row(retry: &Retry, draft: &mut Draft<'_>) {

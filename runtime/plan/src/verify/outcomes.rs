@@ -1,7 +1,7 @@
 //! Outcomes, verdicts, grants and settings.
 
 use super::workloads::is_port;
-use super::{PlanError, Tiles, all, ascending, count, ensure, is_settings, is_string, some};
+use super::{PlanError, Tiles, all, ascending, balancing, count, ensure, is_settings, is_string, some};
 use crate::layout::{
     MAX_MILLISECONDS, MAX_RETRIES, MAX_RETRY_BUFFER, Section, WHOLE, backend, edit, gateway, grant, listener,
     outcome, retry, service, settings, verdict,
@@ -24,6 +24,7 @@ pub(super) fn check(plan: &PlanView) -> Result<(), PlanError> {
         is_settings(plan, grant.word(grant::SETTINGS))?;
     }
     settings(plan)?;
+    balancing::check(plan)?;
     retries(plan)
 }
 
@@ -117,21 +118,26 @@ fn is_backend(plan: &PlanView, record: Record<'_>) -> Result<(), PlanError> {
 
 fn settings(plan: &PlanView) -> Result<(), PlanError> {
     let mut retries = Tiles::of(plan, Section::Retries);
+    let mut balancing = balancing::Owned::of(plan);
     for settings in all(plan, Section::Settings) {
-        let kinds = [settings.word(settings::TIMEOUT_KIND), settings.word(settings::RETRY_KIND)];
+        let kinds = [settings::TIMEOUT_KIND, settings::RETRY_KIND, settings::IDLE_TIMEOUT_KIND];
+        let kinds = kinds.map(|kind| settings.word(kind));
         ensure(kinds.iter().all(|kind| *kind <= settings::VALUE), "a setting is of no kind")?;
-        let [has_timeout, has_retry] = kinds.map(|kind| kind == settings::VALUE);
-        let timeout = settings.word(settings::TIMEOUT);
-        ensure(
-            if has_timeout { timeout <= MAX_MILLISECONDS } else { timeout == 0 },
-            "a timeout is too long",
-        )?;
+        let [has_timeout, has_retry, has_idle] = kinds.map(|kind| kind == settings::VALUE);
+        for (has, word) in [(has_timeout, settings::TIMEOUT), (has_idle, settings::IDLE_TIMEOUT)] {
+            let timeout = settings.word(word);
+            ensure(if has { timeout <= MAX_MILLISECONDS } else { timeout == 0 }, "a timeout is too long")?;
+        }
+        let connect = settings.word(settings::CONNECT_TIMEOUT);
+        ensure(connect == NONE || connect <= MAX_MILLISECONDS, "a timeout is too long")?;
+        balancing.take(settings)?;
         if has_retry {
             retries.take((settings.word(settings::RETRY), 1))?;
         } else {
             ensure(settings.word(settings::RETRY) == 0, "a retry is of no setting")?;
         }
     }
+    balancing.end()?;
     retries.end()
 }
 

@@ -2,8 +2,8 @@
 
 use super::{PlanError, Tiles, all, ascending, count, dictionaries, ensure, is_settings, is_string, some};
 use crate::layout::{
-    Section, call, call_host, consumer_route, endpoint, gateway, host, listener, mesh, partition, port,
-    principal, service, subset_endpoints,
+    Section, WHOLE, call, call_host, consumer_route, endpoint, gateway, host, listener, mesh, partition,
+    port, principal, service, subset_endpoints,
 };
 use crate::plan::{Endpoint, HostKind};
 use crate::view::{PlanView, Record, Row};
@@ -78,6 +78,7 @@ fn services(plan: &PlanView, mut names: Tiles) -> Result<(), PlanError> {
         is_string(plan, service.word(service::OWNER))?;
         is_principal(plan, service.word(service::PRINCIPAL))?;
         is_settings(plan, service.word(service::SETTINGS))?;
+        ensure(service.word(service::PANIC_THRESHOLD) <= WHOLE, "a threshold is more than everything")?;
         let subset_range = subsets.take(service.range(service::SUBSETS))?;
         let subset_names = || some(plan, Section::Subsets, subset_range).map(|subset| subset.word(0));
         subset_names().try_for_each(|name| is_string(plan, name))?;

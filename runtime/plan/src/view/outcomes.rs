@@ -2,7 +2,8 @@
 
 use super::rows::{Record, Row, Rows, Text};
 use crate::layout::{Section, backend, edit, grant, outcome, retry, settings, verdict};
-use crate::plan::{Backend, Budget, Grant};
+use crate::plan::{Backend, Breaker, Budget, Grant, NONE, Outliers};
+use crate::view::balancing::{Balancer, is_there};
 
 /// What a route decides.
 #[derive(Clone, Copy)]
@@ -197,7 +198,7 @@ impl<'p> Row<'p> for Grant {
     }
 }
 
-/// A block's `timeout` and `retry`.
+/// What a block says of what is sent on.
 #[derive(Clone, Copy)]
 pub struct Settings<'p>(Record<'p>);
 
@@ -255,6 +256,45 @@ impl<'p> Settings<'p> {
             settings::VALUE => self.retry_row().map_or(Written::Off, Written::Value),
             _ => Written::Off,
         }
+    }
+
+    /// In milliseconds.
+    pub fn idle_timeout(self) -> Written<u32> {
+        match self.0.word(settings::IDLE_TIMEOUT_KIND) {
+            settings::UNWRITTEN => Written::No,
+            settings::VALUE => Written::Value(self.0.word(settings::IDLE_TIMEOUT)),
+            _ => Written::Off,
+        }
+    }
+
+    /// In milliseconds.
+    pub fn connect_timeout(self) -> Option<u32> {
+        is_there(self.0.word(settings::CONNECT_TIMEOUT))
+    }
+
+    /// The load balancer, if this level writes one.
+    pub fn balancer(self) -> Option<Balancer<'p>> {
+        Rows::all(self.0.plan()).get(self.0.word(settings::BALANCER))
+    }
+
+    /// The circuit breaker, if this level writes one.
+    pub fn breaker(self) -> Option<Breaker> {
+        Rows::all(self.0.plan()).get(self.0.word(settings::BREAKER))
+    }
+
+    /// The outlier detection, if this level writes one.
+    pub fn outliers(self) -> Option<Outliers> {
+        Rows::all(self.0.plan()).get(self.0.word(settings::OUTLIERS))
+    }
+
+    /// Their index in the plan.
+    pub fn index(self) -> u32 {
+        self.0.index()
+    }
+
+    /// Whether this level limits what is under way, or which endpoints are used.
+    pub fn has_limits(self) -> bool {
+        self.0.word(settings::BREAKER) & self.0.word(settings::OUTLIERS) != NONE
     }
 
     fn retry_row(self) -> Option<Retry<'p>> {

@@ -95,7 +95,12 @@ impl<'p> Service<'p> {
         self.0.word(service::PRINCIPAL)
     }
 
-    /// Its own `timeout` and `retry`.
+    /// Basis points: with a smaller share of healthy endpoints all of them are used. 0: never.
+    pub fn panic_threshold(self) -> u32 {
+        self.0.word(service::PANIC_THRESHOLD)
+    }
+
+    /// Its own settings.
     pub fn settings(self) -> Option<Settings<'p>> {
         self.0.plan().settings(self.settings_index())
     }

@@ -178,6 +178,7 @@ impl Mesh {
                 owner: self.owner.to_owned(),
                 principal: principal(name),
                 settings: NONE,
+                panic_threshold: 0,
                 ports: vec![port(endpoints, partitions.len() as u32 - 1)],
                 subsets: vec![],
                 calls: vec![],

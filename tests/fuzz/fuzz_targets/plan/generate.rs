@@ -96,7 +96,36 @@ fn settings(draw: &mut Draw<'_>) -> Settings {
             budget: draw.one_in(2).then_some(Budget { share: 2_000, min_per_second: 10, over: 1_000 }),
         })),
     };
-    Settings { timeout, retry }
+    let milliseconds = |draw: &mut Draw<'_>| draw.one_in(2).then(|| u32::from(draw.byte()));
+    let key = match draw.below(4) {
+        0 => HashKey::Header("x-a".to_owned()),
+        1 => HashKey::Cookie { name: "c".to_owned(), lifetime: milliseconds(draw) },
+        2 => HashKey::Query("q".to_owned()),
+        _ => HashKey::SourceIp,
+    };
+    let algorithm = Algorithm::ALL[draw.below(Algorithm::ALL.len())];
+    let key = algorithm.hashes().then_some(key);
+    let balancer = draw.one_in(2).then(|| Balancer { algorithm, key, slow_start: draw.byte().into() });
+    let breaker = draw.one_in(4).then(|| Breaker {
+        max_connections: milliseconds(draw),
+        max_pending: milliseconds(draw),
+        max_requests: Some(1),
+        pending_timeout: milliseconds(draw),
+    });
+    let outliers = draw.one_in(4).then(|| Outliers {
+        consecutive_5xx: 1 + u32::from(draw.byte()),
+        consecutive_gateway_errors: draw.byte().into(),
+        success_rate: draw.byte().into(),
+        interval: 1_000,
+        base_ejection: 1_000,
+        max_ejection: 1_000 + u32::from(draw.byte()),
+        max_share: draw.byte().into(),
+        max_at_least: draw.byte().into(),
+        min_hosts: draw.byte().into(),
+    });
+    let connect_timeout = milliseconds(draw);
+    let idle_timeout = [None, Some(None), Some(Some(250))][draw.below(3)];
+    Settings { timeout, retry, connect_timeout, idle_timeout, balancer, breaker, outliers }
 }
 
 /// Of at most four states with the atoms 0 and 1.
@@ -143,6 +172,7 @@ fn service(draw: &mut Draw<'_>, plan: &Plan, name: &str) -> Service {
         owner: draw.of(&["", "team"]).to_owned(),
         principal: draw.below(IDENTITIES.len()) as u32,
         settings: some_settings(draw, plan),
+        panic_threshold: draw.byte().into(),
         limits: limits(draw),
         ports,
         subsets,
