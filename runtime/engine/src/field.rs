@@ -82,13 +82,22 @@ fn header(field: Field<'_>, request: &Request<'_>) -> u32 {
 /// 1.5: pairs are split at `&`, name and value at the first `=`, both decoded once.
 fn query(field: Field<'_>, query: &str) -> u32 {
     let mut items = Items::of(field);
+    each_encoded(field.name(), query, |value| items.add_atom(|field| atom_of_encoded(field, value)));
+    items.atom()
+}
+
+/// The values of a query parameter, decoded.
+pub(crate) fn each_query_value<'q>(name: &str, query: &'q str, mut show: impl FnMut(Decoded<'q>)) {
+    each_encoded(name, query, |value| show(Decoded(value)));
+}
+
+fn each_encoded<'q>(name: &str, query: &'q str, mut show: impl FnMut(&'q [u8])) {
     for pair in query.as_bytes().split(|byte| *byte == b'&').filter(|pair| !pair.is_empty()) {
-        let (name, value) = split_at(pair, b'=').unwrap_or((pair, b""));
-        if Decoded(name).eq(field.name().bytes()) {
-            items.add_atom(|field| atom_of_encoded(field, value));
+        let (own, value) = split_at(pair, b'=').unwrap_or((pair, b""));
+        if Decoded(own).eq(name.bytes()) {
+            show(value);
         }
     }
-    items.atom()
 }
 
 /// Where an automaton reads, it reads what is decoded on the way; otherwise only what is encoded at all has to be
@@ -116,7 +125,7 @@ fn atom_of_encoded(field: Field<'_>, value: &[u8]) -> u32 {
 const DECODED: usize = 4_096;
 
 /// Bytes with each `%` and two hex digits as the byte they stand for; a `%` without them stays.
-struct Decoded<'a>(&'a [u8]);
+pub(crate) struct Decoded<'a>(&'a [u8]);
 
 impl Iterator for Decoded<'_> {
     type Item = u8;
@@ -141,15 +150,20 @@ fn hex(digit: u8) -> Option<u8> {
 /// 1.6: the pairs of all `cookie` lines.
 fn cookie(field: Field<'_>, request: &Request<'_>) -> u32 {
     let mut items = Items::of(field);
+    each_cookie(field.name(), request, &mut |value| items.add(value));
+    items.atom()
+}
+
+/// The values of the cookies of a name.
+pub(crate) fn each_cookie(name: &str, request: &Request<'_>, show: &mut dyn FnMut(&[u8])) {
     request.headers.each_line("cookie", &mut |line| {
         for pair in line.split(|byte| *byte == b';') {
-            let Some((name, value)) = split_at(pair, b'=') else { continue };
-            if trim(name) == field.name().as_bytes() {
-                items.add(trim(value));
+            let Some((own, value)) = split_at(pair, b'=') else { continue };
+            if trim(own) == name.as_bytes() {
+                show(trim(value));
             }
         }
     });
-    items.atom()
 }
 
 fn split_at(text: &[u8], separator: u8) -> Option<(&[u8], &[u8])> {

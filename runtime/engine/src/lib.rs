@@ -14,6 +14,7 @@
 )]
 
 mod atoms;
+pub mod balance;
 pub mod budget;
 pub mod canonical;
 pub mod decide;
