@@ -17,5 +17,6 @@ mod plans;
 mod release;
 mod swaps;
 mod tidy;
+mod traffic;
 mod universe;
 mod witnesses;

@@ -101,7 +101,7 @@ const CONNECT_TIMEOUT: Signature = row(
     "connect-timeout DURATION",
     "How long a connection may take to be made.",
     Once,
-    Checked,
+    Executed,
     service::a_duration,
 );
 const IDLE_TIMEOUT: Signature = row(
@@ -119,7 +119,7 @@ const LOAD_BALANCER_SETTING: Signature = block(
         "load-balancer round-robin|random|least-request|peak-ewma [{ … }] | load-balancer ring-hash|maglev KEY [{ … }]",
         "Which endpoint the next request goes to; without it, one after the other.",
         Once,
-        Checked,
+        Executed,
         traffic::load_balancer,
     ),
 );
@@ -138,7 +138,7 @@ const CIRCUIT_BREAKER_LIMIT: Signature = block(
         "circuit-breaker { … }",
         "How much may be under way at once, counted by each proxy; more is refused with 503.",
         Once,
-        Checked,
+        Executed,
         project::nothing,
     ),
 );
@@ -149,7 +149,7 @@ const OUTLIER_DETECTION_LIMIT: Signature = block(
         "outlier-detection { … }",
         "When an endpoint that fails is left out for a while.",
         Once,
-        Checked,
+        Executed,
         project::nothing,
     ),
 );
@@ -717,7 +717,7 @@ const SERVICE: &[Signature] = &[
         "panic-threshold PERCENT",
         "With a smaller share of healthy endpoints all of them are used; without it, never.",
         Once,
-        Checked,
+        Executed,
         service::a_percent,
     ),
     row(
@@ -816,22 +816,22 @@ const RETRY: &[Signature] = &[
 ];
 
 const CIRCUIT_BREAKER: &[Signature] = &[
-    row("max-connections", "max-connections COUNT", "Connections at once.", Once, Checked, traffic::number),
+    row("max-connections", "max-connections COUNT", "Connections at once.", Once, Executed, traffic::number),
     row(
         "max-pending-requests",
         "max-pending-requests COUNT",
         "Requests that wait for a connection.",
         Once,
-        Checked,
+        Executed,
         traffic::number,
     ),
-    row("max-requests", "max-requests COUNT", "Requests at once.", Once, Checked, traffic::number),
+    row("max-requests", "max-requests COUNT", "Requests at once.", Once, Executed, traffic::number),
     row(
         "pending-timeout",
         "pending-timeout DURATION",
         "How long a request may wait for a connection.",
         Once,
-        Checked,
+        Executed,
         service::a_duration,
     ),
 ];
@@ -842,7 +842,7 @@ const OUTLIER_DETECTION: &[Signature] = &[
         "consecutive-5xx COUNT",
         "Ejected after so many responses 5xx or lost connections in a row.",
         Once,
-        Checked,
+        Executed,
         traffic::number,
     ),
     row(
@@ -850,7 +850,7 @@ const OUTLIER_DETECTION: &[Signature] = &[
         "consecutive-gateway-errors COUNT",
         "Ejected after so many 502, 503, 504 or lost connections in a row.",
         Once,
-        Checked,
+        Executed,
         traffic::number,
     ),
     row(
@@ -858,7 +858,7 @@ const OUTLIER_DETECTION: &[Signature] = &[
         "success-rate PERCENT",
         "Ejected below this share of successes in an interval.",
         Once,
-        Checked,
+        Executed,
         service::a_percent,
     ),
     row(
@@ -866,7 +866,7 @@ const OUTLIER_DETECTION: &[Signature] = &[
         "interval DURATION",
         "How often endpoints are judged.",
         Once,
-        Checked,
+        Executed,
         service::a_duration,
     ),
     row(
@@ -874,7 +874,7 @@ const OUTLIER_DETECTION: &[Signature] = &[
         "base-ejection-time DURATION",
         "How long an endpoint is out the first time; the second time twice as long, and so on.",
         Once,
-        Checked,
+        Executed,
         service::a_duration,
     ),
     row(
@@ -882,7 +882,7 @@ const OUTLIER_DETECTION: &[Signature] = &[
         "max-ejection-time DURATION",
         "The longest time an endpoint is out; without it, ten times the first.",
         Once,
-        Checked,
+        Executed,
         service::a_duration,
     ),
     row(
@@ -890,7 +890,7 @@ const OUTLIER_DETECTION: &[Signature] = &[
         "max-ejection-percent PERCENT [min COUNT]",
         "The share of endpoints that may be out at once, and how many may be whatever the share says.",
         Once,
-        Checked,
+        Executed,
         traffic::max_ejection,
     ),
     row(
@@ -898,7 +898,7 @@ const OUTLIER_DETECTION: &[Signature] = &[
         "min-hosts COUNT",
         "With fewer endpoints none is ejected.",
         Once,
-        Checked,
+        Executed,
         traffic::number,
     ),
 ];
@@ -908,7 +908,7 @@ const LOAD_BALANCER: &[Signature] = &[row(
     "slow-start DURATION",
     "How long a new endpoint takes to its full share.",
     Once,
-    Checked,
+    Executed,
     service::a_duration,
 )];
 

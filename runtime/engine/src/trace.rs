@@ -26,6 +26,10 @@ pub struct Hop<'p> {
 
 /// What comes after a hop.
 #[derive(Clone, Debug, PartialEq)]
+#[expect(
+    clippy::large_enum_variant,
+    reason = "people ask for a trace: it has a few hops, and nobody waits for it"
+)]
 pub enum Next<'p> {
     End(Decision<'p>),
     /// The backends that can be drawn, each with the index of its hop. Ways that differ in nothing that still counts share it.

@@ -312,9 +312,9 @@ fn settings_text(settings: Settings<'_>) -> String {
     };
     let connect = settings.connect_timeout().map(|milliseconds| format!("connect-timeout {milliseconds}ms"));
     let balancing = [
-        settings.balancer().map(|own| balancing::balancer(own)),
-        settings.breaker().map(|own| balancing::breaker(own)),
-        settings.outliers().map(|own| balancing::outliers(own)),
+        settings.balancer().map(balancing::balancer),
+        settings.breaker().map(balancing::breaker),
+        settings.outliers().map(balancing::outliers),
     ];
     let parts: Vec<String> = [timeout, retry, connect, idle].into_iter().chain(balancing).flatten().collect();
     if parts.is_empty() { "nothing".to_owned() } else { parts.join(", ") }

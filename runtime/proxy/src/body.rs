@@ -1,9 +1,13 @@
 //! The bodies that pass through: towards an upstream, and back to the client.
 
+use crate::balance::Chosen;
+use crate::breaker::Counted;
 use crate::log::Record;
+use crate::outliers::Judges;
 use crate::serving::Serving;
 use crate::upstream::Connection;
 use hyper::body::{Body, Bytes, Frame, Incoming, SizeHint};
+use mesh_engine::balance::outliers::Seen;
 use std::cell::Cell;
 use std::fmt;
 use std::pin::Pin;
@@ -170,8 +174,17 @@ pub(crate) struct Passed {
     connection: Option<Connection>,
     cut: Option<Pin<Box<Sleep>>>,
     record: Option<Record>,
-    /// A request keeps the plan that it was decided under.
-    _plan: Arc<Serving>,
+    kept: Kept,
+}
+
+/// What a request keeps until the last byte of its response.
+pub(crate) struct Kept {
+    /// The endpoint, which has one request more so long.
+    pub(crate) chosen: Chosen,
+    pub(crate) judges: Judges,
+    pub(crate) _admitted: Vec<Counted>,
+    /// The plan that it was decided under.
+    pub(crate) _plan: Arc<Serving>,
 }
 
 impl Passed {
@@ -181,11 +194,10 @@ impl Passed {
         connection: Connection,
         cut: Option<Instant>,
         record: Record,
-        plan: Arc<Serving>,
+        kept: Kept,
     ) -> Passed {
         let cut = cut.map(|deadline| Box::pin(sleep_until(deadline)));
-        let mut passed =
-            Passed { incoming, connection: Some(connection), cut, record: Some(record), _plan: plan };
+        let mut passed = Passed { incoming, connection: Some(connection), cut, record: Some(record), kept };
         passed.end_if_complete();
         passed
     }
@@ -206,6 +218,7 @@ impl Passed {
 
     fn fail(&mut self, flag: &'static str, why: Cut) -> Poll<Option<Result<Frame<Bytes>, Cut>>> {
         self.connection = None;
+        self.kept.judges.see(self.kept.chosen.address, self.kept.chosen.of, Seen::GatewayError);
         if let Some(mut record) = self.record.take() {
             record.flag(flag);
         }

@@ -1,10 +1,12 @@
 //! Starting the proxy, and holding it while it runs: swap its plan, ask for its addresses, end it.
 
+use crate::breaker::Gauges;
 use crate::cause::cause;
 use crate::doors::{self, Door, DoorError, Wanted};
 use crate::limits::Counts;
 use crate::listen::{self, BindError};
 use crate::log::{self, AccessLog};
+use crate::outliers::Detectors;
 use crate::serving::{Entrance, Opened, Rejected, Serving, Shared, SocketId};
 use crate::worker::{self, Command, Thread};
 use crate::{admin, admin::Admin};
@@ -16,6 +18,7 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, SystemTime};
 use std::{fmt, io};
+use tokio::sync::Notify;
 
 /// How to run.
 #[derive(Debug)]
@@ -151,6 +154,9 @@ pub fn start(plan: PlanView, config: Config) -> Result<Handle, StartError> {
         rejected: ArcSwapOption::empty(),
         draining: AtomicBool::new(false),
         counts: Counts::default(),
+        gauges: Gauges::default(),
+        room: Notify::new(),
+        detectors: Detectors::default(),
     });
     let (log, writer) = log::open(config.access_log).map_err(StartError::Thread)?.unzip();
     let mut handle = Handle {

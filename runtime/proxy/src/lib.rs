@@ -1,8 +1,9 @@
 //! Sockets around the engine: what is decided is what is forwarded.
 //!
-//! Read [`start`] (the workers and their doors), then `http1` (a connection), `forward` (a request, from top to bottom)
-//! and what it uses: `request` (canonical and cleaned), `refusal`, `retry`, `rotation` (which endpoint), `upstream` (connections to it),
-//! `body`, `log`. What a line of the access log means is said by `mesh-proxy --help` (`args/help.rs`).
+//! Read [`start`] (the workers and their doors), then `http1` (a connection), `forward` (a request, from top to bottom), `call`
+//! (its tries) and what they use: `request` (canonical and cleaned), `refusal`, `retry`, `balance` (which endpoint), `affinity` (by
+//! what it is hashed), `outliers` (which not), `breaker` (how many at once), `upstream` (connections), `body`, `log`. What a line of the
+//! access log means is said by `mesh-proxy --help` (`args/help.rs`).
 //!
 //! Until there is mutual TLS, authorization is applied by the gateway and by the caller's sidecar. Whoever reaches an
 //! endpoint directly goes round it: keep endpoints on a network that only proxies reach.
@@ -18,7 +19,11 @@
 )]
 
 mod admin;
+mod affinity;
+mod balance;
 mod body;
+mod breaker;
+mod call;
 mod cause;
 mod doors;
 mod edits;
@@ -29,11 +34,12 @@ mod http1;
 mod limits;
 mod listen;
 mod log;
+mod outliers;
 mod refusal;
 mod request;
 mod retry;
-mod rotation;
 mod serving;
+mod together;
 mod upstream;
 mod worker;
 

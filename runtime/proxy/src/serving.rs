@@ -1,11 +1,14 @@
 //! What is served: the plan in service, and for each open door the plan and the entry that answer what comes in there.
 
+use crate::breaker::Gauges;
+use crate::outliers::Detectors;
 use arc_swap::{ArcSwap, ArcSwapOption};
 use mesh_engine::Entry;
 use mesh_plan::PlanView;
 use std::sync::Arc;
 use std::sync::atomic::AtomicBool;
 use std::time::SystemTime;
+use tokio::sync::Notify;
 
 /// Names a listening address for as long as it is open, across plans.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
@@ -20,6 +23,12 @@ pub(crate) struct Shared {
     pub(crate) draining: AtomicBool,
     /// What has been let in by limits that count requests.
     pub(crate) counts: crate::limits::Counts,
+    /// What is under way to destinations with circuit breakers.
+    pub(crate) gauges: Gauges,
+    /// A request waits for a connection: idle ones are to make room.
+    pub(crate) room: Notify,
+    /// What endpoints did that are judged.
+    pub(crate) detectors: Detectors,
 }
 
 /// A plan in service.

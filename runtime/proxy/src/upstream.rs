@@ -1,6 +1,8 @@
 //! Connections to endpoints: made, kept while idle, used again. Each worker has its own pool.
 
 use crate::body::Outgoing;
+use crate::breaker::Counted;
+use crate::serving::Shared;
 use hyper::body::Incoming;
 use hyper::client::conn::TrySendError;
 use hyper::client::conn::http1::{self, SendRequest};
@@ -10,14 +12,17 @@ use mesh_engine::Address;
 use std::cell::RefCell;
 use std::collections::HashMap;
 use std::net::SocketAddr;
+use std::pin::pin;
 use std::rc::{Rc, Weak};
+use std::sync::Arc;
 use std::time::Duration;
 use tokio::net::TcpStream;
 use tokio::task::JoinHandle;
 use tokio::time::{Instant, timeout};
 
-/// A handshake takes one round trip. A lost SYN is sent again after one second: then another endpoint is the better try.
-const CONNECT_TIME: Duration = Duration::from_secs(1);
+/// Where no `connect-timeout` is declared. A handshake takes one round trip. A lost SYN is sent again after one second: then another
+/// endpoint is the better try.
+pub(crate) const CONNECT_TIME: Duration = Duration::from_secs(1);
 /// Just below five seconds, the shortest keep-alive time of widespread servers (Node.js, uvicorn): so it is we who close,
 /// and no request meets a connection that the other end is closing.
 const IDLE_TIME: Duration = Duration::from_secs(4);
@@ -46,6 +51,8 @@ pub(crate) struct Connection {
     task: JoinHandle<()>,
     address: Address,
     pool: Weak<Pool>,
+    /// As the breakers count it.
+    counted: Vec<Counted>,
 }
 
 impl Pool {
@@ -64,9 +71,14 @@ impl Pool {
         None
     }
 
-    /// Opens a connection.
-    pub(crate) async fn connect(self: &Rc<Self>, address: Address) -> Result<Connection, NotConnected> {
-        let stream = timeout(CONNECT_TIME, TcpStream::connect(SocketAddr::new(address.ip, address.port)));
+    /// Opens a connection within some time.
+    pub(crate) async fn connect(
+        self: &Rc<Self>,
+        address: Address,
+        time: Duration,
+        counted: Vec<Counted>,
+    ) -> Result<Connection, NotConnected> {
+        let stream = timeout(time, TcpStream::connect(SocketAddr::new(address.ip, address.port)));
         let Ok(Ok(stream)) = stream.await else { return Err(NotConnected) };
         // Without it a small request may wait for the acknowledgement of the one before; failing to set it costs only that.
         let _ = stream.set_nodelay(true);
@@ -79,7 +91,7 @@ impl Pool {
         let task = tokio::task::spawn_local(async {
             let _ = connection.await;
         });
-        Ok(Connection { sender, task, address, pool: Rc::downgrade(self) })
+        Ok(Connection { sender, task, address, pool: Rc::downgrade(self), counted })
     }
 
     /// Closes what has been idle for too long, for as long as the pool lives.
@@ -95,10 +107,34 @@ impl Pool {
         }
     }
 
+    /// Closes one idle connection for each that is waited for elsewhere.
+    pub(crate) fn close_wanted(&self) {
+        let mut idle = self.idle.borrow_mut();
+        idle.retain(|_, connections| {
+            // Each closes before the next is asked about.
+            connections.retain(|idle| !idle.connection.counted.iter().any(Counted::is_wanted));
+            !connections.is_empty()
+        });
+    }
+
+    /// Makes room whenever it is wanted, for as long as the pool lives.
+    pub(crate) async fn make_room(pool: Weak<Pool>, shared: Arc<Shared>) {
+        loop {
+            // Whoever asks while connections are being closed is heard afterwards.
+            let mut asked = pin!(shared.room.notified());
+            asked.as_mut().enable();
+            let Some(own) = pool.upgrade() else { return };
+            own.close_wanted();
+            drop(own);
+            asked.await;
+        }
+    }
+
     fn put(&self, connection: Connection) {
         let mut idle = self.idle.borrow_mut();
         let connections = idle.entry(connection.address).or_default();
         if connections.len() < MAX_IDLE {
+            connection.counted.iter().for_each(Counted::tell);
             connections.push(Idle { connection, since: Instant::now() });
         }
     }

@@ -1,11 +1,11 @@
 //! A worker: one thread, one single-threaded runtime, and everything that its requests share. Nothing on the way of a
-//! request takes a lock that another worker could hold.
+//! request takes a lock that another worker could hold, but where limits are declared that all workers count together.
 
 use crate::http1::{Closing, LAST_CALL_OF_ALL, LAST_CALL_OF_ONE};
 use crate::log::Log;
 use crate::serving::{Entrance, Shared, SocketId};
 use crate::upstream::Pool;
-use crate::{http1, listen, retry, rotation};
+use crate::{balance, breaker, http1, listen, outliers, retry};
 use std::cell::{Cell, RefCell};
 use std::collections::BTreeMap;
 use std::io;
@@ -56,7 +56,9 @@ pub(crate) fn start(
             workers,
             http1: http1::builder(),
             pool: Rc::default(),
-            rotation: RefCell::default(),
+            destinations: RefCell::default(),
+            gauges: RefCell::default(),
+            detectors: RefCell::default(),
             balances: RefCell::default(),
             // Seeded by the operating system, by way of the standard library's hash keys.
             random: RefCell::new(fastrand::Rng::new()),
@@ -79,10 +81,12 @@ pub(crate) struct Worker {
     pub(crate) workers: usize,
     pub(crate) http1: hyper::server::conn::http1::Builder,
     pub(crate) pool: Rc<Pool>,
-    pub(crate) rotation: RefCell<rotation::Rotation>,
+    pub(crate) destinations: RefCell<balance::Destinations>,
+    pub(crate) gauges: RefCell<breaker::KnownGauges>,
+    pub(crate) detectors: RefCell<outliers::KnownDetectors>,
     pub(crate) balances: RefCell<retry::Balances>,
     pub(crate) random: RefCell<fastrand::Rng>,
-    /// The origin of the balances' times.
+    /// The origin of times.
     pub(crate) began: Instant,
     pub(crate) connections: Connections,
 }
@@ -125,6 +129,7 @@ impl Drop for Open {
 /// Follows commands until the end. Returns how many connections were cut.
 async fn obey(worker: Rc<Worker>, mut commands: UnboundedReceiver<Command>) -> usize {
     tokio::task::spawn_local(Pool::sweep(Rc::downgrade(&worker.pool)));
+    tokio::task::spawn_local(Pool::make_room(Rc::downgrade(&worker.pool), worker.shared.clone()));
     // Those that are closing stay until their last waiting connection is accepted: a drain waits for that.
     let mut doors = BTreeMap::new();
     while let Some(command) = commands.recv().await {
@@ -172,6 +177,8 @@ async fn obey(worker: Rc<Worker>, mut commands: UnboundedReceiver<Command>) -> u
 fn prune(worker: &Worker) {
     let serving = worker.shared.serving.load();
     let exists = |service: &str| serving.view.service_by_name(service).is_some();
-    worker.rotation.borrow_mut().keep_only(exists);
+    worker.destinations.borrow_mut().keep_only(exists);
+    worker.gauges.borrow_mut().keep_only(exists);
+    worker.detectors.borrow_mut().keep_only(exists);
     worker.balances.borrow_mut().keep_only(exists);
 }

@@ -15,8 +15,11 @@ pub(crate) struct Settings {
     load_balancer: Option<(String, Option<u32>)>,
     /// The limits of 11, in the order in which they are listed.
     circuit_breaker: Option<[Option<u32>; 4]>,
-    outlier_detection: Option<([Option<u32>; 7], Option<(u32, u32)>)>,
+    outlier_detection: Option<Outliers>,
 }
+
+/// All but the share, with what is absent written out; the share and how many whatever it says.
+type Outliers = ([Option<u32>; 7], Option<(u32, u32)>);
 
 /// A retry policy (6.3), with everything that is absent written out.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]

@@ -3,8 +3,7 @@
 use super::said;
 use crate::check::duration;
 use mesh_plan::{
-    Action, Backend, Edit, NONE, Outcome, Plan, PlanView, Port, REFUSED, RateLimit, Service, Settings,
-    Target,
+    Action, Backend, Edit, NONE, Outcome, Plan, PlanView, Port, REFUSED, RateLimit, Service, Settings, Target,
 };
 
 /// A plan, as values and as a view that reads requests as the engine does.

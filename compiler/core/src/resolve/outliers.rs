@@ -107,16 +107,10 @@ fn never_ejects(detection: &OutlierDetection, judged: &Judged<'_>) -> Vec<Diagno
     };
     let mut found = Vec::new();
     let (endpoints, name) = (judged.endpoints, judged.name);
-    if let Some(share) = detection.max_ejection.filter(|share| share.value.1 == 0) {
-        let percent = f64::from(share.value.0) / 100.0;
-        let some = format!("Write `max-ejection-percent {percent}% min 1`, or a larger share.");
-        if share.value.0 == 0 {
-            let message = "0% of any number is none: nothing is ever ejected".to_owned();
-            found.push(vain(message, share.span, "not one endpoint", &some));
-        } else if endpoints > 0 && (endpoints as u64) * u64::from(share.value.0) < 10_000 {
-            let message = format!("{percent}% of {endpoints} endpoints is none: nothing is ever ejected");
-            found.push(vain(message, share.span, "less than one endpoint", &some));
-        }
+    if let Some(share) = detection.max_ejection.filter(|share| share.value == (0, 0)) {
+        let message = "0% of any number is none: nothing is ever ejected".to_owned();
+        let help = "Write `max-ejection-percent 0% min 1`, or a larger share.";
+        found.push(vain(message, share.span, "not one endpoint", help));
     }
     if let Some(least) = detection.min_hosts.filter(|least| endpoints > 0 && endpoints < least.value as usize)
     {
@@ -159,18 +153,17 @@ mod tests {
     }
 
     #[test]
-    fn a_share_of_few_endpoints_is_none() {
+    fn a_share_of_few_endpoints_is_rounded_up() {
         let text = service(
             "port 80 http; endpoints static \"10.0.0.1\", \"10.0.0.2\"\noutlier-detection { consecutive-5xx 5; interval 10s; base-ejection-time 30s; max-ejection-percent 10% }",
         );
-        says(&text, &["3 MESH5040 10% of 2 endpoints is none: nothing is ever ejected"]);
-        says(&text.replace("10% }", "10% min 1 }"), &[]);
-        says(&text.replace("10% }", "50% }"), &[]);
+        says(&text, &[]);
+        says(&text.replace("10% }", "0% min 1 }"), &[]);
         says(
-            &text.replace("interval 10s; ", ""),
+            &text.replace("interval 10s; ", "").replace("10% }", "0% }"),
             &[
                 "3 MESH1011 the `outlier-detection` has no `interval`",
-                "3 MESH5040 10% of 2 endpoints is none: nothing is ever ejected",
+                "3 MESH5040 0% of any number is none: nothing is ever ejected",
             ],
         );
     }
@@ -207,17 +200,17 @@ mod tests {
             format!(
                 "{}service web {{ port 80 http; endpoints static \"10.1.0.1\"\ncalls s {{ {} }} }}\nauthorize web {{ allow from anyone }}\n",
                 service(callee),
-                detection(parts, "10%")
+                detection(parts, "0%")
             )
         };
         let few = "port 80 http; endpoints static \"10.0.0.1\", \"10.0.0.2\"";
         says(
             &call(few, "consecutive-5xx 5"),
-            &["6 MESH5040 10% of 2 endpoints is none: nothing is ever ejected"],
+            &["6 MESH5040 0% of any number is none: nothing is ever ejected"],
         );
-        says(&call("port 80 http", "consecutive-5xx 5"), &[]);
+        says(&call(few, "consecutive-5xx 5").replace("0% }", "10% }"), &[]);
         says(
-            &call("port 80 tcp", "consecutive-gateway-errors 5"),
+            &call("port 80 tcp", "consecutive-gateway-errors 5").replace("0% }", "10% }"),
             &["6 MESH5040 `s` speaks no HTTP and answers no gateway errors"],
         );
     }

@@ -61,6 +61,7 @@ mod tests {
     use super::*;
 
     #[test]
+    #[expect(clippy::print_stdout, reason = "figures for whoever asks, with --nocapture")]
     fn shares_are_even() {
         for count in [1, 3, 10, 100] {
             let mut counts = vec![0u32; count as usize];
@@ -72,6 +73,7 @@ mod tests {
     }
 
     #[test]
+    #[expect(clippy::print_stdout, reason = "figures for whoever asks, with --nocapture")]
     fn an_endpoint_that_goes_moves_few_keys_of_others() {
         let all = names(10);
         let before = Table::new(&all);

@@ -54,6 +54,7 @@ mod tests {
     }
 
     #[test]
+    #[expect(clippy::print_stdout, reason = "figures for whoever asks, with --nocapture")]
     fn an_endpoint_that_goes_moves_its_own_keys_only_and_one_that_comes_takes_its_share() {
         let all = names(10);
         let before = owners(&Ring::new(&all), &all);

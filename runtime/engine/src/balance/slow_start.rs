@@ -51,6 +51,7 @@ mod tests {
     }
 
     #[test]
+    #[expect(clippy::print_stdout, reason = "figures for whoever asks, with --nocapture")]
     fn requests_are_shared_by_weight_within_five_percent() {
         let weights = [1.0, 0.5, 0.25, 1.0, 0.1];
         let all: Vec<u32> = (0..5).collect();

@@ -76,7 +76,8 @@ The access log, one JSON object on a line for each request:
 Flags of a request:
   UAEX  refused with 403: an authorization, or the caller declares no such call
   NR    404: no route
-  UH    503: the destination has no endpoint
+  UH    503: the destination has no endpoint, or all that it has are left out
+  UO    503: a circuit breaker has no room for it
   UF    503: no connection to the endpoint could be made
   UT    504, or the answer was cut: a timeout passed
   UC    502, or the answer was cut: the endpoint broke off

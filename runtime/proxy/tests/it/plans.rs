@@ -28,6 +28,7 @@ pub(crate) struct Mesh {
     last: &'static str,
     calls: Vec<(&'static str, &'static str)>,
     owner: &'static str,
+    settings: Settings,
 }
 
 pub(crate) fn mesh() -> Mesh {
@@ -39,6 +40,7 @@ pub(crate) fn mesh() -> Mesh {
         last: "",
         calls: vec![],
         owner: "",
+        settings: Settings::default(),
     }
 }
 
@@ -129,6 +131,12 @@ impl Mesh {
         self
     }
 
+    /// Of every service.
+    pub(crate) fn settings(mut self, settings: Settings) -> Mesh {
+        self.settings = settings;
+        self
+    }
+
     /// The bytes of the plan.
     pub(crate) fn bytes(&self) -> Vec<u8> {
         encode(&self.plan()).unwrap()
@@ -149,6 +157,10 @@ impl Mesh {
 
         let mut outcomes: Vec<Outcome> = Vec::new();
         let mut settings = Vec::new();
+        let own_settings = if self.settings == Settings::default() { NONE } else { 0 };
+        if own_settings != NONE {
+            settings.push(self.settings.clone());
+        }
         let backend = |(service, weight): &(&str, u32)| Backend { weight: *weight, ..whole(index(service)) };
         for (segment, (does, own)) in &self.rules {
             let place = if *own == Settings::default() { NONE } else { settings.len() as u32 };
@@ -177,7 +189,7 @@ impl Mesh {
                 name: format!("{name}.default"),
                 owner: self.owner.to_owned(),
                 principal: principal(name),
-                settings: NONE,
+                settings: own_settings,
                 panic_threshold: 0,
                 ports: vec![port(endpoints, partitions.len() as u32 - 1)],
                 subsets: vec![],

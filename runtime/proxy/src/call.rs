@@ -1,0 +1,406 @@
+//! A request on its way to a destination: an endpoint chosen, a connection, tries, and the response passed on.
+
+use crate::affinity::Affinity;
+use crate::balance::{Ask, Chosen};
+use crate::body::{Kept, Outgoing, Passed, Reply};
+use crate::breaker::{Breakers, Counted, Got, Overflow};
+use crate::edits;
+use crate::forward::{local, refused};
+use crate::log::Record;
+use crate::outliers::Judges;
+use crate::request::{self, Refused};
+use crate::retry::{self, Failure, is_retryable};
+use crate::serving::Serving;
+use crate::upstream::{CONNECT_TIME, Connection};
+use crate::worker::Worker;
+use hyper::body::Incoming;
+use hyper::header::{self, HeaderMap, HeaderValue};
+use hyper::{Request, Response, StatusCode, Uri, Version};
+use mesh_engine::balance::outliers::Seen;
+use mesh_engine::{Address, Edited, Forward, Method};
+use std::cell::Cell;
+use std::rc::Rc;
+use std::sync::Arc;
+use std::time::Duration;
+use tokio::time::{Instant, sleep, timeout, timeout_at};
+
+/// A request on its way to a destination.
+pub(crate) struct Call<'c> {
+    pub(crate) worker: &'c Worker,
+    pub(crate) serving: &'c Arc<Serving>,
+    pub(crate) forward: &'c Forward<'c>,
+    pub(crate) edited: Edited,
+    pub(crate) method: Method,
+    pub(crate) head: Head,
+    pub(crate) affinity: Affinity,
+    /// Whether the client's body had more bytes than it may.
+    pub(crate) too_long: Rc<Cell<bool>>,
+}
+
+pub(crate) struct Head {
+    pub(crate) method: hyper::Method,
+    pub(crate) uri: Uri,
+    pub(crate) headers: HeaderMap,
+}
+
+/// What holds for a request besides: who judges endpoints, what limits it, and its destination's port by number.
+struct Rules {
+    judges: Judges,
+    breakers: Breakers,
+    port: u16,
+}
+
+/// The tries of a request so far.
+#[derive(Default)]
+struct Tries {
+    made: u32,
+    /// Where the last one went.
+    last: Option<Address>,
+    /// Where one is under way, and among how many endpoints it was chosen.
+    under_way: Option<(Address, usize)>,
+    /// Where those that failed went.
+    failed: Vec<Address>,
+    /// Whether one more would have been made, had there been one left.
+    exhausted: bool,
+}
+
+/// A response head, the connection that its body comes on, and the endpoint that it is from.
+struct Answer {
+    response: Response<Incoming>,
+    connection: Connection,
+    chosen: Chosen,
+}
+
+/// Why there is no response of an upstream to pass on.
+pub(crate) enum Failed {
+    /// The destination has no endpoint, or all are left out.
+    NoEndpoint,
+    /// A circuit breaker has no room for it.
+    Overflow,
+    Try(Failure),
+    /// The client's body broke off.
+    Client,
+    /// The client's body has more bytes than it may.
+    TooLong,
+    /// The total timeout passed.
+    Timeout,
+}
+
+impl Call<'_> {
+    pub(crate) async fn answer(
+        mut self,
+        body: Outgoing,
+        deadline: Option<Instant>,
+        mut record: Record,
+    ) -> Response<Reply> {
+        let mut tries = Tries::default();
+        let rules = self.rules();
+        let outcome = match rules.breakers.admit() {
+            Err(Overflow) => Err(Failed::Overflow),
+            Ok(admitted) => {
+                let exchanged = match deadline {
+                    // To drop the exchange is to cancel it: its connection closes.
+                    Some(deadline) => timeout_at(deadline, self.exchange(body, &rules, &mut tries)).await,
+                    None => Ok(self.exchange(body, &rules, &mut tries).await),
+                };
+                let exchanged = exchanged.unwrap_or(Err(Failed::Timeout));
+                exchanged.map(|answer| (answer, admitted))
+            }
+        };
+        if let (Err(Failed::Timeout), Some((address, of))) = (&outcome, tries.under_way) {
+            rules.judges.see(address, of, Seen::GatewayError);
+        }
+        record.tried(tries.made, tries.last);
+        let response = match outcome {
+            Ok((answer, admitted)) => {
+                if tries.exhausted {
+                    record.flag("URX");
+                }
+                record.answered(answer.response.status().as_u16());
+                return self.pass(answer, admitted, rules.judges, deadline, record);
+            }
+            Err(_) if self.too_long.get() => Failed::TooLong.answer(&mut record),
+            Err(failed) => failed.answer(&mut record),
+        };
+        if tries.exhausted {
+            record.flag("URX");
+        }
+        record.answered(response.status().as_u16());
+        response
+    }
+
+    fn rules(&self) -> Rules {
+        let (worker, view, forward) = (self.worker, &self.serving.view, self.forward);
+        let service = view.service(forward.service_index);
+        let port = service.and_then(|service| service.port(forward.port)).map_or(0, |port| port.number());
+        Rules {
+            judges: Judges::of(worker, view, forward, port),
+            breakers: Breakers::of(worker, view, forward, port),
+            port,
+        }
+    }
+
+    /// Tries, and tries again as the retry policy says.
+    async fn exchange(&mut self, body: Outgoing, rules: &Rules, tries: &mut Tries) -> Result<Answer, Failed> {
+        let mut body = Some(body);
+        if let Some(retry) = &self.forward.retry {
+            self.earn(rules.port);
+            if retry::wants_body(retry, self.method)
+                && let Some(streamed) = body.take()
+            {
+                body = Some(streamed.keep(retry.buffer as usize).await.map_err(|_| Failed::Client)?);
+            }
+        }
+        loop {
+            let chosen = self.choose(&rules.judges, &tries.failed).ok_or(Failed::NoEndpoint)?;
+            let (address, of) = (chosen.address, chosen.of);
+            tries.made += 1;
+            tries.last = Some(address);
+            tries.under_way = Some((address, of));
+            let outcome = self.one_try(chosen, &mut body, tries.made, &rules.breakers).await;
+            tries.under_way = None;
+            let failure = match &outcome {
+                Ok(answer) => Failure::Status(answer.response.status().as_u16()),
+                Err(Failed::Try(failure)) => *failure,
+                Err(_) => return outcome,
+            };
+            rules.judges.see(address, of, seen(failure));
+            let kept = body.as_ref().is_some_and(|body| body.copy().is_some());
+            let Some(wait) = self.wait_before_next(failure, kept, rules.port, tries) else { return outcome };
+            drop(outcome);
+            tries.failed.push(address);
+            if !wait.is_zero() {
+                sleep(wait).await;
+            }
+        }
+    }
+
+    fn choose(&self, judges: &Judges, tried: &[Address]) -> Option<Chosen> {
+        let (serving, forward) = (self.serving, self.forward);
+        let (key, now) = (self.affinity.key, self.worker.began.elapsed());
+        let ask = Ask { serving, forward, tried, key, now };
+        let leaves_out = |address| judges.leave_out(address);
+        let out: Option<&dyn Fn(Address) -> bool> =
+            if judges.leave_somebody_out() { Some(&leaves_out) } else { None };
+        let mut random = self.worker.random.borrow_mut();
+        self.worker.destinations.borrow_mut().choose(&ask, out, &mut random)
+    }
+
+    /// One try, within the per-try timeout. That one ends with the response head: afterwards bytes may have gone to the
+    /// client, and nothing could be tried again.
+    async fn one_try(
+        &mut self,
+        chosen: Chosen,
+        body: &mut Option<Outgoing>,
+        made: u32,
+        breakers: &Breakers,
+    ) -> Result<Answer, Failed> {
+        let began = self.worker.began.elapsed();
+        let limit = self.forward.retry.as_ref().and_then(|retry| retry.per_try_timeout);
+        let attempt = self.send(chosen.address, body, made, breakers);
+        let sent = match limit {
+            Some(millis) => timeout(Duration::from_millis(millis.into()), attempt)
+                .await
+                .unwrap_or(Err(Failed::Try(Failure::TryTimeout))),
+            None => attempt.await,
+        };
+        let now = self.worker.began.elapsed();
+        let failed = sent.as_ref().map_or(true, |(response, _)| response.status().is_server_error());
+        chosen.took(now, now.saturating_sub(began), failed);
+        sent.map(|(response, connection)| Answer { response, connection, chosen })
+    }
+
+    /// Sends the request on an idle connection or a new one, and waits for the response head.
+    async fn send(
+        &mut self,
+        address: Address,
+        body: &mut Option<Outgoing>,
+        made: u32,
+        breakers: &Breakers,
+    ) -> Result<(Response<Incoming>, Connection), Failed> {
+        let (pool, room) = (&self.worker.pool, &self.worker.shared.room);
+        let connect_time =
+            self.forward.connect_timeout.map_or(CONNECT_TIME, |millis| Duration::from_millis(millis.into()));
+        let mut idle = pool.idle(address);
+        let mut unsent = None;
+        loop {
+            let got = match idle {
+                Some(connection) => Ok(Got::Idle(connection)),
+                None => breakers.connection(pool, room, address, connect_time).await,
+            };
+            let (mut connection, fresh) = match got {
+                Ok(Got::Idle(connection)) => (connection, false),
+                Ok(Got::New(connection)) => (connection, true),
+                Ok(Got::Nothing) => {
+                    give_back(body, unsent);
+                    return Err(Failed::Try(Failure::Connect));
+                }
+                Err(Overflow) => return Err(Failed::Overflow),
+            };
+            let request = match unsent.take() {
+                Some(request) => request,
+                None => self.head.request(take(body), self.is_last(made)),
+            };
+            let mut error = match connection.send(request).await {
+                Ok(response) => return accept(response, connection),
+                Err(error) => error,
+            };
+            unsent = error.take_message();
+            if unsent.is_none() || fresh {
+                give_back(body, unsent);
+                // The only errors of a user here are those of the body that is passed on.
+                let of_client = error.error().is_user();
+                return Err(if of_client { Failed::Client } else { Failed::Try(Failure::Reset) });
+            }
+            // The endpoint had closed this idle connection before anything was sent on it: that was no try.
+            idle = pool.idle(address);
+        }
+    }
+
+    /// Whether no try can follow this one, so that nothing need be kept for it.
+    fn is_last(&self, made: u32) -> bool {
+        self.forward.retry.as_ref().is_none_or(|retry| made > retry.count)
+    }
+
+    /// If another try may follow the one that failed: how long to wait before it.
+    fn wait_before_next(
+        &self,
+        failure: Failure,
+        kept: bool,
+        port: u16,
+        tries: &mut Tries,
+    ) -> Option<Duration> {
+        let retry = self.forward.retry.as_ref()?;
+        if !is_retryable(retry, failure, self.method, kept) {
+            return None;
+        }
+        if tries.made > retry.count || !self.pay(port) {
+            tries.exhausted = true;
+            return None;
+        }
+        Some(retry::backoff(retry, tries.made, &mut self.worker.random.borrow_mut()))
+    }
+
+    fn earn(&self, port: u16) {
+        self.with_balance(port, |balance, budget, now| balance.earn(budget, now));
+    }
+
+    fn pay(&self, port: u16) -> bool {
+        self.with_balance(port, |balance, budget, now| balance.pay(budget, now)).unwrap_or(true)
+    }
+
+    /// Without a declared budget there is no balance.
+    fn with_balance<T>(
+        &self,
+        port: u16,
+        act: impl FnOnce(&mut mesh_engine::budget::Balance, &mesh_plan::Budget, Duration) -> T,
+    ) -> Option<T> {
+        let budget = self.forward.retry.as_ref()?.budget?;
+        let mut balances = self.worker.balances.borrow_mut();
+        let balance = balances.of(self.forward, port)?;
+        Some(act(balance, &budget, self.worker.began.elapsed()))
+    }
+
+    /// Passes an upstream's response on.
+    fn pass(
+        &self,
+        answer: Answer,
+        admitted: Vec<Counted>,
+        judges: Judges,
+        deadline: Option<Instant>,
+        record: Record,
+    ) -> Response<Reply> {
+        let Answer { response, connection, chosen } = answer;
+        let (mut parts, incoming) = response.into_parts();
+        request::remove_hop_by_hop(&mut parts.headers);
+        if let Some(cookie) = &self.affinity.issued {
+            parts.headers.append(header::SET_COOKIE, cookie.clone());
+        }
+        edits::of_response(&mut parts.headers, &self.serving.view, &self.edited);
+        parts.version = Version::HTTP_11;
+        parts.extensions.clear();
+        let kept = Kept { chosen, judges, _admitted: admitted, _plan: self.serving.clone() };
+        let passed = Passed::new(incoming, connection, deadline, record, kept);
+        Response::from_parts(parts, Reply::Passed(Box::new(passed)))
+    }
+}
+
+impl Head {
+    /// The request of one try; the last one takes what it needs.
+    fn request(&mut self, body: Outgoing, last: bool) -> Request<Outgoing> {
+        let chunked = body.is_of_unknown_length();
+        let mut request = Request::new(body);
+        *request.method_mut() = self.method.clone();
+        *request.uri_mut() = self.uri.clone();
+        *request.headers_mut() = if last { std::mem::take(&mut self.headers) } else { self.headers.clone() };
+        if chunked {
+            // hyper would send no body with a GET that does not say so.
+            request.headers_mut().insert(header::TRANSFER_ENCODING, HeaderValue::from_static("chunked"));
+        }
+        request
+    }
+}
+
+/// The body of a try: a copy where one can be made, else the body itself.
+fn take(body: &mut Option<Outgoing>) -> Outgoing {
+    body.as_ref().and_then(Outgoing::copy).or_else(|| body.take()).unwrap_or_default()
+}
+
+/// Keeps the body of a request that was not sent.
+fn give_back(body: &mut Option<Outgoing>, unsent: Option<Request<Outgoing>>) {
+    if let (None, Some(request)) = (&body, unsent) {
+        *body = Some(request.into_body());
+    }
+}
+
+/// Refuses a response that another reader could read otherwise, or that would turn the connection into something else.
+fn accept(
+    response: Response<Incoming>,
+    connection: Connection,
+) -> Result<(Response<Incoming>, Connection), Failed> {
+    let headers = response.headers();
+    let two_lengths =
+        headers.contains_key(header::CONTENT_LENGTH) && headers.contains_key(header::TRANSFER_ENCODING);
+    if two_lengths || response.status() == StatusCode::SWITCHING_PROTOCOLS {
+        return Err(Failed::Try(Failure::Reset));
+    }
+    Ok((response, connection))
+}
+
+/// What a failure says of the endpoint.
+fn seen(failure: Failure) -> Seen {
+    match failure {
+        Failure::Connect | Failure::Reset | Failure::TryTimeout => Seen::GatewayError,
+        Failure::Status(status) => Seen::of_status(status),
+    }
+}
+
+impl Failed {
+    pub(crate) fn answer(&self, record: &mut Record) -> Response<Reply> {
+        let (status, flag, why) = match self {
+            Failed::NoEndpoint => (StatusCode::SERVICE_UNAVAILABLE, "UH", "no endpoint"),
+            Failed::Overflow => {
+                (StatusCode::SERVICE_UNAVAILABLE, "UO", "too much is under way to the upstream")
+            }
+            Failed::Try(Failure::Connect) => {
+                (StatusCode::SERVICE_UNAVAILABLE, "UF", "the upstream cannot be reached")
+            }
+            Failed::Try(Failure::TryTimeout) | Failed::Timeout => {
+                (StatusCode::GATEWAY_TIMEOUT, "UT", "the upstream took too long")
+            }
+            Failed::Client => {
+                let why = Refused { status: StatusCode::BAD_REQUEST, why: "the body broke off" };
+                return refused(record, &why);
+            }
+            Failed::TooLong => {
+                let why = Refused { status: StatusCode::PAYLOAD_TOO_LARGE, why: "the body is too long" };
+                return refused(record, &why);
+            }
+            Failed::Try(Failure::Reset | Failure::Status(_)) => {
+                (StatusCode::BAD_GATEWAY, "UC", "the upstream broke off")
+            }
+        };
+        record.flag(flag);
+        local(status, why)
+    }
+}

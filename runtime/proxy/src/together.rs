@@ -1,0 +1,116 @@
+//! What all workers of a proxy count together: one counter for each limit of each destination. It goes on over a new plan that has the
+//! same limit in the same place.
+
+use mesh_engine::Forward;
+use mesh_plan::view::Settings;
+use std::collections::HashMap;
+use std::hash::Hash;
+use std::sync::{Arc, Mutex, PoisonError, Weak};
+
+/// Where a limit is written: the number of the level in [`Forward::limits`].
+type Level = u8;
+
+/// Service, subset (where it counts), port, level and what the limit says.
+type Key<R> = (String, String, u16, Level, R);
+
+/// The counters of a proxy. Its lock is taken when a worker first meets a limit.
+pub(crate) struct Registry<R, T>(Mutex<HashMap<Key<R>, Weak<T>>>);
+
+impl<R, T> Default for Registry<R, T> {
+    fn default() -> Registry<R, T> {
+        Registry(Mutex::default())
+    }
+}
+
+/// The counters that a worker has met, by service name.
+pub(crate) struct Known<R, T>(HashMap<String, Vec<One<R, T>>>);
+
+struct One<R, T> {
+    subset: String,
+    port: u16,
+    level: Level,
+    says: R,
+    counter: Arc<T>,
+}
+
+impl<R, T> Default for Known<R, T> {
+    fn default() -> Known<R, T> {
+        Known(HashMap::new())
+    }
+}
+
+/// Whose counter is wanted.
+pub(crate) struct Place<'a> {
+    pub(crate) service: &'a str,
+    /// Empty where all subsets count together.
+    pub(crate) subset: &'a str,
+    /// Its number.
+    pub(crate) port: u16,
+}
+
+impl<R: Copy + Eq + Hash, T> Known<R, T> {
+    /// The counters of the limits that hold for a request, of the levels that say one.
+    pub(crate) fn of<'p>(
+        &mut self,
+        registry: &Registry<R, T>,
+        place: &Place<'_>,
+        levels: impl Iterator<Item = Settings<'p>>,
+        says: impl Fn(Settings<'p>) -> Option<R>,
+        new: impl Fn(R) -> T,
+    ) -> Vec<Arc<T>> {
+        let levels = levels.zip(0..).filter_map(|(level, number)| Some((says(level)?, number)));
+        levels.map(|(says, level)| self.one(registry, place, level, says, &new)).collect()
+    }
+
+    fn one(
+        &mut self,
+        registry: &Registry<R, T>,
+        place: &Place<'_>,
+        level: Level,
+        says: R,
+        new: impl Fn(R) -> T,
+    ) -> Arc<T> {
+        if !self.0.contains_key(place.service) {
+            self.0.insert(place.service.to_owned(), Vec::new());
+        }
+        let own = self.0.get(place.service).into_iter().flatten().find(|own| {
+            own.port == place.port && own.level == level && own.says == says && own.subset == place.subset
+        });
+        if let Some(own) = own {
+            return own.counter.clone();
+        }
+        let counter = registry.one(place, level, says, new);
+        if let Some(own) = self.0.get_mut(place.service) {
+            let (port, subset) = (place.port, place.subset.to_owned());
+            own.push(One { subset, port, level, says, counter: counter.clone() });
+        }
+        counter
+    }
+
+    /// Forgets services that are gone.
+    pub(crate) fn keep_only(&mut self, exists: impl Fn(&str) -> bool) {
+        self.0.retain(|service, _| exists(service));
+    }
+}
+
+impl<R: Copy + Eq + Hash, T> Registry<R, T> {
+    fn one(&self, place: &Place<'_>, level: Level, says: R, new: impl Fn(R) -> T) -> Arc<T> {
+        let mut table = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        let key = (place.service.to_owned(), place.subset.to_owned(), place.port, level, says);
+        if let Some(known) = table.get(&key).and_then(Weak::upgrade) {
+            return known;
+        }
+        table.retain(|_, counter| counter.strong_count() > 0);
+        let counter = Arc::new(new(says));
+        table.insert(key, Arc::downgrade(&counter));
+        counter
+    }
+}
+
+/// The levels of settings that limit a request, in their order.
+pub(crate) fn levels<'p>(
+    plan: &'p mesh_plan::PlanView,
+    forward: &Forward<'_>,
+) -> impl Iterator<Item = Settings<'p>> {
+    forward.limits.into_iter().filter_map(|index| plan.settings(index))
+}

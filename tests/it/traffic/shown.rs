@@ -1,0 +1,115 @@
+//! Every statement about traffic that the proxy executes has a test with real sockets that shows it.
+
+use mesh_lang::signature::{Place, Signature, Status};
+use std::collections::BTreeSet;
+use std::path::Path;
+
+/// Where what happens to requests on their way is said.
+const PLACES: [Place; 13] = [
+    Place::Default,
+    Place::Profile,
+    Place::Service,
+    Place::Subset,
+    Place::Calls,
+    Place::Retry,
+    Place::CircuitBreaker,
+    Place::OutlierDetection,
+    Place::LoadBalancer,
+    Place::Listener,
+    Place::Route,
+    Place::Rule,
+    Place::Cors,
+];
+
+/// Says nothing about traffic, but who somebody is, what is taken over from elsewhere, or a fact that only checks rely on.
+const NOT_TRAFFIC: [&str; 7] =
+    ["service-account", "use", "env", "propagate", "client-timeout", "client-retry", "allow-routes"];
+
+const E2E: &str = "tests/it/e2e.rs";
+const BALANCING: &str = "tests/it/traffic/balancing.rs";
+const BREAKING: &str = "tests/it/traffic/breaking.rs";
+const PROXY_BALANCING: &str = "runtime/proxy/tests/it/balancing.rs";
+const PROXY_RETRYING: &str = "runtime/proxy/tests/it/retrying.rs";
+
+/// The statement, with its block where others have one of the same name; the file and the test.
+const SHOWN: &[(&str, &str, &str)] = &[
+    ("timeout", E2E, "a_timeout_ends_what_takes_too_long"),
+    ("retry", E2E, "a_retry_tries_again_and_no_more_than_declared"),
+    ("connect-timeout", PROXY_BALANCING, "a_connection_takes_no_longer_than_it_may"),
+    ("load-balancer", BALANCING, "requests_with_the_same_key_go_to_the_same_endpoint"),
+    ("circuit-breaker", BREAKING, "limits_of_the_caller_and_of_the_callee_hold_together"),
+    ("outlier-detection", BREAKING, "the_same_endpoints_are_judged_by_a_caller_for_itself"),
+    ("panic-threshold", BREAKING, "with_too_few_healthy_endpoints_all_are_used"),
+    ("port", E2E, "a_rule_answers_redirects_or_sends_on"),
+    ("subset", BREAKING, "with_few_endpoints_none_is_left_out"),
+    ("endpoints", BALANCING, "requests_of_one_connection_go_to_all_endpoints_in_turn"),
+    ("calls", E2E, "a_sidecar_lets_its_service_make_the_calls_it_declares"),
+    ("rate-limit", E2E, "a_rate_limit_lets_in_what_it_says_for_each_key"),
+    ("max-request-body", E2E, "a_body_is_as_long_as_the_least_limit_allows"),
+    ("per-try-timeout", E2E, "a_try_that_takes_too_long_is_tried_again"),
+    ("backoff", PROXY_RETRYING, "the_wait_between_tries_is_within_its_bounds"),
+    ("budget", E2E, "a_budget_bounds_the_retries"),
+    ("methods", PROXY_RETRYING, "a_body_that_fits_in_the_buffer_is_sent_again"),
+    ("buffer", PROXY_RETRYING, "a_body_that_does_not_fit_is_sent_once_and_whole"),
+    ("max-connections", BREAKING, "an_idle_connection_to_another_endpoint_makes_room"),
+    ("max-pending-requests", BREAKING, "requests_wait_for_a_connection_and_no_more_than_may"),
+    ("max-requests", BREAKING, "more_requests_than_may_be_under_way_are_refused_at_once"),
+    ("pending-timeout", BREAKING, "who_waits_too_long_for_a_connection_is_refused"),
+    ("consecutive-5xx", BREAKING, "an_endpoint_that_fails_in_a_row_is_left_out_and_comes_back"),
+    ("consecutive-gateway-errors", BREAKING, "gateway_errors_are_told_from_others"),
+    ("success-rate", BREAKING, "an_endpoint_with_too_few_successes_is_left_out_when_an_interval_has_passed"),
+    (
+        "outlier-detection interval",
+        BREAKING,
+        "an_endpoint_with_too_few_successes_is_left_out_when_an_interval_has_passed",
+    ),
+    ("base-ejection-time", BREAKING, "an_endpoint_that_fails_in_a_row_is_left_out_and_comes_back"),
+    ("max-ejection-time", BREAKING, "the_longest_ejection_has_an_end"),
+    ("max-ejection-percent", BREAKING, "only_a_share_of_the_endpoints_is_left_out"),
+    ("min-hosts", BREAKING, "with_few_endpoints_none_is_left_out"),
+    ("slow-start", PROXY_BALANCING, "a_new_endpoint_begins_slowly_and_where_all_are_new_none_gets_less"),
+    ("host", E2E, "the_host_chooses_the_table_and_no_host_is_nobodys"),
+    ("listener redirect", E2E, "a_listener_redirects_everything_to_https"),
+    ("rule", E2E, "a_rule_answers_redirects_or_sends_on"),
+    ("to", E2E, "a_rule_answers_redirects_or_sends_on"),
+    ("otherwise", E2E, "a_rule_answers_redirects_or_sends_on"),
+    ("match", E2E, "queries_cookies_paths_and_addresses_decide"),
+    ("redirect", E2E, "a_rule_answers_redirects_or_sends_on"),
+    ("respond", E2E, "a_rule_answers_redirects_or_sends_on"),
+    ("rewrite", E2E, "what_a_rule_changes_arrives_changed_and_is_authorized_so"),
+    ("request-header", E2E, "what_a_rule_changes_arrives_changed_and_is_authorized_so"),
+    ("response-header", E2E, "a_path_is_replaced_whole_and_response_headers_are_added_and_removed"),
+    ("fault", E2E, "a_fault_delays_or_ends_requests_and_says_so"),
+];
+
+/// A statement's name here: with its block where the block has its own meaning of the word.
+fn name(place: Place, row: &Signature) -> String {
+    match (place.keyword(), row.keyword) {
+        (Some(block), word @ "interval") => format!("{block} {word}"),
+        (Some("listener"), word @ "redirect") => format!("listener {word}"),
+        (_, word) => word.to_owned(),
+    }
+}
+
+#[test]
+#[expect(clippy::print_stdout, reason = "the count is what is asked for, with --nocapture")]
+fn every_statement_about_traffic_that_is_executed_is_shown_by_a_test() {
+    let rows = PLACES.iter().flat_map(|place| place.statements().iter().map(|row| (*place, row)));
+    let about_traffic = rows.filter(|(_, row)| !NOT_TRAFFIC.contains(&row.keyword));
+    let (executed, checked): (Vec<_>, Vec<_>) =
+        about_traffic.partition(|(_, row)| row.status == Status::Executed);
+    let names = |rows: Vec<(Place, &Signature)>| -> BTreeSet<String> {
+        rows.into_iter().map(|(place, row)| name(place, row)).collect()
+    };
+    let (executed, checked) = (names(executed), names(checked));
+    let shown: BTreeSet<String> = SHOWN.iter().map(|(name, ..)| (*name).to_owned()).collect();
+    assert_eq!(shown.len(), SHOWN.len(), "each once");
+    assert_eq!(executed, shown, "what is executed, and what is shown");
+    println!("{} statements about traffic are executed and shown; checked so far: {checked:?}", shown.len());
+    let root = Path::new(env!("CARGO_MANIFEST_DIR")).parent().expect("a workspace");
+    for (statement, file, test) in SHOWN {
+        let text = std::fs::read_to_string(root.join(file)).expect("a file of tests");
+        let head = format!("#[test]\nfn {test}() {{");
+        assert!(text.contains(&head), "{statement}: {file} has no test {test}");
+    }
+}
