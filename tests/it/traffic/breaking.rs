@@ -53,7 +53,8 @@ fn requests_wait_for_a_connection_and_no_more_than_may() {
     let (statuses, quickest, slowest) = at_once(&mesh, 5);
     assert_eq!(statuses, [200, 200, 200, 503, 503]);
     assert!(quickest < Duration::from_millis(150), "{quickest:?}");
-    assert!(slowest >= Duration::from_millis(600), "one after the other: {slowest:?}");
+    // Two at once would take 400 ms.
+    assert!(slowest >= Duration::from_millis(500), "one after the other: {slowest:?}");
     assert_eq!(one_by_one(&mesh, 2), [200, 200]);
 }
 

@@ -118,7 +118,7 @@ impl Draft<'_> {
 
     pub(super) fn outlier_detection(&mut self) -> String {
         let when = self.pick(&["consecutive-gateway-errors 3", "consecutive-5xx 5", "success-rate 50%"]);
-        let more = self.pick(&["", "    max-ejection-time 5m\n", "    min-hosts 3\n"]);
+        let more = self.pick(&["", "    max-ejection-time 2m\n", "    min-hosts 3\n"]);
         format!(
             "  outlier-detection {{\n    {when}\n    interval 10s\n    base-ejection-time 30s\n    max-ejection-percent 50% min 1\n{more}  }}\n"
         )
