@@ -434,6 +434,8 @@ impl Subject {
                     share,
                 })
             }
+            // Of browsers: no decision hangs on it.
+            Edit::Cors(_) | Edit::PreflightAge(_) | Edit::WebSocket => None,
             Edit::MaxRequestBody(bytes) => Some(Effect::MaxRequestBody(bytes)),
             Edit::RateLimit(limit) => {
                 let headers = limit.by_headers.split(',').filter(|name| !name.is_empty());

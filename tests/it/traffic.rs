@@ -2,7 +2,10 @@
 
 mod balancing;
 mod breaking;
+mod browsers;
+mod copying;
 mod shown;
+mod silence;
 
 use mesh_tests::harness::{Mesh, Upstream};
 use std::time::Duration;

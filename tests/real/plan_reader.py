@@ -16,7 +16,7 @@ TABLES = dict(mesh=6, principals=2, prefixes=1, services=19, ports=7, endpoints=
               field_unions=2, edits=6, consumer_routes=3, lists=5, list_tests=3, list_rows=1, list_bits=2, list_beaten=2, list_beaters=1,
               balancers=5, breakers=4, outliers=9)
 METHODS = ["GET", "HEAD", "POST", "PUT", "PATCH", "DELETE", "OPTIONS"]
-EDITS = "path prefix host scheme set add remove set-response add-response remove-response delay abort mirror body limit".split()
+EDITS = "path prefix host scheme set add remove set-response add-response remove-response delay abort mirror body limit cors age websocket".split()
 NO_LISTS = ("date cookie set-cookie user-agent host authorization if-modified-since if-unmodified-since last-modified expires "
             "retry-after").split()
 
@@ -76,6 +76,8 @@ class Plan:
             return [name, self.strings[a], self.strings[b] if kind in (1, 4, 5, 7, 8) else ""]
         if kind == 12:
             return [name, *self.backend(a, b, c), d]
+        if kind > 14:
+            return [name, *([*(self.strings[word] for word in (a, b, c, d)), flags] if kind == 15 else [a] if kind == 16 else [])]
         return [name, *((a, d) if kind < 12 else [a | b << 32] if kind == 13 else (a, b, c, self.strings[d], flags))]
     def backend(self, service, port, subset):
         subsets = self.rows("subsets", self.services[service], 6)

@@ -72,10 +72,14 @@ impl Mesh {
     /// A connection to a gateway's listener (`edge.default/web`) or a sidecar (`web.default`).
     #[track_caller]
     pub fn connect(&self, door: &str) -> Client {
+        Client::connect(&self.address(door).to_string())
+    }
+
+    /// Where one of them listens.
+    #[track_caller]
+    pub fn address(&self, door: &str) -> SocketAddr {
         let addresses = self.handle.addresses();
-        Client::connect(
-            &addresses.get(door).unwrap_or_else(|| panic!("no {door} in {addresses:?}")).to_string(),
-        )
+        *addresses.get(door).unwrap_or_else(|| panic!("no {door} in {addresses:?}"))
     }
 }
 
@@ -84,6 +88,7 @@ pub struct Upstream {
     /// `127.0.0.1:PORT`, for `endpoints static`.
     pub address: String,
     heads: Arc<Mutex<Vec<String>>>,
+    bodies: Arc<Mutex<Vec<Vec<u8>>>>,
 }
 
 impl Upstream {
@@ -91,17 +96,18 @@ impl Upstream {
     pub fn start(answer: impl Fn(usize) -> (u16, String, Duration) + Send + Sync + 'static) -> Upstream {
         let listener = TcpListener::bind((LOOPBACK, 0)).expect("a port");
         let address = listener.local_addr().expect("an address").to_string();
-        let heads = Arc::new(Mutex::new(Vec::new()));
-        let (heard, asked, answer) = (heads.clone(), Arc::new(AtomicUsize::new(0)), Arc::new(answer));
+        let (heads, bodies) = (Arc::new(Mutex::new(Vec::new())), Arc::new(Mutex::new(Vec::new())));
+        let (asked, answer) = (Arc::new(AtomicUsize::new(0)), Arc::new(answer));
+        let upstream = Upstream { address, heads: heads.clone(), bodies: bodies.clone() };
         std::thread::spawn(move || {
             for stream in listener.incoming().map_while(Result::ok) {
-                let (heard, asked, answer) = (heard.clone(), asked.clone(), answer.clone());
+                let (heard, read) = (heads.clone(), bodies.clone());
+                let (asked, answer) = (asked.clone(), answer.clone());
                 std::thread::spawn(move || {
                     let mut stream = BufReader::new(stream);
                     while let Some(head) = read_head(&mut stream) {
-                        if read_body(&head, &mut stream).is_none() {
-                            return;
-                        }
+                        let Some(body) = read_body(&head, &mut stream) else { return };
+                        read.lock().expect("no panic").push(body);
                         heard.lock().expect("no panic").push(head);
                         let (status, body, pause) = answer(asked.fetch_add(1, Ordering::Relaxed));
                         std::thread::sleep(pause);
@@ -114,7 +120,7 @@ impl Upstream {
                 });
             }
         });
-        Upstream { address, heads }
+        upstream
     }
 
     /// A server that says its name.
@@ -126,24 +132,37 @@ impl Upstream {
     pub fn heads(&self) -> Vec<String> {
         self.heads.lock().expect("no panic").clone()
     }
+
+    /// The request bodies it has heard.
+    pub fn bodies(&self) -> Vec<Vec<u8>> {
+        self.bodies.lock().expect("no panic").clone()
+    }
 }
 
-/// Reads a request's body, and forgets it.
-fn read_body(head: &str, stream: &mut impl BufRead) -> Option<()> {
+/// Reads a request's body.
+fn read_body(head: &str, stream: &mut impl BufRead) -> Option<Vec<u8>> {
+    let mut body = Vec::new();
+    let mut read = |stream: &mut dyn BufRead, size: usize| {
+        let begin = body.len();
+        body.resize(begin + size, 0);
+        stream.read_exact(&mut body[begin..]).ok()
+    };
     let mut lengths = head.lines().filter_map(|line| line.strip_prefix("content-length: "));
     if head.contains("\r\ntransfer-encoding: chunked\r\n") {
         loop {
             let mut size = String::new();
             stream.read_line(&mut size).ok()?;
             let size = usize::from_str_radix(size.trim(), 16).ok()?;
-            stream.read_exact(&mut vec![0; size + 2]).ok()?;
+            read(stream, size)?;
+            stream.read_exact(&mut [0; 2]).ok()?;
             if size == 0 {
-                return Some(());
+                return Some(body);
             }
         }
     }
     let length = lengths.next().map_or(Some(0), |length| length.parse().ok())?;
-    stream.read_exact(&mut vec![0; length]).ok()
+    read(stream, length)?;
+    Some(body)
 }
 
 /// A request's head.

@@ -192,6 +192,11 @@ impl Client {
         Ok(self.answer(&format!("GET {path} HTTP/1.1\r\nhost: {host}\r\n{extra}\r\n"))?.0)
     }
 
+    /// Sends these bytes, which are a whole request. Returns the head of the answer, in lower case.
+    pub fn head_of(&mut self, request: &str) -> std::io::Result<String> {
+        Ok(self.answer(request)?.0)
+    }
+
     /// Sends these bytes, which are a whole request. Returns status and body.
     pub fn send(&mut self, request: &str) -> std::io::Result<(u16, String)> {
         let (head, body) = self.answer(request)?;

@@ -792,7 +792,7 @@ impl<'m> World<'m> {
 const MAX_DEPTH: usize = 9;
 
 /// Whether what is decided behind the rule is about another request.
-fn changes_request(edit: &Edit) -> bool {
+pub(crate) fn changes_request(edit: &Edit) -> bool {
     matches!(
         edit,
         Edit::Path(_)

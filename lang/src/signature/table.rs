@@ -109,7 +109,7 @@ const IDLE_TIMEOUT: Signature = row(
     "idle-timeout DURATION|none",
     "How long a connection or a stream may be silent before it is closed.",
     Once,
-    Checked,
+    Executed,
     traffic::timeout,
 );
 const LOAD_BALANCER_SETTING: Signature = block(
@@ -1082,7 +1082,7 @@ const RULE: &[Signature] = &[
         "mirror SERVICE[:SUBSET] [port NAME] PERCENT [including-writes]",
         "Sends a copy of a share of the requests; its answer is thrown away and never waited for.",
         Many,
-        Checked,
+        Executed,
         traffic::mirror,
     ),
     row(
@@ -1124,7 +1124,7 @@ const RULE: &[Signature] = &[
             "cors { … }",
             "Which origins' pages may ask (Fetch 3.2); preflights are answered before authorization.",
             Once,
-            Checked,
+            Executed,
             project::nothing,
         ),
     ),
@@ -1133,7 +1133,7 @@ const RULE: &[Signature] = &[
         "upgrade websocket",
         "Requests may become WebSocket connections (RFC 6455).",
         Once,
-        Checked,
+        Executed,
         traffic::upgrade,
     ),
     RATE_LIMIT,
@@ -1142,13 +1142,13 @@ const RULE: &[Signature] = &[
 ];
 
 const CORS: &[Signature] = &[
-    row("allow-origins", "allow-origins STRING, …", "Origins, or `\"*\"`.", Once, Checked, project::strings),
+    row("allow-origins", "allow-origins STRING, …", "Origins, or `\"*\"`.", Once, Executed, project::strings),
     row(
         "allow-methods",
         "allow-methods METHOD, …",
         "Methods that may be used.",
         Once,
-        Checked,
+        Executed,
         traffic::methods,
     ),
     row(
@@ -1156,7 +1156,7 @@ const CORS: &[Signature] = &[
         "allow-headers STRING, …",
         "Headers that may be sent, or `\"*\"`.",
         Once,
-        Checked,
+        Executed,
         project::strings,
     ),
     row(
@@ -1164,11 +1164,11 @@ const CORS: &[Signature] = &[
         "expose-headers STRING, …",
         "Response headers that the page may read.",
         Once,
-        Checked,
+        Executed,
         project::strings,
     ),
-    row("allow-credentials", "allow-credentials", "Cookies are sent along.", Once, Checked, project::nothing),
-    row("max-age", "max-age DURATION", "How long an answer may be kept.", Once, Checked, service::a_duration),
+    row("allow-credentials", "allow-credentials", "Cookies are sent along.", Once, Executed, project::nothing),
+    row("max-age", "max-age DURATION", "How long an answer may be kept.", Once, Executed, service::a_duration),
 ];
 
 const AUTHORIZE: &[Signature] = &[

@@ -18,7 +18,15 @@ pub fn decide<'p>(
     request: &Request<'_>,
     moment: Moment,
 ) -> Decision<'p> {
-    let mut walk = Walk::new(plan, peer, request);
+    follow(Walk::new(plan, peer, request), entry, moment)
+}
+
+/// Where a request would go if everybody let it in: what is asked about the request of a preflight, which the browser has not sent yet.
+pub fn unauthorized<'p>(plan: &'p PlanView, entry: Entry, request: &Request<'_>, moment: Moment) -> Decision<'p> {
+    follow(Walk::unauthorized(plan, Peer::Unauthenticated, request), entry, moment)
+}
+
+fn follow<'p>(mut walk: Walk<'p, '_>, entry: Entry, moment: Moment) -> Decision<'p> {
     let mut dice = Dice(moment.dice);
     let mut step = walk.begin(entry);
     loop {

@@ -28,7 +28,7 @@ pub mod request;
 pub mod trace;
 mod walk;
 
-pub use decide::{callee, decide, distribution, endpoints};
+pub use decide::{callee, decide, distribution, endpoints, unauthorized};
 pub use decision::{Action, Decision, Distribution, Forward, Possible, Refusal, Retry};
 pub use edits::Edited;
 pub use request::{

@@ -1,7 +1,7 @@
 //! Back from the bytes to values, for tools and tests; nothing on the way of a request needs it.
 
 use crate::plan::{
-    Action, Automaton, Balancer, Call, CallHost, ConsumerRoute, Edit, Field, Gateway, HashKey, List,
+    Action, Automaton, Balancer, Call, CallHost, ConsumerRoute, Cors, Edit, Field, Gateway, HashKey, List,
     ListTest, Listener, NONE, Node, Outcome, Partition, Peers, Plan, Port, Principal, RateLimit, Retry,
     Service, Settings, State, Target, Verdict,
 };
@@ -262,6 +262,15 @@ pub fn to_edit(edit: view::Edit<'_>) -> Edit {
             by_headers: limit.by_headers.to_owned(),
             audit: limit.audit,
         }),
+        view::Edit::Cors(cors) => Edit::Cors(Cors {
+            origins: cors.origins.to_owned(),
+            methods: cors.methods.to_owned(),
+            headers: cors.headers.to_owned(),
+            exposed: cors.exposed.to_owned(),
+            credentials: cors.credentials,
+        }),
+        view::Edit::PreflightAge(seconds) => Edit::PreflightAge(seconds),
+        view::Edit::WebSocket => Edit::WebSocket,
     }
 }
 

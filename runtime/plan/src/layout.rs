@@ -693,10 +693,17 @@ pub mod edit {
     pub const MAX_REQUEST_BODY: u32 = 13;
     /// Count, milliseconds, burst; the header names where others have their share; flags.
     pub const RATE_LIMIT: u32 = 14;
+    /// Origins, methods, headers and, where others have their share, exposed headers; flags.
+    pub const CORS: u32 = 15;
+    /// Seconds.
+    pub const PREFLIGHT_AGE: u32 = 16;
+    /// Nothing more.
+    pub const WEB_SOCKET: u32 = 17;
 
     /// Bits of the flags.
     pub const BY_SOURCE_IP: u32 = 1;
     pub const AUDIT: u32 = 2;
+    pub const CREDENTIALS: u32 = 4;
 }
 
 /// One destination of a split.

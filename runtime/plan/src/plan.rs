@@ -451,6 +451,27 @@ pub enum Edit {
     MaxRequestBody(u64),
     /// So many requests are let in.
     RateLimit(RateLimit),
+    /// Which pages of other origins may send requests.
+    Cors(Cors),
+    /// What a preflight is told may be kept for so many seconds.
+    PreflightAge(u32),
+    /// Requests may become WebSocket connections.
+    WebSocket,
+}
+
+/// `cors { … }` as header values (Fetch 3.2.3). Those that are not said are empty.
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct Cors {
+    /// `*`, or origins separated by spaces; the first label of a host may be `*`.
+    pub origins: String,
+    /// `GET, POST`
+    pub methods: String,
+    /// `x-a, x-b`, or `*`.
+    pub headers: String,
+    /// Of responses, as `headers`.
+    pub exposed: String,
+    /// Whether cookies are sent along.
+    pub credentials: bool,
 }
 
 /// How many requests a proxy lets in (the generic cell rate algorithm, ITU-T I.371).

@@ -340,6 +340,15 @@ fn edits() -> Vec<Edit> {
             by_headers: text("x-api-key"),
             audit: true,
         }),
+        Edit::Cors(Cors {
+            origins: text("https://a.example https://*.b.example"),
+            methods: text("GET, POST"),
+            headers: text("x-a"),
+            exposed: text("x-b"),
+            credentials: true,
+        }),
+        Edit::PreflightAge(3_600),
+        Edit::WebSocket,
     ]
 }
 

@@ -271,6 +271,15 @@ fn edit_text(plan: &PlanView, edit: Edit<'_>) -> String {
             let (count, per, burst) = (limit.count, limit.per, limit.burst);
             format!("rate-limit {count} in {per}ms burst {burst}{by_ip}{by_headers}{audit}")
         }
+        Edit::Cors(cors) => {
+            let parts = [("methods", cors.methods), ("headers", cors.headers), ("exposed", cors.exposed)];
+            let said = parts.iter().filter(|(_, value)| !value.is_empty());
+            let said: String = said.map(|(name, value)| format!(", {name} {value}")).collect();
+            let credentials = if cors.credentials { ", credentials" } else { "" };
+            format!("cors for {}{said}{credentials}", cors.origins)
+        }
+        Edit::PreflightAge(seconds) => format!("preflights kept {seconds}s"),
+        Edit::WebSocket => "upgrade websocket".to_owned(),
         Edit::Mirror { service, port, subset, share } => {
             let name = plan.service(service).and_then(|service| service.subset(subset));
             let subset = name.map_or(String::new(), |name| format!(":{name}"));

@@ -15,7 +15,7 @@ pub use diagrams::{
 };
 pub use dictionaries::{Dictionary, Key, Words};
 pub use lists::{List, ListBeaten, ListBeater, ListRow, ListTest};
-pub use outcomes::{Action, Edit, Outcome, RateLimit, Retry, Settings, Verdict, Written};
+pub use outcomes::{Action, Cors, Edit, Outcome, RateLimit, Retry, Settings, Verdict, Written};
 pub use rows::{Record, Row, Rows, Text};
 pub use workloads::{
     Call, CallHost, ConsumerRoute, Gateway, HostPattern, IdPrefix, Listener, Port, Principal, Service,

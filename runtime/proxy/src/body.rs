@@ -3,6 +3,7 @@
 use crate::balance::Chosen;
 use crate::breaker::Counted;
 use crate::log::Record;
+use crate::mirror::Tee;
 use crate::outliers::Judges;
 use crate::serving::Serving;
 use crate::upstream::Connection;
@@ -14,6 +15,7 @@ use std::pin::Pin;
 use std::rc::Rc;
 use std::sync::Arc;
 use std::task::{Context, Poll, ready};
+use std::time::Duration;
 use tokio::time::{Instant, Sleep, sleep_until};
 
 /// What is sent to an upstream. Trailers of a request are not passed on: nothing could have decided about them.
@@ -33,6 +35,39 @@ pub(crate) struct Measured {
     incoming: Incoming,
     left: u64,
     exceeded: Rc<Cell<bool>>,
+    /// Hears what passes, for copies.
+    pub(crate) tee: Option<Rc<Tee>>,
+    /// When something last passed, on either way.
+    activity: Activity,
+}
+
+/// When something of a request or its response last passed.
+#[derive(Clone, Debug)]
+pub(crate) struct Activity(Rc<Cell<Instant>>);
+
+impl Activity {
+    pub(crate) fn now() -> Activity {
+        Activity(Rc::new(Cell::new(Instant::now())))
+    }
+
+    pub(crate) fn touch(&self) {
+        self.0.set(Instant::now());
+    }
+
+    pub(crate) fn last(&self) -> Instant {
+        self.0.get()
+    }
+
+    /// Ends when nothing has passed for so long.
+    pub(crate) async fn silence(&self, time: Duration) {
+        loop {
+            let end = self.last() + time;
+            if Instant::now() >= end {
+                return;
+            }
+            sleep_until(end).await;
+        }
+    }
 }
 
 /// Why a client's body is not passed on to its end.
@@ -58,8 +93,12 @@ impl Measured {
         let frame = match ready!(Pin::new(&mut self.incoming).poll_frame(cx)) {
             Some(Ok(frame)) => frame,
             Some(Err(error)) => return Poll::Ready(Some(Err(Broken::Client(error)))),
-            None => return Poll::Ready(None),
+            None => {
+                self.heard(|tee| tee.end());
+                return Poll::Ready(None);
+            }
         };
+        self.activity.touch();
         let bytes = frame.data_ref().map_or(0, |data| data.len() as u64);
         match self.left.checked_sub(bytes) {
             Some(left) => self.left = left,
@@ -68,17 +107,36 @@ impl Measured {
                 return Poll::Ready(Some(Err(Broken::TooLong)));
             }
         }
+        if let Some(data) = frame.data_ref() {
+            self.heard(|tee| tee.hear(data));
+        }
+        // The HTTP library does not ask again once it knows that a body has ended.
+        if self.incoming.is_end_stream() {
+            self.heard(|tee| tee.end());
+        }
         Poll::Ready(Some(Ok(frame)))
+    }
+
+    fn heard(&self, tell: impl FnOnce(&Tee)) {
+        if let Some(tee) = &self.tee {
+            tell(tee);
+        }
     }
 }
 
 impl Outgoing {
     /// The client's body, not read yet, of at most so many bytes: `exceeded` says whether there were more.
-    pub(crate) fn of(incoming: Incoming, most: Option<u64>, exceeded: &Rc<Cell<bool>>) -> Outgoing {
+    pub(crate) fn of(
+        incoming: Incoming,
+        most: Option<u64>,
+        exceeded: &Rc<Cell<bool>>,
+        activity: &Activity,
+    ) -> Outgoing {
         if incoming.is_end_stream() {
             Outgoing::Empty
         } else {
-            let rest = Measured { incoming, left: most.unwrap_or(u64::MAX), exceeded: exceeded.clone() };
+            let (left, exceeded) = (most.unwrap_or(u64::MAX), exceeded.clone());
+            let rest = Measured { incoming, left, exceeded, tee: None, activity: activity.clone() };
             Outgoing::Streamed { read: Bytes::new(), rest }
         }
     }
@@ -173,6 +231,8 @@ pub(crate) struct Passed {
     /// Goes back to its pool after the last byte; dropped before, it closes.
     connection: Option<Connection>,
     cut: Option<Pin<Box<Sleep>>>,
+    /// How long it may be silent, and when it has been.
+    idle: Option<(Duration, Pin<Box<Sleep>>)>,
     record: Option<Record>,
     kept: Kept,
 }
@@ -182,22 +242,25 @@ pub(crate) struct Kept {
     /// The endpoint, which has one request more so long.
     pub(crate) chosen: Chosen,
     pub(crate) judges: Judges,
+    pub(crate) activity: Activity,
     pub(crate) _admitted: Vec<Counted>,
     /// The plan that it was decided under.
     pub(crate) _plan: Arc<Serving>,
 }
 
 impl Passed {
-    /// `cut`: when the total timeout passes.
+    /// `cut`: when the total timeout passes; `idle`: how long nothing may pass.
     pub(crate) fn new(
         incoming: Incoming,
         connection: Connection,
         cut: Option<Instant>,
+        idle: Option<Duration>,
         record: Record,
         kept: Kept,
     ) -> Passed {
         let cut = cut.map(|deadline| Box::pin(sleep_until(deadline)));
-        let mut passed = Passed { incoming, connection: Some(connection), cut, record: Some(record), kept };
+        let idle = idle.map(|time| (time, Box::pin(sleep_until(kept.activity.last() + time))));
+        let mut passed = Passed { incoming, connection: Some(connection), cut, idle, record: Some(record), kept };
         passed.end_if_complete();
         passed
     }
@@ -214,6 +277,19 @@ impl Passed {
             connection.give_back();
         }
         self.record = None;
+    }
+
+    /// Whether nothing has passed for too long.
+    fn is_silent(&mut self, cx: &mut Context<'_>) -> bool {
+        let Some((time, timer)) = &mut self.idle else { return false };
+        while timer.as_mut().poll(cx).is_ready() {
+            let end = self.kept.activity.last() + *time;
+            if Instant::now() >= end {
+                return true;
+            }
+            timer.as_mut().reset(end);
+        }
+        false
     }
 
     fn fail(&mut self, flag: &'static str, why: Cut) -> Poll<Option<Result<Frame<Bytes>, Cut>>> {
@@ -238,6 +314,7 @@ impl Drop for Passed {
 #[derive(Debug)]
 pub(crate) enum Cut {
     Timeout,
+    Silent,
     Upstream(hyper::Error),
 }
 
@@ -245,6 +322,7 @@ impl fmt::Display for Cut {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
             Cut::Timeout => f.write_str("the total timeout passed"),
+            Cut::Silent => f.write_str("nothing came for too long"),
             Cut::Upstream(error) => write!(f, "the upstream failed: {error}"),
         }
     }
@@ -267,8 +345,12 @@ impl Body for Reply {
         if passed.cut.as_mut().is_some_and(|cut| cut.as_mut().poll(cx).is_ready()) {
             return passed.fail("UT", Cut::Timeout);
         }
+        if passed.is_silent(cx) {
+            return passed.fail("SI", Cut::Silent);
+        }
         match ready!(Pin::new(&mut passed.incoming).poll_frame(cx)) {
             Some(Ok(frame)) => {
+                passed.kept.activity.touch();
                 // Nothing follows trailers.
                 if frame.is_trailers() {
                     passed.end();

@@ -2,8 +2,9 @@
 
 use crate::affinity::Affinity;
 use crate::balance::{Ask, Chosen};
-use crate::body::{Kept, Outgoing, Passed, Reply};
+use crate::body::{Activity, Kept, Outgoing, Passed, Reply};
 use crate::breaker::{Breakers, Counted, Got, Overflow};
+use crate::cors::Allowed;
 use crate::edits;
 use crate::forward::{local, refused};
 use crate::log::Record;
@@ -12,8 +13,9 @@ use crate::request::{self, Refused};
 use crate::retry::{self, Failure, is_retryable};
 use crate::serving::Serving;
 use crate::upstream::{CONNECT_TIME, Connection};
+use crate::websocket::{self, Agreed, Slot};
 use crate::worker::Worker;
-use hyper::body::Incoming;
+use hyper::body::{Bytes, Incoming};
 use hyper::header::{self, HeaderMap, HeaderValue};
 use hyper::{Request, Response, StatusCode, Uri, Version};
 use mesh_engine::balance::outliers::Seen;
@@ -33,6 +35,11 @@ pub(crate) struct Call<'c> {
     pub(crate) method: Method,
     pub(crate) head: Head,
     pub(crate) affinity: Affinity,
+    /// What the response says to a browser.
+    pub(crate) allowed: Option<Allowed<'c>>,
+    /// Where to leave it what the connection becomes, if the request may and wants that.
+    pub(crate) upgrades: Option<&'c Slot>,
+    pub(crate) activity: Activity,
     /// Whether the client's body had more bytes than it may.
     pub(crate) too_long: Rc<Cell<bool>>,
 }
@@ -84,6 +91,8 @@ pub(crate) enum Failed {
     TooLong,
     /// The total timeout passed.
     Timeout,
+    /// Nothing passed for as long as the idle timeout.
+    Silent,
 }
 
 impl Call<'_> {
@@ -162,6 +171,10 @@ impl Call<'_> {
             let failure = match &outcome {
                 Ok(answer) => Failure::Status(answer.response.status().as_u16()),
                 Err(Failed::Try(failure)) => *failure,
+                Err(Failed::Silent) => {
+                    rules.judges.see(address, of, Seen::GatewayError);
+                    return outcome;
+                }
                 Err(_) => return outcome,
             };
             rules.judges.see(address, of, seen(failure));
@@ -197,7 +210,16 @@ impl Call<'_> {
     ) -> Result<Answer, Failed> {
         let began = self.worker.began.elapsed();
         let limit = self.forward.retry.as_ref().and_then(|retry| retry.per_try_timeout);
-        let attempt = self.send(chosen.address, body, made, breakers);
+        let (idle, activity) = (self.idle(), self.activity.clone());
+        activity.touch();
+        let send = self.send(chosen.address, body, made, breakers);
+        let attempt = async {
+            let Some(idle) = idle else { return send.await };
+            tokio::select! {
+                sent = send => sent,
+                () = activity.silence(idle) => Err(Failed::Silent),
+            }
+        };
         let sent = match limit {
             Some(millis) => timeout(Duration::from_millis(millis.into()), attempt)
                 .await
@@ -208,6 +230,10 @@ impl Call<'_> {
         let failed = sent.as_ref().map_or(true, |(response, _)| response.status().is_server_error());
         chosen.took(now, now.saturating_sub(began), failed);
         sent.map(|(response, connection)| Answer { response, connection, chosen })
+    }
+
+    fn idle(&self) -> Option<Duration> {
+        self.forward.idle_timeout.map(|millis| Duration::from_millis(millis.into()))
     }
 
     /// Sends the request on an idle connection or a new one, and waits for the response head.
@@ -242,7 +268,7 @@ impl Call<'_> {
                 None => self.head.request(take(body), self.is_last(made)),
             };
             let mut error = match connection.send(request).await {
-                Ok(response) => return accept(response, connection),
+                Ok(response) => return accept(response, connection, self.upgrades.is_some()),
                 Err(error) => error,
             };
             unsent = error.take_message();
@@ -310,17 +336,27 @@ impl Call<'_> {
         deadline: Option<Instant>,
         record: Record,
     ) -> Response<Reply> {
-        let Answer { response, connection, chosen } = answer;
+        let Answer { mut response, connection, chosen } = answer;
+        let upstream = hyper::upgrade::on(&mut response);
         let (mut parts, incoming) = response.into_parts();
         request::remove_hop_by_hop(&mut parts.headers);
         if let Some(cookie) = &self.affinity.issued {
             parts.headers.append(header::SET_COOKIE, cookie.clone());
         }
         edits::of_response(&mut parts.headers, &self.serving.view, &self.edited);
+        if let Some(allowed) = &self.allowed {
+            allowed.write(&mut parts.headers);
+        }
         parts.version = Version::HTTP_11;
         parts.extensions.clear();
-        let kept = Kept { chosen, judges, _admitted: admitted, _plan: self.serving.clone() };
-        let passed = Passed::new(incoming, connection, deadline, record, kept);
+        let (activity, idle) = (self.activity.clone(), self.idle());
+        let kept = Kept { chosen, judges, activity, _admitted: admitted, _plan: self.serving.clone() };
+        if let (StatusCode::SWITCHING_PROTOCOLS, Some(slot)) = (parts.status, self.upgrades) {
+            websocket::write(&mut parts.headers);
+            slot.replace(Some(Agreed { upstream, connection, record, kept, deadline, idle }));
+            return Response::from_parts(parts, Reply::Local(Bytes::new()));
+        }
+        let passed = Passed::new(incoming, connection, deadline, idle, record, kept);
         Response::from_parts(parts, Reply::Passed(Box::new(passed)))
     }
 }
@@ -357,11 +393,13 @@ fn give_back(body: &mut Option<Outgoing>, unsent: Option<Request<Outgoing>>) {
 fn accept(
     response: Response<Incoming>,
     connection: Connection,
+    may_upgrade: bool,
 ) -> Result<(Response<Incoming>, Connection), Failed> {
     let headers = response.headers();
     let two_lengths =
         headers.contains_key(header::CONTENT_LENGTH) && headers.contains_key(header::TRANSFER_ENCODING);
-    if two_lengths || response.status() == StatusCode::SWITCHING_PROTOCOLS {
+    let upgrades = response.status() == StatusCode::SWITCHING_PROTOCOLS;
+    if two_lengths || upgrades && !(may_upgrade && websocket::is_agreed(headers)) {
         return Err(Failed::Try(Failure::Reset));
     }
     Ok((response, connection))
@@ -385,6 +423,7 @@ impl Failed {
             Failed::Try(Failure::Connect) => {
                 (StatusCode::SERVICE_UNAVAILABLE, "UF", "the upstream cannot be reached")
             }
+            Failed::Silent => (StatusCode::GATEWAY_TIMEOUT, "SI", "nothing came for too long"),
             Failed::Try(Failure::TryTimeout) | Failed::Timeout => {
                 (StatusCode::GATEWAY_TIMEOUT, "UT", "the upstream took too long")
             }

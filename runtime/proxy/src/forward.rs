@@ -1,13 +1,16 @@
 //! One request, from its head to its answer: canonical, decided, and if so decided, forwarded.
 
 use crate::affinity::Affinity;
-use crate::body::{Outgoing, Reply};
+use crate::body::{Activity, Outgoing, Reply};
 use crate::call::{Call, Failed, Head};
+use crate::cors::{self, Allowed};
 use crate::edits::{self, Faults};
 use crate::framing::{Defect, Watch};
 use crate::limits::{self, Counted, Limits};
 use crate::log::Record;
 use crate::refusal;
+use crate::websocket::{self, Slot};
+use crate::mirror;
 use crate::request::{self, Headers, Refused, canonicalize};
 use crate::serving::{Opened, Serving};
 use crate::worker::Worker;
@@ -30,6 +33,8 @@ pub(crate) struct Arrival {
     /// What the scan of the bytes has against it.
     pub(crate) defect: Option<Defect>,
     pub(crate) watch: Watch,
+    /// Where it is left what the connection becomes.
+    pub(crate) slot: Slot,
 }
 
 /// Answers a request.
@@ -69,10 +74,18 @@ pub(crate) async fn answer(
         client_ip: None,
         tokens: &[],
     };
+    if let Some((headers, rule)) = cors::preflight(&serving.view, opened.entry, &asked, &parts.headers, dice) {
+        record.decided_by(&rule, "");
+        record.answered(StatusCode::NO_CONTENT.as_u16());
+        let mut response = local(StatusCode::NO_CONTENT, "");
+        *response.headers_mut() = headers;
+        return Ok(response);
+    }
     // Until peers are verified by the transport, nobody is anybody: no header can change that.
     let decision = decide(&serving.view, opened.entry, Peer::Unauthenticated, &asked, Moment { dice });
     record.decided_by(&decision.rule, &decision.owner);
     record.audited(&decision.audit);
+    let allowed = Allowed::of(&serving.view, &decision.edited, &parts.headers);
     let limits = limits::of(&serving.view, opened.entry, &decision);
     let limited = match decision.action {
         Action::Refuse(_) => None,
@@ -89,16 +102,36 @@ pub(crate) async fn answer(
             let faults = edits::faults(&serving.view, &decision.edited, &mut worker.random.borrow_mut());
             let affinity = Affinity::of(&serving.view, &forward, &asked, &mut worker.random.borrow_mut());
             let Some(answered) = on_purpose(faults, deadline, &mut record).await else {
-                request::leave_hop(&mut parts.headers);
-                edits::of_request(&mut parts, &target, &serving.view, &decision.edited);
-                let head = Head { method: parts.method, uri: parts.uri, headers: parts.headers };
                 let edited = decision.edited;
-                let too_long = Rc::default();
-                let body = Outgoing::of(body, limits.max_body, &too_long);
-                let forward = &forward;
-                let call =
-                    Call { worker: &worker, serving, forward, edited, method, head, affinity, too_long };
-                return Ok(call.answer(body, deadline, record).await);
+                let (view, asks) = (&serving.view, (&parts.method, parts.version, &parts.headers));
+                let upgrades = websocket::is_asked(asks, view, &edited);
+                request::leave_hop(&mut parts.headers);
+                edits::of_request(&mut parts, &target, view, &edited);
+                if upgrades {
+                    websocket::write(&mut parts.headers);
+                }
+                let head = Head { method: parts.method, uri: parts.uri, headers: parts.headers };
+                let (too_long, activity) = (Rc::default(), Activity::now());
+                let mut body = Outgoing::of(body, limits.max_body, &too_long, &activity);
+                mirror::send(&worker, view, &edited, (&head.method, &head.uri, &head.headers), &mut body);
+                let call = Call {
+                    worker: &worker,
+                    serving,
+                    forward: &forward,
+                    edited,
+                    method,
+                    head,
+                    affinity,
+                    allowed,
+                    upgrades: upgrades.then_some(&arrival.slot),
+                    activity,
+                    too_long,
+                };
+                let response = call.answer(body, deadline, record).await;
+                if response.status() == StatusCode::SWITCHING_PROTOCOLS {
+                    arrival.watch.let_through();
+                }
+                return Ok(response);
             };
             answered
         }
@@ -114,6 +147,9 @@ pub(crate) async fn answer(
         (None, Action::Respond { status, body }) => local(status_of(status), body.to_owned()),
     };
     edits::of_response(response.headers_mut(), &serving.view, &decision.edited);
+    if let Some(allowed) = &allowed {
+        allowed.write(response.headers_mut());
+    }
     record.answered(response.status().as_u16());
     Ok(response)
 }

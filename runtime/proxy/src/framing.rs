@@ -51,6 +51,13 @@ impl Watch {
         scan.waiting || scan.mid_head() || !scan.heads.is_empty()
     }
 
+    /// What follows is no HTTP: nothing is looked for in it, and no head has to be complete.
+    pub(crate) fn let_through(&self) {
+        let mut scan = self.0.borrow_mut();
+        scan.at = At::Tunnel;
+        scan.head_since = None;
+    }
+
     /// When the response in progress must have been written; `None`: no limit.
     pub(crate) fn cut_at(&self, deadline: Option<Instant>) {
         self.0.borrow_mut().cut_at = deadline;
@@ -191,6 +198,8 @@ enum At {
     Refused,
     /// In a body whose chunks are malformed: the connection ends here.
     BadBody,
+    /// Behind an upgrade.
+    Tunnel,
 }
 
 /// Where in a chunked body (RFC 9112 7.1), read strictly: no bare line feeds, at most 16 hex digits.
@@ -257,7 +266,7 @@ impl Scan {
                     self.at = chunks.step(*first);
                     bytes = rest;
                 }
-                At::Refused | At::BadBody => return,
+                At::Refused | At::BadBody | At::Tunnel => return,
             }
         }
     }

@@ -1,20 +1,22 @@
 //! An HTTP/1.1 connection of a client, from its first byte to its last.
 
 use crate::forward::{self, Arrival};
-use crate::framing;
 use crate::serving::Entrance;
+use crate::websocket::Slot;
 use crate::worker::Worker;
+use crate::{framing, websocket};
 use hyper::server::conn::http1::Builder;
 use hyper::service::service_fn;
 use hyper_util::rt::{TokioIo, TokioTimer};
+use std::future::{Future, poll_fn};
 use std::net::SocketAddr;
-use std::pin::pin;
+use std::pin::Pin;
 use std::rc::Rc;
 use std::task::Poll;
 use std::time::Duration;
 use tokio::net::TcpStream;
 use tokio::sync::watch;
-use tokio::time::{Instant, timeout};
+use tokio::time::{Instant, timeout, timeout_at};
 
 /// How long a connection without a request stays open. Clients keep theirs for a minute or so at most.
 const KEEP_ALIVE_TIME: Duration = Duration::from_secs(75);
@@ -60,11 +62,11 @@ pub(crate) async fn serve(
     // Without it a small response may wait for an acknowledgement; failing to set it costs only that.
     let _ = stream.set_nodelay(true);
     let (io, watch) = framing::watch(stream);
-    let (told, entrance) = (&closing.clone(), &entrance);
+    let (told, entrance, slot) = (&closing.clone(), &entrance, &Slot::default());
     let service = service_fn(|request| {
         // Taken here and not in the future: heads are taken up in the order in which they arrive.
-        let arrival =
-            Arrival { opened: entrance.load_full(), peer, defect: watch.next_head(), watch: watch.clone() };
+        let (opened, defect) = (entrance.load_full(), watch.next_head());
+        let arrival = Arrival { opened, peer, defect, watch: watch.clone(), slot: slot.clone() };
         let plan = worker.plan_header.then(|| arrival.opened.serving.clone());
         let answer = forward::answer(worker.clone(), arrival, request);
         async move {
@@ -72,34 +74,55 @@ pub(crate) async fn serve(
             if let (Ok(response), Some(plan)) = (&mut answer, plan) {
                 forward::say_plan(response.headers_mut(), &plan);
             }
-            if told.borrow().is_some() { answer.map(forward::closing) } else { answer }
+            let is_last = told.borrow().is_some() && slot.borrow().is_none();
+            if is_last { answer.map(forward::closing) } else { answer }
         }
     });
-    let mut connection = pin!(worker.http1.serve_connection(TokioIo::new(io), service));
-    // How a connection ended is of no interest here: its requests know.
-    let closing = tokio::select! {
-        biased;
-        _ = connection.as_mut() => return,
-        closing = closing.wait_for(Option::is_some) => closing.ok().and_then(|closing| *closing),
-    };
-    // Where nobody is left to say how, the worker is about to end, and everything with it.
-    let Some(Closing { last_call, limit }) = closing else { return };
-    let end = limit.map(|limit| Instant::now() + limit);
-    let is_late = || end.is_some_and(|end| Instant::now() >= end);
-    let last_call = limit.map_or(last_call, |limit| last_call.min(limit));
-    while timeout(last_call, connection.as_mut()).await.is_err() {
-        // Only a connection on which no request has begun to arrive is closed under its client's eyes.
-        watch.look_closely();
-        if std::future::poll_fn(|cx| Poll::Ready(connection.as_mut().poll(cx).is_ready())).await {
-            return;
-        }
-        if is_late() || !watch.is_arriving() {
-            connection.as_mut().graceful_shutdown();
-            match end {
-                Some(end) => drop(tokio::time::timeout_at(end, connection).await),
-                None => drop(connection.await),
+    let mut connection = worker.http1.serve_connection(TokioIo::new(io), service);
+    'http: {
+        // How a connection ended is of no interest here: its requests know.
+        let closing = tokio::select! {
+            biased;
+            _ = &mut connection => break 'http,
+            closing = closing.wait_for(Option::is_some) => closing.ok().and_then(|closing| *closing),
+        };
+        // Where nobody is left to say how, the worker is about to end, and everything with it.
+        let Some(Closing { last_call, limit }) = closing else { return };
+        let end = limit.map(|limit| Instant::now() + limit);
+        let is_late = || end.is_some_and(|end| Instant::now() >= end);
+        let last_call = limit.map_or(last_call, |limit| last_call.min(limit));
+        while timeout(last_call, &mut connection).await.is_err() {
+            // Only a connection on which no request has begun to arrive is closed under its client's eyes.
+            watch.look_closely();
+            if poll_fn(|cx| Poll::Ready(Pin::new(&mut connection).poll(cx).is_ready())).await {
+                break 'http;
             }
-            return;
+            if is_late() || !watch.is_arriving() {
+                Pin::new(&mut connection).graceful_shutdown();
+                match end {
+                    Some(end) => drop(timeout_at(end, &mut connection).await),
+                    None => drop((&mut connection).await),
+                }
+                break 'http;
+            }
         }
+    }
+    // hyper has no more to do with a connection that has become something else, and gives it back.
+    if let Some(agreed) = slot.take() {
+        let parts = connection.into_parts();
+        let tunnel = websocket::tunnel(parts.io.into_inner(), &parts.read_buf, agreed);
+        tokio::select! {
+            () = tunnel => {}
+            () = end(&mut closing) => {}
+        }
+    }
+}
+
+/// When a connection that is no longer HTTP has to end: a door that closes waits for it as long as for a request.
+async fn end(closing: &mut watch::Receiver<Option<Closing>>) {
+    let closing = closing.wait_for(Option::is_some).await.ok().and_then(|closing| *closing);
+    match closing.and_then(|closing| closing.limit) {
+        Some(limit) => tokio::time::sleep(limit).await,
+        None => std::future::pending().await,
     }
 }

@@ -2,7 +2,8 @@
 //!
 //! Read [`start`] (the workers and their doors), then `http1` (a connection), `forward` (a request, from top to bottom), `call`
 //! (its tries) and what they use: `request` (canonical and cleaned), `refusal`, `retry`, `balance` (which endpoint), `affinity` (by
-//! what it is hashed), `outliers` (which not), `breaker` (how many at once), `upstream` (connections), `body`, `log`. What a line of the
+//! what it is hashed), `outliers` (which not), `breaker` (how many at once), `upstream` (connections), `body`, `mirror` (copies), `cors` and
+//! `websocket` (what browsers may), `log`. What a line of the
 //! access log means is said by `mesh-proxy --help` (`args/help.rs`).
 //!
 //! Until there is mutual TLS, authorization is applied by the gateway and by the caller's sidecar. Whoever reaches an
@@ -25,6 +26,7 @@ mod body;
 mod breaker;
 mod call;
 mod cause;
+mod cors;
 mod doors;
 mod edits;
 mod forward;
@@ -34,6 +36,7 @@ mod http1;
 mod limits;
 mod listen;
 mod log;
+mod mirror;
 mod outliers;
 mod refusal;
 mod request;
@@ -41,6 +44,7 @@ mod retry;
 mod serving;
 mod together;
 mod upstream;
+mod websocket;
 mod worker;
 
 pub use cause::cause;

@@ -89,7 +89,7 @@ impl Pool {
             .map_err(|_| NotConnected)?;
         // How it ended is seen by the request on it, if there is one.
         let task = tokio::task::spawn_local(async {
-            let _ = connection.await;
+            let _ = connection.with_upgrades().await;
         });
         Ok(Connection { sender, task, address, pool: Rc::downgrade(self), counted })
     }

@@ -3,6 +3,7 @@
 
 use crate::http1::{Closing, LAST_CALL_OF_ALL, LAST_CALL_OF_ONE};
 use crate::log::Log;
+use crate::mirror::Mirrors;
 use crate::serving::{Entrance, Shared, SocketId};
 use crate::upstream::Pool;
 use crate::{balance, breaker, http1, listen, outliers, retry};
@@ -56,6 +57,7 @@ pub(crate) fn start(
             workers,
             http1: http1::builder(),
             pool: Rc::default(),
+            mirrors: Mirrors::default(),
             destinations: RefCell::default(),
             gauges: RefCell::default(),
             detectors: RefCell::default(),
@@ -81,6 +83,7 @@ pub(crate) struct Worker {
     pub(crate) workers: usize,
     pub(crate) http1: hyper::server::conn::http1::Builder,
     pub(crate) pool: Rc<Pool>,
+    pub(crate) mirrors: Mirrors,
     pub(crate) destinations: RefCell<balance::Destinations>,
     pub(crate) gauges: RefCell<breaker::KnownGauges>,
     pub(crate) detectors: RefCell<outliers::KnownDetectors>,
@@ -129,6 +132,7 @@ impl Drop for Open {
 /// Follows commands until the end. Returns how many connections were cut.
 async fn obey(worker: Rc<Worker>, mut commands: UnboundedReceiver<Command>) -> usize {
     tokio::task::spawn_local(Pool::sweep(Rc::downgrade(&worker.pool)));
+    tokio::task::spawn_local(Pool::sweep(Rc::downgrade(worker.mirrors.pool())));
     tokio::task::spawn_local(Pool::make_room(Rc::downgrade(&worker.pool), worker.shared.clone()));
     // Those that are closing stay until their last waiting connection is accepted: a drain waits for that.
     let mut doors = BTreeMap::new();

@@ -2,7 +2,8 @@
 
 use crate::Question;
 use crate::route::Backend;
-use mesh_lang::ast::{self, FaultKind, PathPattern, RateKey, RedirectTo, Rewrite, Segment};
+use mesh_lang::ast::{self, FaultKind, Method, PathPattern, RateKey, RedirectTo, Rewrite, Segment};
+use std::collections::BTreeSet;
 
 /// What a rule changes, and what else is done to its requests; a form in which equal meanings are equal values.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
@@ -12,6 +13,46 @@ pub(crate) struct Edits {
     /// 9.4: of a redirect.
     scheme: Option<String>,
     pub(crate) effects: Vec<Effect>,
+    /// 9.9, 9.10: no test asks about them, but rules with others are other rules.
+    cors: Option<Cors>,
+    websocket: bool,
+}
+
+/// What a `cors` says, in any order.
+#[derive(Clone, Debug, PartialEq, Eq)]
+struct Cors {
+    origins: BTreeSet<String>,
+    methods: BTreeSet<Method>,
+    headers: BTreeSet<String>,
+    exposed: BTreeSet<String>,
+    credentials: bool,
+    /// Seconds.
+    max_age: Option<u32>,
+}
+
+impl Cors {
+    fn of(rule: &ast::Rule, written: &ast::Cors) -> Cors {
+        let set = |names: &[mesh_lang::Name]| names.iter().map(|name| name.value.to_string()).collect();
+        let every = |line: &ast::Match| {
+            line.ops.is_empty() || line.ops.iter().any(|op| op.methods.is_empty())
+        };
+        let methods = match written.allow_methods.as_slice() {
+            [] if rule.matches.is_empty() || rule.matches.iter().any(every) => Method::ALL.into_iter().collect(),
+            [] => {
+                let ops = rule.matches.iter().flat_map(|line| &line.ops);
+                ops.flat_map(|op| op.methods.iter()).collect()
+            }
+            said => said.iter().map(|method| method.value).collect(),
+        };
+        Cors {
+            origins: set(&written.allow_origins),
+            methods,
+            headers: set(&written.allow_headers),
+            exposed: set(&written.expose_headers),
+            credentials: written.allow_credentials.is_some(),
+            max_age: written.max_age.map(|age| age.value / 1_000),
+        }
+    }
 }
 
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -126,6 +167,8 @@ impl Edits {
             let Backend { service, port, subset, .. } = backend(&mirror.backend)?;
             edits.effects.push(Effect::Mirror { service, port, subset, share: mirror.share.value });
         }
+        edits.cors = written.cors.as_ref().map(|cors| Cors::of(rule, &cors.value));
+        edits.websocket = written.websocket.is_some();
         edits.effects.extend(limits(&rule.limits));
         // 9.3: of one header what is added comes last.
         edits.effects.sort_by_key(|effect| (effect.what(), effect.clone()));

@@ -269,6 +269,12 @@ fn in_words(plan: &Plan, edit: Edit<'_>) -> Value {
             let flags = u32::from(limit.by_source_ip) | u32::from(limit.audit) << 1;
             json!(["limit", limit.count, limit.per, limit.burst, limit.by_headers, flags])
         }
+        Edit::Cors(cors) => {
+            let flags = u32::from(cors.credentials) << 2;
+            json!(["cors", cors.origins, cors.methods, cors.headers, cors.exposed, flags])
+        }
+        Edit::PreflightAge(seconds) => json!(["age", seconds]),
+        Edit::WebSocket => json!(["websocket"]),
     }
 }
 

@@ -28,6 +28,9 @@ const NOT_TRAFFIC: [&str; 7] =
 const E2E: &str = "tests/it/e2e.rs";
 const BALANCING: &str = "tests/it/traffic/balancing.rs";
 const BREAKING: &str = "tests/it/traffic/breaking.rs";
+const BROWSERS: &str = "tests/it/traffic/browsers.rs";
+const COPYING: &str = "tests/it/traffic/copying.rs";
+const SILENCE: &str = "tests/it/traffic/silence.rs";
 const PROXY_BALANCING: &str = "runtime/proxy/tests/it/balancing.rs";
 const PROXY_RETRYING: &str = "runtime/proxy/tests/it/retrying.rs";
 
@@ -36,6 +39,16 @@ const SHOWN: &[(&str, &str, &str)] = &[
     ("timeout", E2E, "a_timeout_ends_what_takes_too_long"),
     ("retry", E2E, "a_retry_tries_again_and_no_more_than_declared"),
     ("connect-timeout", PROXY_BALANCING, "a_connection_takes_no_longer_than_it_may"),
+    ("idle-timeout", SILENCE, "a_response_that_falls_silent_is_cut_off"),
+    ("mirror", COPYING, "a_copy_is_the_request_as_it_is_sent_on"),
+    ("cors", BROWSERS, "a_preflight_is_answered_before_anybody_is_asked"),
+    ("allow-origins", BROWSERS, "a_response_says_who_may_read_it"),
+    ("allow-methods", BROWSERS, "a_preflight_is_answered_before_anybody_is_asked"),
+    ("allow-headers", BROWSERS, "a_preflight_is_answered_before_anybody_is_asked"),
+    ("expose-headers", BROWSERS, "a_response_says_who_may_read_it"),
+    ("allow-credentials", BROWSERS, "a_response_says_who_may_read_it"),
+    ("max-age", BROWSERS, "a_preflight_is_answered_before_anybody_is_asked"),
+    ("upgrade", BROWSERS, "a_request_becomes_a_websocket_where_its_rule_lets_it"),
     ("load-balancer", BALANCING, "requests_with_the_same_key_go_to_the_same_endpoint"),
     ("circuit-breaker", BREAKING, "limits_of_the_caller_and_of_the_callee_hold_together"),
     ("outlier-detection", BREAKING, "the_same_endpoints_are_judged_by_a_caller_for_itself"),

@@ -3,6 +3,7 @@
 use crate::model::{
     Action, Call, Caller, Field, Model, PortId, Rule, Service, ServiceId, Shape, Table, ValueSet,
 };
+use crate::quantified::changes_request;
 use crate::space::Space;
 use crate::space::peer::Peers;
 use mesh_lang::ast::Effect;
@@ -95,7 +96,7 @@ fn asked<'m>(
                 found.extend(lost.filter(|_| way.brings(call, &line.shape)).map(|header| (rule, header)));
             }
             let Action::Forward(backends) = &rule.action else { continue };
-            let changed = way.changed || !rule.edits.is_empty();
+            let changed = way.changed || rule.edits.iter().any(changes_request);
             for to in backends.iter().filter(|to| to.enter && seen.insert((to.to, rule.span))) {
                 let table = model.port(to.to).route.as_ref();
                 left.extend(table.map(|table| Way { table, by: Some(rule), changed }));

@@ -2,7 +2,7 @@
 
 use super::side::percent;
 use crate::check::duration;
-use mesh_plan::{Algorithm, Balancer, Breaker, HashKey, Outliers, Retry, Settings};
+use mesh_plan::{Algorithm, Balancer, Breaker, Cors, HashKey, Outliers, Retry, Settings};
 
 /// Each from the nearest level that writes it, the limits from all: `timeout 2s`, `retry 2 on 503`.
 pub(super) fn settings<'s>(levels: impl Iterator<Item = &'s Settings>) -> Vec<String> {
@@ -130,4 +130,17 @@ fn said_retry(retry: &Retry) -> String {
         said.push_str(&format!(" budget {share} min {}/s over {over}", budget.min_per_second));
     }
     said
+}
+
+pub(super) fn cors(cors: &Cors) -> String {
+    let lists = [
+        ("allow-origins", &cors.origins),
+        ("allow-methods", &cors.methods),
+        ("allow-headers", &cors.headers),
+        ("expose-headers", &cors.exposed),
+    ];
+    let said = lists.into_iter().map(|(name, value)| (name, (!value.is_empty()).then(|| value.clone())));
+    let said: String = said.filter_map(|(name, value)| Some(format!(" {name} {}", value?))).collect();
+    let credentials = if cors.credentials { " allow-credentials" } else { "" };
+    format!("cors{said}{credentials}")
 }

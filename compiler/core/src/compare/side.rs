@@ -178,6 +178,9 @@ impl Side<'_> {
             }
             Edit::MaxRequestBody(bytes) => format!("max-request-body {bytes}B"),
             Edit::RateLimit(limit) => rate_limit(limit),
+            Edit::Cors(cors) => said::cors(cors),
+            Edit::PreflightAge(seconds) => format!("max-age {}", duration(u64::from(*seconds) * 1_000)),
+            Edit::WebSocket => "upgrade websocket".to_owned(),
         }
     }
 }

@@ -4,7 +4,8 @@ use crate::check::duration;
 use crate::model::{Action, Model};
 use mesh_lang::ast::{self, Cors, Method};
 use mesh_lang::{Code, Diagnostic, Name, Span, Spanned};
-use mesh_plan::Settings;
+use mesh_plan::{Edit, Settings};
+use std::collections::BTreeSet;
 
 /// Milliseconds in what `access-control-max-age` counts in.
 const SECOND: u32 = 1_000;
@@ -14,6 +15,43 @@ pub(super) fn check(rule: &ast::Rule) -> Vec<Diagnostic> {
     let mut found = rule.modifiers.cors.as_ref().map(cors).unwrap_or_default();
     found.extend(rule.modifiers.websocket.and_then(|span| no_handshake(rule, span)));
     found
+}
+
+/// What the proxy does of them: lists are sorted, as they mean the same in any order.
+pub(super) fn edits(rule: &ast::Rule) -> Vec<Edit> {
+    let mut edits = Vec::new();
+    if let Some(cors) = &rule.modifiers.cors {
+        let Cors { allow_origins, allow_headers, expose_headers, allow_credentials, max_age, .. } = &*cors.value;
+        let list = |names: &[Name], between: &str| {
+            let mut names: Vec<&str> = names.iter().map(|name| name.value.as_str()).collect();
+            names.sort_unstable();
+            names.join(between)
+        };
+        let methods: Vec<&str> = methods(rule, &cors.value).into_iter().map(Method::as_str).collect();
+        edits.push(Edit::Cors(mesh_plan::Cors {
+            origins: list(allow_origins, " "),
+            methods: methods.join(", "),
+            headers: list(allow_headers, ", "),
+            exposed: list(expose_headers, ", "),
+            credentials: allow_credentials.is_some(),
+        }));
+        edits.extend(max_age.map(|age| Edit::PreflightAge(age.value / SECOND)));
+    }
+    edits.extend(rule.modifiers.websocket.map(|_| Edit::WebSocket));
+    edits
+}
+
+/// Without `allow-methods` those of the rule: of a line without any, all that there are.
+fn methods(rule: &ast::Rule, cors: &Cors) -> BTreeSet<Method> {
+    let said = cors.allow_methods.iter().map(|method| method.value);
+    if !cors.allow_methods.is_empty() {
+        return said.collect();
+    }
+    let ops = || rule.matches.iter().flat_map(|line| &line.ops);
+    let everything = rule.matches.is_empty()
+        || rule.matches.iter().any(|line| line.ops.is_empty())
+        || ops().any(|op| op.methods.is_empty());
+    if everything { Method::ALL.into_iter().collect() } else { ops().flat_map(|op| op.methods.iter()).collect() }
 }
 
 fn cors(cors: &Spanned<Box<Cors>>) -> Vec<Diagnostic> {

@@ -73,6 +73,7 @@ pub(super) fn resolve(
             Err(found) => problems.extend(found),
         }
     }
+    edits.extend(super::browsers::edits(rule));
     edits.sort_by_cached_key(place_of);
     edits.extend(super::limits::of(&rule.limits));
     if problems.is_empty() { Ok(edits) } else { Err(problems) }
@@ -96,7 +97,10 @@ fn place_of(edit: &Edit) -> (u8, String, bool, String) {
         Edit::Delay { .. } => other(5),
         Edit::Abort { .. } => other(6),
         mirror @ Edit::Mirror { .. } => (7, format!("{mirror:?}"), false, String::new()),
-        Edit::RateLimit(_) | Edit::MaxRequestBody(_) => other(8),
+        Edit::Cors(_) => other(8),
+        Edit::PreflightAge(_) => other(9),
+        Edit::WebSocket => other(10),
+        Edit::RateLimit(_) | Edit::MaxRequestBody(_) => other(11),
     }
 }
 

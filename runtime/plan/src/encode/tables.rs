@@ -496,6 +496,14 @@ fn edit_row<'p>(edit: &'p Edit, draft: &mut Draft<'p>) -> [u32; edit::WORDS as u
             let headers = draft.string(&limit.by_headers);
             [edit::RATE_LIMIT, limit.count, limit.per, limit.burst, headers, flags]
         }
+        Edit::Cors(cors) => {
+            let texts = [&cors.origins, &cors.methods, &cors.headers, &cors.exposed];
+            let [origins, methods, headers, exposed] = texts.map(|text| draft.string(text));
+            let flags = if cors.credentials { edit::CREDENTIALS } else { 0 };
+            [edit::CORS, origins, methods, headers, exposed, flags]
+        }
+        Edit::PreflightAge(seconds) => [edit::PREFLIGHT_AGE, *seconds, 0, 0, 0, 0],
+        Edit::WebSocket => [edit::WEB_SOCKET, 0, 0, 0, 0, 0],
     }
 }
 

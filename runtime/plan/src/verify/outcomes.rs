@@ -78,7 +78,8 @@ fn is_edit(plan: &PlanView, record: Record<'_>) -> Result<(), PlanError> {
     let words = [edit::FIRST, edit::SECOND, edit::THIRD, edit::SHARE].map(|field| record.word(field));
     let [first, second, third, share] = words;
     let (kind, flags) = (record.word(edit::KIND), record.word(edit::FLAGS));
-    ensure(kind == edit::RATE_LIMIT || share <= WHOLE && flags == 0, "an edit is of more than everything")?;
+    let has_share = !matches!(kind, edit::RATE_LIMIT | edit::CORS);
+    ensure(!has_share || share <= WHOLE && flags == 0, "an edit is of more than everything")?;
     match kind {
         edit::DELAY => ensure(first <= MAX_MILLISECONDS && second == 0 && third == 0, "a delay is too long"),
         edit::ABORT => {
@@ -96,6 +97,15 @@ fn is_edit(plan: &PlanView, record: Record<'_>) -> Result<(), PlanError> {
             ensure(flags & !(edit::BY_SOURCE_IP | edit::AUDIT) == 0, "a limit has a flag without a meaning")?;
             is_string(plan, share)
         }
+        edit::CORS => {
+            ensure(flags & !edit::CREDENTIALS == 0, "a limit has a flag without a meaning")?;
+            words.into_iter().try_for_each(|text| is_string(plan, text))
+        }
+        edit::PREFLIGHT_AGE => {
+            let most = MAX_MILLISECONDS / 1_000;
+            ensure(first <= most && second == 0 && third == 0 && share == 0, "an answer is kept too long")
+        }
+        edit::WEB_SOCKET => ensure(words == [0; 4], "an upgrade says more than it can"),
         kind if kind < edit::DELAY => {
             ensure(third == 0 && share == 0, "an edit says more than it can")?;
             is_string(plan, first)?;

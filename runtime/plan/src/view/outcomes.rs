@@ -87,6 +87,19 @@ pub enum Edit<'p> {
     Mirror { service: u32, port: u32, subset: u32, share: u32 },
     MaxRequestBody(u64),
     RateLimit(RateLimit<'p>),
+    Cors(Cors<'p>),
+    PreflightAge(u32),
+    WebSocket,
+}
+
+/// Which pages of other origins may send requests; see [`crate::plan::Cors`].
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Cors<'p> {
+    pub origins: &'p str,
+    pub methods: &'p str,
+    pub headers: &'p str,
+    pub exposed: &'p str,
+    pub credentials: bool,
 }
 
 /// How many requests are let in; see [`crate::plan::RateLimit`].
@@ -133,6 +146,15 @@ impl<'p> Row<'p> for Edit<'p> {
                     audit: flags & edit::AUDIT != 0,
                 })
             }
+            edit::CORS => Edit::Cors(Cors {
+                origins: texts().0,
+                methods: texts().1,
+                headers: record.text(edit::THIRD),
+                exposed: record.text(edit::SHARE),
+                credentials: record.word(edit::FLAGS) & edit::CREDENTIALS != 0,
+            }),
+            edit::PREFLIGHT_AGE => Edit::PreflightAge(first),
+            edit::WEB_SOCKET => Edit::WebSocket,
             _ => Edit::Mirror { service: first, port: second, subset: record.word(edit::THIRD), share },
         }
     }

@@ -80,6 +80,7 @@ Flags of a request:
   UO    503: a circuit breaker has no room for it
   UF    503: no connection to the endpoint could be made
   UT    504, or the answer was cut: a timeout passed
+  SI    504, or the answer was cut: nothing passed for as long as `idle-timeout` says
   UC    502, or the answer was cut: the endpoint broke off
   URX   one more retry was called for, and none was left or the budget could not pay for it
   DC    not all of the answer was passed on: the client left, or the proxy cut it off when it ended

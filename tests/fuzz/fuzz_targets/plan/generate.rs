@@ -269,7 +269,7 @@ fn backend(draw: &mut Draw<'_>, plan: &Plan, own: usize, weight: u32) -> Backend
 fn edits(draw: &mut Draw<'_>, plan: &Plan) -> Vec<Edit> {
     let text = str::to_owned;
     let count = if draw.one_in(3) { 1 + draw.below(4) } else { 0 };
-    let mut edit = || match draw.below(14) {
+    let mut edit = || match draw.below(17) {
         0 => Edit::Path(text("/b/a")),
         1 => Edit::Prefix { from: text("/a"), to: draw.of(&["", "/b"]).to_owned() },
         2 => Edit::Prefix { from: String::new(), to: text("/aa") },
@@ -283,6 +283,15 @@ fn edits(draw: &mut Draw<'_>, plan: &Plan) -> Vec<Edit> {
         10 => Edit::Delay { delay: 5, share: 10_000 },
         11 => Edit::Abort { status: 503, share: 1 },
         12 => Edit::MaxRequestBody(draw.byte().into()),
+        13 => Edit::Cors(Cors {
+            origins: draw.of(&["*", "https://a.test"]).to_owned(),
+            methods: text("GET"),
+            headers: draw.of(&["", "x-a"]).to_owned(),
+            exposed: String::new(),
+            credentials: draw.one_in(2),
+        }),
+        14 => Edit::PreflightAge(draw.byte().into()),
+        15 => Edit::WebSocket,
         _ => {
             let service = draw.below(plan.services.len());
             Edit::Mirror { service: service as u32, port: 0, subset: NONE, share: 500 }
