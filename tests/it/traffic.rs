@@ -3,6 +3,7 @@
 mod balancing;
 mod breaking;
 mod browsers;
+mod connections;
 mod copying;
 mod shown;
 mod silence;

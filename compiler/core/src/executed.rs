@@ -4,16 +4,16 @@
 
 use mesh_lang::ast::{Condition, EndpointSource, Field, Limits, Protocol, RateKey};
 use mesh_lang::{Code, Diagnostic, Span, Spanned, ast};
-use std::collections::BTreeSet;
+use std::collections::BTreeMap;
 
 /// What would be without effect at run time, in order of place.
 pub(crate) fn refused(checked: &[(&'static str, Span)], files: &[ast::File]) -> Vec<Diagnostic> {
     let mut found: Vec<Diagnostic> =
         checked.iter().map(|(keyword, span)| unexecuted(&format!("`{keyword}`"), *span)).collect();
     let items = || files.iter().flat_map(|file| &file.items);
-    let services: BTreeSet<&str> = items()
+    let services: BTreeMap<&str, &ast::Service> = items()
         .filter_map(|item| match item {
-            ast::Item::Service(service) => Some(service.name.value.as_str()),
+            ast::Item::Service(service) => Some((service.name.value.as_str(), service)),
             _ => None,
         })
         .collect();
@@ -21,6 +21,7 @@ pub(crate) fn refused(checked: &[(&'static str, Span)], files: &[ast::File]) -> 
         found.extend(forms(item));
         found.extend(limits(item));
         found.extend(addresses(item, &services));
+        found.extend(connections(item, &services));
     }
     found.sort_by_key(Diagnostic::span);
     found
@@ -79,6 +80,35 @@ fn limits(item: &ast::Item) -> Vec<Diagnostic> {
             RateKey::SourceIp | RateKey::Header(_) => None,
         });
         found.extend(keys.map(|key| unexecuted(key, limit.span)));
+    }
+    found.extend(of_connections(item));
+    found
+}
+
+/// Connections have no headers and no body.
+fn of_connections(item: &ast::Item) -> Vec<Diagnostic> {
+    let mut found = Vec::new();
+    let mut add = |limits: &Limits| {
+        if let Some(body) = &limits.max_request_body {
+            found.push(unexecuted("`max-request-body` of connections", body.span));
+        }
+        let by_header = |limit: &&ast::RateLimit| limit.per.iter().any(|key| matches!(key, RateKey::Header(_)));
+        let limits = limits.rate_limits.iter().filter(by_header);
+        found.extend(limits.map(|limit| unexecuted("`per header` of connections", limit.span)));
+    };
+    let is_tcp = |protocol: &Spanned<Protocol>| protocol.value == Protocol::Tcp;
+    match item {
+        ast::Item::Service(service) if service.ports.iter().any(|port| is_tcp(&port.protocol)) => {
+            add(&service.limits);
+        }
+        ast::Item::Gateway(gateway) => {
+            let listeners = || gateway.listeners.iter().filter(|listener| is_tcp(&listener.protocol));
+            if listeners().next().is_some() {
+                add(&gateway.limits);
+            }
+            listeners().for_each(|listener| add(&listener.limits));
+        }
+        _ => {}
     }
     found
 }
@@ -151,9 +181,9 @@ fn weights_and_retries(item: &ast::Item) -> Vec<Diagnostic> {
     found
 }
 
-/// The proxy speaks HTTP/1.1.
+/// The proxy speaks HTTP/1.1, and passes connections on.
 fn protocol(protocol: Spanned<Protocol>) -> Option<Diagnostic> {
-    (protocol.value != Protocol::Http)
+    (!matches!(protocol.value, Protocol::Http | Protocol::Tcp))
         .then(|| unexecuted(&format!("`{}`", protocol.value.as_str()), protocol.span))
 }
 
@@ -168,12 +198,31 @@ fn condition(condition: &Condition) -> Option<Diagnostic> {
     Some(unexecuted(field, condition.span))
 }
 
+/// A sidecar knows by the host of a request whom its service calls: connections say none.
+fn connections(item: &ast::Item, services: &BTreeMap<&str, &ast::Service>) -> Vec<Diagnostic> {
+    let ast::Item::Service(caller) = item else { return vec![] };
+    let mut found = Vec::new();
+    for calls in &caller.calls {
+        for callee in &calls.services {
+            let ports = services.get(callee.name()).map_or(&[][..], |callee| &callee.ports);
+            let is_called = |port: &&ast::Port| match (&calls.port, &port.name) {
+                (Some(called), Some(own)) => called.value == own.value,
+                _ => true,
+            };
+            if ports.iter().filter(is_called).any(|port| port.protocol.value == Protocol::Tcp) {
+                found.push(unexecuted("a call of a `tcp` port", callee.span));
+            }
+        }
+    }
+    found
+}
+
 /// A service's authorization is applied by the proxy that calls it, which sees another end of another connection than the
 /// service does.
-fn addresses(item: &ast::Item, services: &BTreeSet<&str>) -> Vec<Diagnostic> {
+fn addresses(item: &ast::Item, services: &BTreeMap<&str, &ast::Service>) -> Vec<Diagnostic> {
     let lines: Vec<&[Condition]> = match item {
         ast::Item::Authorize(authorize) => {
-            let is_service = |target: &ast::ServiceRef| services.contains(target.name());
+            let is_service = |target: &ast::ServiceRef| services.contains_key(target.name());
             if !authorize.targets.iter().any(is_service) {
                 return vec![];
             }

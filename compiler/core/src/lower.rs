@@ -248,6 +248,7 @@ impl Lowering {
                 .map(|(listener, number)| plan::Listener {
                     name: listener.name.clone(),
                     number: listener.number,
+                    connections: !listener.protocol.is_http(),
                     limits: listener.limits.clone(),
                     partition: partitions.get(&(1, index, number)).copied().unwrap_or(NONE),
                     hosts: listener.tables.iter().map(|table| host(&table.host)).collect(),

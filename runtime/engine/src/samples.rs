@@ -175,6 +175,7 @@ fn edge() -> Gateway {
         owner: "platform".to_owned(),
         principal: 2,
         listeners: vec![Listener {
+            connections: false,
             limits: vec![],
             name: "web".to_owned(),
             number: 8_080,

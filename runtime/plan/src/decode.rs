@@ -104,6 +104,7 @@ fn to_listener(listener: view::Listener<'_>) -> Listener {
     Listener {
         name: listener.name().to_owned(),
         number: listener.number(),
+        connections: listener.connections(),
         partition: listener.partition(),
         limits: listener.limits().iter().map(to_edit).collect(),
         hosts: listener.hosts().iter().map(|host| host.to_host()).collect(),

@@ -440,7 +440,9 @@ pub mod listener {
     pub const PARTITION: u32 = 2;
     pub const HOSTS: u32 = 3;
     pub const LIMITS: u32 = 5;
-    pub const WORDS: u32 = 7;
+    /// 1: connections only.
+    pub const CONNECTIONS: u32 = 7;
+    pub const WORDS: u32 = 8;
 }
 
 /// A host pattern.

@@ -156,6 +156,8 @@ pub struct Listener {
     pub name: String,
     /// TCP port.
     pub number: u16,
+    /// Whether only connections are seen, and no requests in them. Then its one host is `Any`.
+    pub connections: bool,
     /// Index into `partitions`: `access` is the authorization, `roots[i]` the route of `hosts[i]`.
     pub partition: u32,
     /// What it lets in.

@@ -174,6 +174,7 @@ fn edge() -> Gateway {
         owner: "platform".to_owned(),
         principal: 1,
         listeners: vec![Listener {
+            connections: false,
             limits: vec![],
             name: "web".to_owned(),
             number: 8_080,

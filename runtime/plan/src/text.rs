@@ -106,7 +106,8 @@ fn gateway_text(plan: &PlanView, gateway: Gateway<'_>, out: &mut Page) {
         gateway.limits().iter().for_each(|limit| out.line(edit_text(plan, limit)));
         for listener in gateway.listeners().iter() {
             let (name, number, partition) = (listener.name(), listener.number(), listener.partition());
-            out.line(format_args!("listener {name} port {number}, partition {partition}"));
+            let kind = if listener.connections() { " of connections" } else { "" };
+            out.line(format_args!("listener {name} port {number}{kind}, partition {partition}"));
             listener.limits().iter().for_each(|limit| out.line(format_args!("  {}", edit_text(plan, limit))));
             for (host, root) in listener.hosts().iter().zip(0u32..) {
                 let pattern = match host.kind() {

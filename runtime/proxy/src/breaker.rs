@@ -133,13 +133,10 @@ impl Breakers {
             return Ok(pool.connect(address, connect_time, vec![]).await.map_or(Got::Nothing, Got::New));
         }
         let _pending = self.count(What::Pending)?;
-        let patience = self.0.iter().filter_map(|gauge| gauge.limits.pending_timeout).min();
         let wait = self.wait(pool, room, address, connect_time);
-        match patience {
-            Some(milliseconds) => {
-                timeout(Duration::from_millis(milliseconds.into()), wait).await.unwrap_or(Err(Overflow))
-            }
-            None => Ok(wait.await?),
+        match self.patience() {
+            Some(patience) => timeout(patience, wait).await.unwrap_or(Err(Overflow)),
+            None => wait.await,
         }
     }
 
@@ -170,6 +167,40 @@ impl Breakers {
                 freed.await;
             }
         }
+    }
+
+    /// Counts a connection that somebody else makes, after some waiting where there is no room.
+    pub(crate) async fn place(&self, pool: &Rc<Pool>, room: &Notify) -> Result<Vec<Counted>, Overflow> {
+        if self.0.is_empty() {
+            return Ok(vec![]);
+        }
+        let _pending = self.count(What::Pending)?;
+        let wait = async {
+            loop {
+                let Some(full) = self.full() else {
+                    // Between the look and the count another worker may have been faster.
+                    let Ok(counted) = self.count(What::Connection) else { continue };
+                    return counted;
+                };
+                let mut freed = pin!(full.freed.notified());
+                freed.as_mut().enable();
+                pool.close_wanted();
+                room.notify_waiters();
+                if full.is_full() {
+                    freed.await;
+                }
+            }
+        };
+        match self.patience() {
+            Some(patience) => timeout(patience, wait).await.map_err(|_| Overflow),
+            None => Ok(wait.await),
+        }
+    }
+
+    /// How long a request may wait for a connection.
+    fn patience(&self) -> Option<Duration> {
+        let shortest = self.0.iter().filter_map(|gauge| gauge.limits.pending_timeout).min();
+        shortest.map(|milliseconds| Duration::from_millis(milliseconds.into()))
     }
 
     fn full(&self) -> Option<&Arc<Gauge>> {

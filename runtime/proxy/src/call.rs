@@ -1,40 +1,35 @@
 //! A request on its way to a destination: an endpoint chosen, a connection, tries, and the response passed on.
 
-use crate::affinity::Affinity;
-use crate::balance::{Ask, Chosen};
+use crate::balance::Chosen;
 use crate::body::{Activity, Kept, Outgoing, Passed, Reply};
-use crate::breaker::{Breakers, Counted, Got, Overflow};
+use crate::breaker::{Counted, Got, Overflow};
 use crate::cors::Allowed;
+use crate::destination::{Destination, Tries};
 use crate::edits;
 use crate::forward::{local, refused};
 use crate::log::Record;
-use crate::outliers::Judges;
 use crate::request::{self, Refused};
-use crate::retry::{self, Failure, is_retryable};
-use crate::serving::Serving;
-use crate::upstream::{CONNECT_TIME, Connection};
+use crate::retry::{self, Failure};
+use crate::upstream::Connection;
 use crate::websocket::{self, Agreed, Slot};
-use crate::worker::Worker;
 use hyper::body::{Bytes, Incoming};
 use hyper::header::{self, HeaderMap, HeaderValue};
 use hyper::{Request, Response, StatusCode, Uri, Version};
 use mesh_engine::balance::outliers::Seen;
-use mesh_engine::{Address, Edited, Forward, Method};
+use mesh_engine::{Address, Edited, Method};
 use std::cell::Cell;
 use std::rc::Rc;
-use std::sync::Arc;
 use std::time::Duration;
 use tokio::time::{Instant, sleep, timeout, timeout_at};
 
 /// A request on its way to a destination.
 pub(crate) struct Call<'c> {
-    pub(crate) worker: &'c Worker,
-    pub(crate) serving: &'c Arc<Serving>,
-    pub(crate) forward: &'c Forward<'c>,
+    pub(crate) to: Destination<'c>,
     pub(crate) edited: Edited,
     pub(crate) method: Method,
     pub(crate) head: Head,
-    pub(crate) affinity: Affinity,
+    /// A cookie for the client.
+    pub(crate) cookie: Option<HeaderValue>,
     /// What the response says to a browser.
     pub(crate) allowed: Option<Allowed<'c>>,
     /// Where to leave it what the connection becomes, if the request may and wants that.
@@ -48,27 +43,6 @@ pub(crate) struct Head {
     pub(crate) method: hyper::Method,
     pub(crate) uri: Uri,
     pub(crate) headers: HeaderMap,
-}
-
-/// What holds for a request besides: who judges endpoints, what limits it, and its destination's port by number.
-struct Rules {
-    judges: Judges,
-    breakers: Breakers,
-    port: u16,
-}
-
-/// The tries of a request so far.
-#[derive(Default)]
-struct Tries {
-    made: u32,
-    /// Where the last one went.
-    last: Option<Address>,
-    /// Where one is under way, and among how many endpoints it was chosen.
-    under_way: Option<(Address, usize)>,
-    /// Where those that failed went.
-    failed: Vec<Address>,
-    /// Whether one more would have been made, had there been one left.
-    exhausted: bool,
 }
 
 /// A response head, the connection that its body comes on, and the endpoint that it is from.
@@ -103,21 +77,20 @@ impl Call<'_> {
         mut record: Record,
     ) -> Response<Reply> {
         let mut tries = Tries::default();
-        let rules = self.rules();
-        let outcome = match rules.breakers.admit() {
+        let outcome = match self.to.breakers.admit() {
             Err(Overflow) => Err(Failed::Overflow),
             Ok(admitted) => {
                 let exchanged = match deadline {
                     // To drop the exchange is to cancel it: its connection closes.
-                    Some(deadline) => timeout_at(deadline, self.exchange(body, &rules, &mut tries)).await,
-                    None => Ok(self.exchange(body, &rules, &mut tries).await),
+                    Some(deadline) => timeout_at(deadline, self.exchange(body, &mut tries)).await,
+                    None => Ok(self.exchange(body, &mut tries).await),
                 };
                 let exchanged = exchanged.unwrap_or(Err(Failed::Timeout));
                 exchanged.map(|answer| (answer, admitted))
             }
         };
         if let (Err(Failed::Timeout), Some((address, of))) = (&outcome, tries.under_way) {
-            rules.judges.see(address, of, Seen::GatewayError);
+            self.to.judges.see(address, of, Seen::GatewayError);
         }
         record.tried(tries.made, tries.last);
         let response = match outcome {
@@ -126,7 +99,7 @@ impl Call<'_> {
                     record.flag("URX");
                 }
                 record.answered(answer.response.status().as_u16());
-                return self.pass(answer, admitted, rules.judges, deadline, record);
+                return self.pass(answer, admitted, deadline, record);
             }
             Err(_) if self.too_long.get() => Failed::TooLong.answer(&mut record),
             Err(failed) => failed.answer(&mut record),
@@ -138,22 +111,11 @@ impl Call<'_> {
         response
     }
 
-    fn rules(&self) -> Rules {
-        let (worker, view, forward) = (self.worker, &self.serving.view, self.forward);
-        let service = view.service(forward.service_index);
-        let port = service.and_then(|service| service.port(forward.port)).map_or(0, |port| port.number());
-        Rules {
-            judges: Judges::of(worker, view, forward, port),
-            breakers: Breakers::of(worker, view, forward, port),
-            port,
-        }
-    }
-
     /// Tries, and tries again as the retry policy says.
     async fn exchange(&mut self, body: Outgoing, rules: &Rules, tries: &mut Tries) -> Result<Answer, Failed> {
         let mut body = Some(body);
-        if let Some(retry) = &self.forward.retry {
-            self.earn(rules.port);
+        if let Some(retry) = &self.to.forward.retry {
+            self.to.earn();
             if retry::wants_body(retry, self.method)
                 && let Some(streamed) = body.take()
             {
@@ -161,42 +123,30 @@ impl Call<'_> {
             }
         }
         loop {
-            let chosen = self.choose(&rules.judges, &tries.failed).ok_or(Failed::NoEndpoint)?;
+            let chosen = self.to.next(tries).ok_or(Failed::NoEndpoint)?;
             let (address, of) = (chosen.address, chosen.of);
-            tries.made += 1;
-            tries.last = Some(address);
-            tries.under_way = Some((address, of));
-            let outcome = self.one_try(chosen, &mut body, tries.made, &rules.breakers).await;
+            let outcome = self.one_try(chosen, &mut body, tries.made).await;
             tries.under_way = None;
             let failure = match &outcome {
                 Ok(answer) => Failure::Status(answer.response.status().as_u16()),
                 Err(Failed::Try(failure)) => *failure,
                 Err(Failed::Silent) => {
-                    rules.judges.see(address, of, Seen::GatewayError);
+                    self.to.judges.see(address, of, Seen::GatewayError);
                     return outcome;
                 }
                 Err(_) => return outcome,
             };
-            rules.judges.see(address, of, seen(failure));
+            self.to.judges.see(address, of, seen(failure));
             let kept = body.as_ref().is_some_and(|body| body.copy().is_some());
-            let Some(wait) = self.wait_before_next(failure, kept, rules.port, tries) else { return outcome };
+            let Some(wait) = self.to.wait_before_next(failure, self.method, kept, tries) else {
+                return outcome;
+            };
             drop(outcome);
             tries.failed.push(address);
             if !wait.is_zero() {
                 sleep(wait).await;
             }
         }
-    }
-
-    fn choose(&self, judges: &Judges, tried: &[Address]) -> Option<Chosen> {
-        let (serving, forward) = (self.serving, self.forward);
-        let (key, now) = (self.affinity.key, self.worker.began.elapsed());
-        let ask = Ask { serving, forward, tried, key, now };
-        let leaves_out = |address| judges.leave_out(address);
-        let out: Option<&dyn Fn(Address) -> bool> =
-            if judges.leave_somebody_out() { Some(&leaves_out) } else { None };
-        let mut random = self.worker.random.borrow_mut();
-        self.worker.destinations.borrow_mut().choose(&ask, out, &mut random)
     }
 
     /// One try, within the per-try timeout. That one ends with the response head: afterwards bytes may have gone to the
@@ -206,13 +156,12 @@ impl Call<'_> {
         chosen: Chosen,
         body: &mut Option<Outgoing>,
         made: u32,
-        breakers: &Breakers,
     ) -> Result<Answer, Failed> {
-        let began = self.worker.began.elapsed();
-        let limit = self.forward.retry.as_ref().and_then(|retry| retry.per_try_timeout);
-        let (idle, activity) = (self.idle(), self.activity.clone());
+        let began = self.to.worker.began.elapsed();
+        let limit = self.to.forward.retry.as_ref().and_then(|retry| retry.per_try_timeout);
+        let (idle, activity) = (self.to.idle_time(), self.activity.clone());
         activity.touch();
-        let send = self.send(chosen.address, body, made, breakers);
+        let send = self.send(chosen.address, body, made);
         let attempt = async {
             let Some(idle) = idle else { return send.await };
             tokio::select! {
@@ -226,14 +175,10 @@ impl Call<'_> {
                 .unwrap_or(Err(Failed::Try(Failure::TryTimeout))),
             None => attempt.await,
         };
-        let now = self.worker.began.elapsed();
+        let now = self.to.worker.began.elapsed();
         let failed = sent.as_ref().map_or(true, |(response, _)| response.status().is_server_error());
         chosen.took(now, now.saturating_sub(began), failed);
         sent.map(|(response, connection)| Answer { response, connection, chosen })
-    }
-
-    fn idle(&self) -> Option<Duration> {
-        self.forward.idle_timeout.map(|millis| Duration::from_millis(millis.into()))
     }
 
     /// Sends the request on an idle connection or a new one, and waits for the response head.
@@ -242,11 +187,9 @@ impl Call<'_> {
         address: Address,
         body: &mut Option<Outgoing>,
         made: u32,
-        breakers: &Breakers,
     ) -> Result<(Response<Incoming>, Connection), Failed> {
-        let (pool, room) = (&self.worker.pool, &self.worker.shared.room);
-        let connect_time =
-            self.forward.connect_timeout.map_or(CONNECT_TIME, |millis| Duration::from_millis(millis.into()));
+        let Destination { worker, breakers, .. } = &self.to;
+        let (pool, room, connect_time) = (&worker.pool, &worker.shared.room, self.to.connect_time());
         let mut idle = pool.idle(address);
         let mut unsent = None;
         loop {
@@ -285,46 +228,7 @@ impl Call<'_> {
 
     /// Whether no try can follow this one, so that nothing need be kept for it.
     fn is_last(&self, made: u32) -> bool {
-        self.forward.retry.as_ref().is_none_or(|retry| made > retry.count)
-    }
-
-    /// If another try may follow the one that failed: how long to wait before it.
-    fn wait_before_next(
-        &self,
-        failure: Failure,
-        kept: bool,
-        port: u16,
-        tries: &mut Tries,
-    ) -> Option<Duration> {
-        let retry = self.forward.retry.as_ref()?;
-        if !is_retryable(retry, failure, self.method, kept) {
-            return None;
-        }
-        if tries.made > retry.count || !self.pay(port) {
-            tries.exhausted = true;
-            return None;
-        }
-        Some(retry::backoff(retry, tries.made, &mut self.worker.random.borrow_mut()))
-    }
-
-    fn earn(&self, port: u16) {
-        self.with_balance(port, |balance, budget, now| balance.earn(budget, now));
-    }
-
-    fn pay(&self, port: u16) -> bool {
-        self.with_balance(port, |balance, budget, now| balance.pay(budget, now)).unwrap_or(true)
-    }
-
-    /// Without a declared budget there is no balance.
-    fn with_balance<T>(
-        &self,
-        port: u16,
-        act: impl FnOnce(&mut mesh_engine::budget::Balance, &mesh_plan::Budget, Duration) -> T,
-    ) -> Option<T> {
-        let budget = self.forward.retry.as_ref()?.budget?;
-        let mut balances = self.worker.balances.borrow_mut();
-        let balance = balances.of(self.forward, port)?;
-        Some(act(balance, &budget, self.worker.began.elapsed()))
+        self.to.forward.retry.as_ref().is_none_or(|retry| made > retry.count)
     }
 
     /// Passes an upstream's response on.
@@ -332,7 +236,6 @@ impl Call<'_> {
         &self,
         answer: Answer,
         admitted: Vec<Counted>,
-        judges: Judges,
         deadline: Option<Instant>,
         record: Record,
     ) -> Response<Reply> {
@@ -340,17 +243,18 @@ impl Call<'_> {
         let upstream = hyper::upgrade::on(&mut response);
         let (mut parts, incoming) = response.into_parts();
         request::remove_hop_by_hop(&mut parts.headers);
-        if let Some(cookie) = &self.affinity.issued {
+        if let Some(cookie) = &self.cookie {
             parts.headers.append(header::SET_COOKIE, cookie.clone());
         }
-        edits::of_response(&mut parts.headers, &self.serving.view, &self.edited);
+        edits::of_response(&mut parts.headers, &self.to.serving.view, &self.edited);
         if let Some(allowed) = &self.allowed {
             allowed.write(&mut parts.headers);
         }
         parts.version = Version::HTTP_11;
         parts.extensions.clear();
-        let (activity, idle) = (self.activity.clone(), self.idle());
-        let kept = Kept { chosen, judges, activity, _admitted: admitted, _plan: self.serving.clone() };
+        let (activity, idle) = (self.activity.clone(), self.to.idle_time());
+        let judges = self.to.judges.clone();
+        let kept = Kept { chosen, judges, activity, _admitted: admitted, _plan: self.to.serving.clone() };
         if let (StatusCode::SWITCHING_PROTOCOLS, Some(slot)) = (parts.status, self.upgrades) {
             websocket::write(&mut parts.headers);
             slot.replace(Some(Agreed { upstream, connection, record, kept, deadline, idle }));

@@ -4,6 +4,7 @@ use crate::affinity::Affinity;
 use crate::body::{Activity, Outgoing, Reply};
 use crate::call::{Call, Failed, Head};
 use crate::cors::{self, Allowed};
+use crate::destination::Destination;
 use crate::edits::{self, Faults};
 use crate::framing::{Defect, Watch};
 use crate::limits::{self, Counted, Limits};
@@ -115,13 +116,11 @@ pub(crate) async fn answer(
                 let mut body = Outgoing::of(body, limits.max_body, &too_long, &activity);
                 mirror::send(&worker, view, &edited, (&head.method, &head.uri, &head.headers), &mut body);
                 let call = Call {
-                    worker: &worker,
-                    serving,
-                    forward: &forward,
+                    to: Destination::of(&worker, serving, &forward, affinity.key),
                     edited,
                     method,
                     head,
-                    affinity,
+                    cookie: affinity.issued,
                     allowed,
                     upgrades: upgrades.then_some(&arrival.slot),
                     activity,

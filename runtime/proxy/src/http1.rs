@@ -110,7 +110,7 @@ pub(crate) async fn serve(
     // hyper has no more to do with a connection that has become something else, and gives it back.
     if let Some(agreed) = slot.take() {
         let parts = connection.into_parts();
-        let tunnel = websocket::tunnel(parts.io.into_inner(), &parts.read_buf, agreed);
+        let tunnel = websocket::run(parts.io.into_inner(), &parts.read_buf, agreed);
         tokio::select! {
             () = tunnel => {}
             () = end(&mut closing) => {}
@@ -119,7 +119,7 @@ pub(crate) async fn serve(
 }
 
 /// When a connection that is no longer HTTP has to end: a door that closes waits for it as long as for a request.
-async fn end(closing: &mut watch::Receiver<Option<Closing>>) {
+pub(crate) async fn end(closing: &mut watch::Receiver<Option<Closing>>) {
     let closing = closing.wait_for(Option::is_some).await.ok().and_then(|closing| *closing);
     match closing.and_then(|closing| closing.limit) {
         Some(limit) => tokio::time::sleep(limit).await,

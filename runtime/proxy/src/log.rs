@@ -104,7 +104,8 @@ struct Fields {
     time: SystemTime,
     began: Instant,
     entry: String,
-    method: Method,
+    /// Empty where nothing is asked: a connection of which only bytes are seen.
+    method: String,
     host: String,
     path: String,
     /// What the rules on the way made of the path, where that is another one.
@@ -126,13 +127,22 @@ struct Fields {
 impl Record {
     /// Begins the record of a request that came in at `entry`.
     pub(crate) fn begin(log: Option<&Log>, serving: &Serving, entry: &str, method: &Method) -> Record {
+        Record::of(log, serving, entry, method.as_str())
+    }
+
+    /// Begins the record of a connection that came in at `entry`.
+    pub(crate) fn of_connection(log: Option<&Log>, serving: &Serving, entry: &str) -> Record {
+        Record::of(log, serving, entry, "")
+    }
+
+    fn of(log: Option<&Log>, serving: &Serving, entry: &str, method: &str) -> Record {
         Record(log.map(|log| {
             Box::new(Fields {
                 log: log.clone(),
                 time: SystemTime::now(),
                 began: Instant::now(),
                 entry: entry.to_owned(),
-                method: method.clone(),
+                method: method.to_owned(),
                 host: String::new(),
                 path: String::new(),
                 sent_path: String::new(),
@@ -219,7 +229,7 @@ impl Record {
 impl Drop for Record {
     fn drop(&mut self) {
         let Some(fields) = &mut self.0 else { return };
-        if fields.status == 0 {
+        if fields.status == 0 && !fields.method.is_empty() {
             fields.flags.push("DC");
         }
         if fields.log.lines.try_send(fields.line(fields.began.elapsed())).is_err() {
@@ -234,7 +244,7 @@ impl Fields {
         line.push('{');
         text(&mut line, "time", &rfc3339(self.time));
         text(&mut line, "entry", &self.entry);
-        text(&mut line, "method", self.method.as_str());
+        text(&mut line, "method", &self.method);
         text(&mut line, "host", &self.host);
         text(&mut line, "path", &self.path);
         if !self.sent_path.is_empty() {

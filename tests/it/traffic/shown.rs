@@ -29,6 +29,7 @@ const E2E: &str = "tests/it/e2e.rs";
 const BALANCING: &str = "tests/it/traffic/balancing.rs";
 const BREAKING: &str = "tests/it/traffic/breaking.rs";
 const BROWSERS: &str = "tests/it/traffic/browsers.rs";
+const CONNECTIONS: &str = "tests/it/traffic/connections.rs";
 const COPYING: &str = "tests/it/traffic/copying.rs";
 const SILENCE: &str = "tests/it/traffic/silence.rs";
 const PROXY_BALANCING: &str = "runtime/proxy/tests/it/balancing.rs";
@@ -53,7 +54,7 @@ const SHOWN: &[(&str, &str, &str)] = &[
     ("circuit-breaker", BREAKING, "limits_of_the_caller_and_of_the_callee_hold_together"),
     ("outlier-detection", BREAKING, "the_same_endpoints_are_judged_by_a_caller_for_itself"),
     ("panic-threshold", BREAKING, "with_too_few_healthy_endpoints_all_are_used"),
-    ("port", E2E, "a_rule_answers_redirects_or_sends_on"),
+    ("port", CONNECTIONS, "a_server_may_speak_first_and_either_side_may_end_first"),
     ("subset", BREAKING, "with_few_endpoints_none_is_left_out"),
     ("endpoints", BALANCING, "requests_of_one_connection_go_to_all_endpoints_in_turn"),
     ("calls", E2E, "a_sidecar_lets_its_service_make_the_calls_it_declares"),

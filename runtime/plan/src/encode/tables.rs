@@ -156,7 +156,11 @@ fn gateway_rows<'p>(gateway: &'p Gateway, draft: &mut Draft<'p>) {
         let name = draft.string(&listener.name);
         let number = u32::from(listener.number);
         let (hosts_len, limits_len) = (listener.hosts.len() as u32, listener.limits.len() as u32);
-        draft.row(Section::Listeners, &[name, number, listener.partition, hosts, hosts_len, own, limits_len]);
+        let connections = u32::from(listener.connections);
+        draft.row(
+            Section::Listeners,
+            &[name, number, listener.partition, hosts, hosts_len, own, limits_len, connections],
+        );
     }
     let routes = consumer_route_rows(&gateway.consumer_routes, draft);
     let name = draft.string(&gateway.name);

@@ -192,6 +192,7 @@ fn gateways(plan: &PlanView) -> Result<(), PlanError> {
         for listener in some(plan, Section::Listeners, range) {
             is_string(plan, listener.word(listener::NAME))?;
             is_port_number(listener.word(listener::NUMBER))?;
+            ensure(listener.word(listener::CONNECTIONS) <= 1, "a listener sees neither")?;
             let patterns = hosts.take(listener.range(listener::HOSTS))?;
             has_roots(plan, listener.word(listener::PARTITION), patterns.1)?;
             host_patterns(plan, patterns)?;

@@ -455,6 +455,11 @@ impl<'p> Listener<'p> {
         self.0.word(listener::NUMBER) as u16
     }
 
+    /// Whether only connections are seen.
+    pub fn connections(self) -> bool {
+        self.0.word(listener::CONNECTIONS) == 1
+    }
+
     /// Index of its partition: `access` is the authorization, root i the route of host pattern i.
     pub fn partition(self) -> u32 {
         self.0.word(listener::PARTITION)

@@ -211,6 +211,7 @@ impl Mesh {
         leaves.push(Target::Leaf(REFUSED));
         let verdict = |allow, rule: &str| Verdict { allow, rule: rule.to_owned(), audit: String::new() };
         let listener = Listener {
+            connections: false,
             limits: vec![],
             name: "http".to_owned(),
             number: self.listener_port,

@@ -206,6 +206,7 @@ fn gateway(draw: &mut Draw<'_>, plan: &Plan) -> Gateway {
         Host { kind: HostKind::Any, name: String::new() },
     ];
     let listener = |draw: &mut Draw<'_>, place: u16| Listener {
+        connections: draw.one_in(4),
         name: format!("l{place}"),
         number: 8_080 + place,
         partition: 0,

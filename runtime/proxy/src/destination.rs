@@ -1,0 +1,118 @@
+//! Where a request or a connection goes: who judges the endpoints, what limits it, which endpoint is next, and whether another try may be
+//! made.
+
+use crate::balance::{Ask, Chosen};
+use crate::breaker::Breakers;
+use crate::outliers::Judges;
+use crate::retry::{self, Failure, is_retryable};
+use crate::serving::Serving;
+use crate::upstream::CONNECT_TIME;
+use crate::worker::Worker;
+use mesh_engine::budget::Balance;
+use mesh_engine::{Address, Forward, Method};
+use std::sync::Arc;
+use std::time::Duration;
+
+pub(crate) struct Destination<'c> {
+    pub(crate) worker: &'c Worker,
+    pub(crate) serving: &'c Arc<Serving>,
+    pub(crate) forward: &'c Forward<'c>,
+    pub(crate) judges: Judges,
+    pub(crate) breakers: Breakers,
+    /// The hash of what the balancer hashes.
+    key: Option<u64>,
+    /// Its number.
+    port: u16,
+}
+
+/// The tries so far.
+#[derive(Default)]
+pub(crate) struct Tries {
+    pub(crate) made: u32,
+    /// Where the last one went.
+    pub(crate) last: Option<Address>,
+    /// Where one is under way, and among how many endpoints it was chosen.
+    pub(crate) under_way: Option<(Address, usize)>,
+    /// Where those that failed went.
+    pub(crate) failed: Vec<Address>,
+    /// Whether one more would have been made, had there been one left.
+    pub(crate) exhausted: bool,
+}
+
+impl<'c> Destination<'c> {
+    pub(crate) fn of(
+        worker: &'c Worker,
+        serving: &'c Arc<Serving>,
+        forward: &'c Forward<'c>,
+        key: Option<u64>,
+    ) -> Destination<'c> {
+        let view = &serving.view;
+        let service = view.service(forward.service_index);
+        let port = service.and_then(|service| service.port(forward.port)).map_or(0, |port| port.number());
+        let judges = Judges::of(worker, view, forward, port);
+        let breakers = Breakers::of(worker, view, forward, port);
+        Destination { worker, serving, forward, judges, breakers, key, port }
+    }
+
+    /// The next endpoint, preferably none that was tried. It is under way from now on.
+    pub(crate) fn next(&self, tries: &mut Tries) -> Option<Chosen> {
+        let (serving, forward, key) = (self.serving, self.forward, self.key);
+        let ask = Ask { serving, forward, tried: &tries.failed, key, now: self.worker.began.elapsed() };
+        let leaves_out = |address| self.judges.leave_out(address);
+        let out: Option<&dyn Fn(Address) -> bool> =
+            if self.judges.leave_somebody_out() { Some(&leaves_out) } else { None };
+        let mut random = self.worker.random.borrow_mut();
+        let chosen = self.worker.destinations.borrow_mut().choose(&ask, out, &mut random)?;
+        tries.made += 1;
+        tries.last = Some(chosen.address);
+        tries.under_way = Some((chosen.address, chosen.of));
+        Some(chosen)
+    }
+
+    pub(crate) fn connect_time(&self) -> Duration {
+        self.forward.connect_timeout.map_or(CONNECT_TIME, |millis| Duration::from_millis(millis.into()))
+    }
+
+    pub(crate) fn idle_time(&self) -> Option<Duration> {
+        self.forward.idle_timeout.map(|millis| Duration::from_millis(millis.into()))
+    }
+
+    /// If another try may follow the one that failed: how long to wait before it.
+    pub(crate) fn wait_before_next(
+        &self,
+        failure: Failure,
+        method: Method,
+        kept: bool,
+        tries: &mut Tries,
+    ) -> Option<Duration> {
+        let retry = self.forward.retry.as_ref()?;
+        if !is_retryable(retry, failure, method, kept) {
+            return None;
+        }
+        if tries.made > retry.count || !self.pay() {
+            tries.exhausted = true;
+            return None;
+        }
+        Some(retry::backoff(retry, tries.made, &mut self.worker.random.borrow_mut()))
+    }
+
+    /// A first try is made: what that earns for retries.
+    pub(crate) fn earn(&self) {
+        self.with_balance(|balance, budget, now| balance.earn(budget, now));
+    }
+
+    fn pay(&self) -> bool {
+        self.with_balance(|balance, budget, now| balance.pay(budget, now)).unwrap_or(true)
+    }
+
+    /// Without a declared budget there is no balance.
+    fn with_balance<T>(
+        &self,
+        act: impl FnOnce(&mut Balance, &mesh_plan::Budget, Duration) -> T,
+    ) -> Option<T> {
+        let budget = self.forward.retry.as_ref()?.budget?;
+        let mut balances = self.worker.balances.borrow_mut();
+        let balance = balances.of(self.forward, self.port)?;
+        Some(act(balance, &budget, self.worker.began.elapsed()))
+    }
+}

@@ -1,0 +1,159 @@
+//! Connections in which nobody looks for requests: each is decided about once, then bytes go both ways. The endpoint is connected to at
+//! once, so that whichever side speaks first is heard. What is refused is reset: there is no other way to say no.
+
+use crate::affinity::Affinity;
+use crate::balance::Chosen;
+use crate::body::Activity;
+use crate::breaker::{Counted, Overflow};
+use crate::destination::{Destination, Tries};
+use crate::http1::{Closing, end};
+use crate::limits;
+use crate::log::Record;
+use crate::retry::Failure;
+use crate::serving::{Entrance, Opened};
+use crate::tunnel::{Bounds, tunnel};
+use crate::worker::Worker;
+use mesh_engine::balance::outliers::Seen;
+use mesh_engine::{Action, Entry, Headers, Method, Moment, Peer, Request, decide};
+use std::net::SocketAddr;
+use std::rc::Rc;
+use std::time::Duration;
+use tokio::net::TcpStream;
+use tokio::sync::watch;
+use tokio::time::{sleep, timeout};
+
+/// Whether a door sees connections only.
+pub(crate) fn is_at(opened: &Opened) -> bool {
+    let Entry::Gateway { gateway, listener } = opened.entry else { return false };
+    let gateway = opened.serving.view.gateway(gateway);
+    gateway.and_then(|gateway| gateway.listener(listener)).is_some_and(|listener| listener.connections())
+}
+
+/// Serves a connection until it ends, or for as long as a door that closes waits.
+pub(crate) async fn serve(
+    worker: Rc<Worker>,
+    entrance: Entrance,
+    stream: TcpStream,
+    peer: SocketAddr,
+    mut closing: watch::Receiver<Option<Closing>>,
+) {
+    let opened = entrance.load_full();
+    let mut record = Record::of_connection(worker.log.as_ref(), &opened.serving, &opened.name);
+    tokio::select! {
+        () = pass(&worker, &opened, stream, peer, &mut record) => {}
+        () = end(&mut closing) => record.flag("DC"),
+    }
+}
+
+async fn pass(worker: &Worker, opened: &Opened, stream: TcpStream, peer: SocketAddr, record: &mut Record) {
+    // Without it small messages may wait for an acknowledgement; failing to set it costs only that.
+    let _ = stream.set_nodelay(true);
+    let serving = &opened.serving;
+    let asked = Request {
+        method: Method::Other,
+        host: "",
+        host_port: None,
+        path: "",
+        query: "",
+        headers: &NONE,
+        source_ip: peer.ip(),
+        client_ip: None,
+        tokens: &[],
+    };
+    let moment = Moment { dice: worker.random.borrow_mut().u64(..) };
+    let decision = decide(&serving.view, opened.entry, Peer::Unauthenticated, &asked, moment);
+    record.decided_by(&decision.rule, &decision.owner);
+    record.audited(&decision.audit);
+    let limits = limits::of(&serving.view, opened.entry, &decision);
+    let forward = match decision.action {
+        Action::Forward(forward) => forward,
+        Action::Refuse(refusal) => {
+            record.refused(refusal);
+            return reset(&stream);
+        }
+        // No rule of a connection answers.
+        Action::Redirect { .. } | Action::Respond { .. } => return reset(&stream),
+    };
+    record.sent_to(&forward.service, &forward.subset, || "");
+    match worker.shared.counts.count(&limits, &asked) {
+        limits::Counted::LetIn => {}
+        limits::Counted::Told => record.flag("RL-audit"),
+        limits::Counted::Refused(_) => {
+            record.flag("RL");
+            return reset(&stream);
+        }
+    }
+    let affinity = Affinity::of(&serving.view, &forward, &asked, &mut worker.random.borrow_mut());
+    let to = Destination::of(worker, serving, &forward, affinity.key);
+    let mut tries = Tries::default();
+    let connected = connect(&to, &mut tries).await;
+    record.tried(tries.made, tries.last);
+    if tries.exhausted {
+        record.flag("URX");
+    }
+    // The endpoint and the limits are taken until the connection ends.
+    match connected {
+        Ok((upstream, _taken)) => {
+            let activity = Activity::now();
+            let bounds = Bounds { deadline: None, idle: to.idle_time(), activity: &activity };
+            if let Some(flag) = tunnel(stream, &[], upstream, &bounds).await {
+                record.flag(flag);
+            }
+        }
+        Err(flag) => {
+            record.flag(flag);
+            reset(&stream);
+        }
+    }
+}
+
+/// What a connection holds while it lasts.
+type Taken = (Vec<Counted>, Vec<Counted>, Chosen);
+
+/// Connects to an endpoint, and to another one as the retry policy says. The error is a flag.
+async fn connect(to: &Destination<'_>, tries: &mut Tries) -> Result<(TcpStream, Taken), &'static str> {
+    let overflow = |_: Overflow| "UO";
+    let admitted = to.breakers.admit().map_err(overflow)?;
+    if to.forward.retry.is_some() {
+        to.earn();
+    }
+    loop {
+        let chosen = to.next(tries).ok_or("UH")?;
+        let (address, of) = (chosen.address, chosen.of);
+        let (pool, room) = (&to.worker.pool, &to.worker.shared.room);
+        let place = to.breakers.place(pool, room).await.map_err(overflow)?;
+        let began = to.worker.began.elapsed();
+        let made = TcpStream::connect(SocketAddr::new(address.ip, address.port));
+        let made = timeout(to.connect_time(), made).await;
+        tries.under_way = None;
+        let now = to.worker.began.elapsed();
+        let stream = made.ok().and_then(Result::ok);
+        chosen.took(now, now.saturating_sub(began), stream.is_none());
+        let seen = if stream.is_some() { Seen::Success } else { Seen::GatewayError };
+        to.judges.see(address, of, seen);
+        if let Some(stream) = stream {
+            let _ = stream.set_nodelay(true);
+            return Ok((stream, (admitted, place, chosen)));
+        }
+        let wait = to.wait_before_next(Failure::Connect, Method::Other, true, tries).ok_or("UF")?;
+        tries.failed.push(address);
+        if wait > Duration::ZERO {
+            sleep(wait).await;
+        }
+    }
+}
+
+/// Closes a connection so that its client sees a reset and no orderly end.
+fn reset(stream: &TcpStream) {
+    // Where it cannot be set, the client sees an end.
+    let _ = socket2::SockRef::from(stream).set_linger(Some(Duration::ZERO));
+}
+
+/// A connection has no headers.
+struct NoHeaders;
+
+const NONE: NoHeaders = NoHeaders;
+
+impl Headers for NoHeaders {
+    fn each_line(&self, _: &str, _: &mut dyn FnMut(&[u8])) {}
+}
