@@ -13,7 +13,7 @@ pub(crate) fn refused(checked: &[(&'static str, Span)], files: &[ast::File]) -> 
     let items = || files.iter().flat_map(|file| &file.items);
     let services: BTreeMap<&str, &ast::Service> = items()
         .filter_map(|item| match item {
-            ast::Item::Service(service) => Some((service.name.value.as_str(), service)),
+            ast::Item::Service(service) => Some((service.name.value.as_str(), &**service)),
             _ => None,
         })
         .collect();
@@ -92,7 +92,8 @@ fn of_connections(item: &ast::Item) -> Vec<Diagnostic> {
         if let Some(body) = &limits.max_request_body {
             found.push(unexecuted("`max-request-body` of connections", body.span));
         }
-        let by_header = |limit: &&ast::RateLimit| limit.per.iter().any(|key| matches!(key, RateKey::Header(_)));
+        let by_header =
+            |limit: &&ast::RateLimit| limit.per.iter().any(|key| matches!(key, RateKey::Header(_)));
         let limits = limits.rate_limits.iter().filter(by_header);
         found.extend(limits.map(|limit| unexecuted("`per header` of connections", limit.span)));
     };

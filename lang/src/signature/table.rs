@@ -1167,8 +1167,22 @@ const CORS: &[Signature] = &[
         Executed,
         project::strings,
     ),
-    row("allow-credentials", "allow-credentials", "Cookies are sent along.", Once, Executed, project::nothing),
-    row("max-age", "max-age DURATION", "How long an answer may be kept.", Once, Executed, service::a_duration),
+    row(
+        "allow-credentials",
+        "allow-credentials",
+        "Cookies are sent along.",
+        Once,
+        Executed,
+        project::nothing,
+    ),
+    row(
+        "max-age",
+        "max-age DURATION",
+        "How long an answer may be kept.",
+        Once,
+        Executed,
+        service::a_duration,
+    ),
 ];
 
 const AUTHORIZE: &[Signature] = &[

@@ -22,7 +22,12 @@ pub fn decide<'p>(
 }
 
 /// Where a request would go if everybody let it in: what is asked about the request of a preflight, which the browser has not sent yet.
-pub fn unauthorized<'p>(plan: &'p PlanView, entry: Entry, request: &Request<'_>, moment: Moment) -> Decision<'p> {
+pub fn unauthorized<'p>(
+    plan: &'p PlanView,
+    entry: Entry,
+    request: &Request<'_>,
+    moment: Moment,
+) -> Decision<'p> {
     follow(Walk::unauthorized(plan, Peer::Unauthenticated, request), entry, moment)
 }
 

@@ -260,7 +260,8 @@ impl Passed {
     ) -> Passed {
         let cut = cut.map(|deadline| Box::pin(sleep_until(deadline)));
         let idle = idle.map(|time| (time, Box::pin(sleep_until(kept.activity.last() + time))));
-        let mut passed = Passed { incoming, connection: Some(connection), cut, idle, record: Some(record), kept };
+        let mut passed =
+            Passed { incoming, connection: Some(connection), cut, idle, record: Some(record), kept };
         passed.end_if_complete();
         passed
     }

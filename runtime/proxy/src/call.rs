@@ -112,7 +112,7 @@ impl Call<'_> {
     }
 
     /// Tries, and tries again as the retry policy says.
-    async fn exchange(&mut self, body: Outgoing, rules: &Rules, tries: &mut Tries) -> Result<Answer, Failed> {
+    async fn exchange(&mut self, body: Outgoing, tries: &mut Tries) -> Result<Answer, Failed> {
         let mut body = Some(body);
         if let Some(retry) = &self.to.forward.retry {
             self.to.earn();

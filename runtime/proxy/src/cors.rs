@@ -100,7 +100,8 @@ fn is_allowed(origins: &str, origin: &[u8]) -> bool {
             let host = origin.strip_prefix(scheme.as_bytes()).and_then(|origin| origin.strip_prefix(b"://"));
             let labels = host.and_then(|host| host.strip_suffix(rest.as_bytes())?.strip_suffix(b"."));
             let is_label = |label: &[u8]| {
-                !label.is_empty() && label.iter().all(|byte| byte.is_ascii_alphanumeric() || b"-_".contains(byte))
+                !label.is_empty()
+                    && label.iter().all(|byte| byte.is_ascii_alphanumeric() || b"-_".contains(byte))
             };
             labels.is_some_and(|labels| labels.split(|byte| *byte == b'.').all(is_label))
         }

@@ -9,11 +9,11 @@ use crate::edits::{self, Faults};
 use crate::framing::{Defect, Watch};
 use crate::limits::{self, Counted, Limits};
 use crate::log::Record;
-use crate::refusal;
-use crate::websocket::{self, Slot};
 use crate::mirror;
+use crate::refusal;
 use crate::request::{self, Headers, Refused, canonicalize};
 use crate::serving::{Opened, Serving};
+use crate::websocket::{self, Slot};
 use crate::worker::Worker;
 use hyper::body::{Body as _, Bytes, Incoming};
 use hyper::header::{self, HeaderMap, HeaderName, HeaderValue};
@@ -75,7 +75,8 @@ pub(crate) async fn answer(
         client_ip: None,
         tokens: &[],
     };
-    if let Some((headers, rule)) = cors::preflight(&serving.view, opened.entry, &asked, &parts.headers, dice) {
+    if let Some((headers, rule)) = cors::preflight(&serving.view, opened.entry, &asked, &parts.headers, dice)
+    {
         record.decided_by(&rule, "");
         record.answered(StatusCode::NO_CONTENT.as_u16());
         let mut response = local(StatusCode::NO_CONTENT, "");

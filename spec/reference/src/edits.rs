@@ -33,11 +33,12 @@ struct Cors {
 impl Cors {
     fn of(rule: &ast::Rule, written: &ast::Cors) -> Cors {
         let set = |names: &[mesh_lang::Name]| names.iter().map(|name| name.value.to_string()).collect();
-        let every = |line: &ast::Match| {
-            line.ops.is_empty() || line.ops.iter().any(|op| op.methods.is_empty())
-        };
+        let every =
+            |line: &ast::Match| line.ops.is_empty() || line.ops.iter().any(|op| op.methods.is_empty());
         let methods = match written.allow_methods.as_slice() {
-            [] if rule.matches.is_empty() || rule.matches.iter().any(every) => Method::ALL.into_iter().collect(),
+            [] if rule.matches.is_empty() || rule.matches.iter().any(every) => {
+                Method::ALL.into_iter().collect()
+            }
             [] => {
                 let ops = rule.matches.iter().flat_map(|line| &line.ops);
                 ops.flat_map(|op| op.methods.iter()).collect()

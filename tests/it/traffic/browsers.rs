@@ -10,7 +10,10 @@ use std::time::{Duration, Instant};
 
 fn with_rule(s: &Upstream, rule: &str) -> Mesh {
     let text = behind_edge(&[s], "");
-    Mesh::start(&text.replace("route edge { to s }", &format!("route edge {{ {rule}\n otherwise 404 }}")), &[])
+    Mesh::start(
+        &text.replace("route edge { to s }", &format!("route edge {{ {rule}\n otherwise 404 }}")),
+        &[],
+    )
 }
 
 const CORS: &str = r#"rule api {
@@ -45,7 +48,8 @@ fn said(client: &mut Client, request: &str) -> (u16, Vec<String>) {
 fn a_preflight_is_answered_before_anybody_is_asked() {
     let s = Upstream::named("s");
     // Nobody may do anything, and a preflight is still answered: it does nothing.
-    let text = behind_edge(&[&s], "").replace("authorize edge { allow from anyone }", "authorize edge { deny }");
+    let text =
+        behind_edge(&[&s], "").replace("authorize edge { allow from anyone }", "authorize edge { deny }");
     let text = text.replace("route edge { to s }", &format!("route edge {{ {CORS}\n otherwise 404 }}"));
     let mesh = Mesh::start(&text, &[]);
     let mut client = mesh.connect("edge.default/web");
@@ -119,7 +123,9 @@ fn echo(agrees: bool) -> (String, Arc<Mutex<Vec<String>>>) {
                 }
                 heard.lock().unwrap().push(String::from_utf8(head).unwrap().to_ascii_lowercase());
                 let answer = match agrees {
-                    true => "HTTP/1.1 101 X\r\nconnection: Upgrade\r\nupgrade: WebSocket\r\nsec-websocket-accept: y\r\n\r\nhi;",
+                    true => {
+                        "HTTP/1.1 101 X\r\nconnection: Upgrade\r\nupgrade: WebSocket\r\nsec-websocket-accept: y\r\n\r\nhi;"
+                    }
                     false => "HTTP/1.1 200 X\r\ncontent-length: 2\r\n\r\nno",
                 };
                 let _ = stream.write_all(answer.as_bytes());
@@ -142,7 +148,10 @@ fn echo(agrees: bool) -> (String, Arc<Mutex<Vec<String>>>) {
 fn live(address: &str, statements: &str) -> Mesh {
     let text = behind_edge(&[], "")
         .replace("endpoints static ", &format!("endpoints static \"{address}\""))
-        .replace("route edge { to s }", &format!("route edge {{ rule live {{ match GET /live; to s; {statements} }}\n otherwise 404 }}"));
+        .replace(
+            "route edge { to s }",
+            &format!("route edge {{ rule live {{ match GET /live; to s; {statements} }}\n otherwise 404 }}"),
+        );
     Mesh::start(&text, &[])
 }
 
@@ -176,7 +185,9 @@ fn a_request_becomes_a_websocket_where_its_rule_lets_it() {
     assert!(head.starts_with("http/1.1 101 ") && head.contains("\r\nupgrade: websocket\r\n"), "{head}");
     assert!(head.contains("\r\nconnection: upgrade\r\n") && head.contains("\r\nsec-websocket-accept: y\r\n"));
     let sent = heads.lock().unwrap()[0].clone();
-    for line in ["connection: upgrade", "upgrade: websocket", "sec-websocket-key: x", "x-forwarded-for: 127.0.0.1"] {
+    for line in
+        ["connection: upgrade", "upgrade: websocket", "sec-websocket-key: x", "x-forwarded-for: 127.0.0.1"]
+    {
         assert!(sent.contains(&format!("\r\n{line}\r\n")), "{line} in {sent}");
     }
     reads(&mut stream, "hi;");

@@ -16,8 +16,7 @@ struct Server {
 
 fn server(name: &'static str) -> Server {
     let listener = TcpListener::bind("127.0.0.1:0").unwrap();
-    let server =
-        Server { address: listener.local_addr().unwrap().to_string(), connections: Arc::default() };
+    let server = Server { address: listener.local_addr().unwrap().to_string(), connections: Arc::default() };
     let connections = server.connections.clone();
     std::thread::spawn(move || {
         for mut stream in listener.incoming().map_while(Result::ok) {
@@ -89,7 +88,9 @@ fn a_server_may_speak_first_and_either_side_may_end_first() {
     assert!(heard.ends_with("X;1048576"));
     let log = mesh.log();
     assert_eq!(log.len(), 1);
-    for part in ["\"entry\":\"edge.default/db\"", "\"method\":\"\"", "\"flags\":\"\"", "\"service\":\"s.default\""] {
+    for part in
+        ["\"entry\":\"edge.default/db\"", "\"method\":\"\"", "\"flags\":\"\"", "\"service\":\"s.default\""]
+    {
         assert!(log[0].contains(part), "{part} in {}", log[0]);
     }
 }

@@ -33,7 +33,8 @@ fn a_copy_is_the_request_as_it_is_sent_on() {
     assert_eq!(client.get("a", "/x?y=1", &["x-a: 1"]).unwrap(), (200, "s".into()));
     let post = "POST /p HTTP/1.1\r\nhost: a\r\ncontent-length: 5\r\n\r\nhello";
     assert_eq!(client.send(post).unwrap(), (200, "s".into()));
-    let chunks = "POST /c HTTP/1.1\r\nhost: a\r\ntransfer-encoding: chunked\r\n\r\n3\r\nbye\r\n2\r\n!!\r\n0\r\n\r\n";
+    let chunks =
+        "POST /c HTTP/1.1\r\nhost: a\r\ntransfer-encoding: chunked\r\n\r\n3\r\nbye\r\n2\r\n!!\r\n0\r\n\r\n";
     assert_eq!(client.send(chunks).unwrap(), (200, "s".into()));
     assert_eq!(wait_for(3, || t.heads().len()), 3);
     let mut bodies = t.bodies();
@@ -42,7 +43,9 @@ fn a_copy_is_the_request_as_it_is_sent_on() {
     for head in t.heads() {
         // The length of what came in chunks is known by now; everything else is the same.
         let same = |head: &String| -> Vec<String> {
-            let lines = head.lines().filter(|line| !line.starts_with("content-length") && !line.starts_with("transfer-"));
+            let lines = head
+                .lines()
+                .filter(|line| !line.starts_with("content-length") && !line.starts_with("transfer-"));
             let mut lines: Vec<String> = lines.map(str::to_owned).collect();
             lines.sort();
             lines

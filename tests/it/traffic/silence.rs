@@ -80,7 +80,10 @@ fn the_rule_says_more_than_the_service() {
     let address = parts(vec![(600, HEAD), (0, "abcdef")]);
     let text = behind_edge(&[], "idle-timeout 100ms")
         .replace("endpoints static ", &format!("endpoints static \"{address}\""))
-        .replace("route edge { to s }", "route edge { rule r { match /**; to s; idle-timeout none }\n otherwise 404 }");
+        .replace(
+            "route edge { to s }",
+            "route edge { rule r { match /**; to s; idle-timeout none }\n otherwise 404 }",
+        );
     let mesh = Mesh::start(&text, &[]);
     assert!(answer(&mesh).0.ends_with("abcdef"));
     assert_eq!(flags(mesh), [""]);

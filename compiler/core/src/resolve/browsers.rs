@@ -21,7 +21,8 @@ pub(super) fn check(rule: &ast::Rule) -> Vec<Diagnostic> {
 pub(super) fn edits(rule: &ast::Rule) -> Vec<Edit> {
     let mut edits = Vec::new();
     if let Some(cors) = &rule.modifiers.cors {
-        let Cors { allow_origins, allow_headers, expose_headers, allow_credentials, max_age, .. } = &*cors.value;
+        let Cors { allow_origins, allow_headers, expose_headers, allow_credentials, max_age, .. } =
+            &*cors.value;
         let list = |names: &[Name], between: &str| {
             let mut names: Vec<&str> = names.iter().map(|name| name.value.as_str()).collect();
             names.sort_unstable();
@@ -51,7 +52,11 @@ fn methods(rule: &ast::Rule, cors: &Cors) -> BTreeSet<Method> {
     let everything = rule.matches.is_empty()
         || rule.matches.iter().any(|line| line.ops.is_empty())
         || ops().any(|op| op.methods.is_empty());
-    if everything { Method::ALL.into_iter().collect() } else { ops().flat_map(|op| op.methods.iter()).collect() }
+    if everything {
+        Method::ALL.into_iter().collect()
+    } else {
+        ops().flat_map(|op| op.methods.iter()).collect()
+    }
 }
 
 fn cors(cors: &Spanned<Box<Cors>>) -> Vec<Diagnostic> {

@@ -42,7 +42,7 @@ pub(super) fn started(
     }
     output.say(&format!("\nWatching {path}; save a file to re-plan, Ctrl-C to stop."));
     if output.is_quiet() && !up.access_log {
-        proxies.listeners().iter().for_each(|listener| output.data(&format!("http://{}", listener.address)));
+        proxies.listeners().iter().for_each(|listener| output.data(&listener.url()));
     }
 }
 
@@ -76,7 +76,7 @@ fn doors(proxies: &Proxies) -> Vec<String> {
     let listeners = proxies.listeners().into_iter();
     let gateways = listeners.map(|listener| {
         let name = format!("{} ({})", listener.gateway, listener.name);
-        format!("gateway   {name:<28}  http://{}", listener.address)
+        format!("gateway   {name:<28}  {}", listener.url())
     });
     let sidecars = proxies.sidecars().into_iter();
     let sidecars = sidecars.map(|(service, address)| format!("sidecar   {service:<28}  http://{address}"));

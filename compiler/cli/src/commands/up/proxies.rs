@@ -23,6 +23,16 @@ pub(super) struct Listener {
     pub(super) gateway: String,
     pub(super) name: String,
     pub(super) address: SocketAddr,
+    /// Whether only connections are seen.
+    connections: bool,
+}
+
+impl Listener {
+    /// Where to call it.
+    pub(super) fn url(&self) -> String {
+        let scheme = if self.connections { "tcp" } else { "http" };
+        format!("{scheme}://{}", self.address)
+    }
 }
 
 impl Proxies {
@@ -72,11 +82,17 @@ impl Proxies {
 
     /// Where requests come in from outside.
     pub(super) fn listeners(&self) -> Vec<Listener> {
-        let addresses = self.handle.addresses().into_iter();
+        let (addresses, plan) = (self.handle.addresses().into_iter(), self.handle.plan());
+        let connections = |gateway: &str, name: &str| {
+            let own = plan.gateways().iter().find(|own| own.name() == gateway);
+            own.and_then(|own| own.listeners().iter().find(|own| own.name() == name))
+                .is_some_and(|own| own.connections())
+        };
         addresses
             .filter_map(|(door, address)| {
                 let (gateway, name) = door.split_once('/')?;
-                Some(Listener { gateway: gateway.to_owned(), name: name.to_owned(), address })
+                let connections = connections(gateway, name);
+                Some(Listener { gateway: gateway.to_owned(), name: name.to_owned(), address, connections })
             })
             .collect()
     }
