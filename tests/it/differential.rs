@@ -350,8 +350,8 @@ impl Subject {
                 service: forward.service.to_string(),
                 port: self.plan.services[forward.service_index as usize].ports[forward.port as usize].number,
                 subset: Some(forward.subset.to_string()).filter(|subset| !subset.is_empty()),
-                timeout: forward.timeout,
-                retry: forward.retry.as_ref().map(retry),
+                timeout: forward.timeout(),
+                retry: forward.retry().as_ref().map(retry),
             },
             Action::Redirect { status, location: written } => {
                 // 9.4: of a redirect to the request's own URL, its parts.

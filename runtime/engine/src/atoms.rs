@@ -1,16 +1,14 @@
 //! What a decision knows of a request: an atom for each dimension that a diagram asked.
 
 use crate::field;
-use crate::peer::{self, Caller};
 use crate::request::Request;
+use crate::resolved::Place;
 use mesh_plan::layout::MAX_CANDIDATES;
-use mesh_plan::view::{List, Partition};
+use mesh_plan::view::{Answer, List, Question};
 use mesh_plan::{PlanView, REFUSED, Target};
 
-/// Atoms of one partition, worked out when a node first asks and then kept.
-pub(crate) struct Atoms<'p, 'r> {
-    plan: &'p PlanView,
-    caller: Caller<'r>,
+/// Atoms of one place, worked out when a node first asks and then kept.
+pub(crate) struct Atoms {
     partition: u32,
     known: [u32; KEPT],
 }
@@ -18,6 +16,9 @@ pub(crate) struct Atoms<'p, 'r> {
 /// Dimensions whose atom is kept: peer, method, path and thirteen fields. One line of cache; a field beyond them is
 /// looked at again when it is asked again.
 const KEPT: usize = 16;
+
+/// The dimension of the path.
+const PATH: u32 = 2;
 
 /// Peer, method and path; the fields follow.
 const FIXED: u32 = 3;
@@ -28,48 +29,47 @@ const MAX_WORDS: usize = MAX_CANDIDATES.div_ceil(u64::BITS) as usize;
 /// Not asked yet.
 const UNKNOWN: u32 = u32::MAX;
 
-impl<'p, 'r> Atoms<'p, 'r> {
-    pub(crate) fn new(plan: &'p PlanView, caller: Caller<'r>) -> Self {
-        Atoms { plan, caller, partition: mesh_plan::NONE, known: [UNKNOWN; KEPT] }
-    }
+impl Atoms {
+    /// Nothing is known.
+    pub(crate) const NONE: Atoms = Atoms { partition: mesh_plan::NONE, known: [UNKNOWN; KEPT] };
 
-    /// From here on somebody else is the peer.
-    pub(crate) fn set_caller(&mut self, caller: Caller<'r>) {
-        self.caller = caller;
-        self.partition = mesh_plan::NONE;
-    }
-
-    /// What is known is of another request.
+    /// What is known is of another request, or of another peer.
     pub(crate) fn forget(&mut self) {
         self.partition = mesh_plan::NONE;
     }
 
-    /// The leaf that a request, always the same one until [`Atoms::forget`], reaches from a root of a partition. Every step leads to a node of a smaller index, so it ends.
+    /// The leaf that a request, always the same one until [`Atoms::forget`], reaches from a root of a place. Every step leads to a node
+    /// of a smaller index, so it ends.
+    #[inline]
     pub(crate) fn leaf(
         &mut self,
-        partition: Partition<'p>,
+        plan: &PlanView,
+        place: &Place,
         root: Target,
         request: &Request<'_>,
     ) -> Option<u32> {
-        if self.partition != partition.index() {
-            self.partition = partition.index();
-            self.known = [UNKNOWN; KEPT];
-        }
-        let mut target = root;
-        loop {
-            match target {
-                Target::Leaf(leaf) => return Some(leaf),
-                Target::Node(index) => {
-                    let node = self.plan.node(index)?;
-                    target = match node.list() {
-                        None => node.child(self.atom(partition, node.dim(), request)?)?,
-                        Some(list) => match self.first(partition, self.plan.list(list)?, request)? {
-                            Some(candidate) => node.child(candidate)?,
-                            None => Target::Leaf(REFUSED),
-                        },
-                    };
-                }
+        let at = match root {
+            Target::Leaf(leaf) => return Some(leaf),
+            Target::Node(at) => at,
+        };
+        self.enter(place, request);
+        plan.diagrams().leaf(at, |question| match question {
+            Question::Dimension(dim) => self.atom(plan, place, dim, request).map(Answer::Child),
+            Question::List(list) => {
+                let first = self.first(plan, place, plan.list(list)?, request)?;
+                Some(first.map_or(Answer::Leaf(REFUSED), Answer::Child))
             }
+        })
+    }
+
+    /// From here on it is this place that asks.
+    #[inline]
+    fn enter(&mut self, place: &Place, request: &Request<'_>) {
+        if self.partition != place.dimensions.partition() {
+            self.partition = place.dimensions.partition();
+            self.known = [UNKNOWN; KEPT];
+            let [peer, method, ..] = &mut self.known;
+            (*peer, *method) = (place.peer, request.method as u32);
         }
     }
 
@@ -77,8 +77,9 @@ impl<'p, 'r> Atoms<'p, 'r> {
     #[inline(never)] // Its bits are a kilobyte of stack, which other decisions do without.
     fn first(
         &mut self,
-        partition: Partition<'p>,
-        list: List<'p>,
+        plan: &PlanView,
+        place: &Place,
+        list: List<'_>,
         request: &Request<'_>,
     ) -> Option<Option<u32>> {
         let mut fitting = [u64::MAX; MAX_WORDS];
@@ -87,7 +88,7 @@ impl<'p, 'r> Atoms<'p, 'r> {
             *last = (1 << used) - 1;
         }
         for test in list.tests().iter() {
-            let row = list.row(test, self.atom(partition, test.dim(), request)?);
+            let row = list.row(test, self.atom(plan, place, test.dim(), request)?);
             for (all, own) in fitting.iter_mut().zip(row) {
                 *all &= u64::from_le_bytes(*own);
             }
@@ -96,44 +97,46 @@ impl<'p, 'r> Atoms<'p, 'r> {
     }
 
     /// The atoms of all dimensions, in their order, of the request that was asked about last.
-    pub(crate) fn all(&mut self, partition: Partition<'p>, request: &Request<'_>) -> Option<Vec<u32>> {
-        let dims = 0..FIXED + partition.fields().len();
-        dims.map(|dim| self.atom(partition, dim, request)).collect()
+    pub(crate) fn all(&mut self, plan: &PlanView, place: &Place, request: &Request<'_>) -> Option<Vec<u32>> {
+        self.enter(place, request);
+        let fields = plan.partition(place.dimensions.partition())?.fields().len();
+        (0..FIXED + fields).map(|dim| self.atom(plan, place, dim, request)).collect()
     }
 
-    fn atom(&mut self, partition: Partition<'p>, dim: u32, request: &Request<'_>) -> Option<u32> {
-        if let Some(atom) = self.known.get(dim as usize).filter(|atom| **atom != UNKNOWN) {
-            return Some(*atom);
+    #[inline]
+    fn atom(&mut self, plan: &PlanView, place: &Place, dim: u32, request: &Request<'_>) -> Option<u32> {
+        match self.known.get(dim as usize) {
+            Some(atom) if *atom != UNKNOWN => Some(*atom),
+            _ if dim == PATH => {
+                let atom = place.dimensions.path_atom(plan, request.path);
+                let [_, _, path, ..] = &mut self.known;
+                *path = atom;
+                Some(atom)
+            }
+            _ => self.look(plan, place, dim, request),
         }
+    }
+
+    #[inline(never)]
+    fn look(&mut self, plan: &PlanView, place: &Place, dim: u32, request: &Request<'_>) -> Option<u32> {
         let atom = match dim {
-            0 => peer::atom(self.plan, partition, self.caller)?,
+            0 => place.peer,
             1 => request.method as u32,
-            2 => path_atom(partition, request.path)?,
-            other => field::atom(partition.fields().get(other - FIXED)?, request),
+            PATH => place.dimensions.path_atom(plan, request.path),
+            other => field::atom(place.dimensions.field(plan, other - FIXED)?, request),
         };
-        if let Some(place) = self.known.get_mut(dim as usize) {
-            *place = atom;
+        if let Some(known) = self.known.get_mut(dim as usize) {
+            *known = atom;
         }
         Some(atom)
     }
 }
 
-/// Runs the path through the automaton, byte by byte or segment by segment.
-fn path_atom(partition: Partition<'_>, path: &str) -> Option<u32> {
-    let Some(segments) = path.strip_prefix('/') else { return Some(partition.star()) };
-    if let Some(automaton) = partition.path_automaton() {
-        return Some(automaton.atom_of(path.bytes()));
-    }
-    Some(partition.states().atom_of(segments.as_bytes()).unwrap_or(NO_PATTERN))
-}
-
-/// The path atom of a path that no pattern fits.
-const NO_PATTERN: u32 = 0;
-
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::request::{Method, Peer};
+    use crate::peer::Caller;
+    use crate::request::Method;
     use mesh_plan::{
         self as plan, FieldKind, LIST, ListTest, NONE, Node, Peers, Plan, State, encode, verify,
     };
@@ -223,7 +226,6 @@ mod tests {
         for candidates in [1, 2, 3, 63, 64, 65, 200] {
             let list = list(candidates, &mut random);
             let view = view(list.clone(), candidates);
-            let partition = view.partition(0).unwrap();
             for method in METHODS {
                 for (segment, path) in PATHS.iter().enumerate() {
                     let headers: &[(&str, &str)] = &[];
@@ -238,8 +240,10 @@ mod tests {
                         client_ip: None,
                         tokens: &[],
                     };
-                    let mut atoms = Atoms::new(&view, Caller::Connected(Peer::Unauthenticated));
-                    let leaf = atoms.leaf(partition, partition.access(), &request).unwrap();
+                    let place = Place::of(&view, 0, Caller::Nobody).unwrap();
+                    let root = place.dimensions.access();
+                    let mut atoms = Atoms::NONE;
+                    let leaf = atoms.leaf(&view, &place, root, &request).unwrap();
                     let fits = |own: u32| {
                         let bit = |row: &Vec<u64>| row[own as usize / 64] >> (own % 64) & 1 == 1;
                         bit(&list.tests[0].rows[method as usize]) && bit(&list.tests[1].rows[segment])

@@ -1,11 +1,10 @@
 //! The walk: from where a request came in to what becomes of it.
 
-use crate::decision::{Action, Decision, Distribution, Possible, Refusal};
-use crate::edits::Edited;
+use crate::decision::{Decision, Distribution, Possible};
 use crate::request::{Address, Entry, Moment, Peer, Request};
-use crate::walk::{self, Draw, Onward, Step, Walk};
+use crate::resolved::Resolved;
+use crate::walk::{self, Draw, Onward, Step, Trail, Walk};
 use mesh_plan::layout::{MAX_ENTER_DEPTH, WHOLE};
-use mesh_plan::view::Text;
 use mesh_plan::{Backend, PlanView};
 use std::collections::BTreeMap;
 use std::net::{IpAddr, Ipv6Addr};
@@ -18,7 +17,17 @@ pub fn decide<'p>(
     request: &Request<'_>,
     moment: Moment,
 ) -> Decision<'p> {
-    follow(Walk::new(plan, peer, request), entry, moment)
+    decide_at(plan, &Resolved::of(plan, entry, peer), request, moment)
+}
+
+/// The same where entry and peer are looked up already. What was looked up in another plan refuses.
+pub fn decide_at<'p>(
+    plan: &'p PlanView,
+    resolved: &Resolved,
+    request: &Request<'_>,
+    moment: Moment,
+) -> Decision<'p> {
+    follow(Walk::new(plan, request), resolved, moment)
 }
 
 /// Where a request would go if everybody let it in: what is asked about the request of a preflight, which the browser has not sent yet.
@@ -28,30 +37,25 @@ pub fn unauthorized<'p>(
     request: &Request<'_>,
     moment: Moment,
 ) -> Decision<'p> {
-    follow(Walk::unauthorized(plan, Peer::Unauthenticated, request), entry, moment)
+    let resolved = Resolved::of(plan, entry, Peer::Unauthenticated);
+    follow(Walk::unauthorized(plan, request), &resolved, moment)
 }
 
-fn follow<'p>(mut walk: Walk<'p, '_>, entry: Entry, moment: Moment) -> Decision<'p> {
+#[inline(always)]
+fn follow<'p, 'r>(mut walk: Walk<'p, 'r>, resolved: &'r Resolved, moment: Moment) -> Decision<'p> {
     let mut dice = Dice(moment.dice);
-    let mut step = walk.begin(entry);
-    loop {
+    let mut step = walk.begin(resolved);
+    let end = loop {
         step = match step {
-            Step::End(decision) => return decision,
-            Step::Draw(draw) => match drawn(&draw, dice.roll()) {
+            Step::End(end) => break end,
+            Step::Draw(draw) => match drawn(&draw, &mut dice) {
                 Some(backend) => walk.follow(&draw, backend),
-                None => return BROKEN,
+                None => break walk::BROKEN,
             },
         };
-    }
+    };
+    walk.decision(end)
 }
-
-const BROKEN: Decision<'static> = Decision {
-    action: Action::Refuse(Refusal::Broken),
-    rule: Text::EMPTY,
-    owner: Text::EMPTY,
-    edited: Edited::NOTHING,
-    audit: [Text::EMPTY; 2],
-};
 
 /// The draws of a decision: [splitmix64](https://prng.di.unimi.it/splitmix64.c) from the moment's bits.
 struct Dice(u64);
@@ -68,9 +72,14 @@ impl Dice {
     }
 }
 
-/// The backend in whose share the roll falls.
-fn drawn(draw: &Draw<'_>, roll: u32) -> Option<Backend> {
-    let mut left = roll;
+/// The backend in whose share the roll falls. A backend that has all of it needs no roll.
+#[inline]
+fn drawn(draw: &Draw<'_>, dice: &mut Dice) -> Option<Backend> {
+    let first = draw.backends().get(0)?;
+    if first.weight == WHOLE {
+        return Some(first);
+    }
+    let mut left = dice.roll();
     for backend in draw.backends().iter() {
         match left.checked_sub(backend.weight) {
             Some(rest) => left = rest,
@@ -90,21 +99,36 @@ pub fn distribution<'p>(
     peer: Peer<'_>,
     request: &Request<'_>,
 ) -> Distribution<'p> {
-    let mut walk = Walk::new(plan, peer, request);
+    let resolved = Resolved::of(plan, entry, peer);
+    let mut walk = Walk::new(plan, request);
     let mut ends: BTreeMap<Decision<'p>, u128> = BTreeMap::new();
-    let mut steps = vec![(walk.begin(entry), CERTAIN)];
-    while !steps.is_empty() {
-        let mut ways: BTreeMap<Onward<'p>, Way<'p>> = BTreeMap::new();
-        for (step, odds) in steps {
-            match step {
-                Step::End(decision) => *ends.entry(decision).or_default() += odds,
-                Step::Draw(draw) => spread(&draw, odds, &mut ways),
-            }
+    let begun = walk.begin(&resolved);
+    let mut ways = BTreeMap::new();
+    arrived(&walk, begun, CERTAIN, &mut ends, &mut ways);
+    while !ways.is_empty() {
+        let mut further = BTreeMap::new();
+        for way in ways.into_values() {
+            let step = walk.follow_from(way.trail, &way.draw, way.backend);
+            arrived(&walk, step, way.odds, &mut ends, &mut further);
         }
-        steps = ways.into_values().map(|way| (walk.follow(&way.draw, way.backend), way.odds)).collect();
+        ways = further;
     }
     let possible = ends.into_iter().map(|(decision, numerator)| Possible { numerator, decision });
     Distribution { denominator: CERTAIN, possible: possible.collect() }
+}
+
+/// Where a step of these odds leads to.
+fn arrived<'p>(
+    walk: &Walk<'p, '_>,
+    step: Step<'p>,
+    odds: u128,
+    ends: &mut BTreeMap<Decision<'p>, u128>,
+    ways: &mut BTreeMap<Onward<'p>, Way<'p>>,
+) {
+    match step {
+        Step::End(end) => *ends.entry(walk.decision(end)).or_default() += odds,
+        Step::Draw(draw) => spread(draw, walk.trail(), odds, ways),
+    }
 }
 
 /// A whole for each draw that a request can meet: its first route's and one of each route entered after it. So each
@@ -113,15 +137,17 @@ pub(crate) const CERTAIN: u128 = (WHOLE as u128).pow(MAX_ENTER_DEPTH + 1);
 
 /// A backend drawn, by whichever draw, and the odds that it is.
 struct Way<'p> {
+    trail: Trail<'p>,
     draw: Draw<'p>,
     backend: Backend,
     odds: u128,
 }
 
 /// Shares the odds of a draw out among its backends.
-fn spread<'p>(draw: &Draw<'p>, odds: u128, ways: &mut BTreeMap<Onward<'p>, Way<'p>>) {
+fn spread<'p>(draw: Draw<'p>, trail: Trail<'p>, odds: u128, ways: &mut BTreeMap<Onward<'p>, Way<'p>>) {
     for backend in draw.backends().iter().filter(|backend| backend.weight > 0) {
-        let way = ways.entry(draw.onward(backend)).or_insert(Way { draw: *draw, backend, odds: 0 });
+        let onward = draw.onward(&trail, backend);
+        let way = ways.entry(onward).or_insert(Way { trail, draw, backend, odds: 0 });
         way.odds += odds / u128::from(WHOLE) * u128::from(backend.weight);
     }
 }

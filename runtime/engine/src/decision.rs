@@ -1,6 +1,7 @@
 //! Forward, refuse, redirect or respond, and because of which rule.
 
 use crate::edits::Edited;
+use crate::settled::Settled;
 use mesh_plan::view::Text;
 
 /// The decision about one request. Borrows from the plan.
@@ -56,19 +57,41 @@ pub struct Forward<'p> {
     pub subset: Text<'p>,
     /// The subset's index, or [`mesh_plan::NONE`].
     pub subset_index: u32,
+    /// Timeouts, retries, and how an endpoint is chosen.
+    pub settled: Settled<'p>,
+}
+
+impl<'p> Forward<'p> {
     /// Total timeout in milliseconds.
-    pub timeout: Option<u32>,
+    pub fn timeout(&self) -> Option<u32> {
+        self.settled.timeout()
+    }
+
     /// How long a connection may take to be made, in milliseconds.
-    pub connect_timeout: Option<u32>,
+    pub fn connect_timeout(&self) -> Option<u32> {
+        self.settled.connect_timeout()
+    }
+
     /// How long it may be silent, in milliseconds.
-    pub idle_timeout: Option<u32>,
+    pub fn idle_timeout(&self) -> Option<u32> {
+        self.settled.idle_timeout()
+    }
+
     /// The load balancer's index in the plan, or [`mesh_plan::NONE`].
-    pub balancer: u32,
+    pub fn balancer(&self) -> u32 {
+        self.settled.balancer()
+    }
+
     /// The levels of settings that limit what is under way or leave endpoints out, by index in the plan, or [`mesh_plan::NONE`]: the
     /// `calls … to`, the `calls`, and the service.
-    pub limits: [u32; 3],
+    pub fn limits(&self) -> [u32; 3] {
+        self.settled.limits()
+    }
+
     /// The retry policy.
-    pub retry: Option<Retry<'p>>,
+    pub fn retry(&self) -> Option<Retry<'p>> {
+        self.settled.retry()
+    }
 }
 
 /// A retry policy in force.

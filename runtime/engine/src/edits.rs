@@ -27,16 +27,15 @@ impl Edited {
     }
 
     /// And then this rule.
-    #[must_use]
-    pub(crate) fn then(mut self, outcome: Outcome<'_>) -> Edited {
+    #[inline]
+    pub(crate) fn add(&mut self, outcome: Outcome<'_>) {
         if outcome.edits().is_empty() {
-            return self;
+            return;
         }
         if let Some(place) = self.outcomes.get_mut(usize::from(self.len)) {
             *place = outcome.index();
             self.len += 1;
         }
-        self
     }
 
     /// The rules, in order.
@@ -116,11 +115,11 @@ struct EditedHeaders<'a> {
 }
 
 impl Headers for EditedHeaders<'_> {
-    fn each_line(&self, name: &str, show: &mut dyn FnMut(&[u8])) {
+    fn each_line(&self, name: &[u8], show: &mut dyn FnMut(&[u8])) {
         // Whatever stood there before the last `set` or `remove` of this header is gone.
         let edits = || self.edited.edits(self.plan);
         let clears = |edit: &Edit<'_>| match edit {
-            Edit::SetRequestHeader(own, _) | Edit::RemoveRequestHeader(own) => *own == name,
+            Edit::SetRequestHeader(own, _) | Edit::RemoveRequestHeader(own) => own.as_bytes() == name,
             _ => false,
         };
         let cleared = edits().enumerate().filter(|(_, edit)| clears(edit)).map(|(index, _)| index).last();
@@ -131,7 +130,7 @@ impl Headers for EditedHeaders<'_> {
             let counts = cleared.is_none_or(|cleared| index >= cleared);
             match edit {
                 Edit::SetRequestHeader(own, value) | Edit::AddRequestHeader(own, value)
-                    if own == name && counts =>
+                    if own.as_bytes() == name && counts =>
                 {
                     show(value.as_bytes());
                 }
@@ -154,7 +153,8 @@ mod tests {
         plan.outcomes.iter_mut().zip(rules).for_each(|(outcome, edits)| outcome.edits = edits.to_vec());
         let view = verify(encode(&plan).unwrap()).unwrap();
         let outcomes = (0..rules.len() as u32).filter_map(|index| view.outcome(index));
-        let edited = outcomes.fold(Edited::NOTHING, Edited::then);
+        let mut edited = Edited::NOTHING;
+        outcomes.for_each(|outcome| edited.add(outcome));
         (view, edited)
     }
 
@@ -180,7 +180,7 @@ mod tests {
             let original: &[(&str, &str)] = &[("x", "client")];
             let mut lines = Vec::new();
             let headers = EditedHeaders { plan: &plan, edited: &edited, original: &original };
-            headers.each_line("x", &mut |line| lines.push(String::from_utf8_lossy(line).into_owned()));
+            headers.each_line(b"x", &mut |line| lines.push(String::from_utf8_lossy(line).into_owned()));
             lines
         };
         let set = |value: &str| Edit::SetRequestHeader("x".to_owned(), value.to_owned());

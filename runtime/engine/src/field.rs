@@ -14,7 +14,7 @@ pub(crate) fn atom(field: Field<'_>, request: &Request<'_>) -> u32 {
         FieldKind::Query => query(field, request.query),
         FieldKind::Cookie => cookie(field, request),
         FieldKind::Claim => claim(field, request.tokens),
-        FieldKind::Jwt => match token(field.name(), request.tokens) {
+        FieldKind::Jwt => match token(field.name_bytes(), request.tokens) {
             Some(_) => field.other(),
             None => field.absent(),
         },
@@ -67,11 +67,12 @@ impl<'p> Items<'p> {
 
 /// 1.3: a line without items is one empty value.
 fn header(field: Field<'_>, request: &Request<'_>) -> u32 {
+    let name = field.name_bytes();
     let mut items = Items::of(field);
     let mut lines = false;
-    request.headers.each_line(field.name(), &mut |line| {
+    request.headers.each_line(name, &mut |line| {
         lines = true;
-        items_of_line(field.name(), line).for_each(|item| items.add(item));
+        items_of_line(name, line).for_each(|item| items.add(item));
     });
     if lines && items.count == 0 {
         items.add(b"");
@@ -82,19 +83,19 @@ fn header(field: Field<'_>, request: &Request<'_>) -> u32 {
 /// 1.5: pairs are split at `&`, name and value at the first `=`, both decoded once.
 fn query(field: Field<'_>, query: &str) -> u32 {
     let mut items = Items::of(field);
-    each_encoded(field.name(), query, |value| items.add_atom(|field| atom_of_encoded(field, value)));
+    each_encoded(field.name_bytes(), query, |value| items.add_atom(|field| atom_of_encoded(field, value)));
     items.atom()
 }
 
 /// The values of a query parameter, decoded.
-pub(crate) fn each_query_value<'q>(name: &str, query: &'q str, mut show: impl FnMut(Decoded<'q>)) {
+pub(crate) fn each_query_value<'q>(name: &[u8], query: &'q str, mut show: impl FnMut(Decoded<'q>)) {
     each_encoded(name, query, |value| show(Decoded(value)));
 }
 
-fn each_encoded<'q>(name: &str, query: &'q str, mut show: impl FnMut(&'q [u8])) {
+fn each_encoded<'q>(name: &[u8], query: &'q str, mut show: impl FnMut(&'q [u8])) {
     for pair in query.as_bytes().split(|byte| *byte == b'&').filter(|pair| !pair.is_empty()) {
         let (own, value) = split_at(pair, b'=').unwrap_or((pair, b""));
-        if Decoded(own).eq(name.bytes()) {
+        if Decoded(own).eq(name.iter().copied()) {
             show(value);
         }
     }
@@ -150,16 +151,16 @@ fn hex(digit: u8) -> Option<u8> {
 /// 1.6: the pairs of all `cookie` lines.
 fn cookie(field: Field<'_>, request: &Request<'_>) -> u32 {
     let mut items = Items::of(field);
-    each_cookie(field.name(), request, &mut |value| items.add(value));
+    each_cookie(field.name_bytes(), request, &mut |value| items.add(value));
     items.atom()
 }
 
 /// The values of the cookies of a name.
-pub(crate) fn each_cookie(name: &str, request: &Request<'_>, show: &mut dyn FnMut(&[u8])) {
-    request.headers.each_line("cookie", &mut |line| {
+pub(crate) fn each_cookie(name: &[u8], request: &Request<'_>, show: &mut dyn FnMut(&[u8])) {
+    request.headers.each_line(b"cookie", &mut |line| {
         for pair in line.split(|byte| *byte == b';') {
             let Some((own, value)) = split_at(pair, b'=') else { continue };
-            if trim(own) == name.as_bytes() {
+            if trim(own) == name {
                 show(trim(value));
             }
         }
@@ -173,8 +174,10 @@ fn split_at(text: &[u8], separator: u8) -> Option<(&[u8], &[u8])> {
 
 /// 1.7: without the token every claim of it is absent.
 fn claim(field: Field<'_>, tokens: &[Token<'_>]) -> u32 {
-    let claims = token(field.issuer(), tokens).map_or(&[][..], |token| token.claims);
-    let Some(Claim { value, .. }) = claims.iter().find(|claim| claim.pointer == field.name()) else {
+    let claims = token(field.issuer_bytes(), tokens).map_or(&[][..], |token| token.claims);
+    let Some(Claim { value, .. }) =
+        claims.iter().find(|claim| claim.pointer.as_bytes() == field.name_bytes())
+    else {
         return field.absent();
     };
     match value {
@@ -188,8 +191,8 @@ fn claim(field: Field<'_>, tokens: &[Token<'_>]) -> u32 {
 }
 
 /// The token of an issuer; of none in particular the first one: where a claim names none there is only one.
-fn token<'t>(issuer: &str, tokens: &'t [Token<'t>]) -> Option<&'t Token<'t>> {
-    tokens.iter().find(|token| issuer.is_empty() || token.issuer == issuer)
+fn token<'t>(issuer: &[u8], tokens: &'t [Token<'t>]) -> Option<&'t Token<'t>> {
+    tokens.iter().find(|token| issuer.is_empty() || token.issuer.as_bytes() == issuer)
 }
 
 /// 1.8: an IPv4 address that is written as IPv6 is the same address.

@@ -3,7 +3,7 @@
 use crate::request::HeaderValue;
 
 /// The value of a header, given its lines in order. `name` is lower-case.
-pub fn value_of_lines<'a>(name: &str, lines: impl Iterator<Item = &'a [u8]>) -> HeaderValue<'a> {
+pub fn value_of_lines<'a>(name: &[u8], lines: impl Iterator<Item = &'a [u8]>) -> HeaderValue<'a> {
     let mut value = HeaderValue::Absent;
     let mut found = false;
     for line in lines {
@@ -22,9 +22,9 @@ pub fn value_of_lines<'a>(name: &str, lines: impl Iterator<Item = &'a [u8]>) -> 
 }
 
 /// The items of one line of a header: in a list field those that are not empty, in another the line itself.
-pub(crate) fn items_of_line<'a>(name: &str, line: &'a [u8]) -> impl Iterator<Item = &'a [u8]> {
+pub(crate) fn items_of_line<'a>(name: &[u8], line: &'a [u8]) -> impl Iterator<Item = &'a [u8]> {
     // No extension's name is one of them.
-    let is_list = name.starts_with("x-") || !NOT_LISTS.contains(&name);
+    let is_list = name.starts_with(b"x-") || !NOT_LISTS.contains(&name);
     let mut rest = Some(line);
     let items = std::iter::from_fn(move || {
         let text = rest?;
@@ -36,18 +36,18 @@ pub(crate) fn items_of_line<'a>(name: &str, line: &'a [u8]) -> impl Iterator<Ite
 }
 
 /// Fields whose values may hold commas that separate nothing: each line is one item.
-const NOT_LISTS: [&str; 11] = [
-    "authorization",
-    "cookie",
-    "date",
-    "expires",
-    "host",
-    "if-modified-since",
-    "if-unmodified-since",
-    "last-modified",
-    "retry-after",
-    "set-cookie",
-    "user-agent",
+const NOT_LISTS: [&[u8]; 11] = [
+    b"authorization",
+    b"cookie",
+    b"date",
+    b"expires",
+    b"host",
+    b"if-modified-since",
+    b"if-unmodified-since",
+    b"last-modified",
+    b"retry-after",
+    b"set-cookie",
+    b"user-agent",
 ];
 
 /// What stands before the first comma outside double quotes, trimmed, and what stands after that comma, if there is one.
@@ -81,7 +81,7 @@ mod tests {
     use super::*;
 
     fn value<'a>(name: &str, lines: &'a [&'a str]) -> HeaderValue<'a> {
-        value_of_lines(name, lines.iter().map(|line| line.as_bytes()))
+        value_of_lines(name.as_bytes(), lines.iter().map(|line| line.as_bytes()))
     }
 
     #[test]
@@ -123,7 +123,7 @@ mod tests {
 
     #[test]
     fn a_line_of_a_field_that_is_no_list_is_one_value() {
-        for name in NOT_LISTS {
+        for name in NOT_LISTS.map(|name| std::str::from_utf8(name).unwrap()) {
             assert_eq!(value(name, &["Mon, 1 Jan"]), HeaderValue::Single(b"Mon, 1 Jan"), "{name}");
             assert_eq!(value(name, &[""]), HeaderValue::Single(b""), "{name}");
             assert_eq!(value(name, &["a", ""]), HeaderValue::Many, "{name}");
@@ -132,6 +132,6 @@ mod tests {
 
     #[test]
     fn values_are_bytes() {
-        assert_eq!(value_of_lines("x", [&b"\xff,"[..]].into_iter()), HeaderValue::Single(b"\xff"));
+        assert_eq!(value_of_lines(b"x", [&b"\xff,"[..]].into_iter()), HeaderValue::Single(b"\xff"));
     }
 }

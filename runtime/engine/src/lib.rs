@@ -25,15 +25,19 @@ pub mod header;
 mod host;
 mod peer;
 pub mod request;
+pub mod resolved;
+pub mod settled;
 pub mod trace;
 mod walk;
 
-pub use decide::{callee, decide, distribution, endpoints, unauthorized};
+pub use decide::{callee, decide, decide_at, distribution, endpoints, unauthorized};
 pub use decision::{Action, Decision, Distribution, Forward, Possible, Refusal, Retry};
 pub use edits::Edited;
 pub use request::{
     Address, Claim, ClaimValue, Entry, HeaderValue, Headers, Method, Moment, Peer, Request, Token,
 };
+pub use resolved::Resolved;
+pub use settled::Settled;
 pub use trace::{Trace, trace};
 
 #[cfg(test)]

@@ -1,52 +1,85 @@
 //! Who the peer is, as far as one decision tells (`spec/semantics.md` 2).
 
 use crate::request::Peer;
-use mesh_plan::PlanView;
 use mesh_plan::view::Partition;
+use mesh_plan::{NONE, PlanView};
 
-/// The peer of a hop: who connected, or the workload whose proxy is deciding.
-#[derive(Clone, Copy)]
-pub(crate) enum Caller<'r> {
-    /// At the other end of the connection.
-    Connected(Peer<'r>),
+/// The peer of a hop, looked up as far as the plan goes: once for a connection, and not for each request.
+#[derive(Clone, Copy, Debug)]
+pub(crate) enum Caller {
+    /// No identity.
+    Nobody,
     /// A principal of the plan, by index.
-    Workload(u32),
+    Principal(u32),
+    /// An identity that the plan does not know.
+    Stranger(Stranger),
 }
 
-/// The peer's atom: of exactly its identity, else of what it begins with, else of its kind.
-pub(crate) fn atom(plan: &PlanView, partition: Partition<'_>, caller: Caller<'_>) -> Option<u32> {
-    match caller {
-        Caller::Connected(Peer::Unauthenticated) => Some(partition.unauthenticated()),
-        Caller::Connected(Peer::Identity(identity)) => match plan.principal_by_identity(identity) {
-            Some(principal) => atom_of_principal(plan, partition, principal),
-            None => Some(atom_of_stranger(plan, partition, identity)),
-        },
-        Caller::Workload(principal) | Caller::Connected(Peer::Known(principal)) => {
-            atom_of_principal(plan, partition, principal)
+/// What the plan knows of an identity that is none of its principals.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Stranger {
+    /// The prefix that ends before the last segment of its path, or [`NONE`].
+    parent: u32,
+    /// The prefix that is its trust domain, or [`NONE`].
+    domain: u32,
+    /// Whether the trust domain is that of the mesh.
+    own: bool,
+}
+
+impl Caller {
+    pub(crate) fn of(plan: &PlanView, peer: Peer<'_>) -> Caller {
+        match peer {
+            Peer::Unauthenticated => Caller::Nobody,
+            Peer::Known(principal) => Caller::Principal(principal),
+            Peer::Identity(identity) => match plan.principal_by_identity(identity) {
+                Some(principal) => Caller::Principal(principal),
+                None => Caller::Stranger(Stranger::of(plan, identity)),
+            },
+        }
+    }
+
+    /// The peer's atom: of exactly its identity, else of what it begins with, else of its kind. `None` where the plan has no such
+    /// principal.
+    pub(crate) fn atom(self, plan: &PlanView, partition: Partition<'_>) -> Option<u32> {
+        if partition.peer_atoms() == 1 {
+            // Nobody is told apart.
+            return Some(0);
+        }
+        let index = match self {
+            Caller::Nobody => return Some(partition.unauthenticated()),
+            Caller::Stranger(stranger) => return Some(stranger.atom(partition)),
+            Caller::Principal(index) => index,
+        };
+        if let Some(atom) = partition.atom_of_principal(index) {
+            return Some(atom);
+        }
+        let principal = plan.principals().get(index)?;
+        match principal.gateway() {
+            true => Some(partition.gateway()),
+            false => Some(Stranger::of(plan, principal.identity()).atom(partition)),
         }
     }
 }
 
-fn atom_of_principal(plan: &PlanView, partition: Partition<'_>, index: u32) -> Option<u32> {
-    if let Some(atom) = partition.atom_of_principal(index) {
-        return Some(atom);
+impl Stranger {
+    fn of(plan: &PlanView, identity: &str) -> Stranger {
+        let Some(id) = SpiffeId::read(identity) else {
+            return Stranger { parent: NONE, domain: NONE, own: false };
+        };
+        let known = |prefix: &str| plan.prefix_by_text(prefix).unwrap_or(NONE);
+        Stranger {
+            parent: known(id.parent),
+            domain: known(id.domain),
+            own: id.trust_domain == plan.trust_domain(),
+        }
     }
-    let principal = plan.principals().get(index)?;
-    match principal.gateway() {
-        true => Some(partition.gateway()),
-        false => Some(atom_of_stranger(plan, partition, principal.identity())),
-    }
-}
 
-fn atom_of_stranger(plan: &PlanView, partition: Partition<'_>, identity: &str) -> u32 {
-    let Some(id) = SpiffeId::read(identity) else { return partition.foreign() };
-    let known = |prefix: &str| partition.atom_of_prefix(plan.prefix_by_text(prefix)?);
-    let kind = match id.trust_domain == plan.trust_domain() {
-        true => partition.own(),
-        false => partition.foreign(),
-    };
-    // The longer prefix counts.
-    known(id.parent).or_else(|| known(id.domain)).unwrap_or(kind)
+    /// The longer prefix counts.
+    fn atom(self, partition: Partition<'_>) -> u32 {
+        let known = |prefix| partition.atom_of_prefix(prefix);
+        let kind = if self.own { partition.own() } else { partition.foreign() };
+        known(self.parent).or_else(|| known(self.domain)).unwrap_or(kind)
+    }
 }
 
 /// What an identity is part of.

@@ -97,14 +97,14 @@ pub enum HeaderValue<'a> {
 
 /// Where header values come from: the proxy's header map, a test's list.
 pub trait Headers {
-    /// Shows every line of a header, in order; `name` is lower-case.
-    fn each_line(&self, name: &str, show: &mut dyn FnMut(&[u8]));
+    /// Shows every line of a header, in order; `name` is lower-case ASCII.
+    fn each_line(&self, name: &[u8], show: &mut dyn FnMut(&[u8]));
 }
 
 /// A list of (lower-case name, line) pairs, for tests and tools.
 impl Headers for &[(&str, &str)] {
-    fn each_line(&self, name: &str, show: &mut dyn FnMut(&[u8])) {
-        self.iter().filter(|(key, _)| *key == name).for_each(|(_, line)| show(line.as_bytes()));
+    fn each_line(&self, name: &[u8], show: &mut dyn FnMut(&[u8])) {
+        self.iter().filter(|(key, _)| key.as_bytes() == name).for_each(|(_, line)| show(line.as_bytes()));
     }
 }
 

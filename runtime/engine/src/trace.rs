@@ -5,7 +5,8 @@
 
 use crate::decision::Decision;
 use crate::request::{Entry, Peer, Request};
-use crate::walk::{Draw, Onward, Step, Walk};
+use crate::resolved::Resolved;
+use crate::walk::{Draw, Onward, Step, Trail, Walk};
 use mesh_plan::{Backend, PlanView};
 use std::collections::BTreeMap;
 
@@ -26,10 +27,6 @@ pub struct Hop<'p> {
 
 /// What comes after a hop.
 #[derive(Clone, Debug, PartialEq)]
-#[expect(
-    clippy::large_enum_variant,
-    reason = "people ask for a trace: it has a few hops, and nobody waits for it"
-)]
 pub enum Next<'p> {
     End(Decision<'p>),
     /// The backends that can be drawn, each with the index of its hop. Ways that differ in nothing that still counts share it.
@@ -59,23 +56,24 @@ pub enum Root {
 
 /// Follows a request on all its ways. The ends and their chances are those of [`distribution`](crate::distribution()).
 pub fn trace<'p>(plan: &'p PlanView, entry: Entry, peer: Peer<'_>, request: &Request<'_>) -> Trace<'p> {
-    let mut walk = Walk::traced(plan, peer, request);
-    let begun = walk.begin(entry);
+    let resolved = Resolved::of(plan, entry, peer);
+    let mut walk = Walk::traced(plan, request);
+    let begun = walk.begin(&resolved);
     let mut hops = Vec::new();
     let mut draws = Vec::new();
     add(begun, &mut walk, &mut hops, &mut draws);
     while !draws.is_empty() {
         let mut known: BTreeMap<Onward<'p>, usize> = BTreeMap::new();
         let mut further = Vec::new();
-        for (from, draw) in draws {
+        for (from, trail, draw) in draws {
             let mut drawn = Vec::new();
             for backend in draw.backends().iter().filter(|backend| backend.weight > 0) {
-                let hop = match known.get(&draw.onward(backend)) {
+                let hop = match known.get(&draw.onward(&trail, backend)) {
                     Some(hop) => *hop,
                     None => {
-                        let step = walk.follow(&draw, backend);
+                        let step = walk.follow_from(trail, &draw, backend);
                         let hop = add(step, &mut walk, &mut hops, &mut further);
-                        known.insert(draw.onward(backend), hop);
+                        known.insert(draw.onward(&trail, backend), hop);
                         hop
                     }
                 };
@@ -95,13 +93,13 @@ fn add<'p>(
     step: Step<'p>,
     walk: &mut Walk<'p, '_>,
     hops: &mut Vec<Hop<'p>>,
-    draws: &mut Vec<(usize, Draw<'p>)>,
+    draws: &mut Vec<(usize, Trail<'p>, Draw<'p>)>,
 ) -> usize {
     let index = hops.len();
     let next = match step {
-        Step::End(decision) => Next::End(decision),
+        Step::End(end) => Next::End(walk.decision(end)),
         Step::Draw(draw) => {
-            draws.push((index, draw));
+            draws.push((index, walk.trail(), draw));
             Next::Split(Vec::new())
         }
     };

@@ -2,21 +2,30 @@
 //! (`spec/semantics.md` 5).
 
 use crate::atoms::Atoms;
-use crate::decision::{Action, Decision, Forward, Refusal, Retry};
+use crate::decision::{Action, Decision, Forward, Refusal};
 use crate::edits::Edited;
 use crate::host;
 use crate::peer::Caller;
-use crate::request::{Entry, Peer, Request};
+use crate::request::Request;
+use crate::resolved::{Arrival, Call, Hop, Place, Resolved, Way};
+use crate::settled::{Nearest, Settled};
 use crate::trace::{Asked, Root};
 use mesh_plan::layout::MAX_ENTER_DEPTH;
-use mesh_plan::view::{self, Call, ConsumerRoute, Partition, Port, Rows, Service, Settings, Text, Written};
-use mesh_plan::{Backend, Grant, NONE, PlanView, REFUSED, Target};
+use mesh_plan::view::{self, ConsumerRoute, Outcome, Port, Rows, Service, Text};
+use mesh_plan::{Backend, NONE, PlanView, REFUSED, Target};
 
 /// A request on its way.
 pub(crate) struct Walk<'p, 'r> {
     plan: &'p PlanView,
     request: &'r Request<'r>,
-    atoms: Atoms<'p, 'r>,
+    atoms: Atoms,
+    /// Who sends, once it is somebody of ours.
+    sender: Caller,
+    /// A port that is looked up already: the one that most requests of the door come to.
+    known: Option<&'r Arrival>,
+    /// And the last one that was looked up on the way.
+    found: Option<Arrival>,
+    trail: Trail<'p>,
     /// What the authorizations so far tell: of the gateway, of the service.
     audit: [Text<'p>; 2],
     /// What was asked since it was last taken, where somebody wants to know.
@@ -35,17 +44,24 @@ pub(crate) enum Step<'p> {
     /// A backend has to be drawn.
     Draw(Draw<'p>),
     /// There.
-    End(Decision<'p>),
+    End(End<'p>),
 }
 
-/// A split, and how the request came to it.
+/// A split.
 #[derive(Clone, Copy)]
 pub(crate) struct Draw<'p> {
-    outcome: view::Outcome<'p>,
+    rule: Text<'p>,
     backends: Rows<'p, Backend>,
     /// Of the route.
     owner: Text<'p>,
-    trail: Trail<'p>,
+}
+
+/// What becomes of a request, before it is put into words.
+#[derive(Clone, Copy)]
+pub(crate) enum End<'p> {
+    Forward { rule: Text<'p>, service: u32, port: u32, subset: u32 },
+    Answer(Outcome<'p>),
+    Refuse { refusal: Refusal<'p>, rule: Text<'p>, owner: Text<'p> },
 }
 
 impl<'p> Draw<'p> {
@@ -54,16 +70,15 @@ impl<'p> Draw<'p> {
     }
 
     /// What a backend's further way depends on.
-    pub(crate) fn onward(&self, backend: Backend) -> Onward<'p> {
+    pub(crate) fn onward(&self, trail: &Trail<'p>, backend: Backend) -> Onward<'p> {
         let Backend { service, port, subset, enter, .. } = backend;
         Onward {
             service,
             port,
             subset,
-            rule: if enter { None } else { Some(self.outcome.rule_text()) },
-            timeout: decided(self.trail.timeout),
-            retry: decided(self.trail.retry).map(|retry| retry.map(in_force)),
-            edited: self.trail.edited,
+            rule: if enter { None } else { Some(self.rule) },
+            settled: trail.settled.nearest(),
+            edited: trail.edited,
         }
     }
 }
@@ -76,82 +91,50 @@ pub(crate) struct Onward<'p> {
     subset: u32,
     /// The rule that would be reported; `None` where the service's own route decides further.
     rule: Option<Text<'p>>,
-    /// `None` as long as no level wrote it.
-    timeout: Option<Option<u32>>,
-    /// The same.
-    retry: Option<Option<Retry<'p>>>,
+    /// Timeout and retry, each `None` as long as no level wrote it.
+    settled: Nearest<'p>,
     /// What is changed so far.
     edited: Edited,
 }
 
-fn decided<T>(written: Written<T>) -> Option<Option<T>> {
-    match written {
-        Written::No => None,
-        Written::Off => Some(None),
-        Written::Value(value) => Some(Some(value)),
-    }
-}
-
 /// What was decided on the way and counts at its end.
 #[derive(Clone, Copy)]
-struct Trail<'p> {
-    timeout: Written<u32>,
-    retry: Written<view::Retry<'p>>,
-    idle: Written<u32>,
-    grant: Option<Grant>,
+pub(crate) struct Trail<'p> {
+    settled: Settled<'p>,
     entered: u32,
     edited: Edited,
-    /// The caller's own routes, as long as it is the caller itself that sends.
+    /// The sender's own routes, as long as it is the sender itself that sends.
     own: Option<Rows<'p, ConsumerRoute<'p>>>,
 }
 
-impl<'p> Trail<'p> {
-    const START: Trail<'static> = Trail {
-        timeout: Written::No,
-        retry: Written::No,
-        idle: Written::No,
-        grant: None,
-        entered: 0,
-        edited: Edited::NOTHING,
-        own: None,
-    };
-
-    /// What is written so far holds; the level only fills in the rest.
-    fn then(self, level: Option<Settings<'p>>) -> Trail<'p> {
-        let Some(level) = level else { return self };
-        Trail {
-            timeout: self.timeout.or(|| level.timeout()),
-            retry: self.retry.or(|| level.retry()),
-            idle: self.idle.or(|| level.idle_timeout()),
-            ..self
-        }
-    }
-}
-
-/// The end of a request that no service answers.
-#[derive(Clone, Copy)]
-struct Refused<'p> {
-    refusal: Refusal<'p>,
-    rule: Text<'p>,
-    owner: Text<'p>,
-}
-
-const BROKEN: Refused<'static> = Refused { refusal: Refusal::Broken, rule: Text::EMPTY, owner: Text::EMPTY };
+/// The plan contradicts itself.
+pub(crate) const BROKEN: End<'static> =
+    End::Refuse { refusal: Refusal::Broken, rule: Text::EMPTY, owner: Text::EMPTY };
 
 impl<'p, 'r> Walk<'p, 'r> {
-    pub(crate) fn new(plan: &'p PlanView, peer: Peer<'r>, request: &'r Request<'r>) -> Self {
-        let atoms = Atoms::new(plan, Caller::Connected(peer));
-        Walk { plan, request, atoms, audit: [Text::EMPTY; 2], asked: None, authorizes: true }
+    pub(crate) fn new(plan: &'p PlanView, request: &'r Request<'r>) -> Self {
+        Walk {
+            plan,
+            request,
+            atoms: Atoms::NONE,
+            sender: Caller::Nobody,
+            known: None,
+            found: None,
+            trail: Trail { settled: Settled::of(plan), entered: 0, edited: Edited::NOTHING, own: None },
+            audit: [Text::EMPTY; 2],
+            asked: None,
+            authorizes: true,
+        }
     }
 
     /// A walk on which no authorization is asked.
-    pub(crate) fn unauthorized(plan: &'p PlanView, peer: Peer<'r>, request: &'r Request<'r>) -> Self {
-        Walk { authorizes: false, ..Walk::new(plan, peer, request) }
+    pub(crate) fn unauthorized(plan: &'p PlanView, request: &'r Request<'r>) -> Self {
+        Walk { authorizes: false, ..Walk::new(plan, request) }
     }
 
     /// A walk that keeps what it asks.
-    pub(crate) fn traced(plan: &'p PlanView, peer: Peer<'r>, request: &'r Request<'r>) -> Self {
-        Walk { asked: Some(Vec::new()), ..Walk::new(plan, peer, request) }
+    pub(crate) fn traced(plan: &'p PlanView, request: &'r Request<'r>) -> Self {
+        Walk { asked: Some(Vec::new()), ..Walk::new(plan, request) }
     }
 
     /// What was asked since the last time.
@@ -159,249 +142,272 @@ impl<'p, 'r> Walk<'p, 'r> {
         self.asked.as_mut().map(std::mem::take).unwrap_or_default()
     }
 
+    /// What was decided so far, for who follows several draws of one walk.
+    pub(crate) fn trail(&self) -> Trail<'p> {
+        self.trail
+    }
+
     /// From the door to the first draw.
-    pub(crate) fn begin(&mut self, entry: Entry) -> Step<'p> {
-        let step = match entry {
-            Entry::Gateway { gateway, listener } => self.at_gateway(gateway, listener),
-            Entry::Sidecar { service } => self.at_sidecar(service),
-            Entry::Call { service, call } => self.at_call(service, call),
-            Entry::FromGateway { gateway, service, port } => self.at_service(gateway, service, port),
-            Entry::Inbound { service, port } => self.deliver(service, port, NONE, Text::EMPTY, Trail::START),
+    #[inline(always)]
+    pub(crate) fn begin(&mut self, resolved: &'r Resolved) -> Step<'p> {
+        if !resolved.is_of(self.plan) {
+            return Step::End(BROKEN);
+        }
+        let step = match &resolved.way {
+            Way::Listener { gateway, listener, place } => self.at_listener(*gateway, *listener, place),
+            Way::Host { service } => self.at_sidecar(*service),
+            Way::Call(call) => {
+                self.known = Some(&call.hop.arrival);
+                self.call(call)
+            }
+            Way::Straight { gateway, principal, hop } => {
+                self.known = Some(&hop.arrival);
+                self.straight(*gateway, *principal, hop)
+            }
+            Way::Arrival { hop } => self.arrive(hop, NONE, Text::EMPTY),
+            Way::Nowhere => Err(BROKEN),
         };
-        self.step(step)
+        step.unwrap_or_else(Step::End)
     }
 
-    fn step(&self, result: Result<Step<'p>, Refused<'p>>) -> Step<'p> {
-        result.unwrap_or_else(|Refused { refusal, rule, owner }| {
-            self.end(Action::Refuse(refusal), rule, owner, Edited::NOTHING)
-        })
-    }
-
-    /// There, with what was told on the way.
-    fn end(&self, action: Action<'p>, rule: Text<'p>, owner: Text<'p>, edited: Edited) -> Step<'p> {
-        Step::End(Decision { action, rule, owner, edited, audit: self.audit })
-    }
-
-    /// From a draw to the next one, or to the end.
+    /// From a draw, whose trail it was, to the next one, or to the end.
+    #[inline(always)]
     pub(crate) fn follow(&mut self, draw: &Draw<'p>, backend: Backend) -> Step<'p> {
         let Backend { service, port, subset, enter, .. } = backend;
         // Of the services that could be drawn, each tells its own.
         self.audit[SERVICE] = Text::EMPTY;
         let step = if enter {
-            let trail = Trail { entered: draw.trail.entered + 1, ..draw.trail };
+            self.trail.entered += 1;
             // Only a gateway's rule sends for itself here: a service's `calls` has sent already.
-            self.send(service, port, draw.owner, trail)
+            self.send(service, port, draw.owner)
         } else {
-            self.deliver(service, port, subset, draw.outcome.rule_text(), draw.trail)
+            self.deliver(service, port, subset, draw.rule)
         };
-        self.step(step)
+        step.unwrap_or_else(Step::End)
+    }
+
+    /// The same where several draws are followed: from one whose trail is given.
+    pub(crate) fn follow_from(&mut self, trail: Trail<'p>, draw: &Draw<'p>, backend: Backend) -> Step<'p> {
+        self.trail = trail;
+        self.follow(draw, backend)
+    }
+
+    /// What an end means, with what was told on the way.
+    #[inline(always)]
+    pub(crate) fn decision(&self, end: End<'p>) -> Decision<'p> {
+        let Trail { settled, edited, .. } = self.trail;
+        let (action, rule, owner, edited) = match end {
+            End::Forward { rule, service: index, port, subset: subset_index } => {
+                let service = self.plan.service(index);
+                let subset = service.and_then(|service| service.subset_text(subset_index));
+                let action = Action::Forward(Forward {
+                    service: service.map(Service::name_text).unwrap_or_default(),
+                    service_index: index,
+                    port,
+                    subset: subset.unwrap_or_default(),
+                    subset_index,
+                    settled: settled.at(index),
+                });
+                (action, rule, Text::EMPTY, edited)
+            }
+            End::Answer(outcome) => {
+                let action = match outcome.action() {
+                    view::Action::Redirect { status, location } => Action::Redirect { status, location },
+                    view::Action::Respond { status, body } => Action::Respond { status, body },
+                    view::Action::Forward(_) => Action::Refuse(Refusal::Broken),
+                };
+                (action, outcome.rule_text(), Text::EMPTY, edited)
+            }
+            End::Refuse { refusal, rule, owner } => (Action::Refuse(refusal), rule, owner, Edited::NOTHING),
+        };
+        Decision { action, rule, owner, edited, audit: self.audit }
     }
 
     /// 5.1: the gateway's authorization, then the table of the host.
-    fn at_gateway(&mut self, gateway: u32, listener: u32) -> Result<Step<'p>, Refused<'p>> {
+    fn at_listener(&mut self, gateway: u32, listener: u32, place: &Place) -> Result<Step<'p>, End<'p>> {
         let gateway = self.plan.gateway(gateway).ok_or(BROKEN)?;
         let listener = gateway.listener(listener).ok_or(BROKEN)?;
-        let partition = self.plan.partition(listener.partition()).ok_or(BROKEN)?;
-        self.authorize(GATEWAY, partition, gateway.name_text(), gateway.owner_text(), &Edited::NOTHING)?;
-        let nowhere = Refused { refusal: Refusal::NoRoute, rule: Text::EMPTY, owner: gateway.owner_text() };
+        let names = || (gateway.name_text(), gateway.owner_text());
+        self.authorize(GATEWAY, place, names)?;
+        let nowhere =
+            End::Refuse { refusal: Refusal::NoRoute, rule: Text::EMPTY, owner: gateway.owner_text() };
         let table = host::table(listener.hosts(), self.request.host).ok_or(nowhere)?;
-        let leaf = self.leaf(partition, Root::Table(table), &Edited::NOTHING)?;
-        self.atoms.set_caller(Caller::Workload(gateway.principal()));
-        self.take(leaf, gateway.owner_text(), Trail { own: Some(gateway.consumer_routes()), ..Trail::START })
+        let partition = self.plan.partition(place.dimensions.partition()).ok_or(BROKEN)?;
+        let root = partition.root(table).ok_or(BROKEN)?;
+        let leaf = self.leaf(place, Root::Table(table), root)?;
+        self.sent_by(gateway.principal(), gateway.consumer_routes());
+        self.take(leaf, gateway.owner_text())
+    }
+
+    /// From here on somebody of ours is the peer.
+    fn sent_by(&mut self, principal: u32, own: Rows<'p, ConsumerRoute<'p>>) {
+        self.sender = Caller::Principal(principal);
+        self.trail.own = Some(own);
+        self.atoms.forget();
     }
 
     /// 5.2: whom the host names, a declared call that covers the request, then the callee's route.
-    fn at_sidecar(&mut self, service: u32) -> Result<Step<'p>, Refused<'p>> {
-        let caller = self.plan.service(service).ok_or(BROKEN)?;
+    fn at_sidecar(&mut self, service: u32) -> Result<Step<'p>, End<'p>> {
         let Request { host, host_port, .. } = *self.request;
-        let call = callee(self.plan, caller, host, host_port).ok_or(BROKEN)?;
-        self.call(caller, call.ok_or(undeclared(caller))?)
-    }
-
-    fn at_call(&mut self, service: u32, call: u32) -> Result<Step<'p>, Refused<'p>> {
-        self.call(self.plan.service(service).ok_or(BROKEN)?, call)
-    }
-
-    fn call(&mut self, caller: Service<'p>, call: u32) -> Result<Step<'p>, Refused<'p>> {
-        self.atoms.set_caller(Caller::Workload(caller.principal()));
-        let call = caller.calls().get(call).ok_or(BROKEN)?;
-        let partition = self.plan.partition(call.partition()).ok_or(BROKEN)?;
-        let leaf = self.leaf(partition, Root::Table(0), &Edited::NOTHING)?;
-        if leaf == REFUSED {
-            return Err(undeclared(caller));
+        match Call::of_host(self.plan, service, host, host_port).ok_or(BROKEN)? {
+            Some(call) => {
+                self.found = Some(call.hop.arrival);
+                self.call(&call)
+            }
+            None => Err(self.undeclared(service)),
         }
-        let grant = self.plan.grant(leaf).ok_or(BROKEN)?;
-        let own = Some(caller.consumer_routes());
-        let trail = Trail { grant: Some(grant), own, ..Trail::START };
-        self.send(call.service(), call.port(), caller.owner_text(), trail)
+    }
+
+    #[inline(always)]
+    fn call(&mut self, call: &Call) -> Result<Step<'p>, End<'p>> {
+        self.sender = Caller::Principal(call.principal);
+        let leaf = self.leaf(&call.place, Root::Table(0), call.place.dimensions.first_root())?;
+        if leaf == REFUSED {
+            return Err(self.undeclared(call.service));
+        }
+        self.trail.settled.granted(leaf);
+        let owner = || self.plan.service(call.service).map(Service::owner_text).unwrap_or_default();
+        self.through(&call.hop, owner())
+    }
+
+    fn undeclared(&self, service: u32) -> End<'p> {
+        let owner = self.plan.service(service).map(Service::owner_text).unwrap_or_default();
+        End::Refuse { refusal: Refusal::UndeclaredCall, rule: Text::EMPTY, owner }
     }
 
     /// 5.6: a gateway straight to the callee.
-    fn at_service(&mut self, gateway: u32, service: u32, port: u32) -> Result<Step<'p>, Refused<'p>> {
-        let gateway = self.plan.gateway(gateway).ok_or(BROKEN)?;
-        self.atoms.set_caller(Caller::Workload(gateway.principal()));
-        let own = Some(gateway.consumer_routes());
-        self.send(service, port, gateway.owner_text(), Trail { own, ..Trail::START })
+    fn straight(&mut self, gateway: u32, principal: u32, hop: &Hop) -> Result<Step<'p>, End<'p>> {
+        let owner = self.plan.gateway(gateway).ok_or(BROKEN)?.owner_text();
+        self.sender = Caller::Principal(principal);
+        self.through(hop, owner)
     }
 
-    /// 3.12: what the caller itself sends takes its own route to the port; where it has none, that of the port.
-    fn send(
-        &mut self,
-        service: u32,
-        port: u32,
-        owner: Text<'p>,
-        trail: Trail<'p>,
-    ) -> Result<Step<'p>, Refused<'p>> {
-        let Some(own) = trail.own.and_then(|routes| routes.of_port(service, port)) else {
-            return self.enter(service, port, trail);
+    /// 3.12: what the sender itself sends takes its own route to the port; where it has none, that of the port.
+    fn send(&mut self, service: u32, port: u32, owner: Text<'p>) -> Result<Step<'p>, End<'p>> {
+        let own = self.trail.own.take().and_then(|routes| routes.of_port(service, port));
+        let arrival = self.arrival(service, port)?;
+        // 3.10: behind that, everybody's own routes decide, not the sender's.
+        let route = match own {
+            Some(own) => Place::of(self.plan, own.partition(), self.sender).ok_or(BROKEN)?,
+            None => arrival.place,
         };
-        self.route(own.partition(), owner, trail)
+        self.through(&Hop { route, own: own.is_some(), arrival }, owner)
     }
 
-    /// 3.10: a service's own route decides.
-    fn enter(&mut self, service: u32, port: u32, trail: Trail<'p>) -> Result<Step<'p>, Refused<'p>> {
-        let (service, port) = self.port(service, port)?;
-        self.route(port.partition(), service.owner_text(), trail)
-    }
-
-    /// What the only route of a partition decides. Behind it, everybody's own routes decide, not the caller's.
-    fn route(&mut self, partition: u32, owner: Text<'p>, trail: Trail<'p>) -> Result<Step<'p>, Refused<'p>> {
-        if trail.entered > MAX_ENTER_DEPTH {
+    /// What the route of a hop decides; `sender` owns it where it is the sender's own.
+    #[inline(always)]
+    fn through(&mut self, hop: &Hop, sender: Text<'p>) -> Result<Step<'p>, End<'p>> {
+        if self.trail.entered > MAX_ENTER_DEPTH {
             return Err(BROKEN);
         }
-        let partition = self.plan.partition(partition).ok_or(BROKEN)?;
-        let leaf = self.leaf(partition, Root::Table(0), &trail.edited)?;
-        self.take(leaf, owner, Trail { own: None, ..trail })
+        let owner = match hop.own {
+            true => sender,
+            false => self.plan.service(hop.arrival.service).map(Service::owner_text).unwrap_or_default(),
+        };
+        let leaf = self.leaf(&hop.route, Root::Table(0), hop.route.dimensions.first_root())?;
+        self.take(leaf, owner)
     }
 
     /// What a leaf of a route says.
-    fn take(&self, leaf: u32, owner: Text<'p>, trail: Trail<'p>) -> Result<Step<'p>, Refused<'p>> {
+    #[inline(always)]
+    fn take(&mut self, leaf: u32, owner: Text<'p>) -> Result<Step<'p>, End<'p>> {
         if leaf == REFUSED {
-            return Err(Refused { refusal: Refusal::NoRoute, rule: Text::EMPTY, owner });
+            return Err(End::Refuse { refusal: Refusal::NoRoute, rule: Text::EMPTY, owner });
         }
         let outcome = self.plan.outcome(leaf).ok_or(BROKEN)?;
-        let edited = trail.edited.then(outcome);
-        let end = |action| Ok(self.end(action, outcome.rule_text(), Text::EMPTY, edited));
-        match outcome.action() {
-            view::Action::Forward(backends) => {
-                let trail = Trail { edited, ..trail.then(outcome.settings()) };
-                Ok(Step::Draw(Draw { outcome, backends, owner, trail }))
-            }
-            view::Action::Redirect { status, location } => end(Action::Redirect { status, location }),
-            view::Action::Respond { status, body } => end(Action::Respond { status, body }),
+        self.trail.edited.add(outcome);
+        let view::Action::Forward(backends) = outcome.action() else { return Err(End::Answer(outcome)) };
+        self.trail.settled.passed(outcome.settings_index());
+        Ok(Step::Draw(Draw { rule: outcome.rule_text(), backends, owner }))
+    }
+
+    /// A port with the place of its authorization.
+    #[inline(always)]
+    fn arrival(&mut self, service: u32, port: u32) -> Result<Arrival, End<'p>> {
+        let is_it = |arrival: &&Arrival| (arrival.service, arrival.port) == (service, port);
+        if let Some(known) = self.known.filter(is_it).or(self.found.as_ref().filter(is_it)) {
+            return Ok(*known);
         }
+        let found = Arrival::of(self.plan, service, port, self.sender).ok_or(BROKEN)?;
+        self.found = Some(found);
+        Ok(found)
+    }
+
+    #[inline(always)]
+    fn deliver(&mut self, service: u32, port: u32, subset: u32, rule: Text<'p>) -> Result<Step<'p>, End<'p>> {
+        let arrival = self.arrival(service, port)?;
+        self.arrive(&arrival, subset, rule)
     }
 
     /// The service that owns the endpoints authorizes; what it allows goes there with the settings in force (6.1).
-    fn deliver(
-        &mut self,
-        service: u32,
-        port_index: u32,
-        subset_index: u32,
-        rule: Text<'p>,
-        trail: Trail<'p>,
-    ) -> Result<Step<'p>, Refused<'p>> {
-        let (service, port) = self.port(service, port_index)?;
-        let partition = self.plan.partition(port.partition()).ok_or(BROKEN)?;
-        self.authorize(SERVICE, partition, service.name_text(), service.owner_text(), &trail.edited)?;
-        let subset = match subset_index {
-            NONE => Text::EMPTY,
-            index => service.subset_text(index).ok_or(BROKEN)?,
+    #[inline(always)]
+    fn arrive(&mut self, arrival: &Arrival, subset: u32, rule: Text<'p>) -> Result<Step<'p>, End<'p>> {
+        let Arrival { service, port, place } = arrival;
+        let names = || {
+            let service = self.plan.service(*service);
+            service.map(|service| (service.name_text(), service.owner_text())).unwrap_or_default()
         };
-        let (mut timeout, mut retry, mut idle) = (trail.timeout, trail.retry, trail.idle);
-        let (mut connect_timeout, mut balancer) = (None, None);
-        let grant = |level: fn(Grant) -> u32| trail.grant.and_then(|grant| self.plan.settings(level(grant)));
-        let of_call = [grant(|grant| grant.op_settings), grant(|grant| grant.settings)];
-        let levels = of_call.into_iter().chain([service.settings(), self.plan.default_settings()]);
-        for level in levels.flatten() {
-            timeout = timeout.or(|| level.timeout());
-            retry = retry.or(|| level.retry());
-            idle = idle.or(|| level.idle_timeout());
-            connect_timeout = connect_timeout.or_else(|| level.connect_timeout());
-            balancer = balancer.or_else(|| level.balancer());
-        }
-        let [of_operation, plain] = of_call;
-        let limits = [of_operation, plain, service.settings()];
-        let action = Action::Forward(Forward {
-            service: service.name_text(),
-            service_index: service.index(),
-            port: port_index,
-            subset,
-            subset_index,
-            timeout: timeout.value(),
-            connect_timeout,
-            idle_timeout: idle.value(),
-            balancer: balancer.map_or(NONE, view::Balancer::index),
-            limits: limits.map(|level| level.filter(|own| own.has_limits()).map_or(NONE, |own| own.index())),
-            retry: retry.value().map(in_force),
-        });
-        Ok(self.end(action, rule, Text::EMPTY, trail.edited))
+        self.authorize(SERVICE, place, names)?;
+        Ok(Step::End(End::Forward { rule, service: *service, port: *port, subset }))
     }
 
     /// The leaf that the request reaches as it is after the rules passed so far.
-    fn leaf(&mut self, partition: Partition<'p>, root: Root, edited: &Edited) -> Result<u32, Refused<'p>> {
-        let target = match root {
-            Root::Access => partition.access(),
-            Root::Table(table) => partition.root(table).ok_or(BROKEN)?,
-        };
-        if edited.is_empty() {
-            return self.ask(partition, root, target, self.request).ok_or(BROKEN);
+    #[inline(always)]
+    fn leaf(&mut self, place: &Place, root: Root, target: Target) -> Result<u32, End<'p>> {
+        if self.trail.edited.is_empty() && self.asked.is_none() {
+            return self.atoms.leaf(self.plan, place, target, self.request).ok_or(BROKEN);
         }
-        self.atoms.forget();
-        let (plan, request) = (self.plan, self.request);
-        let leaf = edited.with(plan, request, |request| self.ask(partition, root, target, request));
-        self.atoms.forget();
-        leaf.ok_or(BROKEN)
+        self.leaf_of_edited(place, root, target).ok_or(BROKEN)
     }
 
-    fn ask(
-        &mut self,
-        partition: Partition<'p>,
-        root: Root,
-        target: Target,
-        request: &Request<'_>,
-    ) -> Option<u32> {
-        let leaf = self.atoms.leaf(partition, target, request)?;
+    /// The same where rules changed the request, or where somebody wants to know what is asked.
+    #[inline(never)]
+    fn leaf_of_edited(&mut self, place: &Place, root: Root, target: Target) -> Option<u32> {
+        let (plan, request, edited) = (self.plan, self.request, self.trail.edited);
+        if edited.is_empty() {
+            return self.ask(place, root, target, request);
+        }
+        self.atoms.forget();
+        let leaf = edited.with(plan, request, |request| self.ask(place, root, target, request));
+        self.atoms.forget();
+        leaf
+    }
+
+    fn ask(&mut self, place: &Place, root: Root, target: Target, request: &Request<'_>) -> Option<u32> {
+        let leaf = self.atoms.leaf(self.plan, place, target, request)?;
         if let Some(asked) = &mut self.asked {
-            let atoms = self.atoms.all(partition, request)?;
-            asked.push(Asked { partition: partition.index(), root, leaf, atoms });
+            let atoms = self.atoms.all(self.plan, place, request)?;
+            asked.push(Asked { partition: place.dimensions.partition(), root, leaf, atoms });
         }
         Some(leaf)
     }
 
-    fn port(&self, service: u32, port: u32) -> Result<(Service<'p>, Port<'p>), Refused<'p>> {
-        let service = self.plan.service(service).ok_or(BROKEN)?;
-        Ok((service, service.port(port).ok_or(BROKEN)?))
-    }
-
-    /// 4.1: what no line allows is denied.
+    /// 4.1: what no line allows is denied, by whom `names` says, with who owns it.
+    #[inline(always)]
     fn authorize(
         &mut self,
-        place: usize,
-        partition: Partition<'p>,
-        by: Text<'p>,
-        owner: Text<'p>,
-        edited: &Edited,
-    ) -> Result<(), Refused<'p>> {
+        told: usize,
+        place: &Place,
+        names: impl FnOnce() -> (Text<'p>, Text<'p>),
+    ) -> Result<(), End<'p>> {
         if !self.authorizes {
             return Ok(());
         }
-        let denied = |rule| Refused { refusal: Refusal::Denied { by }, rule, owner };
-        match self.leaf(partition, Root::Access, edited)? {
+        let denied = |rule| {
+            let (by, owner) = names();
+            End::Refuse { refusal: Refusal::Denied { by }, rule, owner }
+        };
+        match self.leaf(place, Root::Access, place.dimensions.access())? {
             REFUSED | NONE => Err(denied(Text::EMPTY)),
             leaf => {
                 let verdict = self.plan.verdict(leaf).ok_or(BROKEN)?;
-                if let Some(told) = self.audit.get_mut(place) {
+                if let Some(told) = self.audit.get_mut(told) {
                     *told = verdict.audit_text();
                 }
                 if verdict.allow() { Ok(()) } else { Err(denied(verdict.rule_text())) }
             }
         }
     }
-}
-
-fn undeclared(caller: Service<'_>) -> Refused<'_> {
-    Refused { refusal: Refusal::UndeclaredCall, rule: Text::EMPTY, owner: caller.owner_text() }
 }
 
 /// Which of a service's calls a host and a port mean, if they mean any. Without a number they mean the only port of the callee. `None`
@@ -417,7 +423,7 @@ pub(crate) fn callee(
     let named = hosts.get(first)?;
     let own = (first..hosts.len()).map_while(|index| hosts.get(index));
     for entry in own.take_while(|host| host.is_same_host(named)) {
-        let call: Call<'_> = caller.calls().get(entry.call())?;
+        let call = caller.calls().get(entry.call())?;
         let callee = plan.service(call.service())?;
         let number = callee.port(call.port()).map(Port::number);
         let meant = match host_port {
@@ -429,20 +435,4 @@ pub(crate) fn callee(
         }
     }
     Some(None)
-}
-
-fn in_force(retry: view::Retry<'_>) -> Retry<'_> {
-    Retry {
-        count: retry.count(),
-        on_connect_failure: retry.on_connect_failure(),
-        on_reset: retry.on_reset(),
-        on_timeout: retry.on_timeout(),
-        methods: retry.methods(),
-        per_try_timeout: Some(retry.per_try_timeout()).filter(|milliseconds| *milliseconds > 0),
-        backoff_base: retry.backoff_base(),
-        backoff_cap: retry.backoff_cap(),
-        buffer: retry.buffer(),
-        budget: retry.budget(),
-        statuses: retry.statuses(),
-    }
 }

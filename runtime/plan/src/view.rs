@@ -3,6 +3,7 @@
 mod balancing;
 mod diagrams;
 mod dictionaries;
+mod dimensions;
 mod lists;
 mod outcomes;
 mod rows;
@@ -10,10 +11,11 @@ mod workloads;
 
 pub use balancing::{Balancer, HashKey};
 pub use diagrams::{
-    Accept, Address, Automaton, Field, Mask, Node, Partition, PeerPrefix, PeerPrincipal, Prefix, State,
-    States, Union,
+    Accept, Address, Answer, Automaton, Diagrams, Field, Mask, Node, Partition, PeerPrefix, PeerPrincipal,
+    Prefix, Question, State, States, Union,
 };
 pub use dictionaries::{Dictionary, Key, Words};
+pub use dimensions::Dimensions;
 pub use lists::{List, ListBeaten, ListBeater, ListRow, ListTest};
 pub use outcomes::{Action, Cors, Edit, Outcome, RateLimit, Retry, Settings, Verdict, Written};
 pub use rows::{Record, Row, Rows, Text};
@@ -60,6 +62,15 @@ impl PlanView {
     pub fn digest(&self) -> [u8; 32] {
         let digest = self.bytes.get(DIGEST..HEADER_BYTES).and_then(|digest| digest.try_into().ok());
         digest.unwrap_or_default()
+    }
+
+    /// The digest's first eight bytes: plans in one process that have the same are the same.
+    #[inline]
+    pub fn stamp(&self) -> u64 {
+        let words = self.file().get(DIGEST / 4..).and_then(<[_]>::first_chunk);
+        words.map_or(0, |[low, high]| {
+            u64::from(u32::from_le_bytes(*low)) | u64::from(u32::from_le_bytes(*high)) << 32
+        })
     }
 
     /// The digest in 64 lower-case hexadecimal digits.
@@ -173,10 +184,15 @@ impl PlanView {
 
     /// The node that begins at a word.
     pub fn node(&self, at: u32) -> Option<Node<'_>> {
+        self.diagrams().node(at)
+    }
+
+    /// The diagrams of all partitions.
+    #[inline]
+    pub fn diagrams(&self) -> Diagrams<'_> {
         let Span { start, count, .. } = self.span(Section::Nodes);
-        let (from, to) = (start as usize + at as usize * 4, start as usize + count as usize * 4);
-        let words = self.bytes.get(from..to).filter(|words| !words.is_empty())?;
-        Some(Node::of(Words::of_bytes(words)))
+        let words = self.file().get(start as usize / 4..).and_then(|words| words.get(..count as usize));
+        Diagrams::of(Words::new(words.unwrap_or_default()))
     }
 
     /// All lists of candidates.
@@ -243,11 +259,16 @@ impl PlanView {
         self.spans.get(section.index()).copied().unwrap_or_default()
     }
 
+    /// The words of the file.
+    #[inline]
+    pub(crate) fn file(&self) -> &[[u8; 4]] {
+        self.bytes.as_chunks().0
+    }
+
     /// A word of the file, counted from its beginning.
     #[inline]
     pub(crate) fn word(&self, at: u32) -> Option<u32> {
-        let (words, _) = self.bytes.as_chunks::<4>();
-        words.get(at as usize).map(|word| u32::from_le_bytes(*word))
+        self.file().get(at as usize).map(|word| u32::from_le_bytes(*word))
     }
 
     /// A byte string of a heap: the count, where each string ends, and the strings.

@@ -22,7 +22,7 @@ impl Affinity {
         request: &Request<'_>,
         random: &mut fastrand::Rng,
     ) -> Affinity {
-        let Some(hashed) = plan.balancer(forward.balancer).and_then(|balancer| balancer.key()) else {
+        let Some(hashed) = plan.balancer(forward.balancer()).and_then(|balancer| balancer.key()) else {
             return Affinity::default();
         };
         match (hash_of(hashed, request), hashed) {

@@ -126,7 +126,7 @@ impl Destinations {
             let fresh = only(&among, &|address| !ask.tried.contains(&address));
             among = if fresh.is_empty() { among } else { fresh };
         }
-        let chosen = cluster.pick(&among, view.balancer(forward.balancer), ask, dice)?;
+        let chosen = cluster.pick(&among, view.balancer(forward.balancer()), ask, dice)?;
         let member = cluster.members.get(chosen as usize)?;
         member.load.active.set(member.load.active.get() + 1);
         Some(Chosen { address: member.address, of: all.len(), load: member.load.clone() })

@@ -114,7 +114,7 @@ impl Call<'_> {
     /// Tries, and tries again as the retry policy says.
     async fn exchange(&mut self, body: Outgoing, tries: &mut Tries) -> Result<Answer, Failed> {
         let mut body = Some(body);
-        if let Some(retry) = &self.to.forward.retry {
+        if let Some(retry) = &self.to.retry {
             self.to.earn();
             if retry::wants_body(retry, self.method)
                 && let Some(streamed) = body.take()
@@ -158,7 +158,7 @@ impl Call<'_> {
         made: u32,
     ) -> Result<Answer, Failed> {
         let began = self.to.worker.began.elapsed();
-        let limit = self.to.forward.retry.as_ref().and_then(|retry| retry.per_try_timeout);
+        let limit = self.to.retry.as_ref().and_then(|retry| retry.per_try_timeout);
         let (idle, activity) = (self.to.idle_time(), self.activity.clone());
         activity.touch();
         let send = self.send(chosen.address, body, made);
@@ -228,7 +228,7 @@ impl Call<'_> {
 
     /// Whether no try can follow this one, so that nothing need be kept for it.
     fn is_last(&self, made: u32) -> bool {
-        self.to.forward.retry.as_ref().is_none_or(|retry| made > retry.count)
+        self.to.retry.as_ref().is_none_or(|retry| made > retry.count)
     }
 
     /// Passes an upstream's response on.

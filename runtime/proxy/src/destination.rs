@@ -9,7 +9,7 @@ use crate::serving::Serving;
 use crate::upstream::CONNECT_TIME;
 use crate::worker::Worker;
 use mesh_engine::budget::Balance;
-use mesh_engine::{Address, Forward, Method};
+use mesh_engine::{Address, Forward, Method, Retry};
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -17,6 +17,7 @@ pub(crate) struct Destination<'c> {
     pub(crate) worker: &'c Worker,
     pub(crate) serving: &'c Arc<Serving>,
     pub(crate) forward: &'c Forward<'c>,
+    pub(crate) retry: Option<Retry<'c>>,
     pub(crate) judges: Judges,
     pub(crate) breakers: Breakers,
     /// The hash of what the balancer hashes.
@@ -51,7 +52,7 @@ impl<'c> Destination<'c> {
         let port = service.and_then(|service| service.port(forward.port)).map_or(0, |port| port.number());
         let judges = Judges::of(worker, view, forward, port);
         let breakers = Breakers::of(worker, view, forward, port);
-        Destination { worker, serving, forward, judges, breakers, key, port }
+        Destination { worker, serving, forward, retry: forward.retry(), judges, breakers, key, port }
     }
 
     /// The next endpoint, preferably none that was tried. It is under way from now on.
@@ -70,11 +71,11 @@ impl<'c> Destination<'c> {
     }
 
     pub(crate) fn connect_time(&self) -> Duration {
-        self.forward.connect_timeout.map_or(CONNECT_TIME, |millis| Duration::from_millis(millis.into()))
+        self.forward.connect_timeout().map_or(CONNECT_TIME, |millis| Duration::from_millis(millis.into()))
     }
 
     pub(crate) fn idle_time(&self) -> Option<Duration> {
-        self.forward.idle_timeout.map(|millis| Duration::from_millis(millis.into()))
+        self.forward.idle_timeout().map(|millis| Duration::from_millis(millis.into()))
     }
 
     /// If another try may follow the one that failed: how long to wait before it.
@@ -85,7 +86,7 @@ impl<'c> Destination<'c> {
         kept: bool,
         tries: &mut Tries,
     ) -> Option<Duration> {
-        let retry = self.forward.retry.as_ref()?;
+        let retry = self.retry.as_ref()?;
         if !is_retryable(retry, failure, method, kept) {
             return None;
         }
@@ -110,7 +111,7 @@ impl<'c> Destination<'c> {
         &self,
         act: impl FnOnce(&mut Balance, &mesh_plan::Budget, Duration) -> T,
     ) -> Option<T> {
-        let budget = self.forward.retry.as_ref()?.budget?;
+        let budget = self.retry.as_ref()?.budget?;
         let mut balances = self.worker.balances.borrow_mut();
         let balance = balances.of(self.forward, self.port)?;
         Some(act(balance, &budget, self.worker.began.elapsed()))

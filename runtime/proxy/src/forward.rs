@@ -19,7 +19,7 @@ use hyper::body::{Body as _, Bytes, Incoming};
 use hyper::header::{self, HeaderMap, HeaderName, HeaderValue};
 use hyper::http::request::Parts;
 use hyper::{Request, Response, StatusCode};
-use mesh_engine::{Action, Method, Moment, Peer, decide};
+use mesh_engine::{Action, Method, Moment, decide_at};
 use std::convert::Infallible;
 use std::net::SocketAddr;
 use std::rc::Rc;
@@ -83,8 +83,7 @@ pub(crate) async fn answer(
         *response.headers_mut() = headers;
         return Ok(response);
     }
-    // Until peers are verified by the transport, nobody is anybody: no header can change that.
-    let decision = decide(&serving.view, opened.entry, Peer::Unauthenticated, &asked, Moment { dice });
+    let decision = decide_at(&serving.view, &opened.resolved, &asked, Moment { dice });
     record.decided_by(&decision.rule, &decision.owner);
     record.audited(&decision.audit);
     let allowed = Allowed::of(&serving.view, &decision.edited, &parts.headers);
@@ -99,7 +98,7 @@ pub(crate) async fn answer(
         (None, Action::Forward(forward)) => {
             let path = || decision.edited.path(&serving.view, &target.path);
             record.sent_to(&forward.service, &forward.subset, path);
-            let deadline = forward.timeout.map(|millis| head_at + Duration::from_millis(millis.into()));
+            let deadline = forward.timeout().map(|millis| head_at + Duration::from_millis(millis.into()));
             arrival.watch.cut_at(deadline);
             let faults = edits::faults(&serving.view, &decision.edited, &mut worker.random.borrow_mut());
             let affinity = Affinity::of(&serving.view, &forward, &asked, &mut worker.random.borrow_mut());

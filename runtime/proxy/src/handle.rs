@@ -11,6 +11,7 @@ use crate::serving::{Entrance, Opened, Rejected, Serving, Shared, SocketId};
 use crate::worker::{self, Command, Thread};
 use crate::{admin, admin::Admin};
 use arc_swap::{ArcSwap, ArcSwapOption};
+use mesh_engine::{Peer, Resolved};
 use mesh_plan::PlanView;
 use std::collections::BTreeMap;
 use std::net::{SocketAddr, TcpListener};
@@ -309,7 +310,8 @@ impl Drop for Handle {
 
 impl Wanted {
     fn opened(&self, serving: &Arc<Serving>) -> Opened {
-        Opened { serving: serving.clone(), entry: self.entry, name: self.name.clone() }
+        let resolved = Resolved::of(&serving.view, self.entry, Peer::Unauthenticated);
+        Opened { serving: serving.clone(), entry: self.entry, resolved, name: self.name.clone() }
     }
 }
 

@@ -130,7 +130,7 @@ impl Counts {
                 }
                 for name in limit.by_headers.split(',').filter(|name| !name.is_empty()) {
                     let mut lines = 0_usize;
-                    request.headers.each_line(name, &mut |line| {
+                    request.headers.each_line(name.as_bytes(), &mut |line| {
                         line.hash(&mut hasher);
                         lines += 1;
                     });

@@ -205,7 +205,8 @@ pub(crate) fn request_id(headers: &HeaderMap) -> &str {
 pub(crate) struct Headers<'h>(pub(crate) &'h HeaderMap);
 
 impl mesh_engine::Headers for Headers<'_> {
-    fn each_line(&self, name: &str, show: &mut dyn FnMut(&[u8])) {
+    fn each_line(&self, name: &[u8], show: &mut dyn FnMut(&[u8])) {
+        let Ok(name) = HeaderName::from_bytes(name) else { return };
         self.0.get_all(name).iter().for_each(|line| show(line.as_bytes()));
     }
 }

@@ -3,7 +3,7 @@
 use crate::breaker::Gauges;
 use crate::outliers::Detectors;
 use arc_swap::{ArcSwap, ArcSwapOption};
-use mesh_engine::Entry;
+use mesh_engine::{Entry, Resolved};
 use mesh_plan::PlanView;
 use std::sync::Arc;
 use std::sync::atomic::AtomicBool;
@@ -54,6 +54,9 @@ pub(crate) struct Opened {
     pub(crate) serving: Arc<Serving>,
     /// Its indices are those of this plan.
     pub(crate) entry: Entry,
+    /// The entry and its peer as that plan knows them. Until peers are verified by the transport, nobody is anybody: no header can change
+    /// that.
+    pub(crate) resolved: Resolved,
     pub(crate) name: String,
 }
 

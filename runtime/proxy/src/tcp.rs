@@ -14,7 +14,7 @@ use crate::serving::{Entrance, Opened};
 use crate::tunnel::{Bounds, tunnel};
 use crate::worker::Worker;
 use mesh_engine::balance::outliers::Seen;
-use mesh_engine::{Action, Entry, Headers, Method, Moment, Peer, Request, decide};
+use mesh_engine::{Action, Entry, Headers, Method, Moment, Request, decide_at};
 use std::net::SocketAddr;
 use std::rc::Rc;
 use std::time::Duration;
@@ -61,7 +61,7 @@ async fn pass(worker: &Worker, opened: &Opened, stream: TcpStream, peer: SocketA
         tokens: &[],
     };
     let moment = Moment { dice: worker.random.borrow_mut().u64(..) };
-    let decision = decide(&serving.view, opened.entry, Peer::Unauthenticated, &asked, moment);
+    let decision = decide_at(&serving.view, &opened.resolved, &asked, moment);
     record.decided_by(&decision.rule, &decision.owner);
     record.audited(&decision.audit);
     let limits = limits::of(&serving.view, opened.entry, &decision);
@@ -114,7 +114,7 @@ type Taken = (Vec<Counted>, Vec<Counted>, Chosen);
 async fn connect(to: &Destination<'_>, tries: &mut Tries) -> Result<(TcpStream, Taken), &'static str> {
     let overflow = |_: Overflow| "UO";
     let admitted = to.breakers.admit().map_err(overflow)?;
-    if to.forward.retry.is_some() {
+    if to.retry.is_some() {
         to.earn();
     }
     loop {
@@ -155,5 +155,5 @@ struct NoHeaders;
 const NONE: NoHeaders = NoHeaders;
 
 impl Headers for NoHeaders {
-    fn each_line(&self, _: &str, _: &mut dyn FnMut(&[u8])) {}
+    fn each_line(&self, _: &[u8], _: &mut dyn FnMut(&[u8])) {}
 }

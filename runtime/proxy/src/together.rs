@@ -112,5 +112,5 @@ pub(crate) fn levels<'p>(
     plan: &'p mesh_plan::PlanView,
     forward: &Forward<'_>,
 ) -> impl Iterator<Item = Settings<'p>> {
-    forward.limits.into_iter().filter_map(|index| plan.settings(index))
+    forward.limits().into_iter().filter_map(|index| plan.settings(index))
 }

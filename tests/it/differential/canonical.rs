@@ -132,7 +132,8 @@ fn lines_of_a_header_become_one_value_as_in_the_reference() {
     for _ in 0..COMPARISONS {
         let name = names[rng.usize(..names.len())];
         let lines: Vec<String> = (0..rng.usize(..=3)).map(|_| drawn(&mut rng, &pieces, "")).collect();
-        let found = mesh_engine::header::value_of_lines(name, lines.iter().map(|line| line.as_bytes()));
+        let found =
+            mesh_engine::header::value_of_lines(name.as_bytes(), lines.iter().map(|line| line.as_bytes()));
         let lines: Vec<&str> = lines.iter().map(String::as_str).collect();
         let expected = mesh_reference::header_value(name, &lines);
         let expected = match &expected {
@@ -158,7 +159,7 @@ fn a_condition_may_name_exactly_the_values_that_the_engine_can_see() {
         // A prefix can be met if a value can go on after it.
         let value = if prefix { format!("{text}z") } else { text.clone() };
         let line = value.trim_matches([' ', '\t']);
-        let seen = mesh_engine::header::value_of_lines(name, std::iter::once(line.as_bytes()));
+        let seen = mesh_engine::header::value_of_lines(name.as_bytes(), std::iter::once(line.as_bytes()));
         let found = parses(name, if prefix { "prefix" } else { "=" }, &text);
         assert_eq!(found, seen == HeaderValue::Single(value.as_bytes()), "{name} {prefix} {text:?}");
         accepted += usize::from(found) * 10;

@@ -199,12 +199,12 @@ fn ending(subject: &Subject, entry: Entry, decision: &Decision<'_>, question: &Q
     let plan = &subject.plan;
     let mut ending = match &decision.action {
         Action::Forward(forward) => json!({
-            "kind": "forward", "service": forward.service.as_str(), "subset": forward.subset.as_str(), "timeout": forward.timeout,
+            "kind": "forward", "service": forward.service.as_str(), "subset": forward.subset.as_str(), "timeout": forward.timeout(),
             "port": plan.services[forward.service_index as usize].ports[forward.port as usize].number,
-            "retry": forward.retry.as_ref().map(retry),
-            "connect": forward.connect_timeout,
-            "idle": forward.idle_timeout,
-            "balancer": subject.view.balancer(forward.balancer).map(balancer),
+            "retry": forward.retry().as_ref().map(retry),
+            "connect": forward.connect_timeout(),
+            "idle": forward.idle_timeout(),
+            "balancer": subject.view.balancer(forward.balancer()).map(balancer),
             "breakers": limits(&subject.view, forward),
         }),
         Action::Redirect { status, location } => {
@@ -291,7 +291,7 @@ fn balancer(balancer: Balancer<'_>) -> Value {
 
 /// The circuit breaker and the outlier detection of each level that has one.
 fn limits(view: &PlanView, forward: &Forward<'_>) -> Value {
-    let levels = forward.limits.iter().filter_map(|level| view.settings(*level));
+    let levels = forward.limits().into_iter().filter_map(|level| view.settings(level));
     let words = levels.flat_map(|level| {
         let breaker = level.breaker().map(|own| {
             let limits = [own.max_connections, own.max_pending, own.max_requests, own.pending_timeout];

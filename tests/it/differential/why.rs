@@ -165,10 +165,10 @@ impl<'a> Told<'a> {
                     };
                     seen.settings +=
                         usize::from(line("timeout").is_some()) + usize::from(line("retry").is_some());
-                    if line("timeout").as_deref().and_then(milliseconds) != forward.timeout {
+                    if line("timeout").as_deref().and_then(milliseconds) != forward.timeout() {
                         fail(&format!("another timeout: {settings:?}"));
                     }
-                    let count = forward.retry.as_ref().map(|retry| retry.count.to_string());
+                    let count = forward.retry().map(|retry| retry.count.to_string());
                     let said = line("retry").and_then(|text| text.split(' ').next().map(str::to_owned));
                     if said.filter(|said| said != "none") != count {
                         fail(&format!("another retry: {settings:?}"));

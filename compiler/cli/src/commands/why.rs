@@ -136,9 +136,7 @@ impl Told<'_> {
             _ => vec![],
         };
         let (timeout, retry) = match &decision.action {
-            Action::Forward(forward) => {
-                (forward.timeout, forward.retry.as_ref().map_or(0, |retry| retry.count))
-            }
+            Action::Forward(forward) => (forward.timeout(), forward.retry().map_or(0, |retry| retry.count)),
             _ => (None, 0),
         };
         let settings = settings.into_iter().map(|setting| Setting {

@@ -13,10 +13,12 @@ pub fn hash_of(key: HashKey<'_>, request: &Request<'_>) -> Option<u64> {
     let mut add = |bytes: &mut dyn Iterator<Item = u8>| found = Some(hash(found.unwrap_or_default(), bytes));
     match key {
         HashKey::Header(name) => {
-            request.headers.each_line(name, &mut |line| add(&mut line.iter().copied()));
+            request.headers.each_line(name.as_bytes(), &mut |line| add(&mut line.iter().copied()));
         }
-        HashKey::Cookie(name, _) => each_cookie(name, request, &mut |value| add(&mut value.iter().copied())),
-        HashKey::Query(name) => each_query_value(name, request.query, |value| add(&mut { value })),
+        HashKey::Cookie(name, _) => {
+            each_cookie(name.as_bytes(), request, &mut |value| add(&mut value.iter().copied()))
+        }
+        HashKey::Query(name) => each_query_value(name.as_bytes(), request.query, |value| add(&mut { value })),
         HashKey::SourceIp => {
             let octets = match request.source_ip.to_canonical() {
                 IpAddr::V4(ip) => ip.octets().to_vec(),

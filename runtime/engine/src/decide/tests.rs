@@ -1,6 +1,7 @@
 //! Decisions about requests to the shop of [`crate::samples`], as a person would say them.
 
 use super::*;
+use crate::decision::{Action, Refusal};
 use crate::request::{Headers, Method};
 use crate::samples::{EDGE, RATINGS, REVIEWS, WEB, plan, shop, tower};
 use mesh_plan::layout::seal;
@@ -35,8 +36,9 @@ fn shown(decision: &Decision<'_>) -> String {
         Action::Forward(forward) => {
             let subset =
                 if forward.subset.is_empty() { String::new() } else { format!(":{}", forward.subset) };
-            let timeout = forward.timeout.map_or("none".to_owned(), |milliseconds| milliseconds.to_string());
-            let retry = forward.retry.as_ref().map_or("none".to_owned(), |retry| retry.count.to_string());
+            let timeout =
+                forward.timeout().map_or("none".to_owned(), |milliseconds| milliseconds.to_string());
+            let retry = forward.retry().map_or("none".to_owned(), |retry| retry.count.to_string());
             format!("{}{subset} timeout {timeout} retry {retry}", forward.service)
         }
         Action::Refuse(Refusal::Denied { by }) => format!("denied by {by}"),
@@ -84,6 +86,18 @@ fn a_gateway_routes_and_the_services_route_decides_further() {
             "5% reviews.shop:v3 timeout 5000 retry none because of [split]",
         ],
     );
+}
+
+#[test]
+fn what_was_looked_up_in_another_plan_refuses() {
+    let (here, there) = (shop(), tower(&[10_000]));
+    let resolved = Resolved::of(&here, AT_EDGE, Peer::Unauthenticated);
+    let moment = Moment { dice: 0 };
+    let refused = decide_at(&there, &resolved, &request(&NO_HEADERS), moment);
+    assert_eq!(refused.action, Action::Refuse(Refusal::Broken));
+    let decided = decide_at(&here, &resolved, &request(&NO_HEADERS), moment);
+    assert_eq!(decided, decide(&here, AT_EDGE, Peer::Unauthenticated, &request(&NO_HEADERS), moment));
+    assert!(matches!(decided.action, Action::Forward(_)));
 }
 
 #[test]
@@ -357,7 +371,7 @@ fn a_retry_comes_with_all_that_is_written() {
     let decision = decide(&plan, AT_REVIEWS, web, &request(&NO_HEADERS), Moment { dice: 0 });
     let Action::Forward(forward) = decision.action else { panic!("{decision:?}") };
     assert_eq!((forward.service_index, forward.port, forward.subset_index), (REVIEWS, 0, NONE));
-    let retry = forward.retry.unwrap();
+    let retry = forward.retry().unwrap();
     assert_eq!(
         (retry.count, retry.per_try_timeout, retry.backoff_base, retry.backoff_cap),
         (3, None, 25, 250)
@@ -394,7 +408,7 @@ fn as_many_draws_as_there_can_be_are_followed_exactly_and_in_no_time() {
     for Possible { numerator, decision } in &distribution.possible {
         let Action::Forward(forward) = &decision.action else { panic!("{decision:?}") };
         // The first draw chooses the timeout, the last one the service.
-        let first = weights[forward.timeout.unwrap() as usize - 1];
+        let first = weights[forward.timeout().unwrap() as usize - 1];
         let last = weights[forward.service_index as usize % 20];
         let whole = distribution.denominator / u128::from(WHOLE).pow(2);
         assert_eq!(*numerator, whole * u128::from(first) * u128::from(last), "{decision:?}");

@@ -18,6 +18,10 @@ impl<'p> Row<'p> for Partition<'p> {
 }
 
 impl<'p> Partition<'p> {
+    pub(super) fn record(self) -> Record<'p> {
+        self.0
+    }
+
     /// Its place among the plan's partitions.
     pub fn index(self) -> u32 {
         self.0.index()
@@ -128,12 +132,9 @@ impl<'p> Partition<'p> {
     }
 }
 
-fn target(word: u32) -> Target {
-    match word {
-        NONE => Target::Leaf(NONE),
-        node if node & NODE != 0 => Target::Node(node & !NODE),
-        leaf => Target::Leaf(leaf),
-    }
+#[inline]
+pub(super) fn target(word: u32) -> Target {
+    if word & NODE == 0 || word == NONE { Target::Leaf(word) } else { Target::Node(word & !NODE) }
 }
 
 impl<'p> Row<'p> for Target {
@@ -173,6 +174,10 @@ impl<'p> Row<'p> for PeerPrefix {
 pub struct States<'p>(Words<'p>);
 
 impl<'p> States<'p> {
+    pub(super) fn of(words: Words<'p>) -> States<'p> {
+        States(words)
+    }
+
     /// The state that begins at a word.
     pub fn get(self, at: u32) -> Option<State<'p>> {
         (at < self.0.len()).then(|| State(self.0.from(at)))
@@ -191,25 +196,22 @@ impl<'p> States<'p> {
 
     /// The atom of the path whose segments are these, separated by `/`: `None` where no pattern fits.
     pub fn atom_of(self, segments: &[u8]) -> Option<u32> {
-        let mut state = self.0;
-        let mut at = 0;
+        let (mut state, mut rest) = (self.0, segments);
         loop {
-            let (key, length) = segment_at(segments, at);
-            let end = at + length;
-            let next = state.step(key, segments.get(at..end)?)?;
+            let (key, length) = segment(rest, segments);
+            let next = state.step(key, rest.get(..length)?)?;
             state = self.0.at_least(next)?;
-            if end >= segments.len() {
-                return state.get(state::ATOM);
+            match rest.get(length + 1..) {
+                Some(behind) => rest = behind,
+                None => return state.get(state::ATOM),
             }
-            at = end + 1;
         }
     }
 }
 
-/// How long the segment is that begins here, and its key if that is at most eight bytes.
+/// How long the segment is with which the rest of a text begins, and its key if that is at most eight bytes.
 #[inline]
-fn segment_at(text: &[u8], at: usize) -> (u64, usize) {
-    let rest = text.get(at..).unwrap_or_default();
+fn segment(rest: &[u8], text: &[u8]) -> (u64, usize) {
     let word = match rest.first_chunk::<8>() {
         Some(chunk) => u64::from_le_bytes(*chunk),
         // Fewer than eight bytes are left: those before them are shifted out.
@@ -226,8 +228,7 @@ fn segment_at(text: &[u8], at: usize) -> (u64, usize) {
     if rest.len() <= 8 {
         return (word, rest.len());
     }
-    let behind = rest.get(8..).unwrap_or_default();
-    (word, 8 + to_slash(behind))
+    (word, 8 + to_slash(rest.get(8..).unwrap_or_default()))
 }
 
 /// How many bytes stand before the first `/`, eight bytes at a time.
@@ -328,9 +329,21 @@ impl<'p> Field<'p> {
         self.0.text(field::NAME)
     }
 
+    /// The same as bytes, for those who only compare it.
+    #[inline]
+    pub fn name_bytes(self) -> &'p [u8] {
+        self.0.string(field::NAME)
+    }
+
     /// Of a claim the issuer of its token.
     pub fn issuer(self) -> &'p str {
         self.0.text(field::ISSUER)
+    }
+
+    /// The same as bytes.
+    #[inline]
+    pub fn issuer_bytes(self) -> &'p [u8] {
+        self.0.string(field::ISSUER)
     }
 
     /// Number of atoms.
@@ -564,6 +577,69 @@ impl<'p> Prefix<'p> {
     }
 }
 
+/// The nodes of all diagrams.
+#[derive(Clone, Copy)]
+pub struct Diagrams<'p>(Words<'p>);
+
+impl<'p> Diagrams<'p> {
+    #[inline]
+    pub(super) fn of(words: Words<'p>) -> Diagrams<'p> {
+        Diagrams(words)
+    }
+
+    /// The node that begins at a word.
+    #[inline]
+    pub fn node(self, at: u32) -> Option<Node<'p>> {
+        self.0.at_least(at).map(Node::of)
+    }
+
+    /// The leaf that is reached from the node that begins at a word, where `answer` is the number of the child that a question leads to.
+    /// The same as going from [`Node::child`] to [`Node::child`], for the way of each request. Every step leads to a smaller word, so it
+    /// ends.
+    #[inline(always)]
+    pub fn leaf(self, mut at: u32, mut answer: impl FnMut(Question) -> Option<Answer>) -> Option<u32> {
+        loop {
+            let node = self.0.from(at);
+            let dim = node.get(node::DIM)?;
+            let question = if dim & LIST == 0 {
+                Question::Dimension(dim & !node::SPARSE)
+            } else {
+                Question::List(dim & !LIST)
+            };
+            let number = match answer(question)? {
+                Answer::Child(number) => number,
+                Answer::Leaf(leaf) => return Some(leaf),
+            };
+            let child = match dim & (LIST | node::SPARSE) == node::SPARSE {
+                true => Node::of(node).exception(number).or_else(|| node.get(node::DEFAULT))?,
+                false => node.from(node::WORDS).get(number)?,
+            };
+            match target(child) {
+                Target::Leaf(leaf) => return Some(leaf),
+                Target::Node(next) => at = next,
+            }
+        }
+    }
+}
+
+/// What a node asks.
+#[derive(Clone, Copy)]
+pub enum Question {
+    /// The atom of a dimension.
+    Dimension(u32),
+    /// The candidate of a list.
+    List(u32),
+}
+
+/// What it is told.
+#[derive(Clone, Copy)]
+pub enum Answer {
+    /// The child of this number.
+    Child(u32),
+    /// That no child is it, but a leaf.
+    Leaf(u32),
+}
+
 /// A node of a decision diagram.
 #[derive(Clone, Copy)]
 pub struct Node<'p> {
@@ -616,25 +692,35 @@ impl<'p> Node<'p> {
     }
 
     /// Where an atom, one of the dimension, leads.
+    #[inline]
     pub fn child(self, atom: u32) -> Option<Target> {
         if self.is_sparse() {
             return self.exception(atom).or_else(|| self.words.get(node::DEFAULT)).map(target);
         }
-        self.words.get(node::WORDS.checked_add(atom)?).map(target)
+        self.words.from(node::WORDS).get(atom).map(target)
     }
 
     /// Where an atom leads if not where most do.
+    #[inline]
     fn exception(self, atom: u32) -> Option<u32> {
         let exceptions = self.exceptions();
-        let mut range = 0..exceptions;
-        if exceptions > node::MOST_IN_ONE_BUCKET {
-            let bucket = node::bucket(atom, node::buckets(exceptions));
-            range.start = if bucket == 0 { 0 } else { self.bucket_end(bucket - 1)? };
-            range.end = self.bucket_end(bucket)?;
-        }
-        let own = self.pairs(range.start)?.iter().take(range.len());
-        own.map(|[own, child]| (u32::from_le_bytes(*own), u32::from_le_bytes(*child)))
-            .find_map(|(own, child)| (own == atom).then_some(child))
+        let own = match exceptions <= node::MOST_IN_ONE_BUCKET {
+            true => self.words.pairs(node::SPARSE_WORDS).get(..exceptions as usize)?,
+            false => self.bucket_of(atom, exceptions)?,
+        };
+        let pairs = own.as_flattened().as_flattened().as_chunks::<8>().0;
+        // The atom is the lower half of a pair, the child the upper one.
+        let pairs = pairs.iter().map(|pair| u64::from_le_bytes(*pair));
+        pairs.into_iter().find(|pair| *pair as u32 == atom).map(|pair| (pair >> 32) as u32)
+    }
+
+    /// The exceptions among which that of an atom stands, if there is one.
+    #[inline(never)]
+    fn bucket_of(self, atom: u32, exceptions: u32) -> Option<&'p [[[u8; 4]; 2]]> {
+        let bucket = node::bucket(atom, node::buckets(exceptions));
+        let start = if bucket == 0 { 0 } else { self.bucket_end(bucket - 1)? };
+        let count = self.bucket_end(bucket)?.checked_sub(start)?;
+        self.pairs(start)?.get(..count as usize)
     }
 
     /// Of a sparse node the number of atoms that lead elsewhere than most.

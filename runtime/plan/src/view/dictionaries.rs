@@ -13,6 +13,10 @@ impl<'p> Words<'p> {
         record.plan().words(section, record.range(field))
     }
 
+    pub(super) fn new(words: &'p [[u8; 4]]) -> Words<'p> {
+        Words(words)
+    }
+
     pub(super) fn of_bytes(bytes: &'p [u8]) -> Words<'p> {
         Words(bytes.as_chunks().0)
     }
@@ -48,21 +52,26 @@ impl<'p> Words<'p> {
     pub(super) fn step(self, key: u64, segment: &[u8]) -> Option<u32> {
         let (&[_, other, empty, entries], behind) =
             self.0.split_first_chunk::<{ state::WORDS as usize + 1 }>()?;
-        let entries = u32::from_le_bytes(entries);
-        let next = if segment.len() <= dictionary::SHORT && entries <= dictionary::MOST_IN_ONE_BUCKET {
-            let own = behind.get(..(entries * dictionary::ENTRY_WORDS) as usize)?;
-            // Key and length beside each other are the first three words of an entry.
-            let wanted = u128::from(key) | (segment.len() as u128) << 64;
-            let entries =
-                own.as_flattened().as_chunks::<16>().0.iter().map(|entry| u128::from_le_bytes(*entry));
-            entries.into_iter().find(|entry| entry << 32 == wanted << 32).map(|entry| (entry >> 96) as u32)
+        let next = if segment.len() <= dictionary::SHORT {
+            let entries = entries_of(u32::from_le_bytes(entries), behind, key)?.iter();
+            // Key, length and value. A short text is its key and its length.
+            let parts = entries.map(|entry| {
+                let entry = u128::from_le_bytes(*entry);
+                (entry as u64, (entry >> 64) as u32, (entry >> 96) as u32)
+            });
+            let wanted = (key, segment.len() as u32);
+            parts.into_iter().find(|(key, length, _)| (*key, *length) == wanted).map(|(.., value)| value)
         } else {
-            let key =
-                if segment.len() <= dictionary::SHORT { Key::short(key, segment) } else { Key::of(segment) };
-            Dictionary::of(self.from(state::WORDS)).find(key)
+            self.long_step(segment)
         };
         let otherwise = || u32::from_le_bytes(if segment.is_empty() { empty } else { other });
         Some(next.unwrap_or_else(otherwise)).filter(|next| *next != NONE)
+    }
+
+    /// Where the state that begins here leads with a segment that is not its own key.
+    #[inline(never)]
+    fn long_step(self, segment: &[u8]) -> Option<u32> {
+        Dictionary::of(self.from(state::WORDS)).find(Key::of(segment))
     }
 
     /// Words two by two, from here on.
@@ -98,11 +107,28 @@ impl<'t> Key<'t> {
     pub(crate) fn is_empty(self) -> bool {
         self.text.is_empty()
     }
+}
 
-    /// Of a short text whose key is known.
-    pub(crate) fn short(key: u64, text: &'t [u8]) -> Key<'t> {
-        Key { key, text }
-    }
+/// Those of so many entries among which that of a key stands, if there is one; `words` begin behind the number of entries. Sums that are
+/// too large, whatever they wrap to, are outside or of another entry, which is compared as any other.
+#[inline]
+fn entries_of(
+    entries: u32,
+    words: &[[u8; 4]],
+    key: u64,
+) -> Option<&[[u8; 4 * dictionary::ENTRY_WORDS as usize]]> {
+    const WORDS: usize = dictionary::ENTRY_WORDS as usize;
+    let own = if entries <= dictionary::MOST_IN_ONE_BUCKET {
+        words.get(..entries as usize * WORDS)?
+    } else {
+        let buckets = dictionary::buckets(entries);
+        let bucket = dictionary::bucket(key, buckets) as usize;
+        let (ends, words) = words.split_at_checked(buckets as usize)?;
+        let end = |bucket: usize| ends.get(bucket).map(|end| u32::from_le_bytes(*end) as usize);
+        let start = bucket.checked_sub(1).map_or(Some(0), end)?;
+        words.get(start.wrapping_mul(WORDS)..end(bucket)?.wrapping_mul(WORDS))?
+    };
+    Some(own.as_flattened().as_chunks().0)
 }
 
 /// A text and its value.
@@ -139,23 +165,10 @@ impl<'p> Dictionary<'p> {
     #[inline]
     pub fn find(self, wanted: Key<'_>) -> Option<u32> {
         let (first, words) = self.0.0.split_first()?;
-        let entries = u32::from_le_bytes(*first);
-        let own = if entries <= dictionary::MOST_IN_ONE_BUCKET {
-            words.get(..(entries * dictionary::ENTRY_WORDS) as usize)?
-        } else {
-            let buckets = dictionary::buckets(entries);
-            let bucket = dictionary::bucket(wanted.key, buckets);
-            let start = if bucket == 0 { 0 } else { self.0.get(bucket)? };
-            let end = self.0.get(bucket + 1)?;
-            let at = |entry: u32| u64::from(buckets) + u64::from(entry) * u64::from(dictionary::ENTRY_WORDS);
-            words.get(at(start) as usize..at(end) as usize)?
-        };
-        let wanted_low = wanted.key as u32;
-        let wanted_high = (wanted.key >> 32) as u32;
-        for [low, high, text, value] in own.as_chunks::<{ dictionary::ENTRY_WORDS as usize }>().0 {
-            let is_key = u32::from_le_bytes(*low) == wanted_low && u32::from_le_bytes(*high) == wanted_high;
-            if is_key && self.is(u32::from_le_bytes(*text), wanted.text) {
-                return Some(u32::from_le_bytes(*value));
+        for entry in entries_of(u32::from_le_bytes(*first), words, wanted.key)? {
+            let entry = u128::from_le_bytes(*entry);
+            if entry as u64 == wanted.key && self.is((entry >> 64) as u32, wanted.text) {
+                return Some((entry >> 96) as u32);
             }
         }
         None

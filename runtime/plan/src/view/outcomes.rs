@@ -33,7 +33,9 @@ impl<'p> Outcome<'p> {
         self.0.plan().settings(self.settings_index())
     }
 
-    pub(crate) fn settings_index(self) -> u32 {
+    /// Their index, or [`NONE`](crate::NONE).
+    #[inline]
+    pub fn settings_index(self) -> u32 {
         self.0.word(outcome::SETTINGS)
     }
 
@@ -317,6 +319,11 @@ impl<'p> Settings<'p> {
     /// Whether this level limits what is under way, or which endpoints are used.
     pub fn has_limits(self) -> bool {
         self.0.word(settings::BREAKER) & self.0.word(settings::OUTLIERS) != NONE
+    }
+
+    /// Whether it says anything of retries, `none` too.
+    pub fn writes_retry(self) -> bool {
+        self.0.word(settings::RETRY_KIND) != settings::UNWRITTEN
     }
 
     fn retry_row(self) -> Option<Retry<'p>> {

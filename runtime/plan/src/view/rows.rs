@@ -13,14 +13,22 @@ pub struct Record<'p> {
     index: u32,
     /// The record's first word, counted from the beginning of the file.
     at: u32,
+    /// As many as a record of its kind has.
+    words: &'p [[u8; 4]],
 }
 
 impl<'p> Record<'p> {
     #[inline]
     pub(crate) fn at(plan: &'p PlanView, section: Section, index: u32) -> Option<Record<'p>> {
         let span = plan.span(section);
-        let words = (section.record_bytes() / 4) as u32;
-        (index < span.count).then(|| Record { plan, index, at: span.start / 4 + index * words })
+        let words = section.record_bytes() / 4;
+        if index >= span.count {
+            return None;
+        }
+        // A record of a verified plan is inside the file; a sum that is too large is not, whatever it wraps to.
+        let at = (span.start / 4).wrapping_add(index.wrapping_mul(words as u32));
+        let words = plan.file().get(at as usize..)?.get(..words)?;
+        Some(Record { plan, index, at, words })
     }
 
     pub(super) fn plan(self) -> &'p PlanView {
@@ -34,13 +42,12 @@ impl<'p> Record<'p> {
 
     #[inline]
     pub(crate) fn word(self, field: u32) -> u32 {
-        self.plan.word(self.at + field).unwrap_or(NONE)
+        self.words.get(field as usize).map_or(NONE, |word| u32::from_le_bytes(*word))
     }
 
     /// The record's first bytes.
     pub(super) fn bytes(self, count: usize) -> &'p [u8] {
-        let start = self.at as usize * 4;
-        self.plan.bytes().get(start..start + count).unwrap_or_default()
+        self.words.as_flattened().get(..count).unwrap_or_default()
     }
 
     pub(crate) fn string(self, field: u32) -> &'p [u8] {
@@ -48,7 +55,7 @@ impl<'p> Record<'p> {
     }
 
     pub(super) fn later(self, field: u32) -> Text<'p> {
-        Text(Some((self.plan, self.word(field))))
+        Text(Some((self.plan, self.at + field)))
     }
 
     pub(super) fn text(self, field: u32) -> &'p str {
@@ -74,6 +81,9 @@ impl<'p> Record<'p> {
 }
 
 /// A string of the plan that is looked up when it is read: most decisions carry texts for logs that nobody reads.
+///
+/// It is known by the word, counted from the beginning of the file, in which the string's number stands: not even the record that
+/// names it has to be looked at before.
 #[derive(Clone, Copy, Default)]
 pub struct Text<'p>(Option<(&'p PlanView, u32)>);
 
@@ -83,7 +93,8 @@ impl<'p> Text<'p> {
 
     /// What it says.
     pub fn as_str(self) -> &'p str {
-        let bytes = self.0.and_then(|(plan, id)| plan.heap(Section::Strings, id)).unwrap_or_default();
+        let id = |(plan, at): (&'p PlanView, u32)| plan.heap(Section::Strings, plan.word(at)?);
+        let bytes = self.0.and_then(id).unwrap_or_default();
         std::str::from_utf8(bytes).unwrap_or_default()
     }
 }

@@ -2,7 +2,8 @@
 
 use super::mesh::{host, identity};
 use super::workload::{Answer, Request, Workload};
-use mesh_engine::{Action, Claim, ClaimValue, Decision, Entry, Method, Moment, Peer, Token, callee, decide};
+use mesh_engine::{Action, Claim, ClaimValue, Decision, Resolved, Entry, Method, Moment, Peer, Token, decide, decide_at};
+use mesh_engine::callee;
 use mesh_plan::PlanView;
 
 /// A request with all that a proxy knows of its connection.
@@ -12,10 +13,11 @@ pub struct Asked<'a> {
     host: String,
     /// Where it arrives.
     service: u32,
-    /// Who asks: as a principal, as a service, and by which of its calls.
-    principal: Option<u32>,
+    /// Who asks, as a service.
     caller: Option<u32>,
-    call: Option<u32>,
+    /// What its own proxy and that of the service asked keep with a connection.
+    calls: Option<Resolved>,
+    arrives: Resolved,
     headers: Vec<(&'a str, &'a str)>,
     claims: Vec<Claim<'a>>,
 }
@@ -56,14 +58,19 @@ impl<'a> Asked<'a> {
             pointer: if *name == "tier" { "/tier" } else { "/department" },
             value: ClaimValue::Text(value),
         };
+        let (service, caller) = (index(target), source.map(index));
+        let call = caller.and_then(|caller| Some((caller, callee(view, caller, &host(target), None)?)));
+        let principal = source.and_then(|source| view.principal_by_identity(&identity(source)));
+        let peer = principal.map_or(Peer::Unauthenticated, Peer::Known);
         Asked {
             request,
             identity: source.map(identity),
             host: host(target),
-            service: index(target),
-            principal: source.and_then(|source| view.principal_by_identity(&identity(source))),
+            service,
             caller,
-            call: caller.and_then(|caller| callee(view, caller, &host(target), None)),
+            calls: call
+                .map(|(service, call)| Resolved::of(view, Entry::Call { service, call }, Peer::Unauthenticated)),
+            arrives: Resolved::of(view, Entry::Inbound { service, port: 0 }, peer),
             headers: request.headers.iter().map(|(name, value)| (*name, value.as_str())).collect(),
             claims: request.claims.iter().map(claim).collect(),
         }
@@ -71,7 +78,7 @@ impl<'a> Asked<'a> {
 
     /// Whether it can be asked so: somebody has to call.
     pub fn can(&self, way: Way) -> bool {
-        matches!(way, Way::Arrives | Way::ArrivesNamed) || self.call.is_some()
+        matches!(way, Way::Arrives | Way::ArrivesNamed) || self.calls.is_some()
     }
 
     #[inline(never)]
@@ -89,16 +96,21 @@ impl<'a> Asked<'a> {
             client_ip: None,
             tokens: &tokens,
         };
-        let arrives = Entry::Inbound { service: self.service, port: 0 };
-        let service = self.caller.unwrap_or_default();
+        let moment = Moment { dice: 7 };
         let nobody = Peer::Unauthenticated;
-        let (entry, peer) = match way {
-            Way::Arrives => (arrives, self.principal.map_or(nobody, Peer::Known)),
-            Way::ArrivesNamed => (arrives, self.identity.as_deref().map_or(nobody, Peer::Identity)),
-            Way::Calls => (Entry::Call { service, call: self.call.unwrap_or_default() }, nobody),
-            Way::CallsNamed => (Entry::Sidecar { service }, nobody),
-        };
-        decide(view, entry, peer, &request, Moment { dice: 7 })
+        match way {
+            Way::Arrives => decide_at(view, &self.arrives, &request, moment),
+            Way::ArrivesNamed => {
+                let arrives = Entry::Inbound { service: self.service, port: 0 };
+                let peer = self.identity.as_deref().map_or(nobody, Peer::Identity);
+                decide(view, arrives, peer, &request, moment)
+            }
+            Way::Calls => decide_at(view, self.calls.as_ref().unwrap_or(&self.arrives), &request, moment),
+            Way::CallsNamed => {
+                let calls = Entry::Sidecar { service: self.caller.unwrap_or_default() };
+                decide(view, calls, nobody, &request, moment)
+            }
+        }
     }
 
     /// The answer, with the version only where a route was asked.

@@ -87,7 +87,7 @@ pub(super) fn with_request(
 struct Lines(Vec<(&'static str, &'static [u8])>);
 
 impl Headers for Lines {
-    fn each_line(&self, name: &str, show: &mut dyn FnMut(&[u8])) {
-        self.0.iter().filter(|(own, _)| *own == name).for_each(|(_, line)| show(line));
+    fn each_line(&self, name: &[u8], show: &mut dyn FnMut(&[u8])) {
+        self.0.iter().filter(|(own, _)| own.as_bytes() == name).for_each(|(_, line)| show(line));
     }
 }

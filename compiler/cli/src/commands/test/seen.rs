@@ -52,8 +52,8 @@ impl<'p> Seen<'p> {
         };
         for possible in &distribution.possible {
             if let Action::Forward(forward) = &possible.decision.action {
-                seen.timeouts.insert(forward.timeout);
-                seen.retries.insert(forward.retry.as_ref().map_or(0, |retry| retry.count));
+                seen.timeouts.insert(forward.timeout());
+                seen.retries.insert(forward.retry().map_or(0, |retry| retry.count));
             }
             if matches!(possible.decision.action, Action::Forward(_)) {
                 seen.edits.insert(edits(view, &possible.decision));
