@@ -65,15 +65,19 @@ impl Wanted {
             Wanted::Gateways | Wanted::Gateway(_) => matches!(unit, Unit::Gateway(_)),
             Wanted::Service(_) => matches!(unit, Unit::Service(_)),
         });
-        let (Wanted::Gateway(name) | Wanted::Service(name)) = self else { return of_kind.cloned().collect() };
-        let is_named = |unit: &&Unit| match unit {
-            Unit::Gateway(full) | Unit::Service(full) => {
-                full == name || full.split_once('.').is_some_and(|(short, _)| short == name)
-            }
-            Unit::Mesh => false,
-        };
-        let named: BTreeSet<Unit> = of_kind.clone().filter(is_named).cloned().collect();
+        let named: BTreeSet<Unit> = of_kind.clone().filter(|unit| self.names(unit)).cloned().collect();
         if named.is_empty() { of_kind.cloned().collect() } else { named }
+    }
+
+    /// Whether a unit is called so, in short or in full.
+    pub fn names(&self, unit: &Unit) -> bool {
+        let (name, full) = match (self, unit) {
+            (Wanted::Gateways, unit) => return matches!(unit, Unit::Gateway(_)),
+            (Wanted::Gateway(name), Unit::Gateway(full)) => (name, full),
+            (Wanted::Service(name), Unit::Service(full)) => (name, full),
+            _ => return false,
+        };
+        full == name || full.split_once('.').is_some_and(|(short, _)| short == name)
     }
 }
 

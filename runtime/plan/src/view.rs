@@ -75,7 +75,7 @@ impl PlanView {
 
     /// The digest in 64 lower-case hexadecimal digits.
     pub fn digest_hex(&self) -> String {
-        self.digest().iter().map(|byte| format!("{byte:02x}")).collect()
+        crate::bundle::hex(&self.digest())
     }
 
     /// Length of a section in bytes.

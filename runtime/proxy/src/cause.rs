@@ -1,8 +1,21 @@
-//! An error of the operating system, as a clause that a person reads.
+//! Errors as clauses that a person reads.
 
+use std::error::Error;
 use std::io;
 
-/// The error without its number and without a capital letter: `no such file or directory`.
+/// What is behind an error: `connection refused`, not `error sending request`.
+pub fn innermost(error: &(dyn Error + 'static)) -> String {
+    let mut error = error;
+    while let Some(source) = error.source() {
+        error = source;
+    }
+    match error.downcast_ref::<io::Error>() {
+        Some(error) => cause(error),
+        None => error.to_string(),
+    }
+}
+
+/// An error of the operating system without its number and without a capital letter: `no such file or directory`.
 pub fn cause(error: &io::Error) -> String {
     let text = error.to_string();
     let text = text.split_once(" (os error").map_or(text.as_str(), |(clause, _)| clause);

@@ -50,7 +50,7 @@ mod upstream;
 mod websocket;
 mod worker;
 
-pub use cause::cause;
+pub use cause::{cause, innermost};
 pub use doors::{Door, DoorError};
 pub use handle::{Config, Drained, Handle, StartError, SwapError, start};
 pub use listen::BindError;

@@ -11,29 +11,26 @@
 )]
 
 mod args;
+mod events;
 mod intake;
 mod keep;
 mod notice;
+mod plans;
 mod poll;
 mod reload;
 
 use args::{Args, Source};
-use intake::{Intake, Taken};
-use keep::Keep;
+use events::{Event, Events};
+use intake::Taken;
 use mesh_plan::PlanView;
-use mesh_plan::bundle::Trust;
-use mesh_plan::keys::PublicKey;
 use mesh_proxy::{AccessLog, Config, Drained, Handle, cause, start};
-use notice::Notices;
+use plans::Plans;
 use poll::{Delivery, News, Server};
 use reload::Found;
 use std::collections::BTreeMap;
-use std::future::pending;
 use std::io::Write as _;
 use std::net::SocketAddr;
-use std::path::{Path, PathBuf};
 use std::process::ExitCode;
-use tokio::signal::unix::{Signal, SignalKind, signal};
 use tokio::sync::mpsc;
 
 /// It ended, but requests were cut off.
@@ -101,62 +98,6 @@ fn config(args: &Args) -> Config {
         plan_header: args.plan_header,
         drain: args.drain,
     }
-}
-
-/// Where plans come from, which of them are good, and where the last good one is kept.
-struct Plans {
-    source: Source,
-    intake: Intake,
-    keep: Option<Keep>,
-}
-
-impl Plans {
-    fn of(args: &Args) -> Result<Plans, String> {
-        let keys = public_keys(&args.plan_key)?;
-        let trust = Trust { keys, environment: args.environment.clone(), last: None };
-        let keep = args.state.as_deref().map(Keep::at).transpose()?;
-        Ok(Plans { source: args.plan.clone(), intake: Intake { trust, wanted: args.wanted() }, keep })
-    }
-
-    /// What was kept. From then on nothing older is taken over.
-    fn kept(&mut self) -> Option<Taken> {
-        let keep = self.keep.as_ref()?;
-        let bytes = keep.load()?;
-        match self.intake.of_bytes(bytes) {
-            Ok(kept) => {
-                self.intake.trust.last.clone_from(&kept.statement);
-                Some(kept)
-            }
-            Err(why) => {
-                say(&format!("the plan kept in {} is not used: {why}", keep.path().display()));
-                None
-            }
-        }
-    }
-
-    /// Notes that a plan is served.
-    fn took(&mut self, plan: &Taken) {
-        if plan.statement.is_some() {
-            self.intake.trust.last.clone_from(&plan.statement);
-        }
-        if let Some(keep) = &self.keep
-            && keep.load().as_deref() != Some(&plan.bytes)
-            && let Err(why) = keep.store(&plan.bytes)
-        {
-            say(&why);
-        }
-    }
-}
-
-fn public_keys(paths: &[PathBuf]) -> Result<Vec<PublicKey>, String> {
-    let mut keys = Vec::new();
-    for path in paths {
-        let text = std::fs::read_to_string(path)
-            .map_err(|error| format!("cannot read the key {}: {}", path.display(), cause(&error)))?;
-        let found = PublicKey::all_from_pem(&text);
-        keys.extend(found.map_err(|why| format!("cannot use {} as a key: {why}", path.display()))?);
-    }
-    Ok(keys)
 }
 
 /// What the server calls this proxy.
@@ -323,67 +264,4 @@ fn short(plan: &PlanView) -> String {
 /// Tells the operator, on stderr: stdout is for the access log. If nobody listens, so be it.
 fn say(what: &str) {
     let _ = writeln!(std::io::stderr(), "mesh-proxy: {what}");
-}
-
-/// What the process is told from outside.
-enum Event {
-    /// Look at the plan's file; `now`: even if it looks the same.
-    Look { now: bool },
-    /// Something of the plan's server.
-    News(News),
-    /// End.
-    End,
-}
-
-struct Events {
-    terminate: Signal,
-    interrupt: Signal,
-    hang_up: Signal,
-    watch: Option<reload::Watch>,
-    notices: Option<Notices>,
-    news: Option<mpsc::Receiver<News>>,
-}
-
-impl Events {
-    fn of(args: &Args) -> std::io::Result<Events> {
-        let path: Option<&Path> = match &args.plan {
-            Source::Path(path) => Some(path),
-            Source::Url(_) => None,
-        };
-        Ok(Events {
-            terminate: signal(SignalKind::terminate())?,
-            interrupt: signal(SignalKind::interrupt())?,
-            hang_up: signal(SignalKind::hangup())?,
-            notices: path.map(Notices::of),
-            watch: path.map(reload::Watch::new),
-            news: None,
-        })
-    }
-
-    async fn next(&mut self) -> Event {
-        let news = async {
-            match &mut self.news {
-                Some(news) => news.recv().await,
-                None => pending().await,
-            }
-        };
-        let noticed = async {
-            match &self.notices {
-                Some(notices) => notices.next().await,
-                None => pending().await,
-            }
-        };
-        tokio::select! {
-            _ = self.terminate.recv() => Event::End,
-            _ = self.interrupt.recv() => Event::End,
-            _ = self.hang_up.recv() => Event::Look { now: true },
-            () = noticed => Event::Look { now: false },
-            Some(news) = news => Event::News(news),
-            () = tokio::time::sleep(reload::INTERVAL), if self.watch.is_some() => Event::Look { now: false },
-        }
-    }
-
-    async fn end(&mut self) {
-        while !matches!(self.next().await, Event::End) {}
-    }
 }

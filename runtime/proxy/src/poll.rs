@@ -15,7 +15,6 @@ use rustls::pki_types::CertificateDer;
 use rustls::pki_types::pem::PemObject as _;
 use rustls::{ClientConfig, RootCertStore};
 use std::collections::BTreeSet;
-use std::fmt::Write as _;
 use std::path::Path;
 use std::time::Duration;
 use tokio::sync::{mpsc, oneshot};
@@ -134,7 +133,7 @@ impl Server {
         let response = timeout(WAIT + GRACE, self.client.request(request))
             .await
             .map_err(|_| "no answer in time".to_owned())?
-            .map_err(|error| innermost(&error))?;
+            .map_err(|error| mesh_proxy::innermost(&error))?;
         let status = response.status();
         let etag = response.headers().get(ETAG).and_then(|tag| tag.to_str().ok()).map(str::to_owned);
         if status == StatusCode::NOT_MODIFIED {
@@ -172,18 +171,6 @@ impl Server {
     }
 }
 
-/// What is behind an error: `Connection refused`, not `client error`.
-fn innermost(error: &(dyn std::error::Error + 'static)) -> String {
-    let mut error = error;
-    while let Some(source) = error.source() {
-        error = source;
-    }
-    match error.downcast_ref::<std::io::Error>() {
-        Some(error) => mesh_proxy::cause(error),
-        None => error.to_string(),
-    }
-}
-
 /// Certificates of authorities, PEM.
 fn trusting(path: &Path) -> Result<ClientConfig, String> {
     let failed = |why: String| format!("cannot use {} as certificate authorities: {why}", path.display());
@@ -200,25 +187,11 @@ fn trusting(path: &Path) -> Result<ClientConfig, String> {
 
 fn query(wanted: &BTreeSet<Wanted>) -> String {
     let pairs = wanted.iter().map(|wanted| match wanted {
-        Wanted::Gateways => "gateways=all".to_owned(),
-        Wanted::Gateway(name) => format!("gateway={}", encoded(name)),
-        Wanted::Service(name) => format!("service={}", encoded(name)),
+        Wanted::Gateways => ("gateways", "all"),
+        Wanted::Gateway(name) => ("gateway", name.as_str()),
+        Wanted::Service(name) => ("service", name.as_str()),
     });
-    pairs.collect::<Vec<_>>().join("&")
-}
-
-/// Percent-encoding of all but unreserved characters (RFC 3986 2.3).
-fn encoded(text: &str) -> String {
-    let mut encoded = String::new();
-    for byte in text.bytes() {
-        match byte {
-            b'A'..=b'Z' | b'a'..=b'z' | b'0'..=b'9' | b'-' | b'.' | b'_' | b'~' => encoded.push(byte.into()),
-            _ => {
-                let _ = write!(encoded, "%{byte:02X}");
-            }
-        }
-    }
-    encoded
+    form_urlencoded::Serializer::new(String::new()).extend_pairs(pairs).finish()
 }
 
 /// What a header may hold, on one line.

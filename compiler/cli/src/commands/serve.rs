@@ -4,7 +4,7 @@ mod answers;
 mod proxies;
 mod release;
 
-use super::signals;
+use super::running::{interrupts, runtime, trouble};
 use crate::OK;
 use crate::args::Serve;
 use crate::commands::plan::{Found, keys, open, unusable};
@@ -21,18 +21,23 @@ use std::sync::Arc;
 use std::sync::mpsc::RecvTimeoutError;
 use std::time::{Duration, SystemTime};
 use tokio::net::TcpListener;
-use tokio::runtime::Runtime;
 
 /// How often the plan's file is looked at.
 const INTERVAL: Duration = Duration::from_millis(100);
 
 pub(crate) fn run(serve: &Serve, output: &mut Output<'_>) -> Result<u8, Failure> {
+    if output.for_program() {
+        return Err(Failure::new(
+            "mesh serve does not print JSON: it speaks to a person until it is stopped",
+            "Use --format human, short or plain (or MESH_FORMAT); it answers programs at /v1/proxies.",
+        ));
+    }
     let trust =
         Trust { keys: keys::public(&serve.keys)?, environment: serve.environment.clone(), last: None };
     let mut stamp = stamp(&serve.file).ok();
     let release = load(&serve.file, &trust)?;
-    let runtime = runtime().map_err(|error| trouble("start", &error))?;
-    let interrupts = signals::listen(&runtime).map_err(|error| trouble("listen for signals", &error))?;
+    let runtime = runtime("start")?;
+    let interrupts = interrupts(&runtime)?;
     let service = Service::new(release);
     let address = runtime.block_on(async {
         let listener = TcpListener::bind(serve.listen).await.map_err(|error| {
@@ -105,16 +110,4 @@ fn load(path: &Path, trust: &Trust) -> Result<Release, Failure> {
 fn stamp(path: &Path) -> io::Result<(u64, u64, Option<SystemTime>)> {
     let found = fs::metadata(path)?;
     Ok((found.ino(), found.len(), found.modified().ok()))
-}
-
-/// Proxies wait more than they ask: one thread serves them all.
-fn runtime() -> io::Result<Runtime> {
-    tokio::runtime::Builder::new_multi_thread().worker_threads(1).enable_all().build()
-}
-
-fn trouble(doing: &str, error: &io::Error) -> Failure {
-    Failure::new(
-        format!("cannot {doing}: {}", reason(error)),
-        "Close some programs that use sockets or files, then start again.",
-    )
 }

@@ -11,9 +11,9 @@ mod watch;
 use super::Parsed;
 use super::build::seal;
 use super::environment::{self, Environment};
-use super::signals;
+use super::running::{interrupts, runtime, trouble};
 use crate::args::Up;
-use crate::failure::{Failure, reason};
+use crate::failure::Failure;
 use crate::load::{Project, load};
 use crate::output::{Output, Stream};
 use crate::stand_in::StandInServers;
@@ -25,11 +25,9 @@ use mesh_plan::PlanView;
 use placement::{Moved, Placement};
 use proxies::Proxies;
 use std::collections::BTreeSet;
-use std::io;
 use std::path::Path;
 use std::sync::mpsc::RecvTimeoutError;
 use std::time::{Duration, Instant};
-use tokio::runtime::Runtime;
 use watch::Watch;
 
 /// How long requests in flight may take once Ctrl-C was pressed: longer than a person at a terminal waits.
@@ -42,8 +40,8 @@ pub(crate) fn run(up: &Up, output: &mut Output<'_>) -> Result<u8, Failure> {
             "Use --format human, short or plain (or MESH_FORMAT); --access-log prints JSON for each request.",
         ));
     }
-    let runtime = runtime().map_err(|error| trouble("start the stand-ins", &error))?;
-    let interrupts = signals::listen(&runtime).map_err(|error| trouble("listen for signals", &error))?;
+    let runtime = runtime("start the stand-ins")?;
+    let interrupts = interrupts(&runtime)?;
     let mut stand_ins = StandInServers::new(runtime.handle().clone());
     let mut watch = Watch::new(&up.path);
 
@@ -78,18 +76,6 @@ pub(crate) fn run(up: &Up, output: &mut Output<'_>) -> Result<u8, Failure> {
     announce::stopping(output);
     announce::stopped(output, session.proxies.drain(DRAIN));
     Ok(OK)
-}
-
-/// Stand-ins wait more than they work: one thread serves them all.
-fn runtime() -> io::Result<Runtime> {
-    tokio::runtime::Builder::new_multi_thread().worker_threads(1).enable_all().build()
-}
-
-fn trouble(doing: &str, error: &io::Error) -> Failure {
-    Failure::new(
-        format!("cannot {doing}: {}", reason(error)),
-        "Close some programs that use sockets or files, then start again.",
-    )
 }
 
 /// A plan that can be run: all its services have endpoints or stand-ins, all its gateways ports that can be had.

@@ -5,6 +5,7 @@ use crate::failure::Failure;
 use crate::output::Output;
 use mesh_plan::bundle::hex;
 use mesh_plan::keys::{KeyError, PrivateKey, PublicKey};
+use serde_json::json;
 use std::ffi::OsString;
 use std::fs::{self, OpenOptions};
 use std::io::Write as _;
@@ -34,6 +35,15 @@ pub(super) fn make(name: &Path, output: &mut Output<'_>) -> Result<u8, Failure> 
         // Half a pair is of no use, and would be in the way the next time.
         let _ = fs::remove_file(&secret_file);
         return Err(failure);
+    }
+    if output.for_program() {
+        output.document(&json!({
+            "schema": "mesh.plan.key/v1",
+            "private": secret_file.display().to_string(),
+            "public": public_file.display().to_string(),
+            "id": hex(&key.public().id()),
+        }));
+        return Ok(OK);
     }
     output.data(&format!("{}\n{}", secret_file.display(), public_file.display()));
     output.say(&format!(

@@ -3,6 +3,7 @@
 
 use super::{Found, keys, of_bytes, open, signed, unusable};
 use crate::commands::build::size;
+use crate::commands::running::runtime;
 use crate::failure::Failure;
 use crate::output::Output;
 use crate::{OK, write};
@@ -13,12 +14,10 @@ use oci_client::errors::{OciDistributionError, OciEnvelope, OciErrorCode};
 use oci_client::manifest::OciImageManifest;
 use oci_client::secrets::RegistryAuth;
 use oci_client::{Client, Reference};
-use serde_json::json;
-use std::error::Error;
+use serde_json::{Value, json};
 use std::net::IpAddr;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
-use tokio::runtime::Runtime;
 
 /// Of the layer, and of the artifact.
 const PLAN: &str = "application/vnd.mesh.plan.v1";
@@ -45,13 +44,19 @@ pub(super) fn push(
     let mut manifest = OciImageManifest::build(&layers, &config, None);
     manifest.artifact_type = Some(PLAN.to_owned());
     let (auth, client) = (credentials(&reference)?, client(&reference, plain_http)?);
-    let digest = runtime()?.block_on(async {
+    let digest = runtime("start")?.block_on(async {
         client.push(&reference, &layers, config, &auth, Some(manifest)).await?;
         client.fetch_manifest_digest(&reference, &auth).await
     });
     let digest = digest.map_err(|error| refused("push to", &reference, &error))?;
-    output.data(&format!("{}/{}@{digest}", reference.registry(), reference.repository()));
-    if let Found::Image(_) = found {
+    let named = format!("{}/{}@{digest}", reference.registry(), reference.repository());
+    let is_signed = matches!(&found, Found::Bundle(bundle) if !bundle.signatures.is_empty());
+    if output.for_program() {
+        output.document(&json!({ "schema": "mesh.plan.pushed/v1", "reference": named, "signed": is_signed }));
+        return Ok(OK);
+    }
+    output.data(&named);
+    if !is_signed {
         output.say("it is not signed: proxies with a pinned key do not take it");
     }
     Ok(OK)
@@ -70,7 +75,7 @@ pub(super) fn pull(
     let trust =
         Trust { keys: keys::public(key_files)?, environment: environment.map(str::to_owned), last: None };
     let (auth, client) = (credentials(&reference)?, client(&reference, plain_http)?);
-    let image = runtime()?.block_on(client.pull(&reference, &auth, vec![PLAN]));
+    let image = runtime("start")?.block_on(client.pull(&reference, &auth, vec![PLAN]));
     let image = image.map_err(|error| refused("pull", &reference, &error))?;
     let Some(layer) = image.layers.first().filter(|_| image.layers.len() == 1) else {
         let help = "Name an artifact that `mesh plan push` made.";
@@ -87,6 +92,20 @@ pub(super) fn pull(
     }
     write::write(target, &layer.data)?;
     let digest = image.digest.unwrap_or_default();
+    if output.for_program() {
+        let signed = match &found {
+            Found::Bundle(bundle) => signed::document(bundle),
+            Found::Image(_) => Value::Null,
+        };
+        output.document(&json!({
+            "schema": "mesh.plan.pulled/v1",
+            "file": target.display().to_string(),
+            "bytes": layer.data.len(),
+            "digest": digest,
+            "signed": signed,
+        }));
+        return Ok(OK);
+    }
     output.data(&format!("{}  {}  {digest}", target.display(), size(layer.data.len())));
     if let Found::Bundle(bundle) = &found {
         output.say(&signed::told(bundle));
@@ -143,7 +162,7 @@ fn client(reference: &Reference, plain_http: bool) -> Result<Client, Failure> {
     };
     // Not `new`, which panics where the system has no certificate authorities.
     Client::try_from(config).map_err(|error| {
-        let message = format!("cannot speak to {}: {}", reference.registry(), innermost(&error));
+        let message = format!("cannot speak to {}: {}", reference.registry(), mesh_proxy::innermost(&error));
         Failure::new(
             message,
             "Install the certificate authorities of the system: ca-certificates, or SSL_CERT_FILE.",
@@ -193,29 +212,11 @@ fn refused(doing: &str, reference: &Reference, error: &OciDistributionError) -> 
             ("it is something else than a plan".to_owned(), "Name an artifact that `mesh plan push` made.")
         }
         error => (
-            innermost(error),
+            mesh_proxy::innermost(error),
             "Check the registry's address, and that it answers; --plain-http where it has no TLS.",
         ),
     };
     Failure::new(format!("cannot {doing} `{reference}`: {why}"), help)
-}
-
-/// What is behind an error: `connection refused`, not `error sending request`.
-fn innermost(error: &(dyn Error + 'static)) -> String {
-    let mut error = error;
-    while let Some(source) = error.source() {
-        error = source;
-    }
-    match error.downcast_ref::<std::io::Error>() {
-        Some(error) => crate::failure::reason(error),
-        None => error.to_string(),
-    }
-}
-
-fn runtime() -> Result<Runtime, Failure> {
-    tokio::runtime::Builder::new_current_thread().enable_all().build().map_err(|error| {
-        Failure::new(format!("cannot start: {error}"), "Close some programs that use sockets or files.")
-    })
 }
 
 #[cfg(test)]

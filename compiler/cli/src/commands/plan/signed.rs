@@ -20,6 +20,16 @@ pub(super) fn sign(sign: &Sign, output: &mut Output<'_>) -> Result<u8, Failure> 
     let bytes = bundle.to_bytes();
     let target = sign.output.as_ref().unwrap_or(&sign.file);
     write::write(target, &bytes)?;
+    if output.for_program() {
+        output.document(&json!({
+            "schema": "mesh.plan.signed/v1",
+            "file": target.display().to_string(),
+            "bytes": bytes.len(),
+            "key": hex(&key.public().id()),
+            "signed": document(&bundle),
+        }));
+        return Ok(OK);
+    }
     let signatures = count(bundle.signatures.len(), "signature");
     output.data(&format!("{}  {}  {}  {signatures}", target.display(), size(bytes.len()), told(&bundle)));
     output.say(&format!("signed with key {}", keys::short(&key.public())));

@@ -89,12 +89,8 @@ fn named(wanted: &Wanted, bundle: &Bundle) -> Result<BTreeSet<Unit>, NoSlice> {
         Unit::Gateway(full) | Unit::Service(full) => full.clone(),
         Unit::Mesh => String::new(),
     };
-    let is_named = |unit: &Unit| {
-        let full = full(unit);
-        full == *name || full.split_once('.').is_some_and(|(short, _)| short == name)
-    };
     let names: Vec<String> = units.iter().map(full).take(MAX_NAMES).collect();
-    if !units.iter().any(is_named) {
+    if !units.iter().any(|unit| wanted.names(unit)) {
         return Err(NoSlice::Unknown(wanted.clone(), names));
     }
     if units.len() > 1 && !names.contains(name) {
