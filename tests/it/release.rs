@@ -83,6 +83,27 @@ fn eventually(what: &str, mut holds: impl FnMut() -> bool) {
 }
 
 #[test]
+fn a_program_is_told_what_was_made() {
+    let place = Place::new("json");
+    place.build(80, "one");
+    let ask = |arguments: &[&str]| -> serde_json::Value {
+        let said = place.ok(&[arguments, &["--format", "json"]].concat());
+        serde_json::from_str(&said).unwrap_or_else(|_| panic!("no document: {said}"))
+    };
+    let key = ask(&["plan", "keygen", "-o", "release"]);
+    assert_eq!((&key["private"], &key["public"]), (&"release.key".into(), &"release.pub".into()));
+    let signed = ask(&["plan", "sign", "plan.mplan", "--key", "release.key", "--generation", "3"]);
+    assert_eq!(signed["schema"], "mesh.plan.signed/v1");
+    assert_eq!(signed["key"], key["id"], "it says who signed");
+    let length = fs::metadata(place.path("plan.mplan")).expect("a file").len();
+    assert_eq!((&signed["bytes"], &signed["signed"]["generation"]), (&length.into(), &3.into()));
+    let verified = ask(&["plan", "verify", "plan.mplan", "--key", "release.pub"]);
+    assert_eq!(verified["signed"], signed["signed"]);
+    let (code, output, errors) = place.mesh(&["serve", "plan.mplan", "--format", "json"]);
+    assert!(code == 2 && output.is_empty() && errors.contains("/v1/proxies"), "{errors}");
+}
+
+#[test]
 fn who_signed_a_plan_is_checked() {
     let place = Place::new("sign");
     place.build(80, "one");

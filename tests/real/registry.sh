@@ -72,11 +72,13 @@ refused() {
 "$mesh" plan sign plan.mplan --key release.key --generation 7 -o signed.mplan --quiet
 
 ok "push" "team/plan@sha256:" "$mesh" plan push signed.mplan "$plan:v7"
+ok "push, said to a program" "mesh.plan.pushed/v1" "$mesh" plan push signed.mplan "$plan:v7" --format json
 ok "push without a signature" "it is not signed" "$mesh" plan push plan.mplan "$plan:dev"
 ok "pull by tag" "generation 7" "$mesh" plan pull "$plan:v7" -o got.mplan --key release.pub
 cmp signed.mplan got.mplan
 digest=$("$mesh" plan push signed.mplan "oci://$plan:v7" --quiet)
 [ "$digest" = "$("$mesh" plan push signed.mplan "$plan:again" --quiet)" ] || { echo "FAILED: same plan, another digest" >&2; exit 1; }
+ok "pull, said to a program" "mesh.plan.pulled/v1" "$mesh" plan pull "$plan:v7" -o got.mplan --key release.pub --format json
 ok "pull by digest" "generation 7" "$mesh" plan pull "$digest" -o by-digest.mplan --key release.pub
 cmp signed.mplan by-digest.mplan
 manifest=$(curl -sf -H 'Accept: application/vnd.oci.image.manifest.v1+json' "http://127.0.0.1:$port/v2/team/plan/manifests/v7")
