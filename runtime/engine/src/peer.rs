@@ -9,8 +9,8 @@ use mesh_plan::{NONE, PlanView};
 pub(crate) enum Caller {
     /// No identity.
     Nobody,
-    /// A principal of the plan, by index.
-    Principal(u32),
+    /// A principal of the plan, by index; and, where that is looked up already, what it is to partitions that do not name it.
+    Principal(u32, Option<Stranger>),
     /// An identity that the plan does not know.
     Stranger(Stranger),
 }
@@ -30,12 +30,18 @@ impl Caller {
     pub(crate) fn of(plan: &PlanView, peer: Peer<'_>) -> Caller {
         match peer {
             Peer::Unauthenticated => Caller::Nobody,
-            Peer::Known(principal) => Caller::Principal(principal),
+            Peer::Known(principal) => Caller::Principal(principal, None),
             Peer::Identity(identity) => match plan.principal_by_identity(identity) {
-                Some(principal) => Caller::Principal(principal),
+                Some(principal) => Caller::Principal(principal, None),
                 None => Caller::Stranger(Stranger::of(plan, identity)),
             },
         }
+    }
+
+    /// A principal that many partitions will be asked about.
+    pub(crate) fn principal(plan: &PlanView, index: u32) -> Caller {
+        let principal = plan.principals().get(index).filter(|principal| !principal.gateway());
+        Caller::Principal(index, principal.map(|principal| Stranger::of(plan, principal.identity())))
     }
 
     /// The peer's atom: of exactly its identity, else of what it begins with, else of its kind. `None` where the plan has no such
@@ -45,13 +51,16 @@ impl Caller {
             // Nobody is told apart.
             return Some(0);
         }
-        let index = match self {
+        let (index, otherwise) = match self {
             Caller::Nobody => return Some(partition.unauthenticated()),
             Caller::Stranger(stranger) => return Some(stranger.atom(partition)),
-            Caller::Principal(index) => index,
+            Caller::Principal(index, otherwise) => (index, otherwise),
         };
         if let Some(atom) = partition.atom_of_principal(index) {
             return Some(atom);
+        }
+        if let Some(stranger) = otherwise {
+            return Some(stranger.atom(partition));
         }
         let principal = plan.principals().get(index)?;
         match principal.gateway() {

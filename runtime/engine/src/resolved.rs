@@ -31,11 +31,12 @@ pub(crate) enum Way {
     /// Whom a service calls depends on the request's host.
     Host {
         service: u32,
+        sender: Caller,
     },
     Call(Call),
     Straight {
         gateway: u32,
-        principal: u32,
+        sender: Caller,
         hop: Hop,
     },
     Arrival {
@@ -49,7 +50,7 @@ pub(crate) enum Way {
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct Call {
     pub(crate) service: u32,
-    pub(crate) principal: u32,
+    pub(crate) sender: Caller,
     pub(crate) place: Place,
     pub(crate) hop: Hop,
 }
@@ -98,15 +99,18 @@ fn way(plan: &PlanView, entry: Entry, peer: Peer<'_>) -> Option<Way> {
             Way::Listener { gateway, listener, place: Place::of(plan, partition, Caller::of(plan, peer))? }
         }
         Entry::Sidecar { service } => {
-            plan.service(service)?;
-            Way::Host { service }
+            let sender = Caller::principal(plan, plan.service(service)?.principal());
+            Way::Host { service, sender }
         }
-        Entry::Call { service, call } => Way::Call(Call::of(plan, service, call)?),
+        Entry::Call { service, call } => {
+            let sender = Caller::Principal(plan.service(service)?.principal(), None);
+            Way::Call(Call::of(plan, service, sender, call)?)
+        }
         Entry::FromGateway { gateway, service, port } => {
             let sender = plan.gateway(gateway)?;
             let own = sender.consumer_routes().of_port(service, port).map(|route| route.partition());
-            let hop = Hop::of(plan, service, port, own, Caller::Principal(sender.principal()))?;
-            Way::Straight { gateway, principal: sender.principal(), hop }
+            let principal = Caller::Principal(sender.principal(), None);
+            Way::Straight { gateway, sender: principal, hop: Hop::of(plan, service, port, own, principal)? }
         }
         Entry::Inbound { service, port } => {
             Way::Arrival { hop: Arrival::of(plan, service, port, Caller::of(plan, peer))? }
@@ -116,15 +120,14 @@ fn way(plan: &PlanView, entry: Entry, peer: Peer<'_>) -> Option<Way> {
 
 impl Call {
     /// `None` where the plan has no such call or contradicts itself.
-    pub(crate) fn of(plan: &PlanView, service: u32, call: u32) -> Option<Call> {
+    pub(crate) fn of(plan: &PlanView, service: u32, sender: Caller, call: u32) -> Option<Call> {
         let caller = plan.service(service)?;
-        let (principal, call) = (caller.principal(), caller.calls().get(call)?);
-        let sender = Caller::Principal(principal);
+        let call = caller.calls().get(call)?;
         let own =
             caller.consumer_routes().of_port(call.service(), call.port()).map(|route| route.partition());
         Some(Call {
             service,
-            principal,
+            sender,
             place: Place::of(plan, call.partition(), sender)?,
             hop: Hop::of(plan, call.service(), call.port(), own, sender)?,
         })
@@ -134,11 +137,12 @@ impl Call {
     pub(crate) fn of_host(
         plan: &PlanView,
         service: u32,
+        sender: Caller,
         host: &str,
         host_port: Option<u16>,
     ) -> Option<Option<Call>> {
         let Some(call) = callee(plan, plan.service(service)?, host, host_port)? else { return Some(None) };
-        Call::of(plan, service, call).map(Some)
+        Call::of(plan, service, sender, call).map(Some)
     }
 }
 

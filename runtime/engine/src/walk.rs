@@ -155,14 +155,14 @@ impl<'p, 'r> Walk<'p, 'r> {
         }
         let step = match &resolved.way {
             Way::Listener { gateway, listener, place } => self.at_listener(*gateway, *listener, place),
-            Way::Host { service } => self.at_sidecar(*service),
+            Way::Host { service, sender } => self.at_sidecar(*service, *sender),
             Way::Call(call) => {
                 self.known = Some(&call.hop.arrival);
                 self.call(call)
             }
-            Way::Straight { gateway, principal, hop } => {
+            Way::Straight { gateway, sender, hop } => {
                 self.known = Some(&hop.arrival);
-                self.straight(*gateway, *principal, hop)
+                self.straight(*gateway, *sender, hop)
             }
             Way::Arrival { hop } => self.arrive(hop, NONE, Text::EMPTY),
             Way::Nowhere => Err(BROKEN),
@@ -241,15 +241,15 @@ impl<'p, 'r> Walk<'p, 'r> {
 
     /// From here on somebody of ours is the peer.
     fn sent_by(&mut self, principal: u32, own: Rows<'p, ConsumerRoute<'p>>) {
-        self.sender = Caller::Principal(principal);
+        self.sender = Caller::Principal(principal, None);
         self.trail.own = Some(own);
         self.atoms.forget();
     }
 
     /// 5.2: whom the host names, a declared call that covers the request, then the callee's route.
-    fn at_sidecar(&mut self, service: u32) -> Result<Step<'p>, End<'p>> {
+    fn at_sidecar(&mut self, service: u32, sender: Caller) -> Result<Step<'p>, End<'p>> {
         let Request { host, host_port, .. } = *self.request;
-        match Call::of_host(self.plan, service, host, host_port).ok_or(BROKEN)? {
+        match Call::of_host(self.plan, service, sender, host, host_port).ok_or(BROKEN)? {
             Some(call) => {
                 self.found = Some(call.hop.arrival);
                 self.call(&call)
@@ -260,7 +260,7 @@ impl<'p, 'r> Walk<'p, 'r> {
 
     #[inline(always)]
     fn call(&mut self, call: &Call) -> Result<Step<'p>, End<'p>> {
-        self.sender = Caller::Principal(call.principal);
+        self.sender = call.sender;
         let leaf = self.leaf(&call.place, Root::Table(0), call.place.dimensions.first_root())?;
         if leaf == REFUSED {
             return Err(self.undeclared(call.service));
@@ -276,9 +276,9 @@ impl<'p, 'r> Walk<'p, 'r> {
     }
 
     /// 5.6: a gateway straight to the callee.
-    fn straight(&mut self, gateway: u32, principal: u32, hop: &Hop) -> Result<Step<'p>, End<'p>> {
+    fn straight(&mut self, gateway: u32, sender: Caller, hop: &Hop) -> Result<Step<'p>, End<'p>> {
         let owner = self.plan.gateway(gateway).ok_or(BROKEN)?.owner_text();
-        self.sender = Caller::Principal(principal);
+        self.sender = sender;
         self.through(hop, owner)
     }
 

@@ -13,8 +13,8 @@ pub struct Asked<'a> {
     host: String,
     /// Where it arrives.
     service: u32,
-    /// Who asks, as a service.
-    caller: Option<u32>,
+    /// What the proxy of who asks keeps where the host says whom it calls.
+    hosts: Option<Resolved>,
     /// What its own proxy and that of the service asked keep with a connection.
     calls: Option<Resolved>,
     arrives: Resolved,
@@ -67,7 +67,7 @@ impl<'a> Asked<'a> {
             identity: source.map(identity),
             host: host(target),
             service,
-            caller,
+            hosts: caller.map(|service| Resolved::of(view, Entry::Sidecar { service }, Peer::Unauthenticated)),
             calls: call
                 .map(|(service, call)| Resolved::of(view, Entry::Call { service, call }, Peer::Unauthenticated)),
             arrives: Resolved::of(view, Entry::Inbound { service, port: 0 }, peer),
@@ -97,19 +97,15 @@ impl<'a> Asked<'a> {
             tokens: &tokens,
         };
         let moment = Moment { dice: 7 };
-        let nobody = Peer::Unauthenticated;
         match way {
             Way::Arrives => decide_at(view, &self.arrives, &request, moment),
             Way::ArrivesNamed => {
                 let arrives = Entry::Inbound { service: self.service, port: 0 };
-                let peer = self.identity.as_deref().map_or(nobody, Peer::Identity);
+                let peer = self.identity.as_deref().map_or(Peer::Unauthenticated, Peer::Identity);
                 decide(view, arrives, peer, &request, moment)
             }
             Way::Calls => decide_at(view, self.calls.as_ref().unwrap_or(&self.arrives), &request, moment),
-            Way::CallsNamed => {
-                let calls = Entry::Sidecar { service: self.caller.unwrap_or_default() };
-                decide(view, calls, nobody, &request, moment)
-            }
+            Way::CallsNamed => decide_at(view, self.hosts.as_ref().unwrap_or(&self.arrives), &request, moment),
         }
     }
 
