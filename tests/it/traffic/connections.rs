@@ -160,7 +160,7 @@ fn no_more_connections_than_may_be() {
 #[test]
 fn a_rate_of_connections_is_a_limit_and_silence_ends_them() {
     let one = server("one");
-    let limited = text(&[&one.address], "rate-limit local 1/h burst 2\n  idle-timeout 300ms");
+    let limited = text(&[&one.address], "rate-limit local 1/h burst 2\n  idle-timeout 1500ms");
     let mesh = Mesh::start(&limited, &[]);
     let mut streams: Vec<TcpStream> = (0..3).map(|_| connect(&mesh)).collect();
     let greetings: Vec<String> = streams.iter_mut().map(greeting).collect();

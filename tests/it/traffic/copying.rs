@@ -60,7 +60,7 @@ fn a_share_of_the_requests_is_copied() {
     let mesh = mirrored(&s, &t.address, "30%");
     let mut client = mesh.connect("edge.default/web");
     (0..400).for_each(|_| assert_eq!(client.get("a", "/", &[]).unwrap().0, 200));
-    std::thread::sleep(Duration::from_millis(300));
+    std::thread::sleep(Duration::from_secs(1));
     let copies = t.heads().len();
     // Five standard deviations: 5 · √(400 · 0.3 · 0.7).
     assert!((120 - 46..=120 + 46).contains(&copies), "{copies}");
@@ -76,7 +76,8 @@ fn a_copy_that_is_slow_fails_or_meets_nobody_is_not_noticed() {
         let mut client = mesh.connect("edge.default/web");
         let began = Instant::now();
         (0..300).for_each(|_| assert_eq!(client.get("a", "/", &[]).unwrap(), (200, "quick".into())));
-        assert!(began.elapsed() < Duration::from_secs(2), "{t}: {:?}", began.elapsed());
+        // To wait for one slow copy after the other would take fifteen minutes.
+        assert!(began.elapsed() < Duration::from_secs(20), "{t}: {:?}", began.elapsed());
         assert_eq!(quick.heads().len() - before, 300);
         assert!(flags(mesh).iter().all(String::is_empty), "{t}");
     }
