@@ -100,7 +100,10 @@ fn a_program_is_told_what_was_made() {
     let verified = ask(&["plan", "verify", "plan.mplan", "--key", "release.pub"]);
     assert_eq!(verified["signed"], signed["signed"]);
     let (code, output, errors) = place.mesh(&["serve", "plan.mplan", "--format", "json"]);
-    assert!(code == 2 && output.is_empty() && errors.contains("/v1/proxies"), "{errors}");
+    assert!(code == 2 && errors.contains("/v1/proxies"), "{errors}");
+    let refused: serde_json::Value =
+        serde_json::from_str(&output).expect("programs are told as programs are");
+    assert_eq!(refused["error"]["message"].as_str().map(|message| errors.contains(message)), Some(true));
 }
 
 #[test]

@@ -13,11 +13,12 @@ const ALLOWED: &[(&str, &[&str], &[&str])] = &[
     (
         "mesh-proxy",
         &["mesh-engine", "mesh-plan"],
-        // rustls, with ring: the server of plans is asked over HTTPS. notify: a new plan is noticed at once.
+        // rustls, with ring: the server of plans is asked over HTTPS, and form_urlencoded says for whom. notify: a new plan is noticed at once.
         &[
             "arc-swap",
             "clap",
             "fastrand",
+            "form_urlencoded",
             "http-body-util",
             "hyper",
             "hyper-rustls",
@@ -43,6 +44,7 @@ const ALLOWED: &[(&str, &[&str], &[&str])] = &[
             "clap",
             "clap_complete",
             "docker_credential",
+            "form_urlencoded",
             "getrandom",
             "http-body-util",
             "hyper",
