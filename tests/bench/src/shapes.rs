@@ -108,7 +108,10 @@ pub fn wildcard_routes(rules: usize, words: usize, depth: usize, targets: Target
             Targets::ByMethod => [("GET ", 0), ("POST ", 1), ("DELETE ", 2)][rule % 3],
             Targets::Three => ("GET ", rule % 3),
         };
-        put(&mut text, format_args!("  rule r{rule} {{\n    match {method}{path}\n    to app:v{subset}\n  }}\n"));
+        put(
+            &mut text,
+            format_args!("  rule r{rule} {{\n    match {method}{path}\n    to app:v{subset}\n  }}\n"),
+        );
     }
     text.push_str("  otherwise 404\n}\n");
     text

@@ -2,8 +2,10 @@
 
 use super::mesh::{host, identity};
 use super::workload::{Answer, Request, Workload};
-use mesh_engine::{Action, Claim, ClaimValue, Decision, Resolved, Entry, Method, Moment, Peer, Token, decide, decide_at};
 use mesh_engine::callee;
+use mesh_engine::{
+    Action, Claim, ClaimValue, Decision, Entry, Method, Moment, Peer, Resolved, Token, decide, decide_at,
+};
 use mesh_plan::PlanView;
 
 /// A request with all that a proxy knows of its connection.
@@ -53,7 +55,6 @@ impl<'a> Asked<'a> {
         let target = &workload.services[request.target];
         let source = request.source.map(|source| &workload.services[source]);
         let index = |service| view.service_by_name(&host(service)).expect("a service").index();
-        let caller = source.map(index);
         let claim = |(name, value): &'a (&'static str, String)| Claim {
             pointer: if *name == "tier" { "/tier" } else { "/department" },
             value: ClaimValue::Text(value),
@@ -67,9 +68,11 @@ impl<'a> Asked<'a> {
             identity: source.map(identity),
             host: host(target),
             service,
-            hosts: caller.map(|service| Resolved::of(view, Entry::Sidecar { service }, Peer::Unauthenticated)),
-            calls: call
-                .map(|(service, call)| Resolved::of(view, Entry::Call { service, call }, Peer::Unauthenticated)),
+            hosts: caller
+                .map(|service| Resolved::of(view, Entry::Sidecar { service }, Peer::Unauthenticated)),
+            calls: call.map(|(service, call)| {
+                Resolved::of(view, Entry::Call { service, call }, Peer::Unauthenticated)
+            }),
             arrives: Resolved::of(view, Entry::Inbound { service, port: 0 }, peer),
             headers: request.headers.iter().map(|(name, value)| (*name, value.as_str())).collect(),
             claims: request.claims.iter().map(claim).collect(),
@@ -105,7 +108,9 @@ impl<'a> Asked<'a> {
                 decide(view, arrives, peer, &request, moment)
             }
             Way::Calls => decide_at(view, self.calls.as_ref().unwrap_or(&self.arrives), &request, moment),
-            Way::CallsNamed => decide_at(view, self.hosts.as_ref().unwrap_or(&self.arrives), &request, moment),
+            Way::CallsNamed => {
+                decide_at(view, self.hosts.as_ref().unwrap_or(&self.arrives), &request, moment)
+            }
         }
     }
 
