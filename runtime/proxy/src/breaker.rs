@@ -103,7 +103,7 @@ pub(crate) struct Breakers(Vec<Arc<Gauge>>);
 
 impl Breakers {
     pub(crate) fn of(worker: &Worker, plan: &PlanView, forward: &Forward<'_>, port: u16) -> Breakers {
-        if levels(plan, forward).all(|level| level.breaker().is_none()) {
+        if levels(plan, forward).all(|(_, level)| level.breaker().is_none()) {
             return Breakers::default();
         }
         let place = Place { service: &forward.service, subset: "", port };

@@ -69,7 +69,7 @@ pub(crate) struct Judges(Vec<Arc<Detector>>);
 impl Judges {
     /// Those of a request.
     pub(crate) fn of(worker: &Worker, plan: &PlanView, forward: &Forward<'_>, port: u16) -> Judges {
-        if levels(plan, forward).all(|level| level.outliers().is_none()) {
+        if levels(plan, forward).all(|(_, level)| level.outliers().is_none()) {
             return Judges::default();
         }
         let place = Place { service: &forward.service, subset: &forward.subset, port };

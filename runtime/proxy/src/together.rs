@@ -54,11 +54,11 @@ impl<R: Copy + Eq + Hash, T> Known<R, T> {
         &mut self,
         registry: &Registry<R, T>,
         place: &Place<'_>,
-        levels: impl Iterator<Item = Settings<'p>>,
+        levels: impl Iterator<Item = (Level, Settings<'p>)>,
         says: impl Fn(Settings<'p>) -> Option<R>,
         new: impl Fn(R) -> T,
     ) -> Vec<Arc<T>> {
-        let levels = levels.zip(0..).filter_map(|(level, number)| Some((says(level)?, number)));
+        let levels = levels.filter_map(|(number, level)| Some((says(level)?, number)));
         levels.map(|(says, level)| self.one(registry, place, level, says, &new)).collect()
     }
 
@@ -107,10 +107,11 @@ impl<R: Copy + Eq + Hash, T> Registry<R, T> {
     }
 }
 
-/// The levels of settings that limit a request, in their order.
+/// The levels of settings that limit a request, in their order, with their numbers: what a service says counts together whether its caller
+/// says something, too, or not.
 pub(crate) fn levels<'p>(
     plan: &'p mesh_plan::PlanView,
     forward: &Forward<'_>,
-) -> impl Iterator<Item = Settings<'p>> {
-    forward.limits().into_iter().filter_map(|index| plan.settings(index))
+) -> impl Iterator<Item = (Level, Settings<'p>)> {
+    (0..).zip(forward.limits()).filter_map(|(number, index)| Some((number, plan.settings(index)?)))
 }

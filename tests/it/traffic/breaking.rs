@@ -105,6 +105,26 @@ fn limits_of_the_caller_and_of_the_callee_hold_together() {
     }
 }
 
+#[test]
+fn what_a_service_lets_in_is_counted_whoever_calls() {
+    let slow = slow(1_200);
+    let text = format!(
+        "{}service web {{ port 80 http; calls s {{ circuit-breaker {{ max-requests 9 }} }} }}\n\
+         authorize web {{ allow from anyone }}\nauthorize s {{ allow from web }}\n",
+        behind_edge(&[&slow], "circuit-breaker { max-requests 3 }")
+    );
+    let mesh = Mesh::start(&text, &["web.default"]);
+    let doors = [("edge.default/web", "a"), ("web.default", "s")];
+    let clients = doors.map(|(door, host)| (0..4).map(|_| (mesh.connect(door), host)).collect::<Vec<_>>());
+    let let_in = std::thread::scope(|scope| {
+        let ask = |(mut client, host): (Client, &'static str)| client.get(host, "/", &[]).unwrap().0;
+        let asked = clients.into_iter().flatten().map(|own| scope.spawn(move || ask(own)));
+        let asked: Vec<_> = asked.collect();
+        asked.into_iter().map(|own| own.join().unwrap()).filter(|status| *status == 200).count()
+    });
+    assert_eq!(let_in, 3);
+}
+
 /// Two endpoints, the first of which fails.
 fn one_of_two(status: u16, parts: &str) -> (Mesh, Upstream, Upstream) {
     let (bad, good) = (failing(status), Upstream::named("good"));
