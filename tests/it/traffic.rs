@@ -5,6 +5,7 @@ mod breaking;
 mod browsers;
 mod connections;
 mod copying;
+mod health;
 mod shown;
 mod silence;
 

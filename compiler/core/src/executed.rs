@@ -135,6 +135,16 @@ fn places(service: &ast::Service) -> Vec<Diagnostic> {
         found.extend(subset.cluster.as_ref().map(|cluster| unexecuted("`cluster`", cluster.span)));
         found.extend(subset.endpoints.first().map(|own| unexecuted("`endpoints` in a `subset`", own.span)));
     }
+    if let Some(check) = &service.health_check {
+        let is_tcp = |port: &ast::Port| port.protocol.value == Protocol::Tcp;
+        match check.probe {
+            ast::ProbeKind::Grpc => found.push(unexecuted("`health-check grpc`", check.span)),
+            ast::ProbeKind::Get(_) if service.ports.iter().any(is_tcp) => {
+                found.push(unexecuted("`health-check GET` beside a port of connections", check.span));
+            }
+            ast::ProbeKind::Get(_) | ast::ProbeKind::Tcp => {}
+        }
+    }
     found.extend(
         service.ports.iter().filter_map(|port| port.mtls).map(|mode| unexecuted("`mtls`", mode.span)),
     );

@@ -311,6 +311,7 @@ impl Lowering {
             settings: self.settings(&service.settings),
             limits: service.limits.clone(),
             panic_threshold: service.panic_threshold,
+            health_check: service.health_check.clone(),
             ports: ports.collect(),
             subsets: service.subsets.iter().map(|subset| subset.name.to_string()).collect(),
             calls: calls.collect(),

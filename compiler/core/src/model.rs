@@ -181,6 +181,7 @@ pub(crate) struct Service {
     pub(crate) settings_at: SettingsAt,
     /// Basis points: with a smaller share of healthy endpoints all of them are used. 0: never.
     pub(crate) panic_threshold: u32,
+    pub(crate) health_check: Option<mesh_plan::HealthCheck>,
     /// What it lets in, sorted.
     pub(crate) limits: Vec<mesh_plan::Edit>,
     /// Sorted by number.
@@ -201,6 +202,7 @@ impl Service {
             settings: Settings::default(),
             settings_at: SettingsAt::default(),
             panic_threshold: 0,
+            health_check: None,
             limits,
             ports: vec![],
             subsets: vec![],

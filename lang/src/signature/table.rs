@@ -708,7 +708,7 @@ const SERVICE: &[Signature] = &[
             "health-check GET PATH|grpc|tcp { … }",
             "How proxies ask endpoints whether they are well.",
             Once,
-            Checked,
+            Executed,
             service::health_check,
         ),
     ),
@@ -918,7 +918,7 @@ const HEALTH_CHECK: &[Signature] = &[
         "interval DURATION",
         "How often an endpoint is asked.",
         Once,
-        Checked,
+        Executed,
         service::a_duration,
     ),
     row(
@@ -926,7 +926,7 @@ const HEALTH_CHECK: &[Signature] = &[
         "timeout DURATION",
         "How long its answer is waited for.",
         Once,
-        Checked,
+        Executed,
         service::a_duration,
     ),
     row(
@@ -934,7 +934,7 @@ const HEALTH_CHECK: &[Signature] = &[
         "unhealthy COUNT",
         "Failures in a row after which it is out; without it, one.",
         Once,
-        Checked,
+        Executed,
         traffic::number,
     ),
     row(
@@ -942,7 +942,7 @@ const HEALTH_CHECK: &[Signature] = &[
         "healthy COUNT",
         "Successes in a row after which it is in again; without it, one.",
         Once,
-        Checked,
+        Executed,
         traffic::number,
     ),
 ];

@@ -3,9 +3,10 @@
 //! Endpoints are numbers below a count. Those among which one is chosen are given as a sorted list of such numbers, which is
 //! never empty; draws come from a function that gives a uniform number below its argument. Read [`round_robin`], [`random`],
 //! [`least_request`], [`peak_ewma`]; then the hashes, [`ring_hash`] and [`maglev`], what they hash ([`key`]) and how ([`hash`]);
-//! then who gets less for a while, [`slow_start`], and who nothing, [`outliers`].
+//! then who gets less for a while, [`slow_start`], and who nothing, [`outliers`] and [`health`].
 
 pub mod hash;
+pub mod health;
 pub mod key;
 pub mod least_request;
 pub mod maglev;

@@ -53,6 +53,7 @@ fn to_service(service: view::Service<'_>) -> Service {
         settings: service.settings_index(),
         limits: service.limits().iter().map(to_edit).collect(),
         panic_threshold: service.panic_threshold(),
+        health_check: service.health_check().map(view::HealthCheck::to_value),
         ports: service.ports().iter().map(to_port).collect(),
         subsets: service.subsets().map(str::to_owned).collect(),
         calls: service

@@ -318,6 +318,7 @@ mod tests {
             principal: 0,
             settings: NONE,
             panic_threshold: 0,
+            health_check: None,
             ports: vec![port(index)],
             subsets: vec![],
             calls: vec![],

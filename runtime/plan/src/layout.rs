@@ -143,11 +143,12 @@ pub enum Section {
     Balancers = 49,
     Breakers = 50,
     Outliers = 51,
+    HealthChecks = 52,
 }
 
 impl Section {
     /// All of them.
-    pub const ALL: [Section; 50] = {
+    pub const ALL: [Section; 51] = {
         use Section::*;
         [
             Strings,
@@ -200,6 +201,7 @@ impl Section {
             Balancers,
             Breakers,
             Outliers,
+            HealthChecks,
         ]
     };
 
@@ -279,6 +281,7 @@ impl Section {
             Section::Balancers => balancer::WORDS,
             Section::Breakers => breaker::WORDS,
             Section::Outliers => outliers::WORDS,
+            Section::HealthChecks => health_check::WORDS,
         }
     }
 
@@ -335,6 +338,7 @@ impl Section {
             Section::Balancers => "balancers",
             Section::Breakers => "breakers",
             Section::Outliers => "outliers",
+            Section::HealthChecks => "health checks",
         }
     }
 }
@@ -374,7 +378,9 @@ pub mod service {
     /// A dictionary: host to the first of the hosts that is called so.
     pub const NAMES_OF_HOSTS: u32 = 16;
     pub const PANIC_THRESHOLD: u32 = 18;
-    pub const WORDS: u32 = 19;
+    /// Or none.
+    pub const HEALTH_CHECK: u32 = 19;
+    pub const WORDS: u32 = 20;
 }
 
 /// A port of a service.
@@ -817,4 +823,18 @@ pub mod outliers {
     pub const MAX_AT_LEAST: u32 = 7;
     pub const MIN_HOSTS: u32 = 8;
     pub const WORDS: u32 = 9;
+}
+
+/// How endpoints are asked whether they are well.
+pub mod health_check {
+    pub const KIND: u32 = 0;
+    pub const PATH: u32 = 1;
+    pub const INTERVAL: u32 = 2;
+    pub const TIMEOUT: u32 = 3;
+    pub const UNHEALTHY: u32 = 4;
+    pub const HEALTHY: u32 = 5;
+    pub const WORDS: u32 = 6;
+
+    pub const GET: u32 = 0;
+    pub const TCP: u32 = 1;
 }

@@ -66,6 +66,8 @@ pub struct Service {
     pub ports: Vec<Port>,
     /// Basis points: with a smaller share of healthy endpoints all of them are used. 0: never.
     pub panic_threshold: u32,
+    /// How proxies ask its endpoints whether they are well.
+    pub health_check: Option<HealthCheck>,
     /// Names of its subsets, sorted.
     pub subsets: Vec<String>,
     /// The services it may call, sorted by (service, port).
@@ -75,6 +77,30 @@ pub struct Service {
     pub hosts: Vec<CallHost>,
     /// Routes of its own for what it calls, sorted by (service, port).
     pub consumer_routes: Vec<ConsumerRoute>,
+}
+
+/// `health-check … { … }`
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct HealthCheck {
+    /// What is asked.
+    pub probe: Probe,
+    /// Milliseconds between two questions; not 0.
+    pub interval: u32,
+    /// Milliseconds that an answer is waited for; not 0.
+    pub timeout: u32,
+    /// Failures in a row after which an endpoint is out; not 0.
+    pub unhealthy: u32,
+    /// Successes in a row after which it is in again; not 0.
+    pub healthy: u32,
+}
+
+/// How an endpoint is asked whether it is well.
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub enum Probe {
+    /// By `GET` of this path: with a status of 2xx it is.
+    Get(String),
+    /// By a connection: if it can be made, it is.
+    Tcp,
 }
 
 /// A port of a service.

@@ -126,6 +126,9 @@ fn gateway_text(plan: &PlanView, gateway: Gateway<'_>, out: &mut Page) {
 fn service_text(plan: &PlanView, service: Service<'_>, out: &mut Page) {
     out.block(format_args!("service {}{}", service.name(), owned_by(service.owner())), |out| {
         out.line(identity(plan, service.principal()));
+        if let Some(check) = service.health_check() {
+            out.line(balancing::health_check(&check.to_value()));
+        }
         if let Some(settings) = service.settings() {
             out.line(settings_text(settings));
         }

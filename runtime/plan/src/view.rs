@@ -9,7 +9,7 @@ mod outcomes;
 mod rows;
 mod workloads;
 
-pub use balancing::{Balancer, HashKey};
+pub use balancing::{Balancer, HashKey, HealthCheck};
 pub use diagrams::{
     Accept, Address, Answer, Automaton, Diagrams, Field, Mask, Node, Partition, PeerPrefix, PeerPrincipal,
     Prefix, Question, State, States, Union,

@@ -3,6 +3,7 @@
 use crate::breaker::Gauges;
 use crate::cause::cause;
 use crate::doors::{self, Door, DoorError, Wanted};
+use crate::health::Asking;
 use crate::limits::Counts;
 use crate::listen::{self, BindError};
 use crate::log::{self, AccessLog};
@@ -100,6 +101,7 @@ pub struct Handle {
     shared: Arc<Shared>,
     doors: Mutex<Doors>,
     workers: Vec<Thread>,
+    asking: Asking,
     log: Option<log::Writer>,
     admin: Option<Admin>,
     drain: Duration,
@@ -158,10 +160,13 @@ pub fn start(plan: PlanView, config: Config) -> Result<Handle, StartError> {
         gauges: Gauges::default(),
         room: Notify::new(),
         detectors: Detectors::default(),
+        unwell: Arc::default(),
     });
     let (log, writer) = log::open(config.access_log).map_err(StartError::Thread)?.unzip();
+    let asking = Asking::start(shared.unwell.clone()).map_err(StartError::Thread)?;
     let mut handle = Handle {
         shared,
+        asking,
         doors: Mutex::default(),
         workers: Vec::with_capacity(count),
         log: writer,
@@ -212,6 +217,7 @@ impl Handle {
         for (socket, wanted) in open.iter().zip(&wanted) {
             socket.entrance.store(Arc::new(wanted.opened(&serving)));
         }
+        self.asking.of(serving.view.clone());
         self.shared.serving.store(serving);
 
         for (socket, listeners) in bound {

@@ -2,7 +2,7 @@
 //!
 //! Read [`start`] (the workers and their doors), then `http1` (a connection), `forward` (a request, from top to bottom), `call`
 //! (its tries) and what they use: `request` (canonical and cleaned), `refusal`, `retry`, `balance` (which endpoint), `affinity` (by
-//! what it is hashed), `outliers` (which not), `breaker` (how many at once), `upstream` (connections), `body`, `mirror` (copies), `cors` and
+//! what it is hashed), `outliers` and `health` (which not), `breaker` (how many at once), `upstream` (connections), `body`, `mirror` (copies), `cors` and
 //! `websocket` (what browsers may), `log`. What a line of the
 //! access log means is said by `mesh-proxy --help` (`args/help.rs`).
 //!
@@ -33,6 +33,7 @@ mod edits;
 mod forward;
 mod framing;
 mod handle;
+mod health;
 mod http1;
 mod limits;
 mod listen;

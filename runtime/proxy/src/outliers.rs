@@ -64,32 +64,40 @@ impl Detector {
 
 /// All that judge the endpoints of a request.
 #[derive(Clone, Default)]
-pub(crate) struct Judges(Vec<Arc<Detector>>);
+pub(crate) struct Judges {
+    detectors: Vec<Arc<Detector>>,
+    /// Endpoints that say, or let see, that they are not well.
+    unwell: Option<Arc<[Address]>>,
+}
 
 impl Judges {
     /// Those of a request.
     pub(crate) fn of(worker: &Worker, plan: &PlanView, forward: &Forward<'_>, port: u16) -> Judges {
+        let is_asked = plan.service(forward.service_index).is_some_and(|own| own.health_check().is_some());
+        let unwell = is_asked.then(|| worker.shared.unwell.load().get(&*forward.service).cloned()).flatten();
         if levels(plan, forward).all(|(_, level)| level.outliers().is_none()) {
-            return Judges::default();
+            return Judges { detectors: vec![], unwell };
         }
         let place = Place { service: &forward.service, subset: &forward.subset, port };
         let (mut known, registry) = (worker.detectors.borrow_mut(), &worker.shared.detectors);
         let levels = levels(plan, forward);
-        Judges(known.of(registry, &place, levels, |level| level.outliers(), Detector::new))
+        let detectors = known.of(registry, &place, levels, |level| level.outliers(), Detector::new);
+        Judges { detectors, unwell }
     }
 
     /// Whether anybody is out.
     pub(crate) fn leave_somebody_out(&self) -> bool {
-        self.0.iter().any(|detector| detector.somebody_is_out())
+        self.unwell.is_some() || self.detectors.iter().any(|detector| detector.somebody_is_out())
     }
 
     /// Whether one of them has this endpoint out.
     pub(crate) fn leave_out(&self, address: Address) -> bool {
-        self.0.iter().any(|detector| detector.is_out(address))
+        self.unwell.as_ref().is_some_and(|unwell| unwell.contains(&address))
+            || self.detectors.iter().any(|detector| detector.is_out(address))
     }
 
     /// Tells how a try ended at one of so many endpoints.
     pub(crate) fn see(&self, address: Address, of: usize, seen: Seen) {
-        self.0.iter().for_each(|detector| detector.see(address, of, seen));
+        self.detectors.iter().for_each(|detector| detector.see(address, of, seen));
     }
 }

@@ -1,6 +1,7 @@
 //! What is served: the plan in service, and for each open door the plan and the entry that answer what comes in there.
 
 use crate::breaker::Gauges;
+use crate::health::Unwell;
 use crate::outliers::Detectors;
 use arc_swap::{ArcSwap, ArcSwapOption};
 use mesh_engine::{Entry, Resolved};
@@ -29,6 +30,8 @@ pub(crate) struct Shared {
     pub(crate) room: Notify,
     /// What endpoints did that are judged.
     pub(crate) detectors: Detectors,
+    /// Endpoints that are asked whether they are well, and are not.
+    pub(crate) unwell: Arc<Unwell>,
 }
 
 /// A plan in service.

@@ -5,7 +5,7 @@ use std::collections::BTreeSet;
 use std::path::Path;
 
 /// Where what happens to requests on their way is said.
-const PLACES: [Place; 13] = [
+const PLACES: [Place; 14] = [
     Place::Default,
     Place::Profile,
     Place::Service,
@@ -15,6 +15,7 @@ const PLACES: [Place; 13] = [
     Place::CircuitBreaker,
     Place::OutlierDetection,
     Place::LoadBalancer,
+    Place::HealthCheck,
     Place::Listener,
     Place::Route,
     Place::Rule,
@@ -32,6 +33,7 @@ const BROWSERS: &str = "tests/it/traffic/browsers.rs";
 const CONNECTIONS: &str = "tests/it/traffic/connections.rs";
 const COPYING: &str = "tests/it/traffic/copying.rs";
 const SILENCE: &str = "tests/it/traffic/silence.rs";
+const HEALTH: &str = "tests/it/traffic/health.rs";
 const PROXY_BALANCING: &str = "runtime/proxy/tests/it/balancing.rs";
 const PROXY_RETRYING: &str = "runtime/proxy/tests/it/retrying.rs";
 
@@ -53,6 +55,11 @@ const SHOWN: &[(&str, &str, &str)] = &[
     ("load-balancer", BALANCING, "requests_with_the_same_key_go_to_the_same_endpoint"),
     ("circuit-breaker", BREAKING, "limits_of_the_caller_and_of_the_callee_hold_together"),
     ("outlier-detection", BREAKING, "the_same_endpoints_are_judged_by_a_caller_for_itself"),
+    ("health-check", HEALTH, "who_says_that_it_is_not_well_gets_nothing_until_it_is"),
+    ("health-check interval", HEALTH, "who_says_that_it_is_not_well_gets_nothing_until_it_is"),
+    ("health-check timeout", HEALTH, "who_takes_too_long_to_say_is_not_well"),
+    ("unhealthy", HEALTH, "answers_in_a_row_are_counted"),
+    ("healthy", HEALTH, "answers_in_a_row_are_counted"),
     ("panic-threshold", BREAKING, "with_too_few_healthy_endpoints_all_are_used"),
     ("port", CONNECTIONS, "a_server_may_speak_first_and_either_side_may_end_first"),
     ("subset", BREAKING, "with_few_endpoints_none_is_left_out"),
@@ -100,6 +107,7 @@ const SHOWN: &[(&str, &str, &str)] = &[
 fn name(place: Place, row: &Signature) -> String {
     match (place.keyword(), row.keyword) {
         (Some(block), word @ "interval") => format!("{block} {word}"),
+        (Some("health-check"), word @ "timeout") => format!("health-check {word}"),
         (Some("listener"), word @ "redirect") => format!("listener {word}"),
         (_, word) => word.to_owned(),
     }

@@ -7,7 +7,7 @@ use crate::model::{Call, CallLine, Client, Endpoint, Model, Port, PortId, Servic
 use mesh_lang::ast::{self, Endpoints, Mtls};
 use mesh_lang::signature::Place as Block;
 use mesh_lang::{Code, Diagnostic, Diagnostics, Name, Span, Spanned, Text};
-use mesh_plan::Settings;
+use mesh_plan::{HealthCheck, Probe, Settings};
 use std::collections::{BTreeMap, BTreeSet};
 use std::net::{IpAddr, SocketAddr};
 
@@ -19,6 +19,7 @@ pub(super) struct Own {
     settings: Settings,
     settings_at: SettingsAt,
     panic_threshold: u32,
+    health_check: Option<HealthCheck>,
     issuers: Vec<Text>,
     propagates: Vec<Text>,
 }
@@ -30,6 +31,7 @@ impl Own {
         service.settings = self.settings;
         service.settings_at = self.settings_at;
         service.panic_threshold = self.panic_threshold;
+        service.health_check = self.health_check;
         service.workload.issuers = self.issuers;
         service.propagates = self.propagates;
     }
@@ -61,6 +63,7 @@ pub(super) fn read(
         settings: written.settings.clone(),
         settings_at: written.at,
         panic_threshold: service.panic_threshold.map_or(0, |share| share.value),
+        health_check: service.health_check.as_ref().and_then(health_check),
         issuers: declarations::issuers(&service.jwts, place, scope, diagnostics),
         propagates: service.propagates.iter().map(|name| name.value.clone()).collect(),
     };
@@ -73,6 +76,24 @@ pub(super) fn read(
     subsets_have_endpoints(service, &own, diagnostics);
     subsets_are_disjoint(service, &own, diagnostics);
     own
+}
+
+/// What is absent is written out (`spec/semantics.md` 11). Where a part is missing that is needed, that is complained of elsewhere, and
+/// where it is not executed yet, too.
+fn health_check(check: &ast::HealthCheck) -> Option<HealthCheck> {
+    let probe = match &check.probe {
+        ast::ProbeKind::Get(path) => Probe::Get(path.value.to_string()),
+        ast::ProbeKind::Tcp => Probe::Tcp,
+        ast::ProbeKind::Grpc => return None,
+    };
+    let count = |count: Option<Spanned<u32>>| count.map_or(1, |count| count.value);
+    Some(HealthCheck {
+        probe,
+        interval: check.interval?.value,
+        timeout: check.timeout?.value,
+        unhealthy: count(check.unhealthy),
+        healthy: count(check.healthy),
+    })
 }
 
 /// What is said of calls to a service that nobody can call has no effect. (Endpoints are complained of where they are read.)

@@ -1,10 +1,12 @@
 //! Each value of the plan as records. Nothing here checks anything: `verify` does.
 
 use super::{Draft, dictionary};
-use crate::layout::{NODE, Section, balancer, edit, node, outcome, outliers, retry, settings, state};
+use crate::layout::{
+    NODE, Section, balancer, edit, health_check, node, outcome, outliers, retry, settings, state,
+};
 use crate::plan::{
     Action, Automaton, Balancer, ConsumerRoute, Edit, Field, Gateway, HashKey, LIST, List, NONE, Node,
-    Outcome, Outliers, Partition, Plan, Port, Retry, Service, Settings, State, Target,
+    Outcome, Outliers, Partition, Plan, Port, Probe, Retry, Service, Settings, State, Target,
 };
 use std::collections::HashMap;
 
@@ -82,6 +84,15 @@ fn service_rows<'p>(service: &'p Service, draft: &mut Draft<'p>) {
     let routes = consumer_route_rows(&service.consumer_routes, draft);
     let name = draft.string(&service.name);
     let owner = draft.string(&service.owner);
+    let health_check = service.health_check.as_ref().map_or(NONE, |own| {
+        let (kind, path) = match &own.probe {
+            Probe::Get(path) => (health_check::GET, path.as_str()),
+            Probe::Tcp => (health_check::TCP, ""),
+        };
+        let path = draft.string(path);
+        let row = [kind, path, own.interval, own.timeout, own.unhealthy, own.healthy];
+        one_more(Section::HealthChecks, &row, draft)
+    });
     draft.row(
         Section::Services,
         &[
@@ -104,6 +115,7 @@ fn service_rows<'p>(service: &'p Service, draft: &mut Draft<'p>) {
             of_hosts.0,
             of_hosts.1,
             service.panic_threshold,
+            health_check,
         ],
     );
 }

@@ -1,6 +1,6 @@
 //! Load balancers, circuit breakers and outlier detections for human eyes.
 
-use crate::plan::{Algorithm, Breaker, Outliers};
+use crate::plan::{Algorithm, Breaker, HealthCheck, Outliers, Probe};
 use crate::view::{Balancer, HashKey};
 
 pub(super) fn balancer(own: Balancer<'_>) -> String {
@@ -51,6 +51,17 @@ pub(super) fn outliers(own: Outliers) -> String {
         ("min-hosts", Some(own.min_hosts), ""),
     ];
     format!("outlier-detection{}", written(&parts))
+}
+
+pub(super) fn health_check(own: &HealthCheck) -> String {
+    let probe = match &own.probe {
+        Probe::Get(path) => format!("GET {path}"),
+        Probe::Tcp => "tcp".to_owned(),
+    };
+    let HealthCheck { interval, timeout, unhealthy, healthy, .. } = own;
+    format!(
+        "health-check {probe} every {interval}ms within {timeout}ms, out after {unhealthy}, in after {healthy}"
+    )
 }
 
 fn written(parts: &[(&str, Option<u32>, &str)]) -> String {

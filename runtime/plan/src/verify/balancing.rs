@@ -1,7 +1,7 @@
 //! Load balancers, circuit breakers and outlier detections.
 
 use super::{PlanError, Tiles, all, ensure, is_string};
-use crate::layout::{MAX_MILLISECONDS, Section, WHOLE, balancer, breaker, outliers, settings};
+use crate::layout::{MAX_MILLISECONDS, Section, WHOLE, balancer, breaker, health_check, outliers, settings};
 use crate::plan::{Algorithm, NONE};
 use crate::view::{PlanView, Record};
 
@@ -58,6 +58,15 @@ pub(super) fn check(plan: &PlanView) -> Result<(), PlanError> {
             own.word(outliers::MAX_EJECTION) >= own.word(outliers::BASE_EJECTION),
             "an ejection ends before it begins",
         )?;
+    }
+    for own in all(plan, Section::HealthChecks) {
+        ensure(own.word(health_check::KIND) <= health_check::TCP, "a health check asks nothing")?;
+        is_string(plan, own.word(health_check::PATH))?;
+        let times = [health_check::INTERVAL, health_check::TIMEOUT];
+        let is_time = |time: u32| time > 0 && time <= MAX_MILLISECONDS;
+        ensure(times.iter().all(|word| is_time(own.word(*word))), "a health check has no time")?;
+        let counts = [health_check::UNHEALTHY, health_check::HEALTHY];
+        ensure(counts.iter().all(|word| own.word(*word) > 0), "a health check counts to nothing")?;
     }
     Ok(())
 }

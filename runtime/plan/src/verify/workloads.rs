@@ -5,7 +5,7 @@ use crate::layout::{
     Section, WHOLE, call, call_host, consumer_route, endpoint, gateway, host, listener, mesh, partition,
     port, principal, service, subset_endpoints,
 };
-use crate::plan::{Endpoint, HostKind};
+use crate::plan::{Endpoint, HostKind, NONE};
 use crate::view::{PlanView, Record, Row};
 
 pub(super) fn check(plan: &PlanView) -> Result<(), PlanError> {
@@ -73,12 +73,17 @@ fn services(plan: &PlanView, mut names: Tiles) -> Result<(), PlanError> {
     let mut calls = Tiles::of(plan, Section::Calls);
     let mut hosts = Tiles::of(plan, Section::CallHosts);
     let mut routes = Tiles::of(plan, Section::ConsumerRoutes);
+    let mut health_checks = Tiles::of(plan, Section::HealthChecks);
     for service in all(plan, Section::Services) {
         is_string(plan, service.word(service::NAME))?;
         is_string(plan, service.word(service::OWNER))?;
         is_principal(plan, service.word(service::PRINCIPAL))?;
         is_settings(plan, service.word(service::SETTINGS))?;
         ensure(service.word(service::PANIC_THRESHOLD) <= WHOLE, "a threshold is more than everything")?;
+        let health_check = service.word(service::HEALTH_CHECK);
+        if health_check != NONE {
+            health_checks.take((health_check, 1))?;
+        }
         let subset_range = subsets.take(service.range(service::SUBSETS))?;
         let subset_names = || some(plan, Section::Subsets, subset_range).map(|subset| subset.word(0));
         subset_names().try_for_each(|name| is_string(plan, name))?;
@@ -99,6 +104,7 @@ fn services(plan: &PlanView, mut names: Tiles) -> Result<(), PlanError> {
         consumer_routes(plan, routes.take(gateway.range(gateway::CONSUMER_ROUTES))?)?;
     }
     routes.end()?;
+    health_checks.end()?;
     ports.end()?;
     subsets.end()?;
     calls.end()?;

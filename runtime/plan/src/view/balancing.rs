@@ -1,8 +1,8 @@
 //! How an endpoint is chosen and when none is: load balancers, circuit breakers, outlier detections.
 
 use super::rows::{Record, Row};
-use crate::layout::{Section, balancer, breaker, outliers};
-use crate::plan::{Algorithm, Breaker, NONE, Outliers};
+use crate::layout::{Section, balancer, breaker, health_check, outliers};
+use crate::plan::{Algorithm, Breaker, NONE, Outliers, Probe};
 
 /// A load balancer.
 #[derive(Clone, Copy)]
@@ -83,6 +83,35 @@ impl<'p> Row<'p> for Outliers {
             max_share: record.word(outliers::MAX_SHARE),
             max_at_least: record.word(outliers::MAX_AT_LEAST),
             min_hosts: record.word(outliers::MIN_HOSTS),
+        }
+    }
+}
+
+/// How endpoints are asked whether they are well.
+#[derive(Clone, Copy)]
+pub struct HealthCheck<'p>(Record<'p>);
+
+impl<'p> Row<'p> for HealthCheck<'p> {
+    const SECTION: Section = Section::HealthChecks;
+
+    fn of(record: Record<'p>) -> Self {
+        HealthCheck(record)
+    }
+}
+
+impl HealthCheck<'_> {
+    /// As a value: whoever asks endpoints does so for longer than a plan is there.
+    pub fn to_value(self) -> crate::plan::HealthCheck {
+        let probe = match self.0.word(health_check::KIND) {
+            health_check::GET => Probe::Get(self.0.text(health_check::PATH).to_owned()),
+            _ => Probe::Tcp,
+        };
+        crate::plan::HealthCheck {
+            probe,
+            interval: self.0.word(health_check::INTERVAL),
+            timeout: self.0.word(health_check::TIMEOUT),
+            unhealthy: self.0.word(health_check::UNHEALTHY),
+            healthy: self.0.word(health_check::HEALTHY),
         }
     }
 }

@@ -2,7 +2,7 @@
 
 use super::dictionaries::{Dictionary, Words};
 use super::rows::{Record, Row, Rows, Text};
-use super::{Edit, Settings};
+use super::{Edit, HealthCheck, Settings};
 use crate::layout::{
     Section, call, call_host, consumer_route, endpoint, gateway, host, listener, port, principal, service,
     subset_endpoints,
@@ -98,6 +98,11 @@ impl<'p> Service<'p> {
     /// Basis points: with a smaller share of healthy endpoints all of them are used. 0: never.
     pub fn panic_threshold(self) -> u32 {
         self.0.word(service::PANIC_THRESHOLD)
+    }
+
+    /// How its endpoints are asked whether they are well.
+    pub fn health_check(self) -> Option<HealthCheck<'p>> {
+        Rows::all(self.0.plan()).get(self.0.word(service::HEALTH_CHECK))
     }
 
     /// Its own settings.

@@ -191,6 +191,7 @@ impl Mesh {
                 principal: principal(name),
                 settings: own_settings,
                 panic_threshold: 0,
+                health_check: None,
                 ports: vec![port(endpoints, partitions.len() as u32 - 1)],
                 subsets: vec![],
                 calls: vec![],

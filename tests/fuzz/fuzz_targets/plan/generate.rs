@@ -173,6 +173,13 @@ fn service(draw: &mut Draw<'_>, plan: &Plan, name: &str) -> Service {
         principal: draw.below(IDENTITIES.len()) as u32,
         settings: some_settings(draw, plan),
         panic_threshold: draw.byte().into(),
+        health_check: draw.one_in(4).then(|| HealthCheck {
+            probe: if draw.one_in(2) { Probe::Tcp } else { Probe::Get("/a".to_owned()) },
+            interval: 1 + u32::from(draw.byte()),
+            timeout: 1 + u32::from(draw.byte()),
+            unhealthy: 1,
+            healthy: 2,
+        }),
         limits: limits(draw),
         ports,
         subsets,
