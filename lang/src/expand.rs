@@ -155,9 +155,21 @@ pub fn statements(
     sources: Vec<Source<'_>>,
     environment: Option<&str>,
 ) -> (Vec<Vec<Statement>>, Vec<Parameter>) {
-    let (project, _) = Project::of(&sources, environment);
-    let blocks =
-        sources.iter().map(|source| project.expand(source.module, source.said.statements().into()).0);
+    statements_of(&sources, |_| true, environment)
+}
+
+/// The same, of those sources alone that are `wanted`, by index: the others have no statements. Time: linear in the statements of
+/// these and in the file level of all; where there are parameters, in all statements.
+pub fn statements_of(
+    sources: &[Source<'_>],
+    wanted: impl Fn(usize) -> bool,
+    environment: Option<&str>,
+) -> (Vec<Vec<Statement>>, Vec<Parameter>) {
+    let (project, _) = Project::of(sources, environment);
+    let blocks = sources.iter().enumerate().map(|(index, source)| match wanted(index) {
+        true => project.expand(source.module, source.said.statements().into()).0,
+        false => Vec::new(),
+    });
     let blocks = blocks.collect();
     let parameters = project.params.iter().map(|((module, name), declared)| Parameter {
         module: (*module).to_owned(),
@@ -166,6 +178,39 @@ pub fn statements(
         span: declared.value.span,
     });
     (blocks, parameters.collect())
+}
+
+/// What the arguments of a statement say that wait for parameters, with these values in their places: what they name, whatever
+/// the environment. `None` where nothing waits, or a value is missing or does not fit.
+pub fn read_with<'v>(statement: &Statement, value: impl Fn(&str) -> Option<&'v Waiting>) -> Option<Args> {
+    let Args::Waiting(waiting) = &statement.args else { return None };
+    let mut lexemes = Vec::with_capacity(waiting.len());
+    for piece in waiting {
+        match piece.text.strip_prefix('$').filter(|_| piece.kind == TokenKind::Param) {
+            Some(name) => {
+                let value = value(name)?;
+                lexemes.push(Lexeme {
+                    kind: value.kind,
+                    text: &value.text,
+                    span: piece.span,
+                    substituted: true,
+                });
+            }
+            None => lexemes.push(Lexeme {
+                kind: piece.kind,
+                text: &piece.text,
+                span: piece.span,
+                substituted: false,
+            }),
+        }
+    }
+    recover::read(statement.signature, &lexemes, keyword_span(statement), statement.span).ok()
+}
+
+/// Where the keyword of a statement stands.
+fn keyword_span(statement: &Statement) -> Span {
+    let start = statement.span.start();
+    Span::new(statement.span.file(), start, start + statement.keyword().len() as u32)
 }
 
 /// The outermost statements that are checked and not executed.
@@ -442,10 +487,8 @@ impl Expansion<'_, '_> {
                 None => problems.push(self.project.unknown_param(self.module, name, piece.span)),
             }
         }
-        let start = statement.span.start();
-        let keyword = Span::new(statement.span.file(), start, start + statement.keyword().len() as u32);
         let read = match problems.is_empty() {
-            true => recover::read(statement.signature, &lexemes, keyword, statement.span),
+            true => recover::read(statement.signature, &lexemes, keyword_span(statement), statement.span),
             false => {
                 problems.into_iter().for_each(|problem| self.diagnostics.push(problem));
                 return None;

@@ -50,6 +50,11 @@ impl Parse {
     }
 }
 
+/// Whether something can be called so: a label that is no word of the language.
+pub fn is_name(text: &str) -> bool {
+    name::is_name(text)
+}
+
 /// The basis points of a percentage.
 pub(crate) fn percent_points(input: input::Tokens<'_>) -> Option<u32> {
     value::percent(input).ok().map(|(_, share)| share.value)

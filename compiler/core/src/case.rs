@@ -2,6 +2,8 @@
 //!
 //! These are plain values with indices into the plan; the compiler does not run them, since it does not know the engine.
 
+pub mod wording;
+
 use mesh_lang::Span;
 use std::net::IpAddr;
 

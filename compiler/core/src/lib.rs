@@ -36,7 +36,7 @@ pub use day::Day;
 pub use space::Budget;
 pub use suppression::Suppressed;
 pub use survey::Survey;
-pub use workspace::{Edited, Workspace};
+pub use workspace::{Edited, InEffect, Workspace};
 
 use echo::Wounds;
 use mesh_lang::statement::Statement;

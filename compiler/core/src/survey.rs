@@ -21,10 +21,27 @@ use mesh_lang::{SourceSet, Span};
 
 /// A project in one environment, ready to be asked. It means something where the project compiles.
 pub struct Survey<'a> {
-    model: Model,
+    model: Held<'a>,
     /// Of each partition of the plan, in its order.
     owners: Vec<Owner>,
     written: Written<'a>,
+}
+
+/// The model that is asked: made for the questions, or lent by a project that is kept.
+enum Held<'a> {
+    Own(Box<Model>),
+    Lent(&'a Model),
+}
+
+impl std::ops::Deref for Held<'_> {
+    type Target = Model;
+
+    fn deref(&self) -> &Model {
+        match self {
+            Held::Own(model) => model,
+            Held::Lent(model) => model,
+        }
+    }
 }
 
 /// A place in the sources and what stands there, on one line.
@@ -39,7 +56,15 @@ impl<'a> Project<'a> {
     pub fn survey(&self, environment: Option<&str>) -> Survey<'_> {
         let Read { mut model, .. } = self.read(environment, None);
         resolve::lines_in_order_of_text(&mut model);
-        Survey { owners: owners(&model).collect(), model, written: self.written(environment) }
+        let written = self.written(environment);
+        Survey { owners: owners(&model).collect(), model: Held::Own(Box::new(model)), written }
+    }
+}
+
+impl<'a> Survey<'a> {
+    /// What can be asked of a model in which lines are in the order of the text.
+    pub(crate) fn of(model: &'a Model, written: Written<'a>) -> Survey<'a> {
+        Survey { owners: owners(model).collect(), model: Held::Lent(model), written }
     }
 }
 

@@ -117,8 +117,10 @@ impl<'a> Written<'a> {
 
     /// The blocks of the file level.
     pub(crate) fn blocks(&self) -> Vec<Block<'_>> {
-        let directories =
-            || self.sources.iter().zip(&self.files).map(|((_, source), file)| (source.module.as_str(), file));
+        let directories = || {
+            let all = self.sources.iter().zip(&self.files).filter(|(_, file)| !file.is_empty());
+            all.map(|((_, source), file)| (source.module.as_str(), file))
+        };
         let namespace = |wanted: &str| {
             let modules =
                 directories().filter(|(directory, _)| *directory == wanted).flat_map(|(_, file)| file);

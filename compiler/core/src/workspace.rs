@@ -10,12 +10,15 @@ mod decided;
 mod dependents;
 mod visible;
 
+use crate::check::Hops;
 use crate::day::Day;
 use crate::resolve::{self, Again, Resolved};
-use crate::{Reading, Suppressed, case};
+use crate::{Reading, Suppressed, Survey, case, values};
 use decided::Decided;
 use expand::One;
-use mesh_lang::{Diagnostic, Diagnostics, FileId, SourceSet, expand};
+use mesh_lang::statement::Statement;
+use mesh_lang::{Diagnostic, Diagnostics, FileId, Severity, SourceSet, Span, expand};
+use std::collections::BTreeSet;
 use std::ops::Range;
 use visible::Visible;
 
@@ -41,6 +44,23 @@ struct Kept {
     visible: Visible,
     /// As it is in the environment.
     here: One,
+}
+
+/// What holds for a call.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct InEffect {
+    /// The name in `calls`, or the rule of a gateway.
+    pub at: Span,
+    /// `reviews.default`
+    pub to: String,
+    /// Milliseconds.
+    pub timeout: Option<u32>,
+    /// Where it is written.
+    pub timeout_at: Option<Span>,
+    /// How many tries one call may become.
+    pub tries: u64,
+    /// Where it is written how often is tried again.
+    pub retry_at: Option<Span>,
 }
 
 /// How much an edit took.
@@ -130,6 +150,56 @@ impl Workspace {
         &self.tests
     }
 
+    /// The environment it is looked at in.
+    pub fn environment(&self) -> Option<&str> {
+        self.environment.as_deref()
+    }
+
+    /// What a file says in all environments: `env` blocks and parameters stand as they are written.
+    pub fn statements(&self, file: FileId) -> &[Statement] {
+        self.files.get(file.0 as usize).map_or(&[], |kept| &kept.reading.statements)
+    }
+
+    /// What these statements of `reviews.shop` are, and the lines that say so, as far as these files write them: of each for which there
+    /// is a line. Time: linear in these files, and with a small factor in how many there are in all.
+    pub fn values(&self, target: &str, keywords: &[&str], files: &BTreeSet<FileId>) -> Vec<values::Value> {
+        let written = self.written(files);
+        let asked = keywords.iter().filter_map(|keyword| written.value(&format!("{target}.{keyword}")).ok());
+        asked.filter(|value| !value.lines.is_empty() || !value.nearer.is_empty()).collect()
+    }
+
+    /// What can be asked of the project as it is. What is cited with its statement is cited of these files alone.
+    pub fn survey(&self, files: &BTreeSet<FileId>) -> Survey<'_> {
+        Survey::of(&self.resolved.model, self.written(files))
+    }
+
+    /// What holds for the calls that a file declares, and for the rules of gateways in it. Nothing where there is an error. Time: linear
+    /// in all calls.
+    pub fn calls_in(&self, file: FileId) -> Vec<InEffect> {
+        let hops = self.decided.hops().filter(|_| !has_errors(&self.found));
+        let own = hops.into_iter().flat_map(Hops::iter).filter(|hop| hop.in_effect().0.file() == file);
+        let said = own.map(|hop| {
+            let (at, timeout, written) = hop.in_effect();
+            let to = self.resolved.model[hop.to].full_name();
+            InEffect {
+                at,
+                to,
+                timeout,
+                timeout_at: written.timeout,
+                tries: hop.tries(),
+                retry_at: written.retry,
+            }
+        });
+        said.collect()
+    }
+
+    fn written(&self, files: &BTreeSet<FileId>) -> values::Written<'_> {
+        let wanted = |index: usize| files.contains(&FileId(index as u32));
+        let all = said(&self.sources, &self.files);
+        let (files, parameters) = expand::statements_of(&all, wanted, self.environment.as_deref());
+        values::Written { sources: &self.sources, files, parameters }
+    }
+
     /// Some files as they are in the environment.
     fn expand(&mut self, files: Range<usize>) {
         let all = said(&self.sources, &self.files);
@@ -188,6 +258,10 @@ impl Workspace {
         (self.found, self.suppressed) = suppressions.apply(diagnostics.sorted());
         self.found.sort_by_key(Diagnostic::span);
     }
+}
+
+fn has_errors(found: &[Diagnostic]) -> bool {
+    found.iter().any(|diagnostic| diagnostic.severity == Severity::Error)
 }
 
 fn read(file: FileId, text: &str) -> (Reading, Visible) {

@@ -58,6 +58,11 @@ fn is_reserved(label: &str) -> bool {
     word || (label.len() <= 7 && Method::ALL.iter().any(|method| method.as_str().eq_ignore_ascii_case(label)))
 }
 
+/// Whether something can be called so.
+pub(super) fn is_name(text: &str) -> bool {
+    is_label(text) && !is_reserved(text)
+}
+
 /// A name that the file gives to something, or by which it calls it.
 pub(super) fn name(input: Tokens<'_>) -> Parsed<'_, Name> {
     let (rest, lexeme) = word(input, "a name")?;

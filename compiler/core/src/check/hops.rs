@@ -54,6 +54,11 @@ impl Hop {
         (1 + self.retries()) * self.client_tries()
     }
 
+    /// Where it is declared, how long is waited (milliseconds), and where that and how often is tried are written.
+    pub(crate) fn in_effect(&self) -> (Span, Option<u32>, SettingsAt) {
+        (self.span, self.timeout, self.at)
+    }
+
     /// How many tries each call becomes where many fail for a long time, in basis points: then a budget lets its share of retries
     /// through and no more.
     pub(super) fn lasting(&self) -> u64 {

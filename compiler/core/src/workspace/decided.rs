@@ -66,6 +66,11 @@ impl Decided {
         Decided { dependents: Dependents::of(model), ..Decided::default() }
     }
 
+    /// All calls with what holds for them, once they were asked for.
+    pub(super) fn hops(&self) -> Option<&Hops> {
+        self.hops.as_ref()
+    }
+
     /// What depends on what was read again is to be decided again.
     pub(super) fn forget(&mut self, before: &Before, model: &Model) {
         let Concerned { workloads, called, calling, same_set, same_ends } =
