@@ -226,6 +226,14 @@ Examples:
         /// Whose script
         shell: clap_complete::Shell,
     },
+    /// Answer an editor: the Language Server Protocol over standard input and output
+    #[command(after_help = "\
+Editors start it themselves: lsp/editors/README.md says how each is told to.")]
+    Lsp {
+        /// What every server takes; there is no other way to speak with this one
+        #[arg(long, hide = true)]
+        stdio: bool,
+    },
     /// Print the version
     Version,
 }

@@ -8,6 +8,7 @@ mod environment;
 pub(crate) mod explain;
 pub(crate) mod fmt;
 pub(crate) mod graph;
+pub(crate) mod lsp;
 pub(crate) mod plan;
 mod running;
 pub(crate) mod serve;
@@ -18,6 +19,7 @@ pub(crate) mod version;
 pub(crate) mod who;
 pub(crate) mod why;
 
+use crate::failure::Failure;
 use crate::load::Project;
 use crate::output::Output;
 use crate::output::{Stream, count, report};
@@ -89,6 +91,16 @@ impl<'a> Parsed<'a> {
             output.say(unknown);
         }
         plan
+    }
+
+    /// Compiles what an editor asks about: there are no streams to say errors on, and the editor shows them.
+    fn compile_or_fail(&self, environment: &Environment) -> Result<mesh_plan::Plan, Failure> {
+        let Compilation { plan, diagnostics, .. } = self.compile(environment.as_deref(), &StandIns::new());
+        plan.ok_or_else(|| {
+            let first = diagnostics.iter().find(|diagnostic| diagnostic.severity == Severity::Error);
+            let said = first.map_or(String::new(), |first| format!(": {}", first.message));
+            Failure::new(format!("the project has errors{said}"), "Mend them: what it decides is not known.")
+        })
     }
 
     /// Compiles what is to run: what the proxy would not do is an error here.

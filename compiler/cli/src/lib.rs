@@ -114,6 +114,7 @@ fn dispatch(command: Command, input: &mut dyn Read, output: &mut Output<'_>) -> 
         Command::Plan(plan) => commands::plan::run(&plan, output),
         Command::Serve(serve) => commands::serve::run(&serve, output),
         Command::Completions { shell } => Ok(commands::version::completions(shell, output)),
+        Command::Lsp { .. } => Ok(commands::lsp::run()),
         Command::Version => Ok(commands::version::run(output)),
     }
 }

@@ -52,6 +52,31 @@ pub(crate) fn load(paths: &[PathBuf]) -> Result<Project, Failure> {
     Ok(Project { unread: unread(paths), ..project(contents) })
 }
 
+/// Reads the `.mesh` files that stand directly in a directory: those beside one that is opened.
+pub(crate) fn load_beside(directory: &Path) -> Result<Project, Failure> {
+    let entries = fs::read_dir(directory).map_err(|error| Failure::io("read", directory, &error))?;
+    let names = entries.flatten().map(|entry| entry.path());
+    let is_source = |path: &PathBuf| {
+        let name = path.file_name().map(|name| name.to_string_lossy().into_owned()).unwrap_or_default();
+        is_searched(&name) && path.is_file()
+    };
+    let paths: Vec<PathBuf> = names.filter(is_source).collect();
+    load(&paths)
+}
+
+/// The text of a file; `None` where it is not there, too long or no text.
+pub(crate) fn text(path: &Path) -> Option<String> {
+    match read(path).ok()? {
+        Content::Text(text) => Some(text),
+        Content::Flawed(..) => None,
+    }
+}
+
+/// A project whose texts are at hand.
+pub(crate) fn at_hand(sources: SourceSet) -> Project {
+    Project { sources, diagnostics: Vec::new(), unread: Vec::new() }
+}
+
 /// A file that was found somewhere else than on disk.
 pub(crate) struct Found {
     pub(crate) path: String,

@@ -2,7 +2,6 @@
 
 mod fix;
 
-use super::test::proof;
 use super::{Parsed, environment};
 use crate::args::{Check, FailOn};
 use crate::failure::Failure;
@@ -68,7 +67,7 @@ impl Findings {
             let mut diagnostics = compilation.diagnostics;
             // What is promised of all requests was decided when compiling: whose change breaks it learns it here.
             let proofs = compilation.tests.iter().flat_map(|test| &test.proofs);
-            diagnostics.extend(proofs.filter_map(proof::broken));
+            diagnostics.extend(proofs.filter_map(mesh_compiler::case::Proof::broken));
             found.push((environment, diagnostics));
         }
         Ok(Findings {

@@ -4,7 +4,7 @@ use super::{Parsed, environment};
 use crate::args::{Detail, Graph, GraphRendering};
 use crate::drawing::{self, Edge, Node, Picture, Shape};
 use crate::failure::Failure;
-use crate::load::load;
+use crate::load::{Project, load};
 use crate::output::Output;
 use crate::report::graph::Graph as Report;
 use crate::{FINDINGS, OK, write};
@@ -27,13 +27,7 @@ pub(crate) fn run(graph: &Graph, output: &mut Output<'_>) -> Result<u8, Failure>
     if parsed.compile_to_ask(&environment, unknown, output).is_none() {
         return Ok(FINDINGS);
     }
-    let whole = parsed.project.survey(environment.as_deref()).graph().map_err(|why| match why {
-        NoAnswer::Unknown(unknown) => Failure::new(unknown.message, unknown.help),
-        NoAnswer::TooMuch(port) => Failure::new(
-            format!("whether calls of `{port}` are allowed cannot be decided within the budget"),
-            "Make its authorization simpler: `mesh check` says what is too much.",
-        ),
-    })?;
+    let whole = whole(&parsed, environment.as_deref())?;
     let by_namespace = match graph.by {
         Some(by) => by == Detail::Namespace,
         None => whole.nodes.len() > MANY && graph.namespace.is_none(),
@@ -76,6 +70,63 @@ pub(crate) fn run(graph: &Graph, output: &mut Output<'_>) -> Result<u8, Failure>
         output.say("A box is a namespace: nobody reads a picture of so many services. --by service draws them all, --namespace one.");
     }
     Ok(OK)
+}
+
+fn whole(parsed: &Parsed<'_>, environment: Option<&str>) -> Result<Whole, Failure> {
+    parsed.project.survey(environment).graph().map_err(|why| match why {
+        NoAnswer::Unknown(unknown) => Failure::new(unknown.message, unknown.help),
+        NoAnswer::TooMuch(port) => Failure::new(
+            format!("whether calls of `{port}` are allowed cannot be decided within the budget"),
+            "Make its authorization simpler: `mesh check` says what is too much.",
+        ),
+    })
+}
+
+/// Everything that is at most so many calls away from a service or gateway, as data and as a picture; of very many, a box for each
+/// namespace.
+pub(crate) fn neighbourhood(
+    project: &Project,
+    around: Option<&str>,
+    depth: usize,
+    environment: Option<&str>,
+) -> Result<(Report, String), Failure> {
+    let parsed = Parsed::of(project);
+    let environment = environment::one(&parsed, environment)?;
+    parsed.compile_or_fail(&environment)?;
+    let mut whole = whole(&parsed, environment.as_deref())?;
+    if let Some(around) = around {
+        near(&mut whole, around, depth);
+    }
+    let picture = match whole.nodes.len() > MANY {
+        true => namespaces(&whole),
+        false => workloads(&whole, &|_| true),
+    };
+    let report = Report::of(&whole, environment, &project.sources);
+    Ok((report, drawing::svg(&picture, true)))
+}
+
+/// Keeps what is at most so many edges away, whichever way they lead.
+fn near(whole: &mut Whole, around: &str, depth: usize) {
+    let mut kept: BTreeSet<usize> =
+        (0..whole.nodes.len()).filter(|number| whole.nodes[*number].name == around).collect();
+    for _ in 0..depth {
+        let ends = whole.edges.iter().flat_map(|edge| [(edge.from, edge.to), (edge.to, edge.from)]);
+        let next: Vec<usize> = ends.filter(|(from, _)| kept.contains(from)).map(|(_, to)| to).collect();
+        kept.extend(next);
+    }
+    let numbers: BTreeMap<usize, usize> = kept.iter().zip(0..).map(|(old, new)| (*old, new)).collect();
+    let mut number = 0;
+    whole.nodes.retain(|_| {
+        number += 1;
+        kept.contains(&(number - 1))
+    });
+    whole.edges.retain_mut(|edge| match (numbers.get(&edge.from), numbers.get(&edge.to)) {
+        (Some(from), Some(to)) => {
+            (edge.from, edge.to) = (*from, *to);
+            true
+        }
+        _ => false,
+    });
 }
 
 fn title(whole: &Whole) -> String {

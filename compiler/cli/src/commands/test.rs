@@ -1,22 +1,21 @@
 //! `mesh test`: ask the compiled plan, of each environment, what every line of a `test` expects of it.
 
-pub(super) mod proof;
 mod seen;
 
 use super::{Parsed, environment};
 use crate::args::Test;
 use crate::failure::Failure;
-use crate::load::load;
+use crate::load::{Project, load};
 use crate::output::{Output, Stream, count, report};
-use crate::report::TestResult;
+use crate::report::{Report, TestResult};
 use crate::{FINDINGS, OK};
-use mesh_compiler::{StandIns, Suppressed, case};
+use mesh_compiler::{Compilation, StandIns, Suppressed, case};
 use mesh_engine::{Claim, ClaimValue, Entry, Method, Peer, Token};
 use mesh_lang::Severity;
 use mesh_lang::diagnostic::{Code, Diagnostic, suggest};
 use mesh_plan::{FieldKind, Plan, PlanView};
 use seen::Seen;
-pub(super) use seen::{end, milliseconds, retries};
+pub(super) use seen::end;
 use std::collections::BTreeSet;
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
 
@@ -40,16 +39,33 @@ pub(crate) fn run(test: &Test, output: &mut Output<'_>) -> Result<u8, Failure> {
     let filter = test.filter.as_deref();
     let tests: Vec<&case::Test> = compiled.iter().flat_map(|(_, compilation)| &compilation.tests).collect();
     is_there(&tests, filter)?;
+    let (results, failures) = judged(&compiled, |case| is_chosen(case, filter))?;
+    let failures = environment::together(&parsed, failures);
+    let failed = !failures.is_empty();
+    print(output, &parsed, &diagnostics, &allowed, failures, &results);
+    if results.is_empty() {
+        output.say("There are no tests: write `test \"name\" { request … expect … }`.");
+    }
+    Ok(if failed { FINDINGS } else { OK })
+}
+
+type Failed = Vec<(environment::Environment, Vec<Diagnostic>)>;
+
+/// How the chosen tests go in each environment, and what is wrong with those that fail.
+fn judged(
+    compiled: &[(environment::Environment, Compilation)],
+    is_chosen: impl Fn(&case::Test) -> bool,
+) -> Result<(Vec<TestResult>, Failed), Failure> {
     let mut results = Vec::new();
     let mut failures = Vec::new();
-    for (environment, compilation) in &compiled {
+    for (environment, compilation) in compiled {
         let Some(plan) = &compilation.plan else { continue };
         let (_, view) = super::build::seal(plan)?;
         let addresses = addresses(plan);
         let mut failed = Vec::new();
-        for case in compilation.tests.iter().filter(|case| is_chosen(case, filter)) {
+        for case in compilation.tests.iter().filter(|case| is_chosen(case)) {
             let asked = case.requests.iter().filter_map(|request| judge(&view, &addresses, request));
-            let found: Vec<_> = asked.chain(case.proofs.iter().filter_map(proof::broken)).collect();
+            let found: Vec<_> = asked.chain(case.proofs.iter().filter_map(case::Proof::broken)).collect();
             results.push(TestResult {
                 name: match environment {
                     Some(environment) => format!("{} in {environment}", case.name),
@@ -62,13 +78,25 @@ pub(crate) fn run(test: &Test, output: &mut Output<'_>) -> Result<u8, Failure> {
         }
         failures.push((environment.clone(), failed));
     }
-    let failures = environment::together(&parsed, failures);
-    let failed = !failures.is_empty();
-    print(output, &parsed, &diagnostics, &allowed, failures, &results);
-    if results.is_empty() {
-        output.say("There are no tests: write `test \"name\" { request … expect … }`.");
+    Ok((results, failures))
+}
+
+/// How one test goes, of the project as it is at hand: what `--format json` prints.
+pub(crate) fn one(project: &Project, name: &str) -> Result<Report, Failure> {
+    let parsed = Parsed::of(project);
+    let mut compiled = Vec::new();
+    for environment in environment::each(&parsed, &[])? {
+        let compilation = parsed.compile(environment.as_deref(), &StandIns::new());
+        if compilation.plan.is_none() {
+            parsed.compile_or_fail(&environment)?;
+        }
+        compiled.push((environment, compilation));
     }
-    Ok(if failed { FINDINGS } else { OK })
+    let (results, failures) = judged(&compiled, |case| case.name == name)?;
+    let found = environment::together(&parsed, failures);
+    let mut said = report(&found, &[], &project.sources, super::summary(&found, 0, &parsed));
+    said.tests = Some(results);
+    Ok(said)
 }
 
 /// Whether a test has the text in its name.

@@ -8,16 +8,17 @@ use super::test::{end, entry};
 use super::{Parsed, environment};
 use crate::args::{Paths, Why};
 use crate::failure::Failure;
-use crate::load::load;
+use crate::load::{Project, load};
 use crate::output::Output;
 use crate::report::why::{Cited, End, Kind, Other, Setting, Step, WHY_SCHEMA, Way, Why as Report};
 use crate::{FINDINGS, OK};
 use mesh_compiler::Survey;
+use mesh_compiler::case::wording::{milliseconds, retries};
 use mesh_compiler::survey::why::{Arrival, Asking, Question, Step as Found};
 use mesh_engine::trace::{Hop, Next, Root, Trace};
 use mesh_engine::{Action, Decision, Distribution, Peer};
 use mesh_lang::{SourceSet, Span};
-use mesh_plan::PlanView;
+use mesh_plan::{Plan, PlanView};
 use request::Carried;
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
@@ -39,8 +40,34 @@ pub(crate) fn run(why: &Why, output: &mut Output<'_>) -> Result<u8, Failure> {
     let environment = environment::one(&parsed, why.environment.as_deref())?;
     let unknown = "What a project with errors decides is not known.";
     let Some(plan) = parsed.compile_to_ask(&environment, unknown, output) else { return Ok(FINDINGS) };
-    let (_, view) = super::build::seal(&plan)?;
+    let report = decided(&parsed, &plan, &asked, why, environment)?;
+    if output.for_program() {
+        output.document(&report);
+    } else {
+        show::show(&report, output);
+    }
+    Ok(OK)
+}
+
+/// What becomes of a request of the project as it is at hand. A project with errors is a failure: what it decides is not known.
+pub(crate) fn answer(project: &Project, request: Option<&str>, why: &Why) -> Result<Report, Failure> {
+    let asked = request::Asked::of(request, why)?;
+    let parsed = Parsed::of(project);
+    let environment = environment::one(&parsed, why.environment.as_deref())?;
+    let plan = parsed.compile_or_fail(&environment)?;
+    decided(&parsed, &plan, &asked, why, environment)
+}
+
+fn decided(
+    parsed: &Parsed<'_>,
+    plan: &Plan,
+    asked: &request::Asked,
+    why: &Why,
+    environment: Option<String>,
+) -> Result<Report, Failure> {
+    let (_, view) = super::build::seal(plan)?;
     let survey = parsed.project.survey(environment.as_deref());
+    let sources = &parsed.loaded.sources;
     let asking = Asking {
         from: &why.from,
         to: &why.to,
@@ -49,11 +76,11 @@ pub(crate) fn run(why: &Why, output: &mut Output<'_>) -> Result<u8, Failure> {
         host: asked.host.as_deref(),
     };
     let arrival = survey.arrival(&asking).map_err(|unknown| Failure::new(unknown.message, unknown.help))?;
-    let carried = Carried::of(&asked, &arrival, why)?;
+    let carried = Carried::of(asked, &arrival, why)?;
     let peer = arrival.peer.as_deref().map_or(Peer::Unauthenticated, Peer::Identity);
-    let report = carried.with(&arrival, |request| {
+    Ok(carried.with(&arrival, |request| {
         let trace = mesh_engine::trace(&view, entry(arrival.entry), peer, request);
-        let told = Told { survey: &survey, sources: &project.sources, view: &view, trace: &trace };
+        let told = Told { survey: &survey, sources, view: &view, trace: &trace };
         let mut ways = Vec::new();
         told.ways(0, 1.0, &mut vec![], &mut ways);
         // Where the caller has no call to the target at all, there is nothing that could be asked.
@@ -74,13 +101,7 @@ pub(crate) fn run(why: &Why, output: &mut Output<'_>) -> Result<u8, Failure> {
             ways,
             complete,
         }
-    });
-    if output.for_program() {
-        output.document(&report);
-    } else {
-        show::show(&report, output);
-    }
-    Ok(OK)
+    }))
 }
 
 /// What is asked, and the paths: where nothing is asked, the first argument is a path already.
@@ -142,8 +163,8 @@ impl Told<'_> {
         let settings = settings.into_iter().map(|setting| Setting {
             name: setting.keyword.to_owned(),
             value: match setting.keyword {
-                "timeout" => super::test::milliseconds(timeout),
-                "retry" => super::test::retries(retry),
+                "timeout" => milliseconds(timeout),
+                "retry" => retries(retry),
                 _ => setting.line.as_ref().map_or("none".to_owned(), |line| line.text.clone()),
             },
             place: setting.place,

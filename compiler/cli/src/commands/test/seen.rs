@@ -1,5 +1,6 @@
 //! What can come of a request, over all draws, and whether that is what a test expects.
 
+use mesh_compiler::case::wording::{expected, milliseconds, percent, retries};
 use mesh_compiler::case::{Expectation, Request, redirect_text};
 use mesh_engine::{Action, Decision, Distribution, Refusal};
 use mesh_plan::{NONE, PlanView};
@@ -226,26 +227,6 @@ fn refusal_text(refusal: &Refusal<'_>, rule: &str) -> String {
     }
 }
 
-pub(super) fn expected(expectation: &Expectation) -> String {
-    match expectation {
-        Expectation::Allow => "`allow`".to_owned(),
-        Expectation::Deny => "`deny`".to_owned(),
-        Expectation::Status(status) => status.to_string(),
-        Expectation::Redirect { location, status } => format!("a redirect to `{location}` with {status}"),
-        Expectation::Backends(backends) => {
-            let certain = backends.len() == 1;
-            let texts: Vec<_> = backends
-                .iter()
-                .map(|backend| match certain {
-                    true => format!("`{}`", backend.text),
-                    false => format!("`{}` {}", backend.text, percent(u128::from(backend.weight), WHOLE)),
-                })
-                .collect();
-            texts.join(", ")
-        }
-    }
-}
-
 /// In lowest terms, so that equal fractions are equal pairs; multiplying out would overflow.
 fn fraction(numerator: u128, denominator: u128) -> (u128, u128) {
     let (mut a, mut b) = (numerator, denominator);
@@ -253,22 +234,4 @@ fn fraction(numerator: u128, denominator: u128) -> (u128, u128) {
         (a, b) = (b, a % b);
     }
     (numerator / a.max(1), denominator / a.max(1))
-}
-
-/// With as many decimals as weights have; a product of weights may have more, and is then rounded.
-fn percent(numerator: u128, denominator: u128) -> String {
-    let percent = format!("{:.2}", numerator as f64 * 100.0 / denominator as f64);
-    format!("{}%", percent.trim_end_matches('0').trim_end_matches('.'))
-}
-
-pub(in crate::commands) fn milliseconds(timeout: Option<u32>) -> String {
-    match timeout {
-        None => "none".to_owned(),
-        Some(ms) if ms % 1000 == 0 => format!("{}s", ms / 1000),
-        Some(ms) => format!("{ms}ms"),
-    }
-}
-
-pub(in crate::commands) fn retries(count: u32) -> String {
-    if count == 0 { "none".to_owned() } else { count.to_string() }
 }
