@@ -458,9 +458,6 @@ impl Subject {
 
 /// What no proxy of this version does is not in a plan that is asked, and a plan with it is not built.
 fn without_unexecuted(ending: &mut Ending) {
-    if let Outcome::Forward { retry: Some(retry), .. } = &mut ending.outcome {
-        retry.on_grpc.clear();
-    }
     let Some(changes) = &mut ending.changes else { return };
     changes.effects.retain(|effect| !matches!(effect, Effect::RateLimit(RateLimit { by: Some(_), .. })));
     for effect in &mut changes.effects {
@@ -517,7 +514,7 @@ fn retry(retry: &mesh_engine::Retry<'_>) -> Retry {
         on_connect_failure: retry.on_connect_failure,
         on_reset: retry.on_reset,
         on_timeout: retry.on_timeout,
-        on_grpc: BTreeSet::new(),
+        on_grpc: (1..=16).filter(|status| retry.on_status(*status)).collect(),
         on_status: (100..=599).filter(|status| retry.on_status(*status)).collect(),
         methods: methods
             .filter(|m| retry.allows_method(mesh_engine::Method::from_token(m.as_str())))

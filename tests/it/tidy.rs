@@ -19,6 +19,7 @@ const ALLOWED: &[(&str, &[&str], &[&str])] = &[
             "clap",
             "fastrand",
             "form_urlencoded",
+            "h2",
             "http-body-util",
             "hyper",
             "hyper-rustls",

@@ -8,6 +8,7 @@ mod copying;
 mod health;
 mod shown;
 mod silence;
+mod streams;
 
 use mesh_tests::harness::{Mesh, Upstream};
 use std::time::Duration;

@@ -1,4 +1,4 @@
-//! Stand-ins for services that have no endpoints: small HTTP servers that say what reached them, make the calls that
+//! Stand-ins for services that have no endpoints: small HTTP servers, of both versions, that say what reached them, make the calls that
 //! their service declares, and put the answers into their own, so that one request shows the whole mesh.
 
 use bytes::Bytes;
@@ -10,6 +10,7 @@ use hyper::{Request, Response};
 use hyper_util::client::legacy::Client;
 use hyper_util::client::legacy::connect::HttpConnector;
 use hyper_util::rt::{TokioExecutor, TokioIo};
+use hyper_util::server::conn::auto;
 use mesh_compiler::case::ExampleCall;
 use mesh_compiler::{StandIn, StandIns};
 use serde::Serialize;
@@ -129,7 +130,7 @@ async fn accept(listener: TcpListener, stand_in: Arc<StandIn>, mesh: Arc<Mesh>) 
                 async move { Ok::<_, Infallible>(answer(&stand_in, &mesh, request).await) }
             });
             // A connection that breaks is the proxy's business, not the stand-in's.
-            let _ = hyper::server::conn::http1::Builder::new()
+            let _ = auto::Builder::new(TokioExecutor::new())
                 .serve_connection(TokioIo::new(stream), service)
                 .await;
         });
@@ -162,6 +163,9 @@ struct Called {
 
 async fn answer(stand_in: &StandIn, mesh: &Mesh, request: Request<Incoming>) -> Response<Full<Bytes>> {
     let (head, mut body) = request.into_parts();
+    if head.headers.get(header::CONTENT_TYPE).is_some_and(|kind| kind.as_bytes().starts_with(GRPC)) {
+        return unimplemented(stand_in);
+    }
     // Read to its end, so that the connection can be used again.
     while let Some(Ok(_)) = body.frame().await {}
     let mut calls = Vec::new();
@@ -183,6 +187,21 @@ async fn answer(stand_in: &StandIn, mesh: &Mesh, request: Request<Incoming>) -> 
     text.push(b'\n');
     let mut response = Response::new(Full::new(Bytes::from(text)));
     response.headers_mut().insert(header::CONTENT_TYPE, HeaderValue::from_static("application/json"));
+    response
+}
+
+/// What calls of gRPC say they are.
+const GRPC: &[u8] = b"application/grpc";
+
+/// A call of gRPC has arrived, and nobody here knows what it means: status 12, with the name of the service.
+fn unimplemented(stand_in: &StandIn) -> Response<Full<Bytes>> {
+    let mut response = Response::new(Full::default());
+    let headers = response.headers_mut();
+    headers.insert(header::CONTENT_TYPE, HeaderValue::from_static("application/grpc"));
+    headers.insert("grpc-status", HeaderValue::from_static("12"));
+    if let Ok(message) = HeaderValue::try_from(format!("{} is a stand-in", stand_in.service)) {
+        headers.insert("grpc-message", message);
+    }
     response
 }
 
@@ -350,5 +369,19 @@ mod tests {
         let first = servers.start(std::slice::from_ref(&web)).unwrap();
         assert_eq!(servers.start(std::slice::from_ref(&cart)).unwrap().len(), 1, "only what is needed");
         assert_eq!(servers.start(std::slice::from_ref(&web)).unwrap(), first);
+    }
+
+    #[test]
+    fn both_versions_of_http_are_answered() {
+        let runtime = runtime();
+        let mut servers = StandInServers::new(runtime.handle().clone());
+        let cart = stand_in("cart.default", None);
+        let addresses = servers.start(std::slice::from_ref(&cart)).unwrap();
+        assert_eq!(get(addresses[&cart], "")["service"], "cart.default");
+        let mut stream = TcpStream::connect(addresses[&cart]).unwrap();
+        stream.write_all(b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n\0\0\0\x04\0\0\0\0\0").unwrap();
+        let mut frame = [0; 9];
+        stream.read_exact(&mut frame).unwrap();
+        assert_eq!(frame[3], 4, "its settings (RFC 9113 6.5)");
     }
 }

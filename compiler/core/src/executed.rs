@@ -22,6 +22,7 @@ pub(crate) fn refused(checked: &[(&'static str, Span)], files: &[ast::File]) -> 
         found.extend(limits(item));
         found.extend(addresses(item, &services));
         found.extend(connections(item, &services));
+        found.extend(websockets(item, &services));
     }
     found.sort_by_key(Diagnostic::span);
     found
@@ -50,11 +51,7 @@ fn forms(item: &ast::Item) -> Vec<Diagnostic> {
         ast::Item::Service(service) => places(service),
         _ => vec![],
     };
-    conditions
-        .chain(protocols.into_iter().filter_map(protocol))
-        .chain(places)
-        .chain(weights_and_retries(item))
-        .collect()
+    conditions.chain(protocols.into_iter().filter_map(protocol)).chain(places).chain(weights(item)).collect()
 }
 
 /// The proxy limits what comes in at gateways, listeners, rules and services, counts by itself, and knows of a peer its
@@ -137,12 +134,15 @@ fn places(service: &ast::Service) -> Vec<Diagnostic> {
     }
     if let Some(check) = &service.health_check {
         let is_tcp = |port: &ast::Port| port.protocol.value == Protocol::Tcp;
+        let is_no_grpc = |port: &ast::Port| !matches!(port.protocol.value, Protocol::Grpc | Protocol::Http2);
         match check.probe {
-            ast::ProbeKind::Grpc => found.push(unexecuted("`health-check grpc`", check.span)),
+            ast::ProbeKind::Grpc if service.ports.iter().any(is_no_grpc) => {
+                found.push(unexecuted("`health-check grpc` beside a port of another protocol", check.span));
+            }
             ast::ProbeKind::Get(_) if service.ports.iter().any(is_tcp) => {
                 found.push(unexecuted("`health-check GET` beside a port of connections", check.span));
             }
-            ast::ProbeKind::Get(_) | ast::ProbeKind::Tcp => {}
+            ast::ProbeKind::Get(_) | ast::ProbeKind::Grpc | ast::ProbeKind::Tcp => {}
         }
     }
     found.extend(
@@ -151,50 +151,28 @@ fn places(service: &ast::Service) -> Vec<Diagnostic> {
     found
 }
 
-/// Weights that are set while the mesh runs, and what only gRPC says.
-fn weights_and_retries(item: &ast::Item) -> Vec<Diagnostic> {
-    let (settings, actions): (Vec<&ast::Settings>, Vec<&ast::Action>) = match item {
-        ast::Item::Mesh(mesh) => (vec![&mesh.default], vec![]),
-        ast::Item::Profile(profile) => (vec![&profile.settings], vec![]),
-        ast::Item::Service(service) => {
-            let calls = service.calls.iter().map(|calls| &calls.settings);
-            (calls.chain([&service.settings]).collect(), vec![])
-        }
-        ast::Item::Route(route) => {
-            let actions = route.rules.iter().filter_map(|rule| rule.action.as_ref());
-            let settings = route.rules.iter().map(|rule| &rule.settings);
-            (settings.collect(), actions.map(|action| &action.value).collect())
-        }
-        _ => (vec![], vec![]),
-    };
-    let mut found = Vec::new();
-    for policy in settings.into_iter().filter_map(|own| match own.retry.as_ref().map(|retry| &retry.value) {
-        Some(ast::Retry::Policy(policy)) => Some(policy),
-        _ => None,
-    }) {
-        let grpc = policy.on.iter().filter(|condition| matches!(condition.value, ast::RetryOn::Grpc(_)));
-        found.extend(grpc.map(|condition| unexecuted("a retry on a gRPC status", condition.span)));
-    }
+/// Weights that are set while the mesh runs.
+fn weights(item: &ast::Item) -> Vec<Diagnostic> {
     let backends: Vec<&ast::Backend> = match item {
         ast::Item::Split(split) => split.backends.iter().collect(),
-        _ => actions
-            .into_iter()
-            .flat_map(|action| match action {
-                ast::Action::To(backends) => backends.as_slice(),
-                _ => &[],
-            })
-            .collect(),
+        ast::Item::Route(route) => {
+            let actions = route.rules.iter().filter_map(|rule| rule.action.as_ref());
+            let backends = actions.filter_map(|action| match &action.value {
+                ast::Action::To(backends) => Some(backends),
+                _ => None,
+            });
+            backends.flatten().collect()
+        }
+        _ => vec![],
     };
     let weights = backends.into_iter().filter_map(|backend| backend.weight);
     let controlled = weights.filter(|weight| matches!(weight.value, ast::Weight::Controlled { .. }));
-    found
-        .extend(controlled.map(|weight| unexecuted("a weight that is set while the mesh runs", weight.span)));
-    found
+    controlled.map(|weight| unexecuted("a weight that is set while the mesh runs", weight.span)).collect()
 }
 
-/// The proxy speaks HTTP/1.1, and passes connections on.
+/// The proxy speaks both versions of HTTP, passes connections on, and knows no TLS.
 fn protocol(protocol: Spanned<Protocol>) -> Option<Diagnostic> {
-    (!matches!(protocol.value, Protocol::Http | Protocol::Tcp))
+    matches!(protocol.value, Protocol::Https | Protocol::Tls)
         .then(|| unexecuted(&format!("`{}`", protocol.value.as_str()), protocol.span))
 }
 
@@ -226,6 +204,30 @@ fn connections(item: &ast::Item, services: &BTreeMap<&str, &ast::Service>) -> Ve
         }
     }
     found
+}
+
+/// A WebSocket is a connection of HTTP/1.1 on both sides.
+fn websockets(item: &ast::Item, services: &BTreeMap<&str, &ast::Service>) -> Vec<Diagnostic> {
+    let ast::Item::Route(route) = item else { return vec![] };
+    let is_http2 = |backend: &ast::Backend| {
+        let ports = services.get(backend.service.name()).map_or(&[][..], |service| &service.ports);
+        let is_meant = |port: &&ast::Port| match (&backend.port, &port.name) {
+            (Some(meant), Some(own)) => meant.value == own.value,
+            _ => true,
+        };
+        ports
+            .iter()
+            .filter(is_meant)
+            .any(|port| matches!(port.protocol.value, Protocol::Http2 | Protocol::Grpc))
+    };
+    let asked = route.rules.iter().filter_map(|rule| {
+        let span = rule.modifiers.websocket?;
+        let Some(ast::Action::To(backends)) = rule.action.as_ref().map(|action| &action.value) else {
+            return None;
+        };
+        backends.iter().any(is_http2).then_some(span)
+    });
+    asked.map(|span| unexecuted("`upgrade websocket` to a port of HTTP/2", span)).collect()
 }
 
 /// A service's authorization is applied by the proxy that calls it, which sees another end of another connection than the
@@ -283,5 +285,25 @@ mod tests {
             refused("rate-limit local 1/s per source"),
             ["`per source` is not executed by this version's proxy"]
         );
+    }
+
+    #[test]
+    fn versions_of_http_are_executed_and_websockets_on_the_newer_one_are_not() {
+        let text = |protocol: &str| {
+            format!(
+                "gateway edge {{ listener web port 80 http {{ host \"*\" }} }}\nauthorize edge {{ allow from anyone }}\n\
+                 route edge {{ rule live {{ match GET /live; to s; upgrade websocket; timeout none }}; otherwise 404 }}\n\
+                 service s {{ port 80 {protocol} }}\nauthorize s {{ allow from gateway edge }}\n"
+            )
+        };
+        let refused = |protocol: &str| {
+            let compilation = compile(&SourceSet::single("test.mesh", &text(protocol)), &StandIns::new());
+            assert!(compilation.diagnostics.is_empty(), "{:?}", compilation.diagnostics);
+            compilation.unexecuted.into_iter().map(|diagnostic| diagnostic.message).collect::<Vec<_>>()
+        };
+        assert!(refused("http").is_empty());
+        let message = "`upgrade websocket` to a port of HTTP/2 is not executed by this version's proxy";
+        assert_eq!(refused("http2"), [message]);
+        assert_eq!(refused("grpc"), [message]);
     }
 }

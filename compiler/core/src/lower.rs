@@ -11,7 +11,7 @@ use crate::model::{
 use crate::partition::{Leaf, Owner, Partition};
 use intern::Intern;
 use mesh_lang::Text;
-use mesh_lang::ast::{Effect, HostPattern};
+use mesh_lang::ast::{self, Effect, HostPattern};
 use mesh_plan::{self as plan, NONE, Plan, REFUSED, Settings, Target};
 use rustc_hash::FxHashMap;
 use std::cell::RefCell;
@@ -26,6 +26,16 @@ fn key(owner: Owner) -> Key {
         Owner::Listener(gateway, listener) => (1, gateway.0, listener),
         Owner::Call(service, call) => (2, service.0, call),
         Owner::Consumer(index) => (3, index, 0),
+    }
+}
+
+/// What the proxy has to know of a protocol.
+fn protocol(protocol: ast::Protocol) -> plan::Protocol {
+    match protocol {
+        ast::Protocol::Http | ast::Protocol::Https => plan::Protocol::Http,
+        ast::Protocol::Http2 => plan::Protocol::Http2,
+        ast::Protocol::Grpc => plan::Protocol::Grpc,
+        ast::Protocol::Tcp | ast::Protocol::Tls => plan::Protocol::Connections,
     }
 }
 
@@ -248,7 +258,7 @@ impl Lowering {
                 .map(|(listener, number)| plan::Listener {
                     name: listener.name.clone(),
                     number: listener.number,
-                    connections: !listener.protocol.is_http(),
+                    protocol: protocol(listener.protocol),
                     limits: listener.limits.clone(),
                     partition: partitions.get(&(1, index, number)).copied().unwrap_or(NONE),
                     hosts: listener.tables.iter().map(|table| host(&table.host)).collect(),
@@ -290,6 +300,7 @@ impl Lowering {
         let subsets = service.subsets.len() as u32;
         let ports = service.ports.iter().zip(0..).map(|(port, number)| plan::Port {
             number: port.number,
+            protocol: protocol(port.protocol),
             name: port.name.to_string(),
             partition: partitions.get(&(0, index, number)).copied().unwrap_or(NONE),
             endpoints: port

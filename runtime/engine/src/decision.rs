@@ -88,6 +88,12 @@ impl<'p> Forward<'p> {
         self.settled.limits()
     }
 
+    /// `name.namespace` of the service that makes the call, whose own limits are the first two of [`Forward::limits`]; `None` where a gateway
+    /// sends it.
+    pub fn caller(&self) -> Option<Text<'p>> {
+        self.settled.caller()
+    }
+
     /// The retry policy.
     pub fn retry(&self) -> Option<Retry<'p>> {
         self.settled.retry()

@@ -6,8 +6,8 @@
 use mesh_plan::layout::{MAX_ENTER_DEPTH, WHOLE};
 use mesh_plan::{
     Action, Backend, Budget, Call, CallHost, ConsumerRoute, Endpoint, Field, Gateway, Grant, Host, HostKind,
-    Listener, NONE, Node, Outcome, Partition, Peers, Plan, PlanView, Port, Principal, REFUSED, Retry,
-    Service, Settings, State, Target, Verdict, encode, verify,
+    Listener, NONE, Node, Outcome, Partition, Peers, Plan, PlanView, Port, Principal, Protocol, REFUSED,
+    Retry, Service, Settings, State, Target, Verdict, encode, verify,
 };
 
 pub(crate) const EDGE: u32 = 0;
@@ -106,7 +106,14 @@ pub(crate) fn plan() -> Plan {
 }
 
 fn port(number: u16, name: &str, partition: u32) -> Port {
-    Port { number, name: name.to_owned(), partition, endpoints: vec![], subset_endpoints: vec![] }
+    Port {
+        number,
+        protocol: Protocol::Http,
+        name: name.to_owned(),
+        partition,
+        endpoints: vec![],
+        subset_endpoints: vec![],
+    }
 }
 
 fn services() -> Vec<Service> {
@@ -179,7 +186,7 @@ fn edge() -> Gateway {
         owner: "platform".to_owned(),
         principal: 2,
         listeners: vec![Listener {
-            connections: false,
+            protocol: Protocol::Http,
             limits: vec![],
             name: "web".to_owned(),
             number: 8_080,

@@ -1,7 +1,7 @@
 //! Timeouts, retries and how an endpoint is chosen: which level of settings says it, looked up when somebody asks.
 
 use crate::decision::Retry;
-use mesh_plan::view::{self, Balancer, Settings, Written};
+use mesh_plan::view::{self, Balancer, Service, Settings, Text, Written};
 use mesh_plan::{Grant, NONE, PlanView};
 use std::cmp::Ordering;
 
@@ -15,8 +15,9 @@ pub struct Settled<'p> {
     timeout: u32,
     idle: u32,
     retry: u32,
-    /// Index of the grant of the call, or [`NONE`].
+    /// Index of the grant of the call, and of the service that makes it, or [`NONE`].
     grant: u32,
+    caller: u32,
     /// Index of the service that it is forwarded to.
     service: u32,
 }
@@ -24,7 +25,7 @@ pub struct Settled<'p> {
 impl<'p> Settled<'p> {
     /// Nothing is written yet.
     pub(crate) fn of(plan: &'p PlanView) -> Settled<'p> {
-        Settled { plan, timeout: NONE, idle: NONE, retry: NONE, grant: NONE, service: NONE }
+        Settled { plan, timeout: NONE, idle: NONE, retry: NONE, grant: NONE, caller: NONE, service: NONE }
     }
 
     /// What is written so far holds; the settings of a rule that is passed only fill in the rest.
@@ -42,9 +43,14 @@ impl<'p> Settled<'p> {
         }
     }
 
-    /// The grant of the call has a say.
-    pub(crate) fn granted(&mut self, grant: u32) {
-        self.grant = grant;
+    /// The grant of the call that a service makes has a say.
+    pub(crate) fn granted(&mut self, grant: u32, caller: u32) {
+        (self.grant, self.caller) = (grant, caller);
+    }
+
+    /// `name.namespace` of the service that makes the call, if one does.
+    pub(crate) fn caller(self) -> Option<Text<'p>> {
+        self.plan.service(self.caller).map(Service::name_text)
     }
 
     /// The service that it is forwarded to has a say.

@@ -265,7 +265,7 @@ impl<'p, 'r> Walk<'p, 'r> {
         if leaf == REFUSED {
             return Err(self.undeclared(call.service));
         }
-        self.trail.settled.granted(leaf);
+        self.trail.settled.granted(leaf, call.service);
         let owner = || self.plan.service(call.service).map(Service::owner_text).unwrap_or_default();
         self.through(&call.hop, owner())
     }

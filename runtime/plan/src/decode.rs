@@ -74,6 +74,7 @@ fn to_port(port: view::Port<'_>) -> Port {
     let members = port.subset_endpoints().iter().map(|subset| subset.members());
     Port {
         number: port.number(),
+        protocol: port.protocol(),
         name: port.name().to_owned(),
         partition: port.partition(),
         endpoints: port.endpoints().iter().collect(),
@@ -105,7 +106,7 @@ fn to_listener(listener: view::Listener<'_>) -> Listener {
     Listener {
         name: listener.name().to_owned(),
         number: listener.number(),
-        connections: listener.connections(),
+        protocol: listener.protocol(),
         partition: listener.partition(),
         limits: listener.limits().iter().map(to_edit).collect(),
         hosts: listener.hosts().iter().map(|host| host.to_host()).collect(),

@@ -306,6 +306,7 @@ mod tests {
         };
         let port = |index| Port {
             number: 80,
+            protocol: crate::Protocol::Http,
             name: String::new(),
             partition: index,
             endpoints: vec![],

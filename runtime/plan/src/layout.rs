@@ -390,7 +390,9 @@ pub mod port {
     pub const PARTITION: u32 = 2;
     pub const ENDPOINTS: u32 = 3;
     pub const SUBSET_ENDPOINTS: u32 = 5;
-    pub const WORDS: u32 = 7;
+    /// [`crate::Protocol`]
+    pub const PROTOCOL: u32 = 7;
+    pub const WORDS: u32 = 8;
 }
 
 /// Where an instance listens: sixteen address bytes in network order, then the port.
@@ -446,8 +448,8 @@ pub mod listener {
     pub const PARTITION: u32 = 2;
     pub const HOSTS: u32 = 3;
     pub const LIMITS: u32 = 5;
-    /// 1: connections only.
-    pub const CONNECTIONS: u32 = 7;
+    /// [`crate::Protocol`]
+    pub const PROTOCOL: u32 = 7;
     pub const WORDS: u32 = 8;
 }
 
@@ -837,4 +839,5 @@ pub mod health_check {
 
     pub const GET: u32 = 0;
     pub const TCP: u32 = 1;
+    pub const GRPC: u32 = 2;
 }

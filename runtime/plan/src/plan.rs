@@ -101,6 +101,38 @@ pub enum Probe {
     Get(String),
     /// By a connection: if it can be made, it is.
     Tcp,
+    /// By `grpc.health.v1.Health/Check` of everything that it serves: if it says `SERVING`, it is.
+    Grpc,
+}
+
+/// What a port or a listener speaks: it is declared, never guessed.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub enum Protocol {
+    /// HTTP/1.1 (RFC 9112).
+    #[default]
+    Http = 0,
+    /// HTTP/2 (RFC 9113), with prior knowledge.
+    Http2 = 1,
+    /// gRPC, over HTTP/2.
+    Grpc = 2,
+    /// Bytes: only connections are seen, and no requests in them.
+    Connections = 3,
+}
+
+impl Protocol {
+    /// All of them, each at its number.
+    pub const ALL: [Protocol; 4] = [Protocol::Http, Protocol::Http2, Protocol::Grpc, Protocol::Connections];
+
+    /// Whether requests come as streams of HTTP/2.
+    pub fn is_http2(self) -> bool {
+        matches!(self, Protocol::Http2 | Protocol::Grpc)
+    }
+
+    /// The protocol of a number; a number that is none is [`Protocol::Connections`], in which nothing is looked for.
+    pub(crate) fn of_number(number: u32) -> Protocol {
+        let at = |protocol: &Protocol| *protocol as u32 == number;
+        Protocol::ALL.into_iter().find(at).unwrap_or(Protocol::Connections)
+    }
 }
 
 /// A port of a service.
@@ -108,6 +140,8 @@ pub enum Probe {
 pub struct Port {
     /// What callers say.
     pub number: u16,
+    /// What its endpoints speak.
+    pub protocol: Protocol,
     /// Its name; empty where the service has one unnamed port.
     pub name: String,
     /// Index into `partitions`: `roots[0]` is the route (leaves are outcomes), `access` the authorization.
@@ -182,8 +216,8 @@ pub struct Listener {
     pub name: String,
     /// TCP port.
     pub number: u16,
-    /// Whether only connections are seen, and no requests in them. Then its one host is `Any`.
-    pub connections: bool,
+    /// What its clients speak. Where only connections are seen, its one host is `Any`.
+    pub protocol: Protocol,
     /// Index into `partitions`: `access` is the authorization, `roots[i]` the route of `hosts[i]`.
     pub partition: u32,
     /// What it lets in.
@@ -698,7 +732,7 @@ pub struct Retry {
     pub on_reset: bool,
     /// The per-try timeout passed.
     pub on_timeout: bool,
-    /// Statuses 400–599, sorted; `5xx` and `gateway-error` are written out.
+    /// Statuses of HTTP, 400–599, and of gRPC, 1–16, sorted; `5xx` and `gateway-error` are written out.
     pub on_status: Vec<u16>,
     /// Bit i is method atom i: `GET`, `HEAD` and `OPTIONS` and those that `methods` adds.
     pub methods: u8,

@@ -95,6 +95,7 @@ fn principal(identity: &str, gateway: bool) -> Principal {
 
 fn ratings() -> Service {
     let port = |number, name: &str, partition| Port {
+        protocol: if number == 80 { Protocol::Http } else { Protocol::Grpc },
         number,
         name: name.to_owned(),
         partition,
@@ -139,6 +140,7 @@ fn reviews() -> Service {
         }),
         ports: vec![Port {
             number: 80,
+            protocol: Protocol::Http,
             name: String::new(),
             partition: 1,
             endpoints: vec![v4(1), v4(2), v6],
@@ -183,7 +185,7 @@ fn edge() -> Gateway {
         owner: "platform".to_owned(),
         principal: 1,
         listeners: vec![Listener {
-            connections: false,
+            protocol: Protocol::Http,
             limits: vec![],
             name: "web".to_owned(),
             number: 8_080,
@@ -368,7 +370,7 @@ fn retry() -> Retry {
         on_connect_failure: true,
         on_reset: false,
         on_timeout: true,
-        on_status: vec![429, 502, 503, 504],
+        on_status: vec![14, 429, 502, 503, 504],
         methods: 0b0100_0011,
         per_try_timeout: 250,
         backoff_base: 25,

@@ -4,7 +4,7 @@ mod balancing;
 
 use crate::decode::to_target;
 use crate::layout::Section;
-use crate::plan::{Endpoint, FieldKind, HostKind, NONE, Target};
+use crate::plan::{Endpoint, FieldKind, HostKind, NONE, Protocol, Target};
 use crate::view::{
     Action, ConsumerRoute, Edit, Field, Gateway, List, Outcome, Partition, PlanView, Port, Retry, Row, Rows,
     Service, Settings, Written,
@@ -106,8 +106,8 @@ fn gateway_text(plan: &PlanView, gateway: Gateway<'_>, out: &mut Page) {
         gateway.limits().iter().for_each(|limit| out.line(edit_text(plan, limit)));
         for listener in gateway.listeners().iter() {
             let (name, number, partition) = (listener.name(), listener.number(), listener.partition());
-            let kind = if listener.connections() { " of connections" } else { "" };
-            out.line(format_args!("listener {name} port {number}{kind}, partition {partition}"));
+            let protocol = protocol_text(listener.protocol());
+            out.line(format_args!("listener {name} port {number}{protocol}, partition {partition}"));
             listener.limits().iter().for_each(|limit| out.line(format_args!("  {}", edit_text(plan, limit))));
             for (host, root) in listener.hosts().iter().zip(0u32..) {
                 let pattern = match host.kind() {
@@ -153,10 +153,21 @@ fn consumer_routes_text<'p>(plan: &PlanView, routes: Rows<'p, ConsumerRoute<'p>>
 
 fn port_text(service: Service<'_>, port: Port<'_>, out: &mut Page) {
     let name = if port.name().is_empty() { String::new() } else { format!("{} ", port.name()) };
-    out.line(format_args!("port {name}{}, partition {}", port.number(), port.partition()));
+    let protocol = protocol_text(port.protocol());
+    out.line(format_args!("port {name}{}{protocol}, partition {}", port.number(), port.partition()));
     out.line(format_args!("  endpoints {}", addresses(port.endpoints_of(NONE))));
     for (subset, index) in service.subsets().zip(0..) {
         out.line(format_args!("  subset {subset} {}", addresses(port.endpoints_of(index))));
+    }
+}
+
+/// What is not HTTP/1.1 says so.
+fn protocol_text(protocol: Protocol) -> &'static str {
+    match protocol {
+        Protocol::Http => "",
+        Protocol::Http2 => " http2",
+        Protocol::Grpc => " grpc",
+        Protocol::Connections => " of connections",
     }
 }
 
@@ -344,7 +355,9 @@ fn retry_text(retry: Retry<'_>) -> String {
     // `5xx` is a hundred statuses: a run of them is shown by its ends.
     let (statuses, _) = retry.statuses().as_chunks::<2>();
     let statuses: Vec<u16> = statuses.iter().map(|status| u16::from_le_bytes(*status)).collect();
-    for run in statuses.chunk_by(|before, after| *after == before + 1) {
+    let (of_grpc, of_http) = statuses.split_at(statuses.partition_point(|status| *status < 100));
+    text.extend(of_grpc.iter().map(|status| format!(" grpc-status {status}")));
+    for run in of_http.chunk_by(|before, after| *after == before + 1) {
         match run {
             [first, .., last] => text.push_str(&format!(" {first}-{last}")),
             alone => text.extend(alone.iter().map(|status| format!(" {status}"))),
@@ -382,7 +395,7 @@ mod tests {
         let text = super::text(&verify(encode(&samples::plan()).unwrap()).unwrap());
         for line in [
             "trust domain shop.test",
-            "default timeout none, retry 2 on connect-failure timeout 429 502-504 methods GET|HEAD|OPTIONS \
+            "default timeout none, retry 2 on connect-failure timeout grpc-status 14 429 502-504 methods GET|HEAD|OPTIONS \
              per-try-timeout 250ms backoff from 25ms to 1000ms buffer 65536B budget 20.00% min 10/s over 10000ms",
             "gateway edge.shop, owned by platform",
             "  listener web port 8080, partition 0",

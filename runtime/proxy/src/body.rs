@@ -1,22 +1,17 @@
-//! The bodies that pass through: towards an upstream, and back to the client.
+//! Bodies of requests on their way to an upstream, and when something last passed of a request or its response.
 
-use crate::balance::Chosen;
-use crate::breaker::Counted;
-use crate::log::Record;
+mod replay;
+
 use crate::mirror::Tee;
-use crate::outliers::Judges;
-use crate::serving::Serving;
-use crate::upstream::Connection;
 use hyper::body::{Body, Bytes, Frame, Incoming, SizeHint};
-use mesh_engine::balance::outliers::Seen;
+use replay::Replay;
 use std::cell::Cell;
 use std::fmt;
 use std::pin::Pin;
 use std::rc::Rc;
-use std::sync::Arc;
 use std::task::{Context, Poll, ready};
 use std::time::Duration;
-use tokio::time::{Instant, Sleep, sleep_until};
+use tokio::time::{Instant, sleep_until};
 
 /// What is sent to an upstream. Trailers of a request are not passed on: nothing could have decided about them.
 #[derive(Debug, Default)]
@@ -25,16 +20,29 @@ pub(crate) enum Outgoing {
     Empty,
     /// Kept bytes; can be sent again.
     Kept(Bytes),
-    /// The client's body as it arrives, after what has already been read of it.
-    Streamed { read: Bytes, rest: Measured },
+    /// The client's body as it arrives.
+    Streamed(Measured),
+    /// The same, and what has passed of it is remembered; can be sent again as long as it fits.
+    Remembered(Replay),
 }
 
-/// A client's body that may have only so many more bytes. One that has more is broken off, and the flag says so.
+/// What became of a client's body.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub(crate) enum Fate {
+    /// Nothing is wrong with it so far.
+    #[default]
+    Whole,
+    /// Its client failed, or gave it up.
+    Broken,
+    TooLong,
+}
+
+/// A client's body that may have only so many more bytes. One that has more is broken off.
 #[derive(Debug)]
 pub(crate) struct Measured {
     incoming: Incoming,
     left: u64,
-    exceeded: Rc<Cell<bool>>,
+    fate: Rc<Cell<Fate>>,
     /// Hears what passes, for copies.
     pub(crate) tee: Option<Rc<Tee>>,
     /// When something last passed, on either way.
@@ -75,6 +83,8 @@ impl Activity {
 pub(crate) enum Broken {
     Client(hyper::Error),
     TooLong,
+    /// It is being sent again from its beginning, elsewhere.
+    SentAgain,
 }
 
 impl fmt::Display for Broken {
@@ -82,6 +92,7 @@ impl fmt::Display for Broken {
         match self {
             Broken::Client(error) => write!(f, "the client failed: {error}"),
             Broken::TooLong => f.write_str("the body is too long"),
+            Broken::SentAgain => f.write_str("the body is sent again"),
         }
     }
 }
@@ -89,10 +100,22 @@ impl fmt::Display for Broken {
 impl std::error::Error for Broken {}
 
 impl Measured {
-    fn poll_frame(&mut self, cx: &mut Context<'_>) -> Poll<Option<Result<Frame<Bytes>, Broken>>> {
+    pub(crate) fn is_end_stream(&self) -> bool {
+        self.incoming.is_end_stream()
+    }
+
+    /// Exact or nothing: what is chunked, or comes on a stream, tells no length.
+    pub(crate) fn size_hint(&self) -> SizeHint {
+        self.incoming.size_hint().exact().map_or_else(SizeHint::default, SizeHint::with_exact)
+    }
+
+    pub(crate) fn poll_frame(&mut self, cx: &mut Context<'_>) -> Poll<Option<Result<Frame<Bytes>, Broken>>> {
         let frame = match ready!(Pin::new(&mut self.incoming).poll_frame(cx)) {
             Some(Ok(frame)) => frame,
-            Some(Err(error)) => return Poll::Ready(Some(Err(Broken::Client(error)))),
+            Some(Err(error)) => {
+                self.fate.set(Fate::Broken);
+                return Poll::Ready(Some(Err(Broken::Client(error))));
+            }
             None => {
                 self.heard(|tee| tee.end());
                 return Poll::Ready(None);
@@ -103,7 +126,7 @@ impl Measured {
         match self.left.checked_sub(bytes) {
             Some(left) => self.left = left,
             None => {
-                self.exceeded.set(true);
+                self.fate.set(Fate::TooLong);
                 return Poll::Ready(Some(Err(Broken::TooLong)));
             }
         }
@@ -125,46 +148,46 @@ impl Measured {
 }
 
 impl Outgoing {
-    /// The client's body, not read yet, of at most so many bytes: `exceeded` says whether there were more.
+    /// The client's body, not read yet, of at most so many bytes: `fate` says what becomes of it.
     pub(crate) fn of(
         incoming: Incoming,
         most: Option<u64>,
-        exceeded: &Rc<Cell<bool>>,
+        fate: &Rc<Cell<Fate>>,
         activity: &Activity,
     ) -> Outgoing {
         if incoming.is_end_stream() {
             Outgoing::Empty
         } else {
-            let (left, exceeded) = (most.unwrap_or(u64::MAX), exceeded.clone());
-            let rest = Measured { incoming, left, exceeded, tee: None, activity: activity.clone() };
-            Outgoing::Streamed { read: Bytes::new(), rest }
+            let (left, fate) = (most.unwrap_or(u64::MAX), fate.clone());
+            Outgoing::Streamed(Measured { incoming, left, fate, tee: None, activity: activity.clone() })
         }
     }
 
-    /// Reads a body that may fit in `limit` bytes, so that it can be sent again. What turns out larger streams on.
-    pub(crate) async fn keep(self, limit: usize) -> Result<Outgoing, Broken> {
-        let Outgoing::Streamed { mut rest, .. } = self else { return Ok(self) };
-        if rest.incoming.size_hint().lower() > limit as u64 {
-            return Ok(Outgoing::Streamed { read: Bytes::new(), rest });
-        }
-        let mut read = Vec::new();
-        while let Some(frame) = std::future::poll_fn(|cx| rest.poll_frame(cx)).await {
-            if let Ok(data) = frame?.into_data() {
-                read.extend_from_slice(&data);
+    /// From now on what passes is remembered, up to `limit` bytes: with more, or where more are announced, it can be sent once.
+    pub(crate) fn remember(self, limit: usize) -> Outgoing {
+        match self {
+            Outgoing::Streamed(body) if body.incoming.size_hint().lower() <= limit as u64 => {
+                Outgoing::Remembered(Replay::of(body, limit))
             }
-            if read.len() > limit {
-                return Ok(Outgoing::Streamed { read: read.into(), rest });
-            }
+            other => other,
         }
-        Ok(Outgoing::Kept(read.into()))
     }
 
-    /// A copy, where one can be made: what cannot be copied can be sent only once.
-    pub(crate) fn copy(&self) -> Option<Outgoing> {
+    pub(crate) fn can_be_sent_again(&self) -> bool {
+        match self {
+            Outgoing::Empty | Outgoing::Kept(_) => true,
+            Outgoing::Streamed(_) => false,
+            Outgoing::Remembered(replay) => replay.is_whole(),
+        }
+    }
+
+    /// Another one, from the beginning, where that can be: those before it are sent no further.
+    pub(crate) fn again(&self) -> Option<Outgoing> {
         match self {
             Outgoing::Empty => Some(Outgoing::Empty),
             Outgoing::Kept(bytes) => Some(Outgoing::Kept(bytes.clone())),
-            Outgoing::Streamed { .. } => None,
+            Outgoing::Streamed(_) => None,
+            Outgoing::Remembered(replay) => replay.is_whole().then(|| Outgoing::Remembered(replay.again())),
         }
     }
 
@@ -187,13 +210,11 @@ impl Body for Outgoing {
                 *this = Outgoing::Empty;
                 Poll::Ready((!bytes.is_empty()).then(|| Ok(Frame::data(bytes))))
             }
-            Outgoing::Streamed { read, .. } if !read.is_empty() => {
-                Poll::Ready(Some(Ok(Frame::data(std::mem::take(read)))))
-            }
-            Outgoing::Streamed { rest, .. } => match ready!(rest.poll_frame(cx)) {
+            Outgoing::Streamed(body) => match ready!(body.poll_frame(cx)) {
                 Some(Ok(frame)) if frame.is_trailers() => Poll::Ready(None),
                 other => Poll::Ready(other),
             },
+            Outgoing::Remembered(replay) => replay.poll_frame(cx),
         }
     }
 
@@ -201,7 +222,8 @@ impl Body for Outgoing {
         match self {
             Outgoing::Empty => true,
             Outgoing::Kept(bytes) => bytes.is_empty(),
-            Outgoing::Streamed { read, rest } => read.is_empty() && rest.incoming.is_end_stream(),
+            Outgoing::Streamed(body) => body.is_end_stream(),
+            Outgoing::Remembered(replay) => replay.is_end_stream(),
         }
     }
 
@@ -209,175 +231,8 @@ impl Body for Outgoing {
         match self {
             Outgoing::Empty => SizeHint::with_exact(0),
             Outgoing::Kept(bytes) => SizeHint::with_exact(bytes.len() as u64),
-            Outgoing::Streamed { read, rest } => match rest.incoming.size_hint().exact() {
-                Some(left) => SizeHint::with_exact(left + read.len() as u64),
-                None => SizeHint::default(),
-            },
-        }
-    }
-}
-
-/// What is sent to the client.
-pub(crate) enum Reply {
-    /// Ours.
-    Local(Bytes),
-    /// An upstream's.
-    Passed(Box<Passed>),
-}
-
-/// An upstream's body on its way to the client, with everything that must live until its last byte.
-pub(crate) struct Passed {
-    incoming: Incoming,
-    /// Goes back to its pool after the last byte; dropped before, it closes.
-    connection: Option<Connection>,
-    cut: Option<Pin<Box<Sleep>>>,
-    /// How long it may be silent, and when it has been.
-    idle: Option<(Duration, Pin<Box<Sleep>>)>,
-    record: Option<Record>,
-    kept: Kept,
-}
-
-/// What a request keeps until the last byte of its response.
-pub(crate) struct Kept {
-    /// The endpoint, which has one request more so long.
-    pub(crate) chosen: Chosen,
-    pub(crate) judges: Judges,
-    pub(crate) activity: Activity,
-    pub(crate) _admitted: Vec<Counted>,
-    /// The plan that it was decided under.
-    pub(crate) _plan: Arc<Serving>,
-}
-
-impl Passed {
-    /// `cut`: when the total timeout passes; `idle`: how long nothing may pass.
-    pub(crate) fn new(
-        incoming: Incoming,
-        connection: Connection,
-        cut: Option<Instant>,
-        idle: Option<Duration>,
-        record: Record,
-        kept: Kept,
-    ) -> Passed {
-        let cut = cut.map(|deadline| Box::pin(sleep_until(deadline)));
-        let idle = idle.map(|time| (time, Box::pin(sleep_until(kept.activity.last() + time))));
-        let mut passed =
-            Passed { incoming, connection: Some(connection), cut, idle, record: Some(record), kept };
-        passed.end_if_complete();
-        passed
-    }
-
-    /// The HTTP library does not ask again once it knows that a body has ended: this is asked after every frame.
-    fn end_if_complete(&mut self) {
-        if self.incoming.is_end_stream() {
-            self.end();
-        }
-    }
-
-    fn end(&mut self) {
-        if let Some(connection) = self.connection.take() {
-            connection.give_back();
-        }
-        self.record = None;
-    }
-
-    /// Whether nothing has passed for too long.
-    fn is_silent(&mut self, cx: &mut Context<'_>) -> bool {
-        let Some((time, timer)) = &mut self.idle else { return false };
-        while timer.as_mut().poll(cx).is_ready() {
-            let end = self.kept.activity.last() + *time;
-            if Instant::now() >= end {
-                return true;
-            }
-            timer.as_mut().reset(end);
-        }
-        false
-    }
-
-    fn fail(&mut self, flag: &'static str, why: Cut) -> Poll<Option<Result<Frame<Bytes>, Cut>>> {
-        self.connection = None;
-        self.kept.judges.see(self.kept.chosen.address, self.kept.chosen.of, Seen::GatewayError);
-        if let Some(mut record) = self.record.take() {
-            record.flag(flag);
-        }
-        Poll::Ready(Some(Err(why)))
-    }
-}
-
-impl Drop for Passed {
-    fn drop(&mut self) {
-        if let Some(record) = &mut self.record {
-            record.flag("DC");
-        }
-    }
-}
-
-/// Why a response ends before its last byte: the client sees its connection cut.
-#[derive(Debug)]
-pub(crate) enum Cut {
-    Timeout,
-    Silent,
-    Upstream(hyper::Error),
-}
-
-impl fmt::Display for Cut {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        match self {
-            Cut::Timeout => f.write_str("the total timeout passed"),
-            Cut::Silent => f.write_str("nothing came for too long"),
-            Cut::Upstream(error) => write!(f, "the upstream failed: {error}"),
-        }
-    }
-}
-
-impl std::error::Error for Cut {}
-
-impl Body for Reply {
-    type Data = Bytes;
-    type Error = Cut;
-
-    fn poll_frame(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Option<Result<Frame<Bytes>, Cut>>> {
-        let passed = match self.get_mut() {
-            Reply::Local(bytes) => {
-                let bytes = std::mem::take(bytes);
-                return Poll::Ready((!bytes.is_empty()).then(|| Ok(Frame::data(bytes))));
-            }
-            Reply::Passed(passed) => passed,
-        };
-        if passed.cut.as_mut().is_some_and(|cut| cut.as_mut().poll(cx).is_ready()) {
-            return passed.fail("UT", Cut::Timeout);
-        }
-        if passed.is_silent(cx) {
-            return passed.fail("SI", Cut::Silent);
-        }
-        match ready!(Pin::new(&mut passed.incoming).poll_frame(cx)) {
-            Some(Ok(frame)) => {
-                passed.kept.activity.touch();
-                // Nothing follows trailers.
-                if frame.is_trailers() {
-                    passed.end();
-                }
-                passed.end_if_complete();
-                Poll::Ready(Some(Ok(frame)))
-            }
-            Some(Err(error)) => passed.fail("UC", Cut::Upstream(error)),
-            None => {
-                passed.end();
-                Poll::Ready(None)
-            }
-        }
-    }
-
-    fn is_end_stream(&self) -> bool {
-        match self {
-            Reply::Local(bytes) => bytes.is_empty(),
-            Reply::Passed(passed) => passed.incoming.is_end_stream(),
-        }
-    }
-
-    fn size_hint(&self) -> SizeHint {
-        match self {
-            Reply::Local(bytes) => SizeHint::with_exact(bytes.len() as u64),
-            Reply::Passed(passed) => passed.incoming.size_hint(),
+            Outgoing::Streamed(body) => body.size_hint(),
+            Outgoing::Remembered(replay) => replay.size_hint(),
         }
     }
 }

@@ -3,10 +3,11 @@
 //! Too many requests, or too many that wait for a connection, are refused at once; one that waits is refused when its time is up.
 
 use crate::together::{Known, Place, Registry, levels};
-use crate::upstream::{Connection, NotConnected, Pool};
+use crate::upstream::{Connection, Origin, Pool};
 use crate::worker::Worker;
-use mesh_engine::{Address, Forward};
+use mesh_engine::Forward;
 use mesh_plan::{Breaker, PlanView};
+use std::convert::Infallible;
 use std::pin::pin;
 use std::rc::Rc;
 use std::sync::Arc;
@@ -106,7 +107,8 @@ impl Breakers {
         if levels(plan, forward).all(|(_, level)| level.breaker().is_none()) {
             return Breakers::default();
         }
-        let place = Place { service: &forward.service, subset: "", port };
+        let caller = forward.caller().unwrap_or_default();
+        let place = Place { caller: &caller, service: &forward.service, subset: "", port };
         let (mut known, registry) = (worker.gauges.borrow_mut(), &worker.shared.gauges);
         let levels = levels(plan, forward);
         Breakers(known.of(registry, &place, levels, |level| level.breaker(), Gauge::new))
@@ -126,39 +128,45 @@ impl Breakers {
         &self,
         pool: &Rc<Pool>,
         room: &Notify,
-        address: Address,
-        connect_time: Duration,
+        origin: &Origin,
     ) -> Result<Got, Overflow> {
-        if self.0.is_empty() {
-            return Ok(pool.connect(address, connect_time, vec![]).await.map_or(Got::Nothing, Got::New));
-        }
         let _pending = self.count(What::Pending)?;
-        let wait = self.wait(pool, room, address, connect_time);
-        match self.patience() {
-            Some(patience) => timeout(patience, wait).await.unwrap_or(Err(Overflow)),
-            None => wait.await,
-        }
+        let wait = async {
+            if let Some(joined) = pool.join(origin).await {
+                return joined.map_or(Got::Nothing, Got::New);
+            }
+            match self.room(pool, room, || pool.idle(origin)).await {
+                Room::Other(idle) => Got::Idle(idle),
+                Room::Counted(counted) => pool.connect(origin, counted).await.map_or(Got::Nothing, Got::New),
+            }
+        };
+        self.within_patience(wait).await
     }
 
-    async fn wait(
-        &self,
-        pool: &Rc<Pool>,
-        room: &Notify,
-        address: Address,
-        connect_time: Duration,
-    ) -> Result<Got, Overflow> {
+    /// Counts a connection that somebody else makes, after some waiting where there is no room.
+    pub(crate) async fn place(&self, pool: &Rc<Pool>, room: &Notify) -> Result<Vec<Counted>, Overflow> {
+        let _pending = self.count(What::Pending)?;
+        let counted = async {
+            match self.room(pool, room, || None::<Infallible>).await {
+                Room::Counted(counted) => counted,
+                Room::Other(never) => match never {},
+            }
+        };
+        self.within_patience(counted).await
+    }
+
+    /// Waits until there is room for a connection, or for something else that does as well.
+    async fn room<T>(&self, pool: &Rc<Pool>, room: &Notify, other: impl Fn() -> Option<T>) -> Room<T> {
         loop {
             let Some(full) = self.full() else {
                 // Between the look and the count another worker may have been faster.
                 let Ok(counted) = self.count(What::Connection) else { continue };
-                let made: Result<Connection, NotConnected> =
-                    pool.connect(address, connect_time, counted).await;
-                return Ok(made.map_or(Got::Nothing, Got::New));
+                return Room::Counted(counted);
             };
             let mut freed = pin!(full.freed.notified());
             freed.as_mut().enable();
-            if let Some(idle) = pool.idle(address) {
-                return Ok(Got::Idle(idle));
+            if let Some(other) = other() {
+                return Room::Other(other);
             }
             // Idle ones make room, here and at the other workers.
             pool.close_wanted();
@@ -169,28 +177,7 @@ impl Breakers {
         }
     }
 
-    /// Counts a connection that somebody else makes, after some waiting where there is no room.
-    pub(crate) async fn place(&self, pool: &Rc<Pool>, room: &Notify) -> Result<Vec<Counted>, Overflow> {
-        if self.0.is_empty() {
-            return Ok(vec![]);
-        }
-        let _pending = self.count(What::Pending)?;
-        let wait = async {
-            loop {
-                let Some(full) = self.full() else {
-                    // Between the look and the count another worker may have been faster.
-                    let Ok(counted) = self.count(What::Connection) else { continue };
-                    return counted;
-                };
-                let mut freed = pin!(full.freed.notified());
-                freed.as_mut().enable();
-                pool.close_wanted();
-                room.notify_waiters();
-                if full.is_full() {
-                    freed.await;
-                }
-            }
-        };
+    async fn within_patience<T>(&self, wait: impl Future<Output = T>) -> Result<T, Overflow> {
         match self.patience() {
             Some(patience) => timeout(patience, wait).await.map_err(|_| Overflow),
             None => Ok(wait.await),
@@ -212,6 +199,13 @@ impl Gauge {
     fn is_full(&self) -> bool {
         self.limits.max_connections.is_some_and(|most| self.connections.load(Ordering::Acquire) >= most)
     }
+}
+
+/// What waiting for room led to.
+enum Room<T> {
+    /// A connection may be made, and is counted.
+    Counted(Vec<Counted>),
+    Other(T),
 }
 
 /// What waiting for a connection led to.

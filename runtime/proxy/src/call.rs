@@ -1,23 +1,29 @@
 //! A request on its way to a destination: an endpoint chosen, a connection, tries, and the response passed on.
 
 use crate::balance::Chosen;
-use crate::body::{Activity, Kept, Outgoing, Passed, Reply};
+use crate::body::{Activity, Fate, Outgoing};
 use crate::breaker::{Counted, Got, Overflow};
 use crate::cors::Allowed;
 use crate::destination::{Destination, Tries};
 use crate::edits;
 use crate::forward::{local, refused};
+use crate::grpc;
+use crate::head::Head;
 use crate::log::Record;
+use crate::reply::{Kept, Passed, Reply};
 use crate::request::{self, Refused};
 use crate::retry::{self, Failure};
 use crate::upstream::Connection;
 use crate::websocket::{self, Agreed, Slot};
-use hyper::body::{Bytes, Incoming};
-use hyper::header::{self, HeaderMap, HeaderValue};
-use hyper::{Request, Response, StatusCode, Uri, Version};
+use hyper::body::{Body as _, Bytes, Frame, Incoming};
+use hyper::header::{self, HeaderValue};
+use hyper::{Request, Response, StatusCode, Version};
 use mesh_engine::balance::outliers::Seen;
 use mesh_engine::{Address, Edited, Method};
 use std::cell::Cell;
+use std::error::Error as _;
+use std::future::poll_fn;
+use std::pin::Pin;
 use std::rc::Rc;
 use std::time::Duration;
 use tokio::time::{Instant, sleep, timeout, timeout_at};
@@ -35,21 +41,34 @@ pub(crate) struct Call<'c> {
     /// Where to leave it what the connection becomes, if the request may and wants that.
     pub(crate) upgrades: Option<&'c Slot>,
     pub(crate) activity: Activity,
-    /// Whether the client's body had more bytes than it may.
-    pub(crate) too_long: Rc<Cell<bool>>,
-}
-
-pub(crate) struct Head {
-    pub(crate) method: hyper::Method,
-    pub(crate) uri: Uri,
-    pub(crate) headers: HeaderMap,
+    /// What became of the client's body.
+    pub(crate) fate: Rc<Cell<Fate>>,
+    /// When the response has to be there.
+    pub(crate) deadline: Option<Instant>,
+    /// Whether it is a call of gRPC, which says at its end how it went.
+    pub(crate) is_grpc: bool,
 }
 
 /// A response head, the connection that its body comes on, and the endpoint that it is from.
 struct Answer {
+    sent: Sent,
+    chosen: Chosen,
+}
+
+/// What came back.
+struct Sent {
     response: Response<Incoming>,
     connection: Connection,
-    chosen: Chosen,
+    /// What is behind the head, where somebody had to know it.
+    first: Option<Frame<Bytes>>,
+}
+
+impl Sent {
+    /// How a call of gRPC ended, if that is known: in the head, or where nothing else is behind it.
+    fn grpc_status(&self) -> Option<u16> {
+        let trailers = self.first.as_ref().and_then(Frame::trailers_ref);
+        grpc::status(self.response.headers()).or_else(|| grpc::status(trailers?))
+    }
 }
 
 /// Why there is no response of an upstream to pass on.
@@ -70,17 +89,12 @@ pub(crate) enum Failed {
 }
 
 impl Call<'_> {
-    pub(crate) async fn answer(
-        mut self,
-        body: Outgoing,
-        deadline: Option<Instant>,
-        mut record: Record,
-    ) -> Response<Reply> {
+    pub(crate) async fn answer(mut self, body: Outgoing, mut record: Record) -> Response<Reply> {
         let mut tries = Tries::default();
         let outcome = match self.to.breakers.admit() {
             Err(Overflow) => Err(Failed::Overflow),
             Ok(admitted) => {
-                let exchanged = match deadline {
+                let exchanged = match self.deadline {
                     // To drop the exchange is to cancel it: its connection closes.
                     Some(deadline) => timeout_at(deadline, self.exchange(body, &mut tries)).await,
                     None => Ok(self.exchange(body, &mut tries).await),
@@ -98,16 +112,17 @@ impl Call<'_> {
                 if tries.exhausted {
                     record.flag("URX");
                 }
-                record.answered(answer.response.status().as_u16());
-                return self.pass(answer, admitted, deadline, record);
+                record.answered(answer.sent.response.status().as_u16());
+                record.ended(answer.sent.response.headers());
+                return self.pass(answer, admitted, record);
             }
-            Err(_) if self.too_long.get() => Failed::TooLong.answer(&mut record),
+            Err(_) if self.fate.get() == Fate::TooLong => Failed::TooLong.answer(&mut record),
             Err(failed) => failed.answer(&mut record),
         };
         if tries.exhausted {
             record.flag("URX");
         }
-        record.answered(response.status().as_u16());
+        record.answered_here(response.status());
         response
     }
 
@@ -116,10 +131,8 @@ impl Call<'_> {
         let mut body = Some(body);
         if let Some(retry) = &self.to.retry {
             self.to.earn();
-            if retry::wants_body(retry, self.method)
-                && let Some(streamed) = body.take()
-            {
-                body = Some(streamed.keep(retry.buffer as usize).await.map_err(|_| Failed::Client)?);
+            if retry::wants_body(retry, self.method) {
+                body = body.map(|body| body.remember(retry.buffer as usize));
             }
         }
         loop {
@@ -128,7 +141,10 @@ impl Call<'_> {
             let outcome = self.one_try(chosen, &mut body, tries.made).await;
             tries.under_way = None;
             let failure = match &outcome {
-                Ok(answer) => Failure::Status(answer.response.status().as_u16()),
+                Ok(answer) => match answer.sent.grpc_status().filter(|_| self.is_grpc) {
+                    Some(status) if status > 0 => Failure::Grpc(status),
+                    _ => Failure::Status(answer.sent.response.status().as_u16()),
+                },
                 Err(Failed::Try(failure)) => *failure,
                 Err(Failed::Silent) => {
                     self.to.judges.see(address, of, Seen::GatewayError);
@@ -136,8 +152,10 @@ impl Call<'_> {
                 }
                 Err(_) => return outcome,
             };
-            self.to.judges.see(address, of, seen(failure));
-            let kept = body.as_ref().is_some_and(|body| body.copy().is_some());
+            if !outcome.as_ref().is_ok_and(|answer| self.says_at_its_end(&answer.sent)) {
+                self.to.judges.see(address, of, seen(failure));
+            }
+            let kept = body.as_ref().is_some_and(Outgoing::can_be_sent_again);
             let Some(wait) = self.to.wait_before_next(failure, self.method, kept, tries) else {
                 return outcome;
             };
@@ -161,7 +179,16 @@ impl Call<'_> {
         let limit = self.to.retry.as_ref().and_then(|retry| retry.per_try_timeout);
         let (idle, activity) = (self.to.idle_time(), self.activity.clone());
         activity.touch();
-        let send = self.send(chosen.address, body, made);
+        let peeks = self.is_grpc && self.to.retry.as_ref().is_some_and(retry::hears_grpc);
+        let send = async {
+            let mut sent = self.send(chosen.address, body, made).await?;
+            if peeks && sent.grpc_status().is_none() {
+                let incoming = sent.response.body_mut();
+                let first = poll_fn(|cx| Pin::new(&mut *incoming).poll_frame(cx)).await;
+                sent.first = first.transpose().map_err(|_| Failed::Try(Failure::Reset))?;
+            }
+            Ok(sent)
+        };
         let attempt = async {
             let Some(idle) = idle else { return send.await };
             tokio::select! {
@@ -176,9 +203,14 @@ impl Call<'_> {
             None => attempt.await,
         };
         let now = self.to.worker.began.elapsed();
-        let failed = sent.as_ref().map_or(true, |(response, _)| response.status().is_server_error());
+        let failed = sent.as_ref().map_or(true, |sent| sent.response.status().is_server_error());
         chosen.took(now, now.saturating_sub(began), failed);
-        sent.map(|(response, connection)| Answer { response, connection, chosen })
+        sent.map(|sent| Answer { sent, chosen })
+    }
+
+    /// Whether it is not known yet how a call went.
+    fn says_at_its_end(&self, sent: &Sent) -> bool {
+        self.is_grpc && sent.response.status() == StatusCode::OK && sent.grpc_status().is_none()
     }
 
     /// Sends the request on an idle connection or a new one, and waits for the response head.
@@ -187,15 +219,15 @@ impl Call<'_> {
         address: Address,
         body: &mut Option<Outgoing>,
         made: u32,
-    ) -> Result<(Response<Incoming>, Connection), Failed> {
+    ) -> Result<Sent, Failed> {
         let Destination { worker, breakers, .. } = &self.to;
-        let (pool, room, connect_time) = (&worker.pool, &worker.shared.room, self.to.connect_time());
-        let mut idle = pool.idle(address);
+        let (pool, room, origin) = (&worker.pool, &worker.shared.room, self.to.origin(address));
+        let mut idle = pool.idle(&origin);
         let mut unsent = None;
         loop {
             let got = match idle {
                 Some(connection) => Ok(Got::Idle(connection)),
-                None => breakers.connection(pool, room, address, connect_time).await,
+                None => breakers.connection(pool, room, &origin).await,
             };
             let (mut connection, fresh) = match got {
                 Ok(Got::Idle(connection)) => (connection, false),
@@ -206,23 +238,32 @@ impl Call<'_> {
                 }
                 Err(Overflow) => return Err(Failed::Overflow),
             };
-            let request = match unsent.take() {
+            let mut request = match unsent.take() {
                 Some(request) => request,
-                None => self.head.request(take(body), self.is_last(made)),
+                None => self.head.request(take(body), origin.http2, fresh && self.is_last(made)),
             };
+            if let Some(deadline) = self.deadline {
+                grpc::lower_timeout(
+                    request.headers_mut(),
+                    deadline.saturating_duration_since(Instant::now()),
+                );
+            }
             let mut error = match connection.send(request).await {
                 Ok(response) => return accept(response, connection, self.upgrades.is_some()),
                 Err(error) => error,
             };
             unsent = error.take_message();
-            if unsent.is_none() || fresh {
+            let is_untouched = unsent.is_some()
+                || is_refused(error.error()) && body.as_ref().is_some_and(Outgoing::can_be_sent_again);
+            if !is_untouched || fresh {
                 give_back(body, unsent);
                 // The only errors of a user here are those of the body that is passed on.
-                let of_client = error.error().is_user();
+                let of_client = error.error().is_user() || self.fate.get() != Fate::Whole;
                 return Err(if of_client { Failed::Client } else { Failed::Try(Failure::Reset) });
             }
-            // The endpoint had closed this idle connection before anything was sent on it: that was no try.
-            idle = pool.idle(address);
+            // The endpoint had closed this connection before anything was sent on it, or has said that it looked at nothing of it: that
+            // was no try.
+            idle = pool.idle(&origin);
         }
     }
 
@@ -232,14 +273,10 @@ impl Call<'_> {
     }
 
     /// Passes an upstream's response on.
-    fn pass(
-        &self,
-        answer: Answer,
-        admitted: Vec<Counted>,
-        deadline: Option<Instant>,
-        record: Record,
-    ) -> Response<Reply> {
-        let Answer { mut response, connection, chosen } = answer;
+    fn pass(&self, answer: Answer, admitted: Vec<Counted>, record: Record) -> Response<Reply> {
+        let deadline = self.deadline;
+        let says_at_its_end = self.says_at_its_end(&answer.sent);
+        let Answer { sent: Sent { mut response, connection, first }, chosen } = answer;
         let upstream = hyper::upgrade::on(&mut response);
         let (mut parts, incoming) = response.into_parts();
         request::remove_hop_by_hop(&mut parts.headers);
@@ -254,36 +291,27 @@ impl Call<'_> {
         parts.extensions.clear();
         let (activity, idle) = (self.activity.clone(), self.to.idle_time());
         let judges = self.to.judges.clone();
-        let kept = Kept { chosen, judges, activity, _admitted: admitted, _plan: self.to.serving.clone() };
+        let kept = Kept {
+            chosen,
+            judges,
+            says_at_its_end,
+            activity,
+            _admitted: admitted,
+            _plan: self.to.serving.clone(),
+        };
         if let (StatusCode::SWITCHING_PROTOCOLS, Some(slot)) = (parts.status, self.upgrades) {
             websocket::write(&mut parts.headers);
             slot.replace(Some(Agreed { upstream, connection, record, kept, deadline, idle }));
             return Response::from_parts(parts, Reply::Local(Bytes::new()));
         }
-        let passed = Passed::new(incoming, connection, deadline, idle, record, kept);
+        let passed = Passed::new((first, incoming), connection, deadline, idle, record, kept);
         Response::from_parts(parts, Reply::Passed(Box::new(passed)))
     }
 }
 
-impl Head {
-    /// The request of one try; the last one takes what it needs.
-    fn request(&mut self, body: Outgoing, last: bool) -> Request<Outgoing> {
-        let chunked = body.is_of_unknown_length();
-        let mut request = Request::new(body);
-        *request.method_mut() = self.method.clone();
-        *request.uri_mut() = self.uri.clone();
-        *request.headers_mut() = if last { std::mem::take(&mut self.headers) } else { self.headers.clone() };
-        if chunked {
-            // hyper would send no body with a GET that does not say so.
-            request.headers_mut().insert(header::TRANSFER_ENCODING, HeaderValue::from_static("chunked"));
-        }
-        request
-    }
-}
-
-/// The body of a try: a copy where one can be made, else the body itself.
+/// The body of a try: from its beginning where it can be sent again, else the body itself.
 fn take(body: &mut Option<Outgoing>) -> Outgoing {
-    body.as_ref().and_then(Outgoing::copy).or_else(|| body.take()).unwrap_or_default()
+    body.as_ref().and_then(Outgoing::again).or_else(|| body.take()).unwrap_or_default()
 }
 
 /// Keeps the body of a request that was not sent.
@@ -294,11 +322,7 @@ fn give_back(body: &mut Option<Outgoing>, unsent: Option<Request<Outgoing>>) {
 }
 
 /// Refuses a response that another reader could read otherwise, or that would turn the connection into something else.
-fn accept(
-    response: Response<Incoming>,
-    connection: Connection,
-    may_upgrade: bool,
-) -> Result<(Response<Incoming>, Connection), Failed> {
+fn accept(response: Response<Incoming>, connection: Connection, may_upgrade: bool) -> Result<Sent, Failed> {
     let headers = response.headers();
     let two_lengths =
         headers.contains_key(header::CONTENT_LENGTH) && headers.contains_key(header::TRANSFER_ENCODING);
@@ -306,7 +330,21 @@ fn accept(
     if two_lengths || upgrades && !(may_upgrade && websocket::is_agreed(headers)) {
         return Err(Failed::Try(Failure::Reset));
     }
-    Ok((response, connection))
+    Ok(Sent { response, connection, first: None })
+}
+
+/// Whether an endpoint has said that it did not look at a request (RFC 9113 8.7): it takes no more on this connection.
+fn is_refused(error: &hyper::Error) -> bool {
+    let Some(error) = error.source().and_then(|source| source.downcast_ref::<h2::Error>()) else {
+        return false;
+    };
+    error.is_remote()
+        && match error.reason() {
+            Some(h2::Reason::REFUSED_STREAM) => true,
+            // Of the streams that it has begun its error is another one.
+            Some(h2::Reason::NO_ERROR) => error.is_go_away(),
+            _ => false,
+        }
 }
 
 /// What a failure says of the endpoint.
@@ -314,6 +352,7 @@ fn seen(failure: Failure) -> Seen {
     match failure {
         Failure::Connect | Failure::Reset | Failure::TryTimeout => Seen::GatewayError,
         Failure::Status(status) => Seen::of_status(status),
+        Failure::Grpc(status) => Seen::of_status(grpc::as_http(status).as_u16()),
     }
 }
 
@@ -339,7 +378,7 @@ impl Failed {
                 let why = Refused { status: StatusCode::PAYLOAD_TOO_LARGE, why: "the body is too long" };
                 return refused(record, &why);
             }
-            Failed::Try(Failure::Reset | Failure::Status(_)) => {
+            Failed::Try(Failure::Reset | Failure::Status(_) | Failure::Grpc(_)) => {
                 (StatusCode::BAD_GATEWAY, "UC", "the upstream broke off")
             }
         };

@@ -6,7 +6,7 @@ use crate::breaker::Breakers;
 use crate::outliers::Judges;
 use crate::retry::{self, Failure, is_retryable};
 use crate::serving::Serving;
-use crate::upstream::CONNECT_TIME;
+use crate::upstream::{CONNECT_TIME, Origin};
 use crate::worker::Worker;
 use mesh_engine::budget::Balance;
 use mesh_engine::{Address, Forward, Method, Retry};
@@ -24,6 +24,8 @@ pub(crate) struct Destination<'c> {
     key: Option<u64>,
     /// Its number.
     port: u16,
+    /// Whether it speaks HTTP/2.
+    pub(crate) http2: bool,
 }
 
 /// The tries so far.
@@ -49,10 +51,12 @@ impl<'c> Destination<'c> {
     ) -> Destination<'c> {
         let view = &serving.view;
         let service = view.service(forward.service_index);
-        let port = service.and_then(|service| service.port(forward.port)).map_or(0, |port| port.number());
+        let port = service.and_then(|service| service.port(forward.port));
+        let http2 = port.is_some_and(|port| port.protocol().is_http2());
+        let port = port.map_or(0, |port| port.number());
         let judges = Judges::of(worker, view, forward, port);
         let breakers = Breakers::of(worker, view, forward, port);
-        Destination { worker, serving, forward, retry: forward.retry(), judges, breakers, key, port }
+        Destination { worker, serving, forward, retry: forward.retry(), judges, breakers, key, port, http2 }
     }
 
     /// The next endpoint, preferably none that was tried. It is under way from now on.
@@ -68,6 +72,11 @@ impl<'c> Destination<'c> {
         tries.last = Some(chosen.address);
         tries.under_way = Some((chosen.address, chosen.of));
         Some(chosen)
+    }
+
+    /// How one of its endpoints is spoken to.
+    pub(crate) fn origin(&self, address: Address) -> Origin {
+        Origin { address, http2: self.http2, connect_time: self.connect_time() }
     }
 
     pub(crate) fn connect_time(&self) -> Duration {

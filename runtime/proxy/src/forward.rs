@@ -1,16 +1,20 @@
 //! One request, from its head to its answer: canonical, decided, and if so decided, forwarded.
 
 use crate::affinity::Affinity;
-use crate::body::{Activity, Outgoing, Reply};
-use crate::call::{Call, Failed, Head};
+use crate::body::{Activity, Outgoing};
+use crate::call::{Call, Failed};
 use crate::cors::{self, Allowed};
 use crate::destination::Destination;
 use crate::edits::{self, Faults};
 use crate::framing::{Defect, Watch};
+use crate::grpc;
+use crate::head::Head;
+use crate::http2::Stream;
 use crate::limits::{self, Counted, Limits};
 use crate::log::Record;
 use crate::mirror;
 use crate::refusal;
+use crate::reply::Reply;
 use crate::request::{self, Headers, Refused, canonicalize};
 use crate::serving::{Opened, Serving};
 use crate::websocket::{self, Slot};
@@ -33,33 +37,82 @@ pub(crate) struct Arrival {
     pub(crate) peer: SocketAddr,
     /// What the scan of the bytes has against it.
     pub(crate) defect: Option<Defect>,
-    pub(crate) watch: Watch,
-    /// Where it is left what the connection becomes.
-    pub(crate) slot: Slot,
+    pub(crate) way: Way,
 }
 
-/// Answers a request.
+/// What brings a request and takes its response.
+pub(crate) enum Way {
+    /// An HTTP/1.1 connection, and where it is left what it becomes.
+    Connection { watch: Watch, slot: Slot },
+    /// A stream of an HTTP/2 connection.
+    Stream(Rc<Stream>),
+}
+
+impl Way {
+    /// When the response must have been written; `None`: no limit.
+    fn cut_at(&self, deadline: Option<Instant>) {
+        match self {
+            Way::Connection { watch, .. } => watch.cut_at(deadline),
+            Way::Stream(stream) => stream.cut_at(deadline),
+        }
+    }
+
+    fn slot(&self) -> Option<&Slot> {
+        match self {
+            Way::Connection { slot, .. } => Some(slot),
+            Way::Stream(_) => None,
+        }
+    }
+
+    /// What follows is no HTTP.
+    fn let_through(&self) {
+        if let Way::Connection { watch, .. } = self {
+            watch.let_through();
+        }
+    }
+}
+
+/// Answers a request, in the way in which its client reads answers.
 pub(crate) async fn answer(
     worker: Rc<Worker>,
     arrival: Arrival,
     request: Request<Incoming>,
 ) -> Result<Response<Reply>, Infallible> {
+    let is_grpc = grpc::is_asked(request.version(), request.headers());
+    let response = decided(worker, arrival, request, is_grpc).await;
+    Ok(if is_grpc { grpc::answer(response) } else { response })
+}
+
+async fn decided(
+    worker: Rc<Worker>,
+    arrival: Arrival,
+    request: Request<Incoming>,
+    is_grpc: bool,
+) -> Response<Reply> {
     let head_at = Instant::now();
-    arrival.watch.cut_at(None);
+    arrival.way.cut_at(None);
     let opened = &*arrival.opened;
     let serving = &opened.serving;
     let (mut parts, body) = request.into_parts();
     let mut record = Record::begin(worker.log.as_ref(), serving, &opened.name, &parts.method);
 
+    if is_grpc {
+        record.is_grpc();
+    }
     if let Some(why) = arrival.defect {
-        return Ok(refused(&mut record, &Refused { status: StatusCode::BAD_REQUEST, why }));
+        return refused(&mut record, &Refused { status: StatusCode::BAD_REQUEST, why });
     }
     let canonical = canonicalize(&mut parts, arrival.peer.ip(), &mut worker.random.borrow_mut());
     let target = match canonical {
         Ok(target) => target,
-        Err(why) => return Ok(refused(&mut record, &why)),
+        Err(why) => return refused(&mut record, &why),
     };
     record.asked(&target, request::request_id(&parts.headers));
+    let waits = if is_grpc { grpc::timeout(&parts.headers) } else { Ok(None) };
+    let waits = match waits {
+        Ok(waits) => waits,
+        Err(why) => return refused(&mut record, &why),
+    };
 
     let dice = worker.random.borrow_mut().u64(..);
     let method = Method::from_token(parts.method.as_str());
@@ -78,10 +131,10 @@ pub(crate) async fn answer(
     if let Some((headers, rule)) = cors::preflight(&serving.view, opened.entry, &asked, &parts.headers, dice)
     {
         record.decided_by(&rule, "");
-        record.answered(StatusCode::NO_CONTENT.as_u16());
+        record.answered_here(StatusCode::NO_CONTENT);
         let mut response = local(StatusCode::NO_CONTENT, "");
         *response.headers_mut() = headers;
-        return Ok(response);
+        return response;
     }
     let decision = decide_at(&serving.view, &opened.resolved, &asked, Moment { dice });
     record.decided_by(&decision.rule, &decision.owner);
@@ -98,39 +151,46 @@ pub(crate) async fn answer(
         (None, Action::Forward(forward)) => {
             let path = || decision.edited.path(&serving.view, &target.path);
             record.sent_to(&forward.service, &forward.subset, path);
-            let deadline = forward.timeout().map(|millis| head_at + Duration::from_millis(millis.into()));
-            arrival.watch.cut_at(deadline);
+            let declared = forward.timeout().map(|millis| Duration::from_millis(millis.into()));
+            // Nobody waits for longer than that.
+            let patience = declared.into_iter().chain(waits).min();
+            let deadline = patience.map(|patience| head_at + patience);
+            arrival.way.cut_at(deadline);
             let faults = edits::faults(&serving.view, &decision.edited, &mut worker.random.borrow_mut());
             let affinity = Affinity::of(&serving.view, &forward, &asked, &mut worker.random.borrow_mut());
             let Some(answered) = on_purpose(faults, deadline, &mut record).await else {
                 let edited = decision.edited;
                 let (view, asks) = (&serving.view, (&parts.method, parts.version, &parts.headers));
-                let upgrades = websocket::is_asked(asks, view, &edited);
+                let to = Destination::of(&worker, serving, &forward, affinity.key);
+                let slot = arrival.way.slot().filter(|_| !to.http2);
+                let upgrades = slot.is_some() && websocket::is_asked(asks, view, &edited);
                 request::leave_hop(&mut parts.headers);
                 edits::of_request(&mut parts, &target, view, &edited);
                 if upgrades {
                     websocket::write(&mut parts.headers);
                 }
                 let head = Head { method: parts.method, uri: parts.uri, headers: parts.headers };
-                let (too_long, activity) = (Rc::default(), Activity::now());
-                let mut body = Outgoing::of(body, limits.max_body, &too_long, &activity);
-                mirror::send(&worker, view, &edited, (&head.method, &head.uri, &head.headers), &mut body);
+                let (fate, activity) = (Rc::default(), Activity::now());
+                let mut body = Outgoing::of(body, limits.max_body, &fate, &activity);
+                mirror::send(&worker, view, &edited, &head, &mut body);
                 let call = Call {
-                    to: Destination::of(&worker, serving, &forward, affinity.key),
+                    to,
                     edited,
                     method,
                     head,
                     cookie: affinity.issued,
                     allowed,
-                    upgrades: upgrades.then_some(&arrival.slot),
+                    upgrades: slot.filter(|_| upgrades),
                     activity,
-                    too_long,
+                    fate,
+                    deadline,
+                    is_grpc,
                 };
-                let response = call.answer(body, deadline, record).await;
+                let response = call.answer(body, record).await;
                 if response.status() == StatusCode::SWITCHING_PROTOCOLS {
-                    arrival.watch.let_through();
+                    arrival.way.let_through();
                 }
-                return Ok(response);
+                return response;
             };
             answered
         }
@@ -149,8 +209,8 @@ pub(crate) async fn answer(
     if let Some(allowed) = &allowed {
         allowed.write(response.headers_mut());
     }
-    record.answered(response.status().as_u16());
-    Ok(response)
+    record.answered_here(response.status());
+    response
 }
 
 /// Says which plan decided, to whoever asked for the answer.
@@ -212,7 +272,7 @@ async fn on_purpose(
 /// The answer to a request about which nothing was decided. Its connection ends: who sends such a request may mean
 /// something else by the bytes that follow.
 pub(crate) fn refused(record: &mut Record, refused: &Refused) -> Response<Reply> {
-    record.answered(refused.status.as_u16());
+    record.answered_here(refused.status);
     let mut response = closing(local(refused.status, refused.why.to_owned()));
     if refused.status == StatusCode::METHOD_NOT_ALLOWED {
         let allowed = HeaderValue::from_static("GET, HEAD, POST, PUT, PATCH, DELETE, OPTIONS");

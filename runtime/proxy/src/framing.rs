@@ -5,26 +5,24 @@
 //! otherwise: that is request smuggling. [`Watched`] scans every byte on its way to hyper, finds where each message ends
 //! and notes for each head whether it may be served. It also ends what stalls: heads that do not arrive, responses that nobody reads.
 
-use socket2::SockRef;
+use crate::transport::Transport;
 use std::cell::RefCell;
 use std::collections::VecDeque;
 use std::io;
-use std::mem::MaybeUninit;
 use std::pin::Pin;
 use std::rc::Rc;
 use std::task::{Context, Poll};
 use std::time::Duration;
 use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
-use tokio::net::TcpStream;
 use tokio::time::{Instant, Sleep, sleep_until};
 
 /// From the first byte of a request head to its last. A head fits in a few packets; who takes longer holds connections.
-const HEAD_TIME: Duration = Duration::from_secs(10);
+pub(crate) const HEAD_TIME: Duration = Duration::from_secs(10);
 /// How long a client may take none of the bytes that wait for it. Longer than any pause of a network that still works.
-const STALL_TIME: Duration = Duration::from_secs(60);
+pub(crate) const STALL_TIME: Duration = Duration::from_secs(60);
 
 /// Wraps a client's connection.
-pub(crate) fn watch(stream: TcpStream) -> (Watched, Watch) {
+pub(crate) fn watch<S: Transport>(stream: S) -> (Watched<S>, Watch) {
     let watch = Watch(Rc::new(RefCell::new(Scan::default())));
     (Watched { stream, watch: watch.clone(), reading: None, writing: None }, watch)
 }
@@ -68,8 +66,8 @@ impl Watch {
 pub(crate) type Defect = &'static str;
 
 /// A connection whose bytes are watched.
-pub(crate) struct Watched {
-    stream: TcpStream,
+pub(crate) struct Watched<S> {
+    stream: S,
     watch: Watch,
     /// Runs while a head is incomplete and no bytes are there.
     reading: Option<Pin<Box<Sleep>>>,
@@ -77,7 +75,7 @@ pub(crate) struct Watched {
     writing: Option<Pin<Box<Sleep>>>,
 }
 
-impl AsyncRead for Watched {
+impl<S: Transport> AsyncRead for Watched<S> {
     fn poll_read(
         self: Pin<&mut Self>,
         cx: &mut Context<'_>,
@@ -102,7 +100,7 @@ impl AsyncRead for Watched {
             }
             Poll::Pending => {
                 let mut scan = this.watch.0.borrow_mut();
-                scan.waiting = scan.closely && has_bytes(&this.stream);
+                scan.waiting = scan.closely && this.stream.has_bytes();
                 let Some(since) = scan.head_since else { return Poll::Pending };
                 let end = this.reading.get_or_insert_with(|| Box::pin(sleep_until(since + HEAD_TIME)));
                 end.as_mut().poll(cx).map(|()| Err(io::ErrorKind::TimedOut.into()))
@@ -112,12 +110,7 @@ impl AsyncRead for Watched {
     }
 }
 
-/// Whether bytes wait in the kernel. Its end of the stream is none, and its error no request.
-fn has_bytes(stream: &TcpStream) -> bool {
-    SockRef::from(stream).peek(&mut [MaybeUninit::uninit()]).is_ok_and(|bytes| bytes > 0)
-}
-
-impl Watched {
+impl<S> Watched<S> {
     /// Passes a write's result on; where it is pending, starts or asks the timer that ends a stalled response.
     fn unless_stalled<T>(
         &mut self,
@@ -137,7 +130,7 @@ impl Watched {
     }
 }
 
-impl AsyncWrite for Watched {
+impl<S: Transport> AsyncWrite for Watched<S> {
     fn poll_write(self: Pin<&mut Self>, cx: &mut Context<'_>, bytes: &[u8]) -> Poll<io::Result<usize>> {
         let this = self.get_mut();
         let written = Pin::new(&mut this.stream).poll_write(cx, bytes);
@@ -386,6 +379,7 @@ impl Chunks {
 mod tests {
     use super::*;
     use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
+    use tokio::net::TcpStream;
 
     /// Reads `bytes` in pieces of every size and returns what was found of each head; all pieces must agree.
     #[track_caller]
@@ -440,7 +434,7 @@ mod tests {
     }
 
     /// A watched connection, and its other end.
-    async fn pair() -> (Watched, Watch, TcpStream) {
+    async fn pair() -> (Watched<TcpStream>, Watch, TcpStream) {
         let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await.unwrap();
         let client = TcpStream::connect(listener.local_addr().unwrap()).await.unwrap();
         let (watched, watch) = watch(listener.accept().await.unwrap().0);

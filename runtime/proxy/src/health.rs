@@ -2,23 +2,25 @@
 //! come. Who is not well is found by a look at a list that is replaced as a whole, so a request waits for nobody.
 
 use crate::body::Outgoing;
+use crate::grpc;
+use crate::head::Head;
+use crate::upstream::{Origin, Pool, stream_to};
 use arc_swap::ArcSwap;
-use hyper::client::conn::http1;
-use hyper::header::{self, HeaderValue};
-use hyper::{Request, Uri};
-use hyper_util::rt::TokioIo;
+use hyper::body::{Body as _, Bytes};
+use hyper::header::{self, HeaderMap, HeaderValue};
+use hyper::{Method, Uri};
 use mesh_engine::balance::health::Health;
 use mesh_engine::{Address, endpoints};
 use mesh_plan::{HealthCheck, NONE, PlanView, Probe};
 use std::cell::RefCell;
 use std::collections::{BTreeMap, BTreeSet, HashMap};
+use std::future::poll_fn;
 use std::io;
-use std::net::SocketAddr;
+use std::pin::Pin;
 use std::rc::Rc;
 use std::sync::Arc;
 use std::thread::JoinHandle;
 use std::time::Duration;
-use tokio::net::TcpStream;
 use tokio::runtime::Builder;
 use tokio::sync::mpsc::{UnboundedReceiver, UnboundedSender, unbounded_channel};
 use tokio::task::{AbortHandle, LocalSet};
@@ -59,8 +61,8 @@ impl Drop for Asking {
     }
 }
 
-/// One endpoint that is asked, in one way.
-type Asked = (String, Address, HealthCheck);
+/// One endpoint that is asked, in one way: its service, its address, whether it speaks HTTP/2, and how.
+type Asked = (String, Address, bool, HealthCheck);
 
 /// Who is out: shared by the tasks of the thread.
 type Out = Rc<RefCell<BTreeMap<String, BTreeSet<Address>>>>;
@@ -93,21 +95,26 @@ fn wanted(plan: &PlanView) -> BTreeSet<Asked> {
         services.filter_map(|(service, index)| Some((service, index, service.health_check()?.to_value())));
     let addresses = asked.flat_map(|(service, index, check)| {
         let ports = 0..service.ports().len();
-        let of_port = move |port| endpoints(plan, index, port, NONE);
-        ports.flat_map(of_port).map(move |address| (service.name().to_owned(), address, check.clone()))
+        let of_port = move |port| {
+            let http2 = service.port(port).is_some_and(|port| port.protocol().is_http2());
+            endpoints(plan, index, port, NONE).map(move |address| (address, http2))
+        };
+        let asked = move |(address, http2)| (service.name().to_owned(), address, http2, check.clone());
+        ports.flat_map(of_port).map(asked)
     });
     addresses.collect()
 }
 
 /// Asks one endpoint for as long as it is there.
-async fn ask((service, address, check): Asked, out: Out, unwell: Arc<Unwell>) {
+async fn ask((service, address, http2, check): Asked, out: Out, unwell: Arc<Unwell>) {
     let mut health = Health::default();
     let mut times = interval(Duration::from_millis(check.interval.into()));
     times.set_missed_tick_behavior(MissedTickBehavior::Delay);
     loop {
         times.tick().await;
         let time = Duration::from_millis(check.timeout.into());
-        let well = timeout(time, is_well(&service, address, &check.probe)).await.unwrap_or(false);
+        let origin = Origin { address, http2, connect_time: time };
+        let well = timeout(time, is_well(&service, origin, &check.probe)).await.unwrap_or(false);
         if !health.hear(&check, well) {
             continue;
         }
@@ -137,29 +144,53 @@ fn publish(out: &Out, unwell: &Unwell) {
 }
 
 /// Asks once.
-async fn is_well(service: &str, address: Address, probe: &Probe) -> bool {
-    let stream = TcpStream::connect(SocketAddr::new(address.ip, address.port)).await;
-    match (stream, probe) {
-        (Err(_), _) => false,
-        (Ok(_), Probe::Tcp) => true,
-        (Ok(stream), Probe::Get(path)) => {
-            answers(stream, service, path).await.is_some_and(|status| status / 100 == 2)
-        }
+async fn is_well(service: &str, origin: Origin, probe: &Probe) -> bool {
+    match probe {
+        Probe::Tcp => stream_to(&origin).await.is_ok(),
+        Probe::Grpc => serves(service, origin).await.unwrap_or(false),
+        Probe::Get(path) => answers(service, origin, path).await.is_some_and(|status| status / 100 == 2),
     }
 }
 
 /// The status of the answer to `GET` of a path.
-async fn answers(stream: TcpStream, service: &str, path: &str) -> Option<u16> {
-    let (mut sender, connection) = http1::handshake(TokioIo::new(stream)).await.ok()?;
-    let mut request = Request::new(Outgoing::Empty);
-    *request.uri_mut() = Uri::try_from(path).ok()?;
-    let headers = request.headers_mut();
+async fn answers(service: &str, origin: Origin, path: &str) -> Option<u16> {
+    let mut headers = HeaderMap::new();
     headers.insert(header::HOST, HeaderValue::try_from(service).ok()?);
     headers.insert(header::USER_AGENT, HeaderValue::from_static("mesh-proxy health-check"));
     headers.insert(header::CONNECTION, HeaderValue::from_static("close"));
-    // It is driven beside: when it ends, an answer that it has brought is still there.
-    let driven = tokio::task::spawn_local(connection);
-    let response = sender.send_request(request).await;
-    driven.abort();
-    response.ok().map(|response| response.status().as_u16())
+    let mut head = Head { method: Method::GET, uri: Uri::try_from(path).ok()?, headers };
+    // A connection of its own: whether one can be made is a part of the question.
+    let mut connection = Rc::<Pool>::default().connect(&origin, vec![]).await.ok()?;
+    let response = connection.send(head.request(Outgoing::Empty, origin.http2, true)).await.ok()?;
+    Some(response.status().as_u16())
+}
+
+/// The empty message of gRPC: it asks `grpc.health.v1.Health/Check` about all that a server serves.
+const ASK: &[u8] = &[0, 0, 0, 0, 0];
+/// What `SERVING` is in the answer's message: field 1 with the number 1.
+const SERVING: &[u8] = &[0, 0, 0, 0, 2, 0x08, 1];
+
+/// Whether `grpc.health.v1.Health/Check` says so.
+async fn serves(service: &str, origin: Origin) -> Option<bool> {
+    let mut headers = HeaderMap::new();
+    headers.insert(header::HOST, HeaderValue::try_from(service).ok()?);
+    headers.insert(header::USER_AGENT, HeaderValue::from_static("mesh-proxy health-check"));
+    headers.insert(header::CONTENT_TYPE, HeaderValue::from_static("application/grpc"));
+    headers.insert(header::TE, HeaderValue::from_static("trailers"));
+    let uri = Uri::from_static("/grpc.health.v1.Health/Check");
+    let mut head = Head { method: Method::POST, uri, headers };
+    let mut connection = Rc::<Pool>::default().connect(&origin, vec![]).await.ok()?;
+    let request = head.request(Outgoing::Kept(Bytes::from_static(ASK)), origin.http2, true);
+    let response = connection.send(request).await.ok()?;
+    // A status in the head is the end of a call without a message, and no answer.
+    let mut body = response.into_body();
+    let mut message = Vec::new();
+    while let Some(frame) = poll_fn(|cx| Pin::new(&mut body).poll_frame(cx)).await {
+        match frame.ok()?.into_data() {
+            Ok(data) if message.len() + data.len() <= SERVING.len() => message.extend_from_slice(&data),
+            Ok(_) => return None,
+            Err(frame) => return Some(grpc::status(frame.trailers_ref()?) == Some(0) && message == SERVING),
+        }
+    }
+    None
 }

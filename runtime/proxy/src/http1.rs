@@ -1,7 +1,8 @@
 //! An HTTP/1.1 connection of a client, from its first byte to its last.
 
-use crate::forward::{self, Arrival};
+use crate::forward::{self, Arrival, Way};
 use crate::serving::Entrance;
+use crate::transport::Transport;
 use crate::websocket::Slot;
 use crate::worker::Worker;
 use crate::{framing, websocket};
@@ -14,12 +15,11 @@ use std::pin::Pin;
 use std::rc::Rc;
 use std::task::Poll;
 use std::time::Duration;
-use tokio::net::TcpStream;
 use tokio::sync::watch;
 use tokio::time::{Instant, timeout, timeout_at};
 
 /// How long a connection without a request stays open. Clients keep theirs for a minute or so at most.
-const KEEP_ALIVE_TIME: Duration = Duration::from_secs(75);
+pub(crate) const KEEP_ALIVE_TIME: Duration = Duration::from_secs(75);
 /// A request line and its headers; more is refused with 431. hyper's own bound of 100 headers holds too.
 const MAX_HEAD: usize = 64 * 1024;
 /// What is buffered of a connection in each direction.
@@ -55,18 +55,17 @@ pub(crate) fn builder() -> Builder {
 pub(crate) async fn serve(
     worker: Rc<Worker>,
     entrance: Entrance,
-    stream: TcpStream,
+    stream: impl Transport,
     peer: SocketAddr,
     mut closing: watch::Receiver<Option<Closing>>,
 ) {
-    // Without it a small response may wait for an acknowledgement; failing to set it costs only that.
-    let _ = stream.set_nodelay(true);
     let (io, watch) = framing::watch(stream);
     let (told, entrance, slot) = (&closing.clone(), &entrance, &Slot::default());
     let service = service_fn(|request| {
         // Taken here and not in the future: heads are taken up in the order in which they arrive.
         let (opened, defect) = (entrance.load_full(), watch.next_head());
-        let arrival = Arrival { opened, peer, defect, watch: watch.clone(), slot: slot.clone() };
+        let way = Way::Connection { watch: watch.clone(), slot: slot.clone() };
+        let arrival = Arrival { opened, peer, defect, way };
         let plan = worker.plan_header.then(|| arrival.opened.serving.clone());
         let answer = forward::answer(worker.clone(), arrival, request);
         async move {

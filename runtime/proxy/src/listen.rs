@@ -1,9 +1,9 @@
 //! Listening sockets: bound for all workers at once, accepted from by each.
 
 use crate::cause::cause;
-use crate::http1::{self, Closing};
+use crate::connection::serve;
+use crate::http1::Closing;
 use crate::serving::Entrance;
-use crate::tcp;
 use crate::worker::Worker;
 use socket2::{Domain, Protocol, Socket, Type};
 use std::net::{SocketAddr, TcpListener};
@@ -101,7 +101,8 @@ pub(crate) async fn accept(
         };
         match accepted {
             Ok((stream, peer)) => {
-                spawn(&worker, place.ok(), serve(&worker, &entrance, stream, peer, &closing));
+                let served = serve(worker.clone(), entrance.clone(), stream, peer, closing.clone());
+                spawn(&worker, place.ok(), served);
             }
             // The client gave up while it waited.
             Err(error) if error.kind() == io::ErrorKind::ConnectionAborted => {}
@@ -114,25 +115,8 @@ pub(crate) async fn accept(
     while let Ok((stream, peer)) = listener.accept() {
         let stream = stream.set_nonblocking(true).and_then(|()| tokio::net::TcpStream::from_std(stream));
         let Ok(stream) = stream else { return };
-        spawn(&worker, None, serve(&worker, &entrance, stream, peer, &closing));
-    }
-}
-
-/// A connection, as the door's protocol has it.
-fn serve(
-    worker: &Rc<Worker>,
-    entrance: &Entrance,
-    stream: tokio::net::TcpStream,
-    peer: SocketAddr,
-    closing: &watch::Receiver<Option<Closing>>,
-) -> impl Future<Output = ()> + use<> {
-    let (worker, entrance, closing) = (worker.clone(), entrance.clone(), closing.clone());
-    async move {
-        if tcp::is_at(&entrance.load()) {
-            tcp::serve(worker, entrance, stream, peer, closing).await;
-        } else {
-            http1::serve(worker, entrance, stream, peer, closing).await;
-        }
+        let served = serve(worker.clone(), entrance.clone(), stream, peer, closing.clone());
+        spawn(&worker, None, served);
     }
 }
 

@@ -2,11 +2,11 @@
 //! task over its own connections once the whole request is there, few are under way at once, and what is too much is not sent.
 
 use crate::body::Outgoing;
-use crate::upstream::{CONNECT_TIME, Pool};
+use crate::head::Head;
+use crate::upstream::{CONNECT_TIME, Origin, Pool};
 use crate::worker::Worker;
+use hyper::Response;
 use hyper::body::{Body as _, Bytes, Incoming};
-use hyper::header::HeaderMap;
-use hyper::{Method, Request, Response, Uri};
 use mesh_engine::{Address, Edited, endpoints};
 use mesh_plan::PlanView;
 use mesh_plan::layout::WHOLE;
@@ -91,13 +91,7 @@ impl Tee {
 }
 
 /// Draws which copies a request has, and sends each once the request's body has passed: the request is as it is sent on.
-pub(crate) fn send(
-    worker: &Rc<Worker>,
-    plan: &PlanView,
-    edited: &Edited,
-    head: (&Method, &Uri, &HeaderMap),
-    body: &mut Outgoing,
-) {
+pub(crate) fn send(worker: &Rc<Worker>, plan: &PlanView, edited: &Edited, head: &Head, body: &mut Outgoing) {
     let mut waits = Vec::new();
     for edit in edited.edits(plan) {
         let Edit::Mirror { service, port, subset, share } = edit else { continue };
@@ -108,11 +102,12 @@ pub(crate) fn send(
         let endpoints: Vec<Address> = endpoints(plan, service, port, subset).collect();
         let Some(address) = random.choice(endpoints) else { continue };
         let Some(under_way) = worker.mirrors.one_more() else { continue };
-        let mut request = Request::new(());
-        (*request.method_mut(), *request.uri_mut()) = (head.0.clone(), head.1.clone());
-        head.2.clone_into(request.headers_mut());
+        let service = plan.service(service).and_then(|service| service.port(port));
+        let http2 = service.is_some_and(|port| port.protocol().is_http2());
+        let origin = Origin { address, http2, connect_time: CONNECT_TIME };
+        let head = head.clone();
         let waited = match &body {
-            Outgoing::Streamed { .. } => {
+            Outgoing::Streamed(_) | Outgoing::Remembered(_) => {
                 let (whole, waited) = oneshot::channel();
                 waits.push(whole);
                 Some(waited)
@@ -123,10 +118,10 @@ pub(crate) fn send(
         tokio::task::spawn_local(async move {
             let _under_way = under_way;
             // What becomes of it is nobody's business.
-            let _ = timeout(TIME, copy(&worker.mirrors.pool, address, request, waited)).await;
+            let _ = timeout(TIME, copy(&worker.mirrors.pool, origin, head, waited)).await;
         });
     }
-    if let (Outgoing::Streamed { rest, .. }, false) = (body, waits.is_empty()) {
+    if let (Outgoing::Streamed(rest), false) = (body, waits.is_empty()) {
         rest.tee = Some(Rc::new(Tee(RefCell::new(Some(Heard { bytes: vec![], whole: waits })))));
     }
 }
@@ -134,21 +129,24 @@ pub(crate) fn send(
 /// Sends one copy. `None`: it did not come to an answer.
 async fn copy(
     pool: &Rc<Pool>,
-    address: Address,
-    request: Request<()>,
+    origin: Origin,
+    mut head: Head,
     waited: Option<oneshot::Receiver<Bytes>>,
 ) -> Option<()> {
     let body = match waited {
         Some(waited) => Outgoing::Kept(waited.await.ok()?),
         None => Outgoing::Empty,
     };
-    let mut request = request.map(|()| body);
+    let mut request = head.request(body, origin.http2, true);
     loop {
-        let idle = pool.idle(address);
+        let idle = pool.idle(&origin);
         let fresh = idle.is_none();
         let mut connection = match idle {
             Some(idle) => idle,
-            None => pool.connect(address, CONNECT_TIME, vec![]).await.ok()?,
+            None => match pool.join(&origin).await {
+                Some(joined) => joined.ok()?,
+                None => pool.connect(&origin, vec![]).await.ok()?,
+            },
         };
         match connection.send(request).await {
             Ok(response) => {

@@ -78,7 +78,8 @@ impl Judges {
         if levels(plan, forward).all(|(_, level)| level.outliers().is_none()) {
             return Judges { detectors: vec![], unwell };
         }
-        let place = Place { service: &forward.service, subset: &forward.subset, port };
+        let caller = forward.caller().unwrap_or_default();
+        let place = Place { caller: &caller, service: &forward.service, subset: &forward.subset, port };
         let (mut known, registry) = (worker.detectors.borrow_mut(), &worker.shared.detectors);
         let levels = levels(plan, forward);
         let detectors = known.of(registry, &place, levels, |level| level.outliers(), Detector::new);

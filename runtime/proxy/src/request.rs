@@ -2,7 +2,7 @@
 
 use hyper::header::{self, Entry, HeaderMap, HeaderName, HeaderValue};
 use hyper::http::request::Parts;
-use hyper::{Method, StatusCode, Uri};
+use hyper::{Method, StatusCode, Uri, Version};
 use mesh_engine::canonical::{self, NotCanonical};
 use std::net::IpAddr;
 
@@ -53,6 +53,9 @@ pub(crate) fn canonicalize(
     if parts.method == Method::CONNECT || parts.method == Method::TRACE {
         return Err(Refused { status: StatusCode::METHOD_NOT_ALLOWED, why: "this method is not allowed" });
     }
+    if parts.version == Version::HTTP_2 {
+        fit_for_one_connection(&mut parts.headers)?;
+    }
     // Some servers read `x_user` as `x-user`: then a header that nobody decided about counts as one that was.
     if parts.headers.keys().any(|name| name.as_str().contains('_')) {
         return Err(bad("a header name has an underscore"));
@@ -81,7 +84,54 @@ pub(crate) fn leave_hop(headers: &mut HeaderMap) {
     }
 }
 
+/// What HTTP/2 allows and HTTP/1.1 does not, which may be what comes next.
+fn fit_for_one_connection(headers: &mut HeaderMap) -> Result<(), Refused> {
+    let crumbs = headers.get_all(header::COOKIE).iter().count();
+    if crumbs > MAX_FIELDS || headers.len() - crumbs > MAX_FIELDS {
+        let status = StatusCode::REQUEST_HEADER_FIELDS_TOO_LARGE;
+        return Err(Refused { status, why: "too many headers" });
+    }
+    // A cookie header may come in crumbs, and is one line everywhere else (RFC 9113 8.2.3).
+    if crumbs > 1 {
+        let crumbs: Vec<&[u8]> = headers.get_all(header::COOKIE).iter().map(HeaderValue::as_bytes).collect();
+        let line = HeaderValue::from_bytes(&crumbs.join(&b"; "[..]));
+        headers.insert(header::COOKIE, line.map_err(|_| bad("the cookie header is malformed"))?);
+    }
+    Ok(())
+}
+
+/// Headers of a request, and crumbs of its cookies: as many as the HTTP/1.1 library takes.
+const MAX_FIELDS: usize = 100;
+
+/// The target of a stream (RFC 9113 8.3.1): where both say a host, it is the same one.
+fn target_of_stream(parts: &Parts) -> Result<Target, Refused> {
+    let mut lines = parts.headers.get_all(header::HOST).iter();
+    let said = match (lines.next(), lines.next()) {
+        (None, _) => None,
+        (Some(line), None) => Some(line.to_str().map_err(|_| bad("the host header is not text"))?),
+        _ => return Err(bad("there must be one host header")),
+    };
+    let authority = parts.uri.authority().map(|authority| authority.as_str());
+    let (host, port) = canonical::host(authority.or(said).ok_or(bad("there must be one host"))?)?;
+    if let (Some(_), Some(said)) = (authority, said)
+        && canonical::host(said)? != (host.clone(), port)
+    {
+        return Err(bad("the host header is of another host"));
+    }
+    if !matches!(parts.uri.scheme_str(), None | Some("http" | "https")) {
+        return Err(bad("the target has an unknown form"));
+    }
+    let path = parts.uri.path();
+    if path == "*" && parts.method != Method::OPTIONS {
+        return Err(bad("the target `*` is for OPTIONS"));
+    }
+    Ok(Target { host: host.into_owned(), port, path: canonical::path(path)?.into_owned() })
+}
+
 fn target(parts: &Parts) -> Result<Target, Refused> {
+    if parts.version == Version::HTTP_2 {
+        return target_of_stream(parts);
+    }
     let mut lines = parts.headers.get_all(header::HOST).iter();
     let (Some(line), None) = (lines.next(), lines.next()) else {
         return Err(bad("there must be one host header"));

@@ -16,6 +16,8 @@ pub(crate) enum Failure {
     TryTimeout,
     /// The response has this status.
     Status(u16),
+    /// The call of gRPC ended with this status before it had a message.
+    Grpc(u16),
 }
 
 /// Whether the policy lists the failure, and the request can be sent again after it. `kept`: its body is empty or kept.
@@ -25,9 +27,14 @@ pub(crate) fn is_retryable(retry: &Retry<'_>, failure: Failure, method: Method, 
         Failure::Connect => return retry.on_connect_failure,
         Failure::Reset => retry.on_reset,
         Failure::TryTimeout => retry.on_timeout,
-        Failure::Status(status) => retry.on_status(status),
+        Failure::Status(status) | Failure::Grpc(status) => retry.on_status(status),
     };
     listed && kept && retry.allows_method(method)
+}
+
+/// Whether it matters to the policy how a call of gRPC ends: these statuses are below all of HTTP.
+pub(crate) fn hears_grpc(retry: &Retry<'_>) -> bool {
+    (1..=16).any(|status| retry.on_status(status))
 }
 
 /// Whether keeping a body could let a request be sent again.

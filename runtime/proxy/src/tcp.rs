@@ -11,10 +11,11 @@ use crate::limits;
 use crate::log::Record;
 use crate::retry::Failure;
 use crate::serving::{Entrance, Opened};
+use crate::transport::Transport;
 use crate::tunnel::{Bounds, tunnel};
 use crate::worker::Worker;
 use mesh_engine::balance::outliers::Seen;
-use mesh_engine::{Action, Entry, Headers, Method, Moment, Request, decide_at};
+use mesh_engine::{Action, Headers, Method, Moment, Request, decide_at};
 use std::net::SocketAddr;
 use std::rc::Rc;
 use std::time::Duration;
@@ -22,18 +23,11 @@ use tokio::net::TcpStream;
 use tokio::sync::watch;
 use tokio::time::{sleep, timeout};
 
-/// Whether a door sees connections only.
-pub(crate) fn is_at(opened: &Opened) -> bool {
-    let Entry::Gateway { gateway, listener } = opened.entry else { return false };
-    let gateway = opened.serving.view.gateway(gateway);
-    gateway.and_then(|gateway| gateway.listener(listener)).is_some_and(|listener| listener.connections())
-}
-
 /// Serves a connection until it ends, or for as long as a door that closes waits.
 pub(crate) async fn serve(
     worker: Rc<Worker>,
     entrance: Entrance,
-    stream: TcpStream,
+    stream: impl Transport,
     peer: SocketAddr,
     mut closing: watch::Receiver<Option<Closing>>,
 ) {
@@ -45,9 +39,13 @@ pub(crate) async fn serve(
     }
 }
 
-async fn pass(worker: &Worker, opened: &Opened, stream: TcpStream, peer: SocketAddr, record: &mut Record) {
-    // Without it small messages may wait for an acknowledgement; failing to set it costs only that.
-    let _ = stream.set_nodelay(true);
+async fn pass(
+    worker: &Worker,
+    opened: &Opened,
+    stream: impl Transport,
+    peer: SocketAddr,
+    record: &mut Record,
+) {
     let serving = &opened.serving;
     let asked = Request {
         method: Method::Other,
@@ -69,10 +67,10 @@ async fn pass(worker: &Worker, opened: &Opened, stream: TcpStream, peer: SocketA
         Action::Forward(forward) => forward,
         Action::Refuse(refusal) => {
             record.refused(refusal);
-            return reset(&stream);
+            return stream.reset_when_closed();
         }
         // No rule of a connection answers.
-        Action::Redirect { .. } | Action::Respond { .. } => return reset(&stream),
+        Action::Redirect { .. } | Action::Respond { .. } => return stream.reset_when_closed(),
     };
     record.sent_to(&forward.service, &forward.subset, || "");
     match worker.shared.counts.count(&limits, &asked) {
@@ -80,7 +78,7 @@ async fn pass(worker: &Worker, opened: &Opened, stream: TcpStream, peer: SocketA
         limits::Counted::Told => record.flag("RL-audit"),
         limits::Counted::Refused(_) => {
             record.flag("RL");
-            return reset(&stream);
+            return stream.reset_when_closed();
         }
     }
     let affinity = Affinity::of(&serving.view, &forward, &asked, &mut worker.random.borrow_mut());
@@ -102,7 +100,7 @@ async fn pass(worker: &Worker, opened: &Opened, stream: TcpStream, peer: SocketA
         }
         Err(flag) => {
             record.flag(flag);
-            reset(&stream);
+            stream.reset_when_closed();
         }
     }
 }
@@ -141,12 +139,6 @@ async fn connect(to: &Destination<'_>, tries: &mut Tries) -> Result<(TcpStream, 
             sleep(wait).await;
         }
     }
-}
-
-/// Closes a connection so that its client sees a reset and no orderly end.
-fn reset(stream: &TcpStream) {
-    // Where it cannot be set, the client sees an end.
-    let _ = socket2::SockRef::from(stream).set_linger(Some(Duration::ZERO));
 }
 
 /// A connection has no headers.

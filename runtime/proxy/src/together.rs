@@ -10,8 +10,11 @@ use std::sync::{Arc, Mutex, PoisonError, Weak};
 /// Where a limit is written: the number of the level in [`Forward::limits`].
 type Level = u8;
 
-/// Service, subset (where it counts), port, level and what the limit says.
-type Key<R> = (String, String, u16, Level, R);
+/// The level of the service, which counts together whoever calls; the others are a caller's own.
+const OF_SERVICE: Level = 2;
+
+/// Caller (where it counts), service, subset (where it counts), port, level and what the limit says.
+type Key<R> = (String, String, String, u16, Level, R);
 
 /// The counters of a proxy. Its lock is taken when a worker first meets a limit.
 pub(crate) struct Registry<R, T>(Mutex<HashMap<Key<R>, Weak<T>>>);
@@ -26,6 +29,7 @@ impl<R, T> Default for Registry<R, T> {
 pub(crate) struct Known<R, T>(HashMap<String, Vec<One<R, T>>>);
 
 struct One<R, T> {
+    caller: String,
     subset: String,
     port: u16,
     level: Level,
@@ -41,6 +45,8 @@ impl<R, T> Default for Known<R, T> {
 
 /// Whose counter is wanted.
 pub(crate) struct Place<'a> {
+    /// Who limits itself; empty for a gateway.
+    pub(crate) caller: &'a str,
     pub(crate) service: &'a str,
     /// Empty where all subsets count together.
     pub(crate) subset: &'a str,
@@ -70,19 +76,21 @@ impl<R: Copy + Eq + Hash, T> Known<R, T> {
         says: R,
         new: impl Fn(R) -> T,
     ) -> Arc<T> {
+        let caller = if level == OF_SERVICE { "" } else { place.caller };
         if !self.0.contains_key(place.service) {
             self.0.insert(place.service.to_owned(), Vec::new());
         }
         let own = self.0.get(place.service).into_iter().flatten().find(|own| {
-            own.port == place.port && own.level == level && own.says == says && own.subset == place.subset
+            let is_same_limit = own.level == level && own.says == says;
+            is_same_limit && own.port == place.port && own.subset == place.subset && own.caller == caller
         });
         if let Some(own) = own {
             return own.counter.clone();
         }
-        let counter = registry.one(place, level, says, new);
+        let counter = registry.one(&Place { caller, ..*place }, level, says, new);
         if let Some(own) = self.0.get_mut(place.service) {
-            let (port, subset) = (place.port, place.subset.to_owned());
-            own.push(One { subset, port, level, says, counter: counter.clone() });
+            let (caller, subset, port) = (caller.to_owned(), place.subset.to_owned(), place.port);
+            own.push(One { caller, subset, port, level, says, counter: counter.clone() });
         }
         counter
     }
@@ -94,9 +102,11 @@ impl<R: Copy + Eq + Hash, T> Known<R, T> {
 }
 
 impl<R: Copy + Eq + Hash, T> Registry<R, T> {
+    /// The counter of a place, whose caller counts.
     fn one(&self, place: &Place<'_>, level: Level, says: R, new: impl Fn(R) -> T) -> Arc<T> {
         let mut table = self.0.lock().unwrap_or_else(PoisonError::into_inner);
-        let key = (place.service.to_owned(), place.subset.to_owned(), place.port, level, says);
+        let (caller, service, subset) = (place.caller, place.service, place.subset);
+        let key = (caller.to_owned(), service.to_owned(), subset.to_owned(), place.port, level, says);
         if let Some(known) = table.get(&key).and_then(Weak::upgrade) {
             return known;
         }

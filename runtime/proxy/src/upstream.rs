@@ -1,5 +1,7 @@
 //! Connections to endpoints: made, kept while idle, used again. Each worker has its own pool.
 
+mod multiplexed;
+
 use crate::body::Outgoing;
 use crate::breaker::Counted;
 use crate::serving::Shared;
@@ -9,6 +11,7 @@ use hyper::client::conn::http1::{self, SendRequest};
 use hyper::{Request, Response};
 use hyper_util::rt::TokioIo;
 use mesh_engine::Address;
+use multiplexed::{Lease, Multiplexed};
 use std::cell::RefCell;
 use std::collections::HashMap;
 use std::net::SocketAddr;
@@ -33,20 +36,39 @@ const SETTLE_TIME: Duration = Duration::from_secs(1);
 /// Bytes of a response head; more is refused.
 const MAX_HEAD: usize = 64 * 1024;
 
-/// The idle connections of a worker.
+/// An endpoint, and how it is spoken to.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) struct Origin {
+    pub(crate) address: Address,
+    /// With prior knowledge of HTTP/2 (RFC 9113 3.3); else HTTP/1.1.
+    pub(crate) http2: bool,
+    /// How long a connection may take to be made.
+    pub(crate) connect_time: Duration,
+}
+
+/// The connections of a worker that can take another request.
 #[derive(Default)]
 pub(crate) struct Pool {
     /// Per endpoint, the least recently used first.
     idle: RefCell<HashMap<Address, Vec<Idle>>>,
+    multiplexed: multiplexed::Known,
 }
 
 struct Idle {
-    connection: Connection,
+    connection: Whole,
     since: Instant,
 }
 
-/// A connection to an endpoint. Dropping it closes it, whatever it is doing.
-pub(crate) struct Connection {
+/// What one request has of a connection to an endpoint.
+pub(crate) enum Connection {
+    /// All of it. Dropping it closes it, whatever it is doing.
+    Whole(Whole),
+    /// A stream. Dropping it lets another one begin.
+    Stream(Lease),
+}
+
+/// An HTTP/1.1 connection to an endpoint, which one request has for itself.
+pub(crate) struct Whole {
     sender: SendRequest<Outgoing>,
     task: JoinHandle<()>,
     address: Address,
@@ -56,42 +78,61 @@ pub(crate) struct Connection {
 }
 
 impl Pool {
-    /// The most recently used idle connection to an endpoint.
-    pub(crate) fn idle(&self, address: Address) -> Option<Connection> {
+    /// The most recently used idle connection to an endpoint, or a stream of one that has room.
+    pub(crate) fn idle(&self, origin: &Origin) -> Option<Connection> {
+        if origin.http2 {
+            return self.multiplexed.stream(origin.address).map(Connection::Stream);
+        }
         let mut idle = self.idle.borrow_mut();
-        let connections = idle.get_mut(&address)?;
+        let connections = idle.get_mut(&origin.address)?;
         while let Some(last) = connections.pop() {
             if last.since.elapsed() >= IDLE_TIME {
                 // All others have been idle for longer.
                 connections.clear();
             } else if last.connection.sender.is_ready() {
-                return Some(last.connection);
+                return Some(Connection::Whole(last.connection));
             }
         }
         None
     }
 
-    /// Opens a connection within some time.
+    /// A connection that is being made for somebody else, and that others may use too, when it is made.
+    pub(crate) async fn join(&self, origin: &Origin) -> Option<Result<Connection, NotConnected>> {
+        if !origin.http2 {
+            return None;
+        }
+        // Others may have taken all of its streams: then one of those who come away empty makes the next one.
+        while let Some(making) = self.multiplexed.making(origin.address) {
+            if let Err(error) = making.made().await {
+                return Some(Err(error));
+            }
+            if let Some(stream) = self.multiplexed.stream(origin.address) {
+                return Some(Ok(Connection::Stream(stream)));
+            }
+        }
+        None
+    }
+
+    /// Opens a connection.
     pub(crate) async fn connect(
         self: &Rc<Self>,
-        address: Address,
-        time: Duration,
+        origin: &Origin,
         counted: Vec<Counted>,
     ) -> Result<Connection, NotConnected> {
-        let stream = timeout(time, TcpStream::connect(SocketAddr::new(address.ip, address.port)));
-        let Ok(Ok(stream)) = stream.await else { return Err(NotConnected) };
-        // Without it a small request may wait for the acknowledgement of the one before; failing to set it costs only that.
-        let _ = stream.set_nodelay(true);
+        if origin.http2 {
+            return self.multiplexed.connect(origin, counted).await.map(Connection::Stream);
+        }
         let (sender, connection) = http1::Builder::new()
             .max_header_size(MAX_HEAD)
-            .handshake(TokioIo::new(stream))
+            .handshake(TokioIo::new(stream_to(origin).await?))
             .await
             .map_err(|_| NotConnected)?;
         // How it ended is seen by the request on it, if there is one.
         let task = tokio::task::spawn_local(async {
             let _ = connection.with_upgrades().await;
         });
-        Ok(Connection { sender, task, address, pool: Rc::downgrade(self), counted })
+        let (address, pool) = (origin.address, Rc::downgrade(self));
+        Ok(Connection::Whole(Whole { sender, task, address, pool, counted }))
     }
 
     /// Closes what has been idle for too long, for as long as the pool lives.
@@ -104,6 +145,7 @@ impl Pool {
                     .retain(|idle| idle.since.elapsed() < IDLE_TIME && !idle.connection.sender.is_closed());
                 !connections.is_empty()
             });
+            pool.multiplexed.close(Multiplexed::is_old);
         }
     }
 
@@ -115,6 +157,7 @@ impl Pool {
             connections.retain(|idle| !idle.connection.counted.iter().any(Counted::is_wanted));
             !connections.is_empty()
         });
+        self.multiplexed.close(Multiplexed::is_wanted);
     }
 
     /// Makes room whenever it is wanted, for as long as the pool lives.
@@ -130,7 +173,7 @@ impl Pool {
         }
     }
 
-    fn put(&self, connection: Connection) {
+    fn put(&self, connection: Whole) {
         let mut idle = self.idle.borrow_mut();
         let connections = idle.entry(connection.address).or_default();
         if connections.len() < MAX_IDLE {
@@ -140,7 +183,17 @@ impl Pool {
     }
 }
 
+/// A connection of bytes to an endpoint, made within its time.
+pub(crate) async fn stream_to(origin: &Origin) -> Result<TcpStream, NotConnected> {
+    let made = TcpStream::connect(SocketAddr::new(origin.address.ip, origin.address.port));
+    let Ok(Ok(stream)) = timeout(origin.connect_time, made).await else { return Err(NotConnected) };
+    // Without it a small request may wait for the acknowledgement of the one before; failing to set it costs only that.
+    let _ = stream.set_nodelay(true);
+    Ok(stream)
+}
+
 /// No connection was made.
+#[derive(Clone, Copy, Debug)]
 pub(crate) struct NotConnected;
 
 impl Connection {
@@ -149,25 +202,29 @@ impl Connection {
         &mut self,
         request: Request<Outgoing>,
     ) -> Result<Response<Incoming>, TrySendError<Request<Outgoing>>> {
-        self.sender.try_send_request(request).await
+        match self {
+            Connection::Whole(whole) => whole.sender.try_send_request(request).await,
+            Connection::Stream(lease) => lease.send(request).await,
+        }
     }
 
     /// Keeps the connection for another request, after a response that was read to its end.
-    pub(crate) fn give_back(mut self) {
-        let Some(pool) = self.pool.upgrade() else { return };
-        if self.sender.is_ready() {
-            pool.put(self);
-        } else if !self.sender.is_closed() {
+    pub(crate) fn give_back(self) {
+        let Connection::Whole(mut whole) = self else { return };
+        let Some(pool) = whole.pool.upgrade() else { return };
+        if whole.sender.is_ready() {
+            pool.put(whole);
+        } else if !whole.sender.is_closed() {
             tokio::task::spawn_local(async move {
-                if let Ok(Ok(())) = timeout(SETTLE_TIME, self.sender.ready()).await {
-                    pool.put(self);
+                if let Ok(Ok(())) = timeout(SETTLE_TIME, whole.sender.ready()).await {
+                    pool.put(whole);
                 }
             });
         }
     }
 }
 
-impl Drop for Connection {
+impl Drop for Whole {
     fn drop(&mut self) {
         self.task.abort();
     }

@@ -1,8 +1,8 @@
 //! Requests that become WebSocket connections (RFC 6455): where a rule lets them, and the service agrees, bytes go both ways until one
 //! side ends, nothing passes for too long, or the request's time is up.
 
-use crate::body::Kept;
 use crate::log::Record;
+use crate::reply::Kept;
 use crate::tunnel::{Bounds, tunnel};
 use crate::upstream::Connection;
 use hyper::header::{self, HeaderMap, HeaderName, HeaderValue};

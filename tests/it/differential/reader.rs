@@ -320,7 +320,7 @@ fn retry(retry: &mesh_engine::Retry<'_>) -> Value {
         | u32::from(retry.on_reset) << 1
         | u32::from(retry.on_timeout) << 2
         | u32::from(retry.budget.is_some()) << 3;
-    let statuses: Vec<u16> = (100..=599).filter(|status| retry.on_status(*status)).collect();
+    let statuses: Vec<u16> = (1..=599).filter(|status| retry.on_status(*status)).collect();
     let budget = retry.budget.map_or((0, 0, 0), |budget| (budget.share, budget.min_per_second, budget.over));
     let policy = json!([
         retry.count,

@@ -114,15 +114,32 @@ fn what_a_service_lets_in_is_counted_whoever_calls() {
         behind_edge(&[&slow], "circuit-breaker { max-requests 3 }")
     );
     let mesh = Mesh::start(&text, &["web.default"]);
-    let doors = [("edge.default/web", "a"), ("web.default", "s")];
+    assert_eq!(let_in(&mesh, [("edge.default/web", "a"), ("web.default", "s")]), 3);
+}
+
+#[test]
+fn what_a_caller_limits_it_limits_for_itself() {
+    let slow = slow(1_200);
+    let limited = "calls s { circuit-breaker { max-requests 2 } }";
+    let text = format!(
+        "{}service web {{ port 80 http; {limited} }}\nservice shop {{ port 80 http; {limited} }}\n\
+         authorize web, shop {{ allow from anyone }}\nauthorize s {{ allow from web, shop }}\n",
+        behind_edge(&[&slow], "")
+    );
+    // Both are in one process here.
+    let mesh = Mesh::start(&text, &["web.default", "shop.default"]);
+    assert_eq!(let_in(&mesh, [("web.default", "s"), ("shop.default", "s")]), 4);
+}
+
+/// How many of four requests at each of two doors, all at once, are answered with 200.
+fn let_in(mesh: &Mesh, doors: [(&str, &'static str); 2]) -> usize {
     let clients = doors.map(|(door, host)| (0..4).map(|_| (mesh.connect(door), host)).collect::<Vec<_>>());
-    let let_in = std::thread::scope(|scope| {
+    std::thread::scope(|scope| {
         let ask = |(mut client, host): (Client, &'static str)| client.get(host, "/", &[]).unwrap().0;
         let asked = clients.into_iter().flatten().map(|own| scope.spawn(move || ask(own)));
         let asked: Vec<_> = asked.collect();
         asked.into_iter().map(|own| own.join().unwrap()).filter(|status| *status == 200).count()
-    });
-    assert_eq!(let_in, 3);
+    })
 }
 
 /// Two endpoints, the first of which fails.

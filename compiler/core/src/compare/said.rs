@@ -99,7 +99,10 @@ fn said_retry(retry: &Retry) -> String {
     ];
     let mut conditions: Vec<String> =
         named.into_iter().filter(|(on, _)| *on).map(|(_, name)| name.to_owned()).collect();
-    for run in retry.on_status.chunk_by(|before, after| *after == before + 1) {
+    let (of_grpc, of_http) =
+        retry.on_status.split_at(retry.on_status.partition_point(|status| *status < 100));
+    conditions.extend(of_grpc.iter().map(|status| format!("grpc-status {status}")));
+    for run in of_http.chunk_by(|before, after| *after == before + 1) {
         match run {
             [first, .., last] => conditions.push(format!("{first}-{last}")),
             alone => conditions.extend(alone.iter().map(u16::to_string)),

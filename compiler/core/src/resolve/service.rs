@@ -78,13 +78,13 @@ pub(super) fn read(
     own
 }
 
-/// What is absent is written out (`spec/semantics.md` 11). Where a part is missing that is needed, that is complained of elsewhere, and
-/// where it is not executed yet, too.
+/// What is absent is written out (`spec/semantics.md` 11). Where a part is missing that is needed, that is complained of
+/// elsewhere.
 fn health_check(check: &ast::HealthCheck) -> Option<HealthCheck> {
     let probe = match &check.probe {
         ast::ProbeKind::Get(path) => Probe::Get(path.value.to_string()),
         ast::ProbeKind::Tcp => Probe::Tcp,
-        ast::ProbeKind::Grpc => return None,
+        ast::ProbeKind::Grpc => Probe::Grpc,
     };
     let count = |count: Option<Spanned<u32>>| count.map_or(1, |count| count.value);
     Some(HealthCheck {

@@ -443,7 +443,7 @@ pub(super) fn never_repeated<'o>(
     }
 }
 
-/// `5xx` and `gateway-error` written out.
+/// `5xx` and `gateway-error` written out; statuses of gRPC are below all of HTTP.
 fn statuses(policy: &RetryPolicy) -> Vec<u16> {
     let mut statuses: Vec<u16> = policy
         .on
@@ -452,7 +452,8 @@ fn statuses(policy: &RetryPolicy) -> Vec<u16> {
             RetryOn::GatewayError => (502..=504).collect(),
             RetryOn::ServerError => (500..=599).collect(),
             RetryOn::Status(status) => vec![status],
-            RetryOn::ConnectFailure | RetryOn::Reset | RetryOn::Timeout | RetryOn::Grpc(_) => vec![],
+            RetryOn::Grpc(status) => vec![status as u16],
+            RetryOn::ConnectFailure | RetryOn::Reset | RetryOn::Timeout => vec![],
         })
         .collect();
     statuses.sort_unstable();

@@ -88,6 +88,7 @@ fn service_rows<'p>(service: &'p Service, draft: &mut Draft<'p>) {
         let (kind, path) = match &own.probe {
             Probe::Get(path) => (health_check::GET, path.as_str()),
             Probe::Tcp => (health_check::TCP, ""),
+            Probe::Grpc => (health_check::GRPC, ""),
         };
         let path = draft.string(path);
         let row = [kind, path, own.interval, own.timeout, own.unhealthy, own.healthy];
@@ -151,6 +152,7 @@ fn port_rows<'p>(port: &'p Port, draft: &mut Draft<'p>) {
             port.endpoints.len() as u32,
             subsets,
             port.subset_endpoints.len() as u32,
+            port.protocol as u32,
         ],
     );
 }
@@ -168,10 +170,10 @@ fn gateway_rows<'p>(gateway: &'p Gateway, draft: &mut Draft<'p>) {
         let name = draft.string(&listener.name);
         let number = u32::from(listener.number);
         let (hosts_len, limits_len) = (listener.hosts.len() as u32, listener.limits.len() as u32);
-        let connections = u32::from(listener.connections);
+        let protocol = listener.protocol as u32;
         draft.row(
             Section::Listeners,
-            &[name, number, listener.partition, hosts, hosts_len, own, limits_len, connections],
+            &[name, number, listener.partition, hosts, hosts_len, own, limits_len, protocol],
         );
     }
     let routes = consumer_route_rows(&gateway.consumer_routes, draft);

@@ -3,8 +3,8 @@
 use super::{Below, PartsError, Unit, led_to};
 use crate::plan::{
     Action, Automaton, Backend, Call, CallHost, ConsumerRoute, Edit, Field, Gateway, Grant, LIST, Listener,
-    NONE, Node, Outcome, Partition, Peers, Plan, Port, Principal, REFUSED, Service, Settings, State, Target,
-    Verdict,
+    NONE, Node, Outcome, Partition, Peers, Plan, Port, Principal, Protocol, REFUSED, Service, Settings,
+    State, Target, Verdict,
 };
 use std::collections::{BTreeMap, BTreeSet, HashMap};
 use std::hash::Hash;
@@ -512,6 +512,7 @@ fn identities<'p>(
 fn stand_in(name: &str, place: &Place<'_>, closed: u32) -> Service {
     let port = |number: &u16| Port {
         number: *number,
+        protocol: Protocol::default(),
         name: String::new(),
         partition: closed,
         endpoints: vec![],

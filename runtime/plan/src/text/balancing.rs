@@ -57,6 +57,7 @@ pub(super) fn health_check(own: &HealthCheck) -> String {
     let probe = match &own.probe {
         Probe::Get(path) => format!("GET {path}"),
         Probe::Tcp => "tcp".to_owned(),
+        Probe::Grpc => "grpc".to_owned(),
     };
     let HealthCheck { interval, timeout, unhealthy, healthy, .. } = own;
     format!(

@@ -60,7 +60,7 @@ pub(super) fn check(plan: &PlanView) -> Result<(), PlanError> {
         )?;
     }
     for own in all(plan, Section::HealthChecks) {
-        ensure(own.word(health_check::KIND) <= health_check::TCP, "a health check asks nothing")?;
+        ensure(own.word(health_check::KIND) <= health_check::GRPC, "a health check asks nothing")?;
         is_string(plan, own.word(health_check::PATH))?;
         let times = [health_check::INTERVAL, health_check::TIMEOUT];
         let is_time = |time: u32| time > 0 && time <= MAX_MILLISECONDS;

@@ -172,7 +172,8 @@ fn retries(plan: &PlanView) -> Result<(), PlanError> {
         let halves = plan.slice(Section::Statuses, start, count).unwrap_or_default().as_chunks::<2>().0;
         let values = || halves.iter().map(|half| u16::from_le_bytes(*half));
         ascending(values(), "statuses are not sorted")?;
-        ensure(values().all(|status| (400..=599).contains(&status)), "a status is no error")?;
+        let is_error = |status: u16| (1..=16).contains(&status) || (400..=599).contains(&status);
+        ensure(values().all(is_error), "a status is no error")?;
     }
     ensure(statuses.next == count(plan, Section::Statuses), "a status is of no retry")
 }

@@ -267,6 +267,7 @@ fn outcomes_and_settings_are_what_they_may_be() {
     refused(|plan| retry(plan).backoff_cap = u32::MAX, "a retry waits too long");
     refused(|plan| retry(plan).on_status.push(200), "statuses are not sorted");
     refused(|plan| retry(plan).on_status[0] = 200, "a status is no error");
+    refused(|plan| retry(plan).on_status[0] = 17, "a status is no error");
     refused(|plan| retry(plan).budget.as_mut().unwrap().share = 10_001, "a budget is more than everything");
 }
 

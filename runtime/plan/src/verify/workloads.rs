@@ -5,7 +5,7 @@ use crate::layout::{
     Section, WHOLE, call, call_host, consumer_route, endpoint, gateway, host, listener, mesh, partition,
     port, principal, service, subset_endpoints,
 };
-use crate::plan::{Endpoint, HostKind, NONE};
+use crate::plan::{Endpoint, HostKind, NONE, Protocol};
 use crate::view::{PlanView, Record, Row};
 
 pub(super) fn check(plan: &PlanView) -> Result<(), PlanError> {
@@ -159,12 +159,17 @@ fn call_hosts(plan: &PlanView, range: (u32, u32), calls: u32) -> Result<(), Plan
     })
 }
 
+fn is_protocol(number: u32) -> Result<(), PlanError> {
+    ensure((number as usize) < Protocol::ALL.len(), "a protocol is unknown")
+}
+
 fn ports(plan: &PlanView) -> Result<(), PlanError> {
     let mut endpoints = Tiles::of(plan, Section::Endpoints);
     let mut subsets = Tiles::of(plan, Section::SubsetEndpoints);
     let mut members = Tiles::of(plan, Section::Members);
     for port in all(plan, Section::Ports) {
         is_port_number(port.word(port::NUMBER))?;
+        is_protocol(port.word(port::PROTOCOL))?;
         is_string(plan, port.word(port::NAME))?;
         has_roots(plan, port.word(port::PARTITION), 1)?;
         let range = endpoints.take(port.range(port::ENDPOINTS))?;
@@ -198,7 +203,7 @@ fn gateways(plan: &PlanView) -> Result<(), PlanError> {
         for listener in some(plan, Section::Listeners, range) {
             is_string(plan, listener.word(listener::NAME))?;
             is_port_number(listener.word(listener::NUMBER))?;
-            ensure(listener.word(listener::CONNECTIONS) <= 1, "a listener sees neither")?;
+            is_protocol(listener.word(listener::PROTOCOL))?;
             let patterns = hosts.take(listener.range(listener::HOSTS))?;
             has_roots(plan, listener.word(listener::PARTITION), patterns.1)?;
             host_patterns(plan, patterns)?;

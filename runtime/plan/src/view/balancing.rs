@@ -104,6 +104,7 @@ impl HealthCheck<'_> {
     pub fn to_value(self) -> crate::plan::HealthCheck {
         let probe = match self.0.word(health_check::KIND) {
             health_check::GET => Probe::Get(self.0.text(health_check::PATH).to_owned()),
+            health_check::GRPC => Probe::Grpc,
             _ => Probe::Tcp,
         };
         crate::plan::HealthCheck {

@@ -7,7 +7,7 @@ use crate::layout::{
     Section, call, call_host, consumer_route, endpoint, gateway, host, listener, port, principal, service,
     subset_endpoints,
 };
-use crate::plan::{Endpoint, Host, HostKind, NONE};
+use crate::plan::{Endpoint, Host, HostKind, NONE, Protocol};
 use std::cmp::Ordering;
 
 /// An identity.
@@ -240,6 +240,11 @@ impl<'p> Port<'p> {
         self.0.word(port::NUMBER) as u16
     }
 
+    /// What its endpoints speak.
+    pub fn protocol(self) -> Protocol {
+        Protocol::of_number(self.0.word(port::PROTOCOL))
+    }
+
     /// Empty where the service has one unnamed port.
     pub fn name(self) -> &'p str {
         self.0.text(port::NAME)
@@ -460,9 +465,9 @@ impl<'p> Listener<'p> {
         self.0.word(listener::NUMBER) as u16
     }
 
-    /// Whether only connections are seen.
-    pub fn connections(self) -> bool {
-        self.0.word(listener::CONNECTIONS) == 1
+    /// What its clients speak.
+    pub fn protocol(self) -> Protocol {
+        Protocol::of_number(self.0.word(listener::PROTOCOL))
     }
 
     /// Index of its partition: `access` is the authorization, root i the route of host pattern i.

@@ -35,7 +35,9 @@ Calls by way of a sidecar:
   A service connects to --outbound and says whom it calls in `Host`: `name` for a service of its
   own namespace or `name.namespace` for any, with the port that the callee declares where it has
   several: `Host: reviews`, `Host: reviews.shop:8080`. Or it uses --outbound as its HTTP proxy
-  (`http_proxy=http://127.0.0.1:15001`) and calls http://reviews.shop:8080/.
+  (`http_proxy=http://127.0.0.1:15001`) and calls http://reviews.shop:8080/. Both versions of HTTP
+  are heard: calls of gRPC go to --outbound with prior knowledge of HTTP/2, and the callee's name
+  as their authority.
 
 What is not protected:
   Until there is mutual TLS, authorization is applied by the gateway and by the caller's sidecar.
@@ -60,6 +62,7 @@ The access log, one JSON object on a line for each request:
   host         in canonical form, with the port if the client said one
   path         in canonical form, without the query
   status       of the answer; 0 if none was sent
+  grpc_status  how a call of gRPC ended, if it said so
   flags        why there was no other answer, separated by commas; see below
   rule         the last one that decided: of the last route entered, or of the authorization that
                refused; empty if there is none
@@ -73,7 +76,7 @@ The access log, one JSON object on a line for each request:
   plan         the first digits of the digest of the plan that decided
   Where the output cannot keep up, lines are dropped and {\"dropped_lines\":N} says how many.
 
-Flags of a request:
+Flags of a request, with the status of HTTP, which is one of gRPC where that was asked:
   UAEX  refused with 403: an authorization, or the caller declares no such call
   NR    404: no route
   UH    503: the destination has no endpoint, or all that it has are left out

@@ -11,7 +11,14 @@ use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
 #[derive(Clone, Default)]
-struct Lines(Arc<Mutex<Vec<u8>>>);
+pub(crate) struct Lines(Arc<Mutex<Vec<u8>>>);
+
+impl Lines {
+    pub(crate) fn all(&self) -> Vec<String> {
+        let bytes = self.0.lock().unwrap().clone();
+        String::from_utf8(bytes).unwrap().lines().map(str::to_owned).collect()
+    }
+}
 
 impl Write for Lines {
     fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
@@ -30,12 +37,11 @@ fn log(plan: PlanView, ask: impl FnOnce(SocketAddr)) -> Vec<String> {
     let handle = start(plan, crate::Config { access_log, ..config() }).unwrap();
     ask(handle.addresses()["edge.default/http"]);
     handle.shutdown();
-    let bytes = lines.0.lock().unwrap().clone();
-    String::from_utf8(bytes).unwrap().lines().map(str::to_owned).collect()
+    lines.all()
 }
 
 /// `"name":value` of a line.
-fn field(line: &str, name: &str) -> String {
+pub(crate) fn field(line: &str, name: &str) -> String {
     let (_, rest) = line.split_once(&format!("\"{name}\":")).unwrap();
     rest.split(['}', ',']).next().unwrap().trim_matches('"').to_owned()
 }

@@ -7,10 +7,13 @@ mod binary;
 mod draining;
 mod forwarding;
 mod framing;
+mod grpc;
+mod http2;
 mod logging;
 mod plans;
 mod retrying;
 mod routing;
+mod streams;
 mod swapping;
 mod wire;
 

@@ -2,8 +2,8 @@
 
 use mesh_plan::{
     Action, Backend, Call, CallHost, Endpoint, Gateway, Grant, Host, HostKind, Listener, NONE, Node, Outcome,
-    Partition, Peers, Plan, PlanView, Port, Principal, REFUSED, Retry, Service, Settings, State, Target,
-    Verdict, encode, verify,
+    Partition, Peers, Plan, PlanView, Port, Principal, Protocol, REFUSED, Retry, Service, Settings, State,
+    Target, Verdict, encode, verify,
 };
 use std::collections::BTreeMap;
 use std::net::{IpAddr, SocketAddr};
@@ -29,6 +29,8 @@ pub(crate) struct Mesh {
     calls: Vec<(&'static str, &'static str)>,
     owner: &'static str,
     settings: Settings,
+    clients: Protocol,
+    endpoints: Protocol,
 }
 
 pub(crate) fn mesh() -> Mesh {
@@ -41,6 +43,8 @@ pub(crate) fn mesh() -> Mesh {
         calls: vec![],
         owner: "",
         settings: Settings::default(),
+        clients: Protocol::Http,
+        endpoints: Protocol::Http,
     }
 }
 
@@ -137,6 +141,12 @@ impl Mesh {
         self
     }
 
+    /// What clients and what endpoints speak.
+    pub(crate) fn speaks(mut self, clients: Protocol, endpoints: Protocol) -> Mesh {
+        (self.clients, self.endpoints) = (clients, endpoints);
+        self
+    }
+
     /// The bytes of the plan.
     pub(crate) fn bytes(&self) -> Vec<u8> {
         encode(&self.plan()).unwrap()
@@ -192,7 +202,7 @@ impl Mesh {
                 settings: own_settings,
                 panic_threshold: 0,
                 health_check: None,
-                ports: vec![port(endpoints, partitions.len() as u32 - 1)],
+                ports: vec![port(endpoints, self.endpoints, partitions.len() as u32 - 1)],
                 subsets: vec![],
                 calls: vec![],
                 hosts: vec![],
@@ -212,7 +222,7 @@ impl Mesh {
         leaves.push(Target::Leaf(REFUSED));
         let verdict = |allow, rule: &str| Verdict { allow, rule: rule.to_owned(), audit: String::new() };
         let listener = Listener {
-            connections: false,
+            protocol: self.clients,
             limits: vec![],
             name: "http".to_owned(),
             number: self.listener_port,
@@ -287,12 +297,12 @@ fn flat(access: Target, root: Target) -> Partition {
     }
 }
 
-fn port(endpoints: &[SocketAddr], partition: u32) -> Port {
+fn port(endpoints: &[SocketAddr], protocol: Protocol, partition: u32) -> Port {
     let endpoint = |address: &SocketAddr| {
         let IpAddr::V4(ip) = address.ip() else { panic!("endpoints are IPv4 here") };
         Endpoint { ip: ip.to_ipv6_mapped().octets(), port: address.port() }
     };
     let mut endpoints: Vec<_> = endpoints.iter().map(endpoint).collect();
     endpoints.sort();
-    Port { number: 80, name: String::new(), partition, endpoints, subset_endpoints: vec![] }
+    Port { number: 80, protocol, name: String::new(), partition, endpoints, subset_endpoints: vec![] }
 }

@@ -150,7 +150,8 @@ fn service(draw: &mut Draw<'_>, plan: &Plan, name: &str) -> Service {
         let endpoints: Vec<Endpoint> =
             (0..draw.below(4)).map(|place| Endpoint { ip: ip(place), port: 80 }).collect();
         let subset_endpoints = subsets.iter().map(|_| draw.some(endpoints.len())).collect();
-        Port { number: 80 + place as u16, name: String::new(), partition: 0, endpoints, subset_endpoints }
+        let protocol = Protocol::ALL[draw.below(4)];
+        Port { number: 80 + place as u16, protocol, name: String::new(), partition: 0, endpoints, subset_endpoints }
     });
     let ports: Vec<Port> = ports.collect();
     // A service calls those before it, which are there already.
@@ -174,7 +175,7 @@ fn service(draw: &mut Draw<'_>, plan: &Plan, name: &str) -> Service {
         settings: some_settings(draw, plan),
         panic_threshold: draw.byte().into(),
         health_check: draw.one_in(4).then(|| HealthCheck {
-            probe: if draw.one_in(2) { Probe::Tcp } else { Probe::Get("/a".to_owned()) },
+            probe: [Probe::Tcp, Probe::Grpc, Probe::Get("/a".to_owned())][draw.below(3)].clone(),
             interval: 1 + u32::from(draw.byte()),
             timeout: 1 + u32::from(draw.byte()),
             unhealthy: 1,
@@ -213,7 +214,7 @@ fn gateway(draw: &mut Draw<'_>, plan: &Plan) -> Gateway {
         Host { kind: HostKind::Any, name: String::new() },
     ];
     let listener = |draw: &mut Draw<'_>, place: u16| Listener {
-        connections: draw.one_in(4),
+        protocol: Protocol::ALL[draw.below(4)],
         name: format!("l{place}"),
         number: 8_080 + place,
         partition: 0,

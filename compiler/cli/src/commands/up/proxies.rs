@@ -2,7 +2,7 @@
 
 use super::placement::Moved;
 use crate::failure::Failure;
-use mesh_plan::PlanView;
+use mesh_plan::{PlanView, Protocol};
 use mesh_proxy::{AccessLog, Config, Door, Handle};
 use std::collections::{BTreeMap, BTreeSet};
 use std::net::{IpAddr, Ipv4Addr, SocketAddr};
@@ -23,14 +23,19 @@ pub(super) struct Listener {
     pub(super) gateway: String,
     pub(super) name: String,
     pub(super) address: SocketAddr,
-    /// Whether only connections are seen.
-    connections: bool,
+    protocol: Protocol,
 }
 
 impl Listener {
     /// Where to call it.
     pub(super) fn url(&self) -> String {
-        let scheme = if self.connections { "tcp" } else { "http" };
+        let scheme = match self.protocol {
+            Protocol::Connections => "tcp",
+            // A client of HTTP/2 without TLS has to know it beforehand: `curl --http2-prior-knowledge`.
+            Protocol::Http2 => "http2",
+            Protocol::Grpc => "grpc",
+            Protocol::Http => "http",
+        };
         format!("{scheme}://{}", self.address)
     }
 }
@@ -83,16 +88,15 @@ impl Proxies {
     /// Where requests come in from outside.
     pub(super) fn listeners(&self) -> Vec<Listener> {
         let (addresses, plan) = (self.handle.addresses().into_iter(), self.handle.plan());
-        let connections = |gateway: &str, name: &str| {
-            let own = plan.gateways().iter().find(|own| own.name() == gateway);
-            own.and_then(|own| own.listeners().iter().find(|own| own.name() == name))
-                .is_some_and(|own| own.connections())
+        let protocol = |gateway: &str, name: &str| {
+            let own = plan.gateways().iter().find(|own| own.name() == gateway)?;
+            Some(own.listeners().iter().find(|own| own.name() == name)?.protocol())
         };
         addresses
             .filter_map(|(door, address)| {
                 let (gateway, name) = door.split_once('/')?;
-                let connections = connections(gateway, name);
-                Some(Listener { gateway: gateway.to_owned(), name: name.to_owned(), address, connections })
+                let protocol = protocol(gateway, name)?;
+                Some(Listener { gateway: gateway.to_owned(), name: name.to_owned(), address, protocol })
             })
             .collect()
     }

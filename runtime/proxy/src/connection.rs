@@ -1,0 +1,99 @@
+//! A client's connection: in which protocol it is served, as the door declares it or, where both versions of HTTP may come, as the client
+//! does by how it begins.
+
+use crate::http1::{self, Closing};
+use crate::serving::{Entrance, Opened};
+use crate::transport::{Begun, Transport};
+use crate::worker::Worker;
+use crate::{http2, tcp};
+use mesh_engine::Entry;
+use mesh_plan::Protocol;
+use std::net::SocketAddr;
+use std::rc::Rc;
+use std::time::Duration;
+use tokio::io::AsyncReadExt;
+use tokio::net::TcpStream;
+use tokio::sync::watch;
+use tokio::time::timeout;
+
+/// How every connection of HTTP/2 begins (RFC 9113 3.4). `PRI` is a method that nobody else has.
+const PREFACE: &[u8] = b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n";
+/// Once a connection has begun, how long it may leave open which version of HTTP it is: the next byte tells nearly always.
+const DETECT_TIME: Duration = Duration::from_secs(5);
+
+/// What may come in at a door.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Spoken {
+    Http1,
+    Http2,
+    /// A service's own sidecar: it calls services of both versions at one address, and each connection says which it is.
+    EitherHttp,
+    Connections,
+}
+
+/// Serves a connection until it ends, or until there is a `closing` and what has begun by then has ended.
+pub(crate) async fn serve(
+    worker: Rc<Worker>,
+    entrance: Entrance,
+    stream: TcpStream,
+    peer: SocketAddr,
+    mut closing: watch::Receiver<Option<Closing>>,
+) {
+    // Without it a small message may wait for an acknowledgement; failing to set it costs only that.
+    let _ = stream.set_nodelay(true);
+    let spoken = spoken(&entrance.load());
+    match spoken {
+        Spoken::Connections => tcp::serve(worker, entrance, stream, peer, closing).await,
+        Spoken::Http1 => http1::serve(worker, entrance, stream, peer, closing).await,
+        Spoken::Http2 => http2::serve(worker, entrance, stream, peer, closing).await,
+        Spoken::EitherHttp => match detect(stream, &mut closing).await {
+            None => {}
+            Some((stream, true)) => http2::serve(worker, entrance, stream, peer, closing).await,
+            Some((stream, false)) => http1::serve(worker, entrance, stream, peer, closing).await,
+        },
+    }
+}
+
+fn spoken(opened: &Opened) -> Spoken {
+    let Entry::Gateway { gateway, listener } = opened.entry else { return Spoken::EitherHttp };
+    let gateway = opened.serving.view.gateway(gateway);
+    match gateway.and_then(|gateway| gateway.listener(listener)).map(|listener| listener.protocol()) {
+        Some(Protocol::Http) => Spoken::Http1,
+        Some(Protocol::Http2 | Protocol::Grpc) => Spoken::Http2,
+        Some(Protocol::Connections) | None => Spoken::Connections,
+    }
+}
+
+/// Reads until it is clear whether the connection is HTTP/2. `None`: it has ended, or never says.
+async fn detect<S: Transport>(
+    mut stream: S,
+    closing: &mut watch::Receiver<Option<Closing>>,
+) -> Option<(Begun<S>, bool)> {
+    let mut read = Vec::with_capacity(PREFACE.len());
+    let mut last_call = None;
+    loop {
+        let mut bytes = [0; PREFACE.len()];
+        // No more than a preface has, so that nothing behind it is looked at.
+        let room = bytes.get_mut(read.len()..)?;
+        let time = match last_call {
+            _ if !read.is_empty() => DETECT_TIME,
+            // One that brings nothing is closed as one between two requests is.
+            Some(last_call) => last_call,
+            None => http1::KEEP_ALIVE_TIME,
+        };
+        let count = tokio::select! {
+            biased;
+            count = timeout(time, stream.read(room)) => count.ok()?.ok().filter(|count| *count > 0)?,
+            closing = closing.wait_for(Option::is_some), if last_call.is_none() => {
+                last_call = Some(closing.ok().and_then(|closing| *closing)?.last_call);
+                continue;
+            }
+        };
+        let before = read.len();
+        read.extend_from_slice(bytes.get(before..before + count)?);
+        let is_http2 = read == PREFACE;
+        if is_http2 || !PREFACE.starts_with(&read) {
+            return Some((Begun { read, rest: stream }, is_http2));
+        }
+    }
+}

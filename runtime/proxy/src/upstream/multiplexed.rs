@@ -1,0 +1,197 @@
+//! HTTP/2 connections to endpoints (RFC 9113): many requests at once on each, a stream for each. A new connection is made when those that are
+//! there have no room; whoever comes meanwhile waits for it and makes none of its own.
+
+use super::{NotConnected, Origin, stream_to};
+use crate::body::Outgoing;
+use crate::breaker::Counted;
+use crate::frames::{self, Other};
+use crate::http2::{
+    CONNECTION_WINDOW, MAX_HEADER_LIST, MAX_LOCAL_RESETS, MAX_STREAMS, PING_EVERY, PING_TIME, SEND_BUFFER,
+    STREAM_WINDOW,
+};
+use hyper::body::Incoming;
+use hyper::client::conn::TrySendError;
+use hyper::client::conn::http2::{Builder, SendRequest};
+use hyper::rt::Executor;
+use hyper::{Request, Response};
+use hyper_util::rt::{TokioIo, TokioTimer};
+use mesh_engine::Address;
+use std::cell::{Cell, RefCell};
+use std::collections::HashMap;
+use std::future::poll_fn;
+use std::rc::Rc;
+use std::time::Duration;
+use tokio::sync::watch;
+use tokio::time::Instant;
+
+/// A connection without streams is closed after so long: less than gRPC servers and proxies give theirs, so that it is we who close.
+const IDLE_TIME: Duration = Duration::from_secs(60);
+/// Streams that were given up here and of which more may still arrive: it is thrown away, and no reason to end the connection.
+const MAX_FORGOTTEN: usize = 1_000;
+
+/// The connections of a worker, by endpoint.
+#[derive(Default)]
+pub(super) struct Known {
+    open: Rc<RefCell<HashMap<Address, Vec<Rc<Multiplexed>>>>>,
+    making: Rc<RefCell<HashMap<Address, Making>>>,
+}
+
+/// A connection with streams. It ends with its last stream when nobody knows it any more.
+pub(super) struct Multiplexed {
+    sender: SendRequest<Outgoing>,
+    /// How many streams its endpoint allows at once.
+    allowed: Rc<Cell<usize>>,
+    streams: Cell<u32>,
+    /// When its last stream ended.
+    since: Cell<Instant>,
+    /// As the breakers count it.
+    counted: Vec<Counted>,
+}
+
+/// A stream of a connection, as long as a request needs it.
+pub(crate) struct Lease(Rc<Multiplexed>);
+
+/// A connection that is being made.
+#[derive(Clone)]
+pub(super) struct Making(watch::Receiver<Option<Result<(), NotConnected>>>);
+
+impl Making {
+    /// Ends when it is made, or is not.
+    pub(super) async fn made(mut self) -> Result<(), NotConnected> {
+        let made = self.0.wait_for(Option::is_some).await;
+        made.ok().and_then(|made| *made).unwrap_or(Err(NotConnected))
+    }
+}
+
+impl Known {
+    /// A stream of a connection that has room.
+    pub(super) fn stream(&self, address: Address) -> Option<Lease> {
+        stream(&self.open, address)
+    }
+
+    /// The connection that is being made.
+    pub(super) fn making(&self, address: Address) -> Option<Making> {
+        self.making.borrow().get(&address).cloned()
+    }
+
+    /// Makes a connection, for whoever wants a stream of it: it is made to its end, even if the request that wanted it is gone.
+    pub(super) async fn connect(
+        &self,
+        origin: &Origin,
+        counted: Vec<Counted>,
+    ) -> Result<Lease, NotConnected> {
+        let (tell, told) = watch::channel(None);
+        let (origin, open, making) = (*origin, self.open.clone(), self.making.clone());
+        making.borrow_mut().insert(origin.address, Making(told.clone()));
+        let (first, mine) = tokio::sync::oneshot::channel();
+        tokio::task::spawn_local(async move {
+            let made = Multiplexed::made(&origin, counted).await;
+            making.borrow_mut().remove(&origin.address);
+            let outcome = made.map(|made| {
+                let made = Rc::new(made);
+                // Who asked for it has a stream before all others.
+                let _ = first.send(Lease::of(&made));
+                open.borrow_mut().entry(origin.address).or_default().push(made);
+            });
+            tell.send_replace(Some(outcome));
+        });
+        mine.await.map_err(|_| NotConnected)
+    }
+
+    /// Closes the connections without streams of which this holds.
+    pub(super) fn close(&self, closes: impl Fn(&Multiplexed) -> bool) {
+        let mut open = self.open.borrow_mut();
+        open.retain(|_, connections| {
+            // Each closes before the next is asked about.
+            let ends = |own: &Multiplexed| own.sender.is_closed() || own.streams.get() == 0 && closes(own);
+            connections.retain(|own| !ends(own));
+            !connections.is_empty()
+        });
+    }
+}
+
+fn stream(open: &RefCell<HashMap<Address, Vec<Rc<Multiplexed>>>>, address: Address) -> Option<Lease> {
+    let mut open = open.borrow_mut();
+    let connections = open.get_mut(&address)?;
+    // One that its endpoint has said farewell to keeps its streams, and begins none.
+    connections.retain(|own| !own.sender.is_closed());
+    connections.iter().find(|own| own.has_room()).map(Lease::of)
+}
+
+impl Multiplexed {
+    async fn made(origin: &Origin, counted: Vec<Counted>) -> Result<Multiplexed, NotConnected> {
+        let stream = frames::watch(stream_to(origin).await?, Other::Server);
+        let (sender, connection) = Builder::new(Tasks)
+            .timer(TokioTimer::new())
+            .max_concurrent_streams(MAX_STREAMS)
+            .initial_max_send_streams(MAX_STREAMS as usize)
+            .initial_stream_window_size(STREAM_WINDOW)
+            .initial_connection_window_size(CONNECTION_WINDOW)
+            .max_send_buf_size(SEND_BUFFER)
+            .max_header_list_size(MAX_HEADER_LIST)
+            .max_concurrent_reset_streams(MAX_FORGOTTEN)
+            .max_local_error_reset_streams(MAX_LOCAL_RESETS)
+            .keep_alive_interval(PING_EVERY)
+            .keep_alive_timeout(PING_TIME)
+            .handshake(TokioIo::new(stream))
+            .await
+            .map_err(|_| NotConnected)?;
+        let allowed = Rc::new(Cell::new(MAX_STREAMS as usize));
+        let told = allowed.clone();
+        let mut connection = Box::pin(connection);
+        // How it ended is seen by the requests on it, if there are some.
+        tokio::task::spawn_local(poll_fn(move |cx| {
+            let ended = connection.as_mut().poll(cx).map(drop);
+            told.set(connection.current_max_send_streams());
+            ended
+        }));
+        let since = Cell::new(Instant::now());
+        Ok(Multiplexed { sender, allowed, streams: Cell::new(0), since, counted })
+    }
+
+    /// Whether another stream may begin, as we and the endpoint have it.
+    fn has_room(&self) -> bool {
+        self.streams.get() < MAX_STREAMS && (self.streams.get() as usize) < self.allowed.get()
+    }
+
+    pub(super) fn is_old(&self) -> bool {
+        self.since.get().elapsed() >= IDLE_TIME
+    }
+
+    /// Whether a connection elsewhere waits for its place.
+    pub(super) fn is_wanted(&self) -> bool {
+        self.counted.iter().any(Counted::is_wanted)
+    }
+}
+
+impl Lease {
+    fn of(connection: &Rc<Multiplexed>) -> Lease {
+        connection.streams.set(connection.streams.get() + 1);
+        Lease(connection.clone())
+    }
+
+    pub(super) async fn send(
+        &mut self,
+        request: Request<Outgoing>,
+    ) -> Result<Response<Incoming>, TrySendError<Request<Outgoing>>> {
+        self.0.sender.clone().try_send_request(request).await
+    }
+}
+
+impl Drop for Lease {
+    fn drop(&mut self) {
+        self.0.streams.set(self.0.streams.get().saturating_sub(1));
+        self.0.since.set(Instant::now());
+        self.0.counted.iter().for_each(Counted::tell);
+    }
+}
+
+/// The tasks of a connection run beside the worker's others.
+#[derive(Clone, Copy)]
+struct Tasks;
+
+impl<F: Future<Output = ()> + 'static> Executor<F> for Tasks {
+    fn execute(&self, task: F) {
+        tokio::task::spawn_local(task);
+    }
+}
