@@ -126,12 +126,16 @@ impl Resolved {
         operation::aliases(project.modules, together);
         failover::check(project.modules, scope, project.clusters(), together);
         together.extend(protocol::mismatches(project.modules, scope, model));
+        // They are read below, and were before the edit.
+        scope.shared.forget(&[scope::TESTS].into());
         scope.shared.unused().into_iter().for_each(|unused| together.push(unused));
         let here = |test: &ast::Test| {
             let named = |name: &mesh_lang::Name| Some(name.value.as_str()) == project.when.environment;
             test.environments.is_empty() || test.environments.iter().any(named)
         };
         let asked = declared(project.modules, test_case).filter(|(_, test)| here(test));
+        let tests_of = |place| scope::Place { file: scope::TESTS, ..place };
+        let asked = asked.map(|(place, test)| (tests_of(place), test));
         *tests = asked.map(|(place, test)| test::resolve(test, &place, scope, model, together)).collect();
     }
 }

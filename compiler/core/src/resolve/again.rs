@@ -3,7 +3,7 @@
 //! This holds while nothing changes that other files can see, which the caller has made sure of: names, ports, subsets, and
 //! everything that is shared (`crate::workspace`).
 
-use super::scope::{NO_FILE, Place, Scope, Target};
+use super::scope::{NO_FILE, Place, Scope, TESTS, Target};
 use super::{Mistakes, Module, Project, Resolved, When, consumer, declared, mutual, read};
 use super::{consumer_routes_in_order, gateway_in_order, lines_in_order, service_in_order};
 use crate::check;
@@ -151,7 +151,8 @@ impl Resolved {
         let mut again = Concerned { files: BTreeSet::new(), targets: spoken_of(now, &self.scope) };
         let users = declared(std::slice::from_ref(now), Some)
             .flat_map(|(place, item)| self.scope.shared.users_of_moved(item, place));
-        let mut left: Vec<FileId> = users.filter(|file| *file != NO_FILE).chain([edited]).collect();
+        let mut left: Vec<FileId> =
+            users.filter(|file| ![NO_FILE, TESTS].contains(file)).chain([edited]).collect();
         loop {
             while let Some(file) = left.pop() {
                 if again.files.insert(file) {

@@ -21,6 +21,9 @@ pub(super) struct Place<'a> {
 /// The file of what is never read again.
 pub(super) const NO_FILE: FileId = FileId(u32::MAX);
 
+/// The file of tests, which are read anew after every edit: what they alone name is not used.
+pub(super) const TESTS: FileId = FileId(u32::MAX - 1);
+
 /// What a name in a namespace is.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub(crate) enum Target {
