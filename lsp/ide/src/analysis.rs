@@ -81,13 +81,24 @@ impl Analysis {
         }
         let to_directory = names::to_directory(self.statements(file));
         let at = file.0 as usize;
-        let same = self.files.get(at).is_some_and(|index| index.to_directory == to_directory);
-        if !same {
-            if let Some(index) = self.files.get_mut(at) {
-                index.to_directory = to_directory.clone();
-            }
-            self.scope = scope(self.sources(), self.files.iter().map(|index| &index.to_directory));
+        let before = self.files.get(at).map(|index| index.to_directory.clone());
+        if before.as_ref() == Some(&to_directory) {
+            return self.index_again(file);
         }
+        if let Some(index) = self.files.get_mut(at) {
+            index.to_directory = to_directory;
+        }
+        self.scope = scope(self.sources(), self.files.iter().map(|index| &index.to_directory));
+        // Arguments that wait for parameters are read with their values.
+        let directory = self.directory(file).to_owned();
+        let same: Vec<FileId> = self.ids().filter(|other| self.directory(*other) == directory).collect();
+        same.into_iter().for_each(|other| self.index_again(other));
+    }
+
+    fn index_again(&mut self, file: FileId) {
+        let at = file.0 as usize;
+        let Some(known) = self.files.get_mut(at) else { return };
+        let to_directory = std::mem::take(&mut known.to_directory);
         let index = self.index(file, to_directory);
         if let Some(known) = self.files.get_mut(at) {
             *known = index;

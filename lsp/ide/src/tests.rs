@@ -1,4 +1,5 @@
 //! Answers as a person reads them: each snapshot is one question with its answer.
 
 mod answers;
+mod edits;
 mod prefixes;

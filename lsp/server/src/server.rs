@@ -135,7 +135,10 @@ impl Server {
             }
             if self.phase == Phase::Running {
                 self.state.settle();
-                self.state.say();
+                let state = &mut self.state;
+                if let Err(payload) = catch_unwind(AssertUnwindSafe(|| state.say())) {
+                    self.state.recover("what is wrong", payload.as_ref());
+                }
             }
         }
     }
@@ -312,8 +315,7 @@ impl State {
         let progress = self.progress("Reading the mesh");
         for root in roots {
             let (project, problem) = Project::load(&root, Reach::Below, &self.documents, &self.tools);
-            // A folder without a file of ours is none that anybody need hear of.
-            if let Some(problem) = problem.filter(|_| root.exists() && !is_empty(&project)) {
+            if let Some(problem) = problem {
                 self.show(MessageType::Warning, &problem);
             }
             self.projects.push(project);
@@ -600,10 +602,6 @@ fn failed(id: &RequestId, failure: &Failure) -> Value {
 fn lock(running: &Mutex<BTreeSet<RequestId>>) -> MutexGuard<'_, BTreeSet<RequestId>> {
     // Nothing is left half done in a set of numbers.
     running.lock().unwrap_or_else(PoisonError::into_inner)
-}
-
-fn is_empty(project: &Project) -> bool {
-    project.analysis.sources().is_empty()
 }
 
 fn panic_text(payload: &(dyn Any + Send)) -> &str {

@@ -40,6 +40,10 @@ pub(crate) fn run() -> u8 {
 
 fn load(root: &Path, reach: Reach) -> Result<Loaded, String> {
     let found = match reach {
+        // A folder without a file of ours is a folder where somebody begins.
+        Reach::Below if load::find(&[root.to_owned()]).map_err(said)?.is_empty() => {
+            return Ok(Loaded::default());
+        }
         Reach::Below => load::load(&[root.to_owned()]),
         Reach::Beside => load::load_beside(root),
     };

@@ -1,0 +1,4 @@
+(statement) @function.around
+(block) @function.inside
+(comment) @comment.around
+(doc) @comment.around
