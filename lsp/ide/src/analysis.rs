@@ -42,12 +42,10 @@ struct Index {
 impl Analysis {
     /// Reads a project for the first time. Time: that of a check, for each environment.
     pub fn new(sources: SourceSet, today: Option<Day>) -> Analysis {
-        let mut workspaces = vec![Workspace::new(sources.clone(), None, today)];
-        let environments = environments(&workspaces[0]);
-        if !environments.is_empty() {
-            let each = environments.iter().map(|name| Workspace::new(sources.clone(), Some(name), today));
-            workspaces = each.collect();
-        }
+        let workspaces = match environments_of(&sources).as_slice() {
+            [] => vec![Workspace::new(sources, None, today)],
+            names => names.iter().map(|name| Workspace::new(sources.clone(), Some(name), today)).collect(),
+        };
         let mut analysis = Analysis {
             workspaces,
             today,
@@ -254,7 +252,19 @@ fn scope<'a>(sources: &'a SourceSet, said: impl Iterator<Item = &'a ToDirectory>
 /// The environments that a project names.
 fn environments(workspace: &Workspace) -> Vec<String> {
     let files = (0..workspace.sources().len() as u32).map(FileId);
-    let meshes = files.flat_map(|file| workspace.statements(file)).filter(|one| one.keyword() == "mesh");
+    named_environments(files.flat_map(|file| workspace.statements(file)))
+}
+
+/// The same, of files that nobody has read yet: those alone are read that can name some.
+fn environments_of(sources: &SourceSet) -> Vec<String> {
+    let naming = sources.iter().filter(|(_, source)| source.text.contains("environments"));
+    naming
+        .flat_map(|(id, source)| named_environments(mesh_lang::parse(id, &source.text).statements.iter()))
+        .collect()
+}
+
+fn named_environments<'a>(statements: impl Iterator<Item = &'a Statement>) -> Vec<String> {
+    let meshes = statements.filter(|one| one.keyword() == "mesh");
     let lines = meshes.flat_map(|mesh| &mesh.block).filter(|line| line.keyword() == "environments");
     let names = lines.filter_map(|line| match &line.args {
         Args::Names(names) => Some(names),

@@ -38,7 +38,7 @@ impl Analysis {
         said.dedup();
         let forms = signature.form.split(" | ").map(|label| {
             let parts = parts(label);
-            // What is expected and not said yet: of two, the one behind all that was said.
+            // The first part of which something may stand next.
             let active = parts.iter().position(|part| {
                 let words = words(&label[part.clone()]);
                 words.iter().any(|word| is_next(word, &next))
