@@ -69,7 +69,10 @@ fn program() -> PathBuf {
         return program.into();
     }
     let root = Path::new(env!("CARGO_MANIFEST_DIR")).join("../..");
-    let built = Command::new(env!("CARGO")).args(["build", "--profile", "dist", "--locked", "--bin", "mesh"]).current_dir(&root).status();
+    let built = Command::new(env!("CARGO"))
+        .args(["build", "--profile", "dist", "--locked", "--bin", "mesh"])
+        .current_dir(&root)
+        .status();
     assert!(built.expect("cargo runs").success());
     let target = std::env::var_os("CARGO_TARGET_DIR").map_or_else(|| root.join("target"), PathBuf::from);
     target.join("dist/mesh")
@@ -77,7 +80,8 @@ fn program() -> PathBuf {
 
 /// The workspace on disk: path and text of each file.
 fn write(home: &Path) -> Vec<(PathBuf, String)> {
-    let files = mesh::sources(&services(SERVICES, RULES)).into_iter().map(|(path, _, text)| (home.join(path), text));
+    let files =
+        mesh::sources(&services(SERVICES, RULES)).into_iter().map(|(path, _, text)| (home.join(path), text));
     let files: Vec<(PathBuf, String)> = files.collect();
     for (path, text) in &files {
         std::fs::create_dir_all(path.parent().expect("a directory")).expect("a directory of our own");
@@ -174,7 +178,8 @@ impl Server {
                 version += 1;
                 let start = column + at;
                 let at = |character: usize| json!({ "line": line, "character": character });
-                let change = json!({ "range": { "start": at(start), "end": at(start + length) }, "text": text });
+                let change =
+                    json!({ "range": { "start": at(start), "end": at(start + length) }, "text": text });
                 let begun = Instant::now();
                 self.tell(
                     "textDocument/didChange",
@@ -201,7 +206,10 @@ impl Server {
                 let (number, column) = named[rng.usize(..named.len())];
                 let position = json!({ "line": number, "character": column + 1 });
                 let begun = Instant::now();
-                let said = self.ask("textDocument/hover", json!({ "textDocument": { "uri": uri }, "position": position }));
+                let said = self.ask(
+                    "textDocument/hover",
+                    json!({ "textDocument": { "uri": uri }, "position": position }),
+                );
                 times.hovers.push(milliseconds(begun.elapsed()));
                 assert!(!said.is_null(), "{}:{number}: {}", path.display(), lines[number]);
             }
@@ -211,7 +219,8 @@ impl Server {
 
     /// The most memory that was resident.
     fn megabytes(&self) -> f64 {
-        let status = std::fs::read_to_string(format!("/proc/{}/status", self.process.id())).unwrap_or_default();
+        let status =
+            std::fs::read_to_string(format!("/proc/{}/status", self.process.id())).unwrap_or_default();
         let most = status.lines().find_map(|line| line.strip_prefix("VmHWM:")).unwrap_or("0 kB");
         most.trim().trim_end_matches(" kB").parse::<f64>().unwrap_or(f64::NAN) / 1e3
     }
