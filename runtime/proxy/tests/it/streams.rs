@@ -115,7 +115,7 @@ pub(crate) fn server<F: Future<Output = Answer>>(
 }
 
 /// Reads a body to its end.
-pub(crate) async fn read(body: &mut RecvStream) -> Option<Vec<u8>> {
+async fn read(body: &mut RecvStream) -> Option<Vec<u8>> {
     let mut bytes = Vec::new();
     while let Some(data) = body.data().await {
         let data = data.ok()?;
