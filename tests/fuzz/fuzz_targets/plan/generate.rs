@@ -151,7 +151,14 @@ fn service(draw: &mut Draw<'_>, plan: &Plan, name: &str) -> Service {
             (0..draw.below(4)).map(|place| Endpoint { ip: ip(place), port: 80 }).collect();
         let subset_endpoints = subsets.iter().map(|_| draw.some(endpoints.len())).collect();
         let protocol = Protocol::ALL[draw.below(4)];
-        Port { number: 80 + place as u16, protocol, name: String::new(), partition: 0, endpoints, subset_endpoints }
+        Port {
+            number: 80 + place as u16,
+            protocol,
+            name: String::new(),
+            partition: 0,
+            endpoints,
+            subset_endpoints,
+        }
     });
     let ports: Vec<Port> = ports.collect();
     // A service calls those before it, which are there already.

@@ -20,10 +20,12 @@ pub(super) fn with_request(
     let service = draw.below(plan.services().len() as usize + 1) as u32;
     let ports = plan.service(service).map_or(0, |service| service.ports().len()) as usize;
     let port = draw.below(ports.max(1)) as u32;
-    let entry = match draw.below(5) {
+    let calls = plan.service(service).map_or(0, |service| service.calls().len()) as usize;
+    let entry = match draw.below(6) {
         0 | 1 if !plan.gateways().is_empty() => Entry::Gateway { gateway: 0, listener: draw.below(2) as u32 },
         0..=2 => Entry::Sidecar { service },
         3 => Entry::FromGateway { gateway: 0, service, port },
+        4 => Entry::Call { service, call: draw.below(calls.max(1)) as u32 },
         _ => Entry::Inbound { service, port },
     };
     // A place that the plan lacks breaks nothing but the request.
@@ -33,6 +35,7 @@ pub(super) fn with_request(
         }
         Entry::FromGateway { .. } => ports > 0 && !plan.gateways().is_empty(),
         Entry::Sidecar { .. } => plan.service(service).is_some(),
+        Entry::Call { .. } => calls > 0,
         Entry::Inbound { .. } => ports > 0,
     };
     if !is_there {
