@@ -196,12 +196,7 @@ impl Server {
                     times.completions.push(milliseconds(begun.elapsed()));
                 }
             }
-            // A name in a line of the file, to hover over.
-            let named: Vec<(usize, usize)> = lines
-                .iter()
-                .enumerate()
-                .filter_map(|(number, line)| Some((number, line.find("from ")? + 5)))
-                .collect();
+            let named = names(&lines);
             for _ in 0..3 {
                 let (number, column) = named[rng.usize(..named.len())];
                 let position = json!({ "line": number, "character": column + 1 });
@@ -250,6 +245,17 @@ fn edits(lines: &[&str], rng: &mut Rng) -> Vec<(usize, usize, String)> {
     behind(some("  rule testers {", rng), " # asked for");
     behind(some("  subset v2", rng), ", tier = \"gold\"");
     all
+}
+
+/// Where the first caller of each line of an authorization is named, to hover over: line and column.
+fn names(lines: &[&str]) -> Vec<(usize, usize)> {
+    let start = "allow from ";
+    let named = lines.iter().enumerate().filter_map(|(number, line)| {
+        let column = line.find(start)? + start.len();
+        let is_word = ["gateway", "namespace", "any"].iter().any(|word| line[column..].starts_with(word));
+        (!is_word).then_some((number, column))
+    });
+    named.collect()
 }
 
 fn spread(times: &mut [f64]) -> (f64, f64, f64) {
