@@ -102,11 +102,37 @@ impl Bits {
     }
 
     /// The atoms in it, ascending.
-    pub(crate) fn iter(&self) -> impl Iterator<Item = u32> + '_ {
-        self.words().zip(0u32..).flat_map(|(word, index)| {
-            let next = |left: &u64| Some(left & (left - 1)).filter(|left| *left != 0);
-            let lowest = std::iter::successors(Some(word).filter(|word| *word != 0), next);
-            lowest.map(move |left| index * 64 + left.trailing_zeros())
-        })
+    pub(crate) fn iter(&self) -> Iter<'_> {
+        Iter { left: self.first, before: 0, more: self.more.iter() }
+    }
+
+    /// How many there are.
+    pub(crate) fn len(&self) -> usize {
+        self.words().map(|word| word.count_ones() as usize).sum()
+    }
+}
+
+/// See [`Bits::iter`].
+#[derive(Clone)]
+pub(crate) struct Iter<'b> {
+    /// What is left of a word.
+    left: u64,
+    /// The atom of its lowest bit.
+    before: u32,
+    /// The words behind it.
+    more: std::slice::Iter<'b, u64>,
+}
+
+impl Iterator for Iter<'_> {
+    type Item = u32;
+
+    fn next(&mut self) -> Option<u32> {
+        while self.left == 0 {
+            self.left = *self.more.next()?;
+            self.before += 64;
+        }
+        let atom = self.before + self.left.trailing_zeros();
+        self.left &= self.left - 1;
+        Some(atom)
     }
 }

@@ -93,14 +93,19 @@ struct Firsts<'p> {
     steps: usize,
 }
 
+/// A product that is left at some dimension, and how many of its sets lie behind.
+type Left = (u32, u32);
+
 impl<'p> Firsts<'p> {
-    /// What a line asks of the dimensions from one on.
-    fn rest(&self, line: u32, from: u32) -> &'p [(u32, Bits)] {
+    /// What a product asks further on.
+    fn rest(&self, (line, behind): Left) -> &'p [(u32, Bits)] {
         let (sets, _) = self.lines[line as usize];
-        let first = sets.iter().position(|(dim, _)| *dim >= from).unwrap_or(sets.len());
-        &sets[first..]
+        &sets[behind as usize..]
     }
 }
+
+/// A service with some ten rules is decided by fewer nodes, which are made without growing.
+const USUAL_NODES: usize = 56;
 
 /// So many steps for each atom of each product: lines that are let in for different reasons take about one.
 const STEPS_OF_A_CELL: usize = 16;
@@ -109,10 +114,10 @@ impl Diagram {
     pub(crate) fn new(space: Rc<Space>) -> Diagram {
         Diagram {
             space,
-            nodes: vec![],
-            exceptions: vec![],
-            known: HashTable::new(),
-            open: vec![],
+            nodes: Vec::with_capacity(USUAL_NODES),
+            exceptions: Vec::with_capacity(USUAL_NODES),
+            known: HashTable::with_capacity(USUAL_NODES),
+            open: Vec::with_capacity(USUAL_NODES),
             symbolic: None,
         }
     }
@@ -303,14 +308,18 @@ impl Diagram {
         if let Some(symbolic) = &mut self.symbolic {
             return symbolic.first_product(products, outside);
         }
+        if let [(product, leaf)] = products {
+            return self.decided(product, *leaf, outside);
+        }
         let possible = products.iter().filter(|(product, _)| !product.is_empty());
         let lines: Vec<(&[(u32, Bits)], Target)> =
             possible.map(|(product, leaf)| (product.sets.as_slice(), *leaf)).collect();
-        let cells = lines.iter().flat_map(|(sets, _)| sets.iter()).map(|(_, set)| 1 + set.iter().count());
+        let cells = lines.iter().flat_map(|(sets, _)| sets.iter()).map(|(_, set)| 1 + set.len());
         let steps = STEPS_OF_A_CELL * cells.sum::<usize>();
-        let all: Vec<u32> = (0..lines.len() as u32).collect();
-        let mut firsts = Firsts { lines, outside, seen: FxHashMap::default(), steps };
-        if let Some(made) = self.first_of_left(&mut firsts, &all, PEER)? {
+        let all: Vec<Left> = (0..lines.len() as u32).map(|line| (line, 0)).collect();
+        let seen = FxHashMap::with_capacity_and_hasher(all.len(), FxBuildHasher);
+        let mut firsts = Firsts { lines, outside, seen, steps };
+        if let Some(made) = self.first_of_left(&mut firsts, &all)? {
             return Ok(made);
         }
         let mut decisions = Vec::with_capacity(firsts.lines.len());
@@ -321,50 +330,49 @@ impl Diagram {
         self.over(made, outside, &mut FxHashMap::default())
     }
 
-    /// What the products that are left decide from a dimension on; `None` where it takes too many steps.
+    /// What the products that are left decide by what they ask further on; `None` where it takes too many steps.
     fn first_of_left(
         &mut self,
         firsts: &mut Firsts<'_>,
-        left: &[u32],
-        dim: u32,
+        left: &[Left],
     ) -> Result<Option<Target>, TooManyNodes> {
         // Behind a product that asks nothing more, no other counts.
-        let left = match left.iter().position(|line| firsts.rest(*line, dim).is_empty()) {
+        let left = match left.iter().position(|line| firsts.rest(*line).is_empty()) {
             Some(last) => &left[..=last],
             None => left,
         };
-        let leaf = |line: u32| firsts.lines[line as usize].1;
+        let leaf = |(line, _): Left| firsts.lines[line as usize].1;
         match left {
             [] => return Ok(Some(firsts.outside)),
             [only] => {
-                return self.decided_by(firsts.rest(*only, dim), leaf(*only), firsts.outside).map(Some);
+                return self.decided_by(firsts.rest(*only), leaf(*only), firsts.outside).map(Some);
             }
             _ => {}
         }
-        let asked = left.iter().filter_map(|line| firsts.rest(*line, dim).first());
+        let asked = left.iter().filter_map(|line| firsts.rest(*line).first());
         let Some(dim) = asked.map(|(dim, _)| *dim).min() else { return Ok(Some(leaf(left[0]))) };
-        let key: Vec<u32> = std::iter::once(dim).chain(left.iter().copied()).collect();
+        let key: Vec<u32> = std::iter::once(dim).chain(left.iter().map(|(line, _)| *line)).collect();
         if let Some(known) = firsts.seen.get(&key) {
             return Ok(Some(*known));
         }
         let (mut asking, mut others) = (Vec::with_capacity(2 * left.len()), Vec::with_capacity(left.len()));
-        for line in left {
-            match firsts.rest(*line, dim).first().filter(|(own, _)| *own == dim) {
-                Some((_, atoms)) => asking.extend(atoms.iter().map(|atom| (atom, *line))),
-                None => others.push(*line),
+        for &(line, behind) in left {
+            match firsts.rest((line, behind)).first().filter(|(own, _)| *own == dim) {
+                Some((_, atoms)) => asking.extend(atoms.iter().map(|atom| (atom, (line, behind + 1)))),
+                None => others.push((line, behind)),
             }
         }
         asking.sort_unstable();
         let Some(steps) = firsts.steps.checked_sub(asking.len() + others.len()) else { return Ok(None) };
         firsts.steps = steps;
-        let Some(default) = self.first_of_left(firsts, &others, dim + 1)? else { return Ok(None) };
+        let Some(default) = self.first_of_left(firsts, &others)? else { return Ok(None) };
         let open = self.open.len();
         let mut here = Vec::with_capacity(left.len());
         for lines in asking.chunk_by(|one, other| one.0 == other.0) {
             here.clear();
             here.extend(others.iter().copied().chain(lines.iter().map(|(_, line)| *line)));
             here.sort_unstable();
-            let Some(child) = self.first_of_left(firsts, &here, dim + 1)? else {
+            let Some(child) = self.first_of_left(firsts, &here)? else {
                 self.open.truncate(open);
                 return Ok(None);
             };
@@ -722,10 +730,11 @@ impl Diagram {
         groups: &[(&[Target], Becomes<'_>)],
         first: u32,
     ) -> (Vec<Node>, Vec<Target>) {
-        let mut compact = Compact { nodes: vec![], known: HashTable::new(), first };
+        let usual = self.nodes.len().min(USUAL_NODES);
+        let mut compact = Compact { nodes: vec![], known: HashTable::with_capacity(usual), first };
         let mut made = Vec::new();
         for (roots, leaf) in groups {
-            let mut seen = FxHashMap::default();
+            let mut seen = FxHashMap::with_capacity_and_hasher(usual, FxBuildHasher);
             made.extend(roots.iter().map(|root| self.renumber(*root, leaf, &mut seen, &mut compact)));
         }
         (compact.nodes, made)

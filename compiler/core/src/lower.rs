@@ -248,7 +248,7 @@ impl Lowering {
             .collect();
         let gateways = model.gateways.iter().zip(0..).map(|(gateway, index)| plan::Gateway {
             name: gateway.full_name(),
-            owner: gateway.workload.owner.to_string(),
+            owner: gateway.workload.owner.as_str().to_owned(),
             principal: self.principal(&gateway.workload.identity),
             limits: gateway.limits.clone(),
             listeners: gateway
@@ -301,7 +301,7 @@ impl Lowering {
         let ports = service.ports.iter().zip(0..).map(|(port, number)| plan::Port {
             number: port.number,
             protocol: protocol(port.protocol),
-            name: port.name.to_string(),
+            name: port.name.as_str().to_owned(),
             partition: partitions.get(&(0, index, number)).copied().unwrap_or(NONE),
             endpoints: port
                 .endpoints
@@ -317,14 +317,14 @@ impl Lowering {
         });
         plan::Service {
             name: service.full_name(),
-            owner: service.workload.owner.to_string(),
+            owner: service.workload.owner.as_str().to_owned(),
             principal: self.principal(&service.workload.identity),
             settings: self.settings(&service.settings),
             limits: service.limits.clone(),
             panic_threshold: service.panic_threshold,
             health_check: service.health_check.clone(),
             ports: ports.collect(),
-            subsets: service.subsets.iter().map(|subset| subset.name.to_string()).collect(),
+            subsets: service.subsets.iter().map(|subset| subset.name.as_str().to_owned()).collect(),
             calls: calls.collect(),
             hosts: hosts(model, service),
             consumer_routes: consumer_routes(model, Caller::Service(ServiceId(index)), partitions),
@@ -441,7 +441,7 @@ fn hosts(model: &Model, service: &Service) -> Vec<plan::CallHost> {
         let callee = &model[call.to.service].workload;
         hosts.push(plan::CallHost { host: callee.full_name(), call: index });
         if callee.namespace == service.workload.namespace {
-            hosts.push(plan::CallHost { host: callee.name.to_string(), call: index });
+            hosts.push(plan::CallHost { host: callee.name.as_str().to_owned(), call: index });
         }
     }
     hosts.sort_by(|a, b| (&a.host, a.call).cmp(&(&b.host, b.call)));

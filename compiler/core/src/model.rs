@@ -8,6 +8,7 @@ use mesh_lang::ast::{AuthorizeLine, Effect, HostPattern, Method, Mtls, Path, Pro
 use mesh_lang::{Span, Spanned, Text};
 use mesh_plan::Settings;
 use std::collections::BTreeSet;
+use std::fmt::Write;
 use std::net::IpAddr;
 use std::sync::{Arc, OnceLock};
 
@@ -596,7 +597,7 @@ impl AccessLine {
 #[derive(Debug, Clone)]
 pub(crate) enum Wording {
     /// `authorize TARGET: allow from …`
-    Authorize { target: Text, line: Arc<AuthorizeLine>, said: OnceLock<String> },
+    Authorize { target: Text, line: Arc<AuthorizeLine>, said: OnceLock<Text> },
     /// Of a guardrail, or of what stands for a mode.
     Said(Text),
 }
@@ -604,12 +605,28 @@ pub(crate) enum Wording {
 impl Wording {
     pub(crate) fn as_str(&self) -> &str {
         match self {
-            Wording::Authorize { target, line, said } => {
-                said.get_or_init(|| format!("authorize {target}: {line}"))
-            }
+            Wording::Authorize { target, line, said } => said.get_or_init(|| worded(target, line)),
             Wording::Said(text) => text,
         }
     }
+
+    /// The words, without how they were put together.
+    pub(crate) fn alone(self) -> Wording {
+        match self {
+            Wording::Authorize { target, line, said } => {
+                Wording::Said(said.into_inner().unwrap_or_else(|| worded(&target, &line)))
+            }
+            said @ Wording::Said(_) => said,
+        }
+    }
+}
+
+fn worded(target: &str, line: &AuthorizeLine) -> Text {
+    /// Nearly every line is shorter: the text is written without growing.
+    const USUAL_LENGTH: usize = 128;
+    let mut words = String::with_capacity(USUAL_LENGTH);
+    write!(words, "authorize {target}: {line}").expect("a string takes what is written");
+    words.into()
 }
 
 /// Who: those in `of` and not in `except`.

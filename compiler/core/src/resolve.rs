@@ -35,7 +35,7 @@ use crate::model::{AccessLine, ConsumerRoute, Gateway, Model, Service, ServiceId
 use crate::quantified::Asking;
 pub(crate) use again::{Again, Before};
 use mesh_lang::ast;
-use mesh_lang::{Code, Diagnostic, Diagnostics, FileId};
+use mesh_lang::{Code, Diagnostic, Diagnostics, FileId, Text};
 pub(crate) use scope::DEFAULT_NAMESPACE;
 use scope::Scope;
 pub(crate) use shape::of_ops;
@@ -356,7 +356,8 @@ pub(crate) fn lines_in_order_of_text(model: &mut Model) {
 /// largest parts of a tree.
 pub(crate) fn keep_words_alone(model: &mut Model) {
     for line in doors(model).flatten() {
-        line.text = Wording::Said(line.text.as_str().into());
+        let text = std::mem::replace(&mut line.text, Wording::Said(Text::default()));
+        line.text = text.alone();
     }
 }
 

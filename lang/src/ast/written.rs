@@ -1,6 +1,7 @@
 //! Canonical spelling, for logs and messages: on one line, lists sorted.
 
 use super::*;
+use std::fmt::Write;
 
 impl std::fmt::Display for ServiceRef {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
@@ -34,8 +35,10 @@ impl std::fmt::Display for Op {
             f.write_str(method.as_str())?;
         }
         match &self.path {
-            Some(path) if self.methods.is_empty() => write!(f, "{}", path.value),
-            Some(path) => write!(f, " {}", path.value),
+            Some(path) => {
+                f.write_str(if self.methods.is_empty() { "" } else { " " })?;
+                f.write_str(path.value.as_str())
+            }
             None => Ok(()),
         }
     }
@@ -44,7 +47,7 @@ impl std::fmt::Display for Op {
 impl std::fmt::Display for Principal {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         match &self.kind {
-            PrincipalKind::Service(service) => write!(f, "{service}"),
+            PrincipalKind::Service(service) => service.fmt(f),
             PrincipalKind::Gateway(gateway) => write!(f, "gateway {gateway}"),
             PrincipalKind::Namespace(namespace) => write!(f, "namespace {namespace}"),
             PrincipalKind::Identity(identity) => write!(f, "identity \"{identity}\""),
@@ -93,7 +96,8 @@ impl std::fmt::Display for AuthorizeLine {
             Effect::Audit => "audit",
         })?;
         if let Some(from) = &self.from {
-            write!(f, " {from}")?;
+            f.write_str(" ")?;
+            from.fmt(f)?;
         }
         if self.port.is_some() || !self.ops.is_empty() {
             f.write_str(" to")?;
@@ -111,9 +115,11 @@ impl std::fmt::Display for AuthorizeLine {
 
 /// ` when a and b`, sorted.
 fn conditions(when: &[Condition], f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-    let mut when: Vec<String> = when.iter().map(Condition::to_string).collect();
-    when.sort();
-    if when.is_empty() { Ok(()) } else { write!(f, " when {}", when.join(" and ")) }
+    if when.is_empty() {
+        return Ok(());
+    }
+    f.write_str(" when ")?;
+    sorted(when, " and ", f)
 }
 
 impl std::fmt::Display for Condition {
@@ -121,22 +127,24 @@ impl std::fmt::Display for Condition {
         if self.negated {
             f.write_str("not ")?;
         }
-        write!(f, "{} {}", self.field, self.test)
+        self.field.fmt(f)?;
+        f.write_str(" ")?;
+        self.test.fmt(f)
     }
 }
 
 impl std::fmt::Display for Field {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         match self {
-            Field::Header(name) => write!(f, "header {}", quoted(&name.value)),
-            Field::Query(name) => write!(f, "query {}", quoted(&name.value)),
-            Field::Cookie(name) => write!(f, "cookie {}", quoted(&name.value)),
+            Field::Header(name) => said("header ", &name.value, f),
+            Field::Query(name) => said("query ", &name.value, f),
+            Field::Cookie(name) => said("cookie ", &name.value, f),
             Field::Claim { issuer, path } => {
                 f.write_str("claim")?;
                 if let Some(issuer) = issuer {
                     write!(f, " {}", issuer.value)?;
                 }
-                path.iter().try_for_each(|name| write!(f, " {}", quoted(&name.value)))
+                path.iter().try_for_each(|name| said(" ", &name.value, f))
             }
             Field::Jwt(name) => write!(f, "jwt {}", name.value),
             Field::SourceIp => f.write_str("source-ip"),
@@ -152,20 +160,29 @@ impl std::fmt::Display for ValueTest {
         match self {
             ValueTest::Present => f.write_str("present"),
             ValueTest::Absent => f.write_str("absent"),
-            ValueTest::Equals(value) => write!(f, "= {}", quoted(&value.value)),
-            ValueTest::NotEquals(value) => write!(f, "!= {}", quoted(&value.value)),
+            ValueTest::Equals(value) => said("= ", &value.value, f),
+            ValueTest::NotEquals(value) => said("!= ", &value.value, f),
             ValueTest::In(values) => {
                 let mut values: Vec<String> = values.iter().map(|value| quoted(&value.value)).collect();
                 values.sort();
                 write!(f, "in ({})", values.join(", "))
             }
-            ValueTest::Prefix(value) => write!(f, "prefix {}", quoted(&value.value)),
-            ValueTest::Suffix(value) => write!(f, "suffix {}", quoted(&value.value)),
-            ValueTest::Contains(value) => write!(f, "contains {}", quoted(&value.value)),
-            ValueTest::Has(value) => write!(f, "has {}", quoted(&value.value)),
+            ValueTest::Prefix(value) => said("prefix ", &value.value, f),
+            ValueTest::Suffix(value) => said("suffix ", &value.value, f),
+            ValueTest::Contains(value) => said("contains ", &value.value, f),
+            ValueTest::Has(value) => said("has ", &value.value, f),
             ValueTest::Matches(regex) => write!(f, "matches re\"{}\"", regex.value.replace('"', "\\\"")),
         }
     }
+}
+
+/// A word and a string as it is written.
+fn said(word: &str, text: &str, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+    f.write_str(word)?;
+    if text.chars().any(|c| matches!(c, '"' | '\\') || crate::lexer::is_refused(c)) {
+        return f.write_str(&quoted(text));
+    }
+    ["\"", text, "\""].into_iter().try_for_each(|part| f.write_str(part))
 }
 
 /// A string as it is written.
@@ -212,10 +229,29 @@ impl std::fmt::Display for GuardrailLine {
 
 /// `a, b, c`, sorted: the order in which a list is written means nothing.
 fn listed<T: std::fmt::Display>(items: &[T], f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+    sorted(items, ", ", f)
+}
+
+/// Most lists are of one, which needs no text of its own to be compared.
+fn sorted<T: std::fmt::Display>(
+    items: &[T],
+    between: &str,
+    f: &mut std::fmt::Formatter<'_>,
+) -> std::fmt::Result {
     if let [only] = items {
         return only.fmt(f);
     }
-    let mut items: Vec<String> = items.iter().map(T::to_string).collect();
-    items.sort();
-    f.write_str(&items.join(", "))
+    let mut text = String::new();
+    let mut places = Vec::with_capacity(items.len());
+    for item in items {
+        let start = text.len();
+        write!(text, "{item}")?;
+        places.push(start..text.len());
+    }
+    places.sort_unstable_by(|a, b| text[a.clone()].cmp(&text[b.clone()]));
+    for (place, index) in places.into_iter().zip(0..) {
+        f.write_str(if index > 0 { between } else { "" })?;
+        f.write_str(&text[place])?;
+    }
+    Ok(())
 }

@@ -2,6 +2,7 @@
 
 mod depth;
 mod dictionary;
+mod nodes;
 mod tables;
 
 use crate::layout::{
@@ -11,6 +12,7 @@ use crate::layout::{
 };
 use crate::plan::Plan;
 use crate::verify::verify;
+use nodes::Nodes;
 use std::collections::HashMap;
 use std::hash::{BuildHasherDefault, Hasher};
 use std::ops::Range;
@@ -56,16 +58,23 @@ impl std::error::Error for LimitExceeded {}
 
 /// Header, section table, sections; whatever the plan says.
 pub(crate) fn write(plan: &Plan) -> Vec<u8> {
-    let mut draft = Draft { sections: vec![0..0; Section::ALL.len()], ..Draft::default() };
+    // What a line is called, what a rule is called, and what a service is called by itself, of whom it is and who it is.
+    let strings = plan.verdicts.len() + plan.outcomes.len() + 4 * plan.services.len();
+    let mut draft = Draft {
+        sections: vec![0..0; Section::ALL.len()],
+        strings: Heap::with_capacity(strings),
+        ..Draft::default()
+    };
     // Ids of strings are their places in sorted order, known only once all of them are, and so is where a section begins: the first
     // pass learns them.
-    tables::write(plan, &mut draft);
+    let nodes = Nodes::of(plan);
+    tables::write(plan, &nodes, &mut draft);
     draft.strings.number();
     draft.values.number();
     draft.skip(Section::Strings, draft.strings.length());
     draft.skip(Section::Values, draft.values.length());
     draft.lay_out();
-    tables::write(plan, &mut draft);
+    tables::write(plan, &nodes, &mut draft);
     let Draft { strings, values, .. } = &draft;
     let [strings, values] = [strings.bytes(), values.bytes()];
     draft.raw(Section::Strings, &strings);
@@ -97,6 +106,22 @@ impl<'p> Draft<'p> {
         let place = self.skip(section, words.len() * 4);
         let places = self.bytes.get_mut(place).unwrap_or_default().chunks_exact_mut(4);
         places.zip(words).for_each(|(place, word)| place.copy_from_slice(&word.to_le_bytes()));
+    }
+
+    /// Appends the words of a dictionary.
+    fn dictionary<'t>(&mut self, section: Section, texts: impl ExactSizeIterator<Item = (&'t [u8], u32)>) {
+        match self.is_measuring() {
+            true => {
+                let words = dictionary::length(texts.map(|(text, _)| text));
+                self.skip(section, words as usize * 4);
+            }
+            false => self.row(section, &dictionary::words(texts)),
+        }
+    }
+
+    /// Whether it is the first pass: nothing is written, and how long all is gets known.
+    fn is_measuring(&self) -> bool {
+        self.bytes.is_empty()
     }
 
     /// Appends bytes to a record or a table.
@@ -171,6 +196,15 @@ struct Heap<'p> {
 }
 
 impl<'p> Heap<'p> {
+    /// With room for about so many strings.
+    fn with_capacity(strings: usize) -> Heap<'p> {
+        Heap {
+            known: HashMap::with_capacity_and_hasher(strings, BuildHasherDefault::default()),
+            came: Vec::with_capacity(strings),
+            ..Heap::default()
+        }
+    }
+
     /// The id of a string; before [`Heap::number`] only a note that it is needed.
     fn id(&mut self, string: &'p [u8]) -> u32 {
         if let Some(asked) = self.asked.get(self.again).filter(|_| !self.numbers.is_empty()) {

@@ -450,7 +450,7 @@ impl Symbolic {
         self.narrow(set, &is_in, &mut narrow);
         let arity = |dim: usize| u128::from(self.space.arity(dim as u32));
         let sizes = narrow.iter().enumerate().map(|(dim, set)| match set {
-            Some(set) => set.iter().count() as u128,
+            Some(set) => set.len() as u128,
             None => arity(dim),
         });
         sizes.fold(1, u128::saturating_mul)

@@ -83,7 +83,7 @@ pub(super) fn namespace_prefix(trust_domain: &str, namespace: &str) -> String {
 fn states(paths: &Paths) -> Vec<plan::State> {
     let states = paths.states.iter().map(|state| plan::State {
         atom: state.atom,
-        edges: state.edges.iter().map(|(segment, next)| (segment.to_string(), *next)).collect(),
+        edges: state.edges.iter().map(|(segment, next)| (segment.as_str().to_owned(), *next)).collect(),
         other: state.other.unwrap_or(NONE),
         empty: state.empty.unwrap_or(NONE),
     });
@@ -144,9 +144,9 @@ fn of_segment(segment: &SegmentAt, place: u32) -> plan::Field {
 
 fn named(field: &Field) -> (FieldKind, String, String) {
     let (kind, name) = match field {
-        Field::Header(name) => (FieldKind::Header, name.to_string()),
-        Field::Query(name) => (FieldKind::Query, name.to_string()),
-        Field::Cookie(name) => (FieldKind::Cookie, name.to_string()),
+        Field::Header(name) => (FieldKind::Header, name.as_str().to_owned()),
+        Field::Query(name) => (FieldKind::Query, name.as_str().to_owned()),
+        Field::Cookie(name) => (FieldKind::Cookie, name.as_str().to_owned()),
         Field::Jwt(issuer) => (FieldKind::Jwt, issuer.to_string()),
         Field::Claim { issuer, path } => return (FieldKind::Claim, pointer(path), issuer.to_string()),
         Field::SourceIp => (FieldKind::SourceIp, String::new()),

@@ -60,6 +60,29 @@ struct Ways<'p> {
     below: Positions,
 }
 
+impl<'p> Ways<'p> {
+    /// Where the positions lead, in place of where others led.
+    fn follow(&mut self, patterns: &'p [PathPattern], positions: &Positions) {
+        self.literals.clear();
+        self.wild.clear();
+        self.below.clear();
+        for &(pattern, at) in positions {
+            let whole = &patterns[pattern as usize];
+            match whole.segments.get(at as usize) {
+                Some(Segment::Literal(text)) => self.literals.push((text, (pattern, at + 1))),
+                // With a suffix the automaton over bytes is asked.
+                Some(Segment::Any(_) | Segment::AnyWithSuffix { .. }) => self.wild.push((pattern, at + 1)),
+                None if whole.subtree => {
+                    self.wild.push((pattern, at));
+                    self.below.push((pattern, at));
+                }
+                None => {}
+            }
+        }
+        self.literals.sort_unstable();
+    }
+}
+
 /// How a state was first met: from which one, and with which segment.
 struct Step {
     from: u32,
@@ -112,7 +135,7 @@ impl Paths {
             texts.into_iter().map(|path| (nameless(path), path)).collect();
         own.sort_unstable();
         let mut patterns: Vec<PathPattern> = Vec::with_capacity(own.len());
-        let mut numbers: FxHashMap<Text, u32> = FxHashMap::default();
+        let mut numbers: FxHashMap<Text, u32> = FxHashMap::with_capacity_and_hasher(own.len(), FxBuildHasher);
         for (pattern, path) in own {
             if patterns.last() != Some(&pattern) {
                 patterns.push(pattern);
@@ -228,13 +251,17 @@ impl Built {
     /// Breadth first, so that the first path to reach a class is a shortest one.
     fn of(patterns: &[PathPattern], most: usize) -> Result<Built, TooManyStates> {
         let none = Bits::none(patterns.len() as u32);
-        let mut class_of: FxHashMap<Bits, u32> = FxHashMap::default();
+        // About as many classes as patterns.
+        let usual = patterns.len() + 2;
+        let mut class_of: FxHashMap<Bits, u32> = FxHashMap::with_capacity_and_hasher(usual, FxBuildHasher);
         class_of.insert(none.clone(), 0);
         let mut built = Built { states: vec![], fits: vec![none.clone()], witnesses: vec![String::new()] };
         // No path is without a segment, so the start is a state of its own that nothing leads back to: the others follow it.
         let start: Positions = (0..patterns.len() as u32).map(|pattern| (pattern, 0)).collect();
-        let mut known: IndexSet<(Positions, bool), FxBuildHasher> = IndexSet::default();
+        let mut known: IndexSet<(Positions, bool), FxBuildHasher> =
+            IndexSet::with_capacity_and_hasher(2 * usual, FxBuildHasher);
         let mut came = vec![Step { from: 0, segment: Text::default() }];
+        let mut ways = Ways::default();
         while built.states.len() < came.len() {
             let here = built.states.len() as u32;
             let is_start = here == 0;
@@ -253,7 +280,8 @@ impl Built {
             let mut state = State { atom, edges: vec![], other: None, empty: None };
             // Only the last segment of a canonical path can be empty: nothing follows it.
             if is_start || !came[here as usize].segment.is_empty() {
-                let Ways { literals, wild, below } = ways(patterns, positions);
+                ways.follow(patterns, positions);
+                let Ways { literals, wild, below } = &ways;
                 let mut number = |next: Positions, is_empty: bool, segment: &dyn Fn() -> Text| {
                     if next.is_empty() {
                         return None;
@@ -270,12 +298,12 @@ impl Built {
                 // The empty text comes first.
                 let empty = literals.partition_point(|(literal, _)| literal.is_empty());
                 let (empty, literals) = literals.split_at(empty);
-                state.empty = number(both(empty.iter().map(|(_, end)| *end), &below), true, &Text::default);
+                state.empty = number(both(empty.iter().map(|(_, end)| *end), below), true, &Text::default);
                 state.edges.reserve_exact(literals.len());
                 for ends in literals.chunk_by(|one, other| one.0 == other.0) {
                     let literal = ends[0].0;
                     let next =
-                        number(both(ends.iter().map(|(_, end)| *end), &wild), false, &|| literal.clone());
+                        number(both(ends.iter().map(|(_, end)| *end), wild), false, &|| literal.clone());
                     let next = next.filter(|next| Some(*next) != state.other);
                     state.edges.extend(next.map(|next| (literal.clone(), next)));
                 }
@@ -294,14 +322,17 @@ impl Built {
         if !self.witnesses[0].is_empty() {
             return;
         }
+        // Nearly always: no pattern fits `/`.
+        if self.states[0].empty.is_none() {
+            self.witnesses[0] = "/".to_owned();
+            return;
+        }
         let paths = self.paths_to_states();
         let way_off = self.states.iter().zip(&paths).find_map(|(state, path)| {
             if state.atom == 0 && !path.is_empty() {
                 Some(path.clone())
             } else if path.ends_with('/') {
                 None
-            } else if path.is_empty() && state.empty.is_none() {
-                Some("/".to_owned())
             } else if state.other.is_none() {
                 Some(format!("{path}/{}", state.fresh_segment()))
             } else if state.empty.is_none() {
@@ -341,26 +372,6 @@ fn fitting(patterns: &[PathPattern], positions: &Positions) -> Bits {
     let is_end = |(pattern, at): &&(u32, u32)| patterns[*pattern as usize].segments.len() == *at as usize;
     let ends = positions.iter().filter(is_end).map(|(pattern, _)| *pattern);
     Bits::of(patterns.len() as u32, ends)
-}
-
-/// Where the positions lead.
-fn ways<'p>(patterns: &'p [PathPattern], positions: &Positions) -> Ways<'p> {
-    let mut ways = Ways::default();
-    for &(pattern, at) in positions {
-        let whole = &patterns[pattern as usize];
-        match whole.segments.get(at as usize) {
-            Some(Segment::Literal(text)) => ways.literals.push((text, (pattern, at + 1))),
-            // With a suffix the automaton over bytes is asked.
-            Some(Segment::Any(_) | Segment::AnyWithSuffix { .. }) => ways.wild.push((pattern, at + 1)),
-            None if whole.subtree => {
-                ways.wild.push((pattern, at));
-                ways.below.push((pattern, at));
-            }
-            None => {}
-        }
-    }
-    ways.literals.sort_unstable();
-    ways
 }
 
 impl State {

@@ -266,6 +266,7 @@ fn own_path<'i>(trust_domain: &str, identity: &'i str) -> Option<&'i str> {
 
 /// `ns/<namespace>/sa/<service-account>`
 fn namespace_of(path: &str) -> Option<&str> {
-    let (namespace, account) = path.strip_prefix("ns/")?.split_once("/sa/")?;
-    (!namespace.contains('/') && !account.contains('/')).then_some(namespace)
+    let (namespace, rest) = path.strip_prefix("ns/")?.split_once('/')?;
+    let account = rest.strip_prefix("sa/")?;
+    (!account.contains('/')).then_some(namespace)
 }

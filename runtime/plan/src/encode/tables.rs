@@ -1,16 +1,15 @@
 //! Each value of the plan as records. Nothing here checks anything: `verify` does.
 
+use super::nodes::Nodes;
 use super::{Draft, dictionary};
-use crate::layout::{
-    NODE, Section, balancer, edit, health_check, node, outcome, outliers, retry, settings, state,
-};
+use crate::layout::{Section, balancer, edit, health_check, outcome, outliers, retry, settings, state};
 use crate::plan::{
-    Action, Automaton, Balancer, ConsumerRoute, Edit, Field, Gateway, HashKey, LIST, List, NONE, Node,
-    Outcome, Outliers, Partition, Plan, Port, Probe, Retry, Service, Settings, State, Target,
+    Action, Automaton, Balancer, ConsumerRoute, Edit, Field, Gateway, HashKey, LIST, List, NONE, Outcome,
+    Outliers, Partition, Plan, Port, Probe, Retry, Service, Settings, State,
 };
 use std::collections::HashMap;
 
-pub(super) fn write<'p>(plan: &'p Plan, draft: &mut Draft<'p>) {
+pub(super) fn write<'p>(plan: &'p Plan, nodes: &Nodes, draft: &mut Draft<'p>) {
     let trust_domain = draft.string(&plan.trust_domain);
     let identities = plan.principals.iter().zip(0..plan.principals.len() as u32);
     let identities = identities.map(|(own, index)| (own.identity.as_bytes(), index));
@@ -32,10 +31,9 @@ pub(super) fn write<'p>(plan: &'p Plan, draft: &mut Draft<'p>) {
     }
     plan.services.iter().for_each(|service| service_rows(service, draft));
     plan.gateways.iter().for_each(|gateway| gateway_rows(gateway, draft));
-    let places = places_of_nodes(plan);
-    plan.partitions.iter().for_each(|partition| partition_rows(partition, &places, draft));
+    plan.partitions.iter().for_each(|partition| partition_rows(partition, nodes, draft));
     plan.automata.iter().for_each(|automaton| automaton_rows(automaton, draft));
-    node_rows(plan, &places, draft);
+    nodes.write(plan, draft);
     list_tables(plan, draft);
     plan.outcomes.iter().for_each(|outcome| outcome_rows(outcome, draft));
     for verdict in &plan.verdicts {
@@ -55,7 +53,7 @@ fn names<'t>(
     draft: &mut Draft<'_>,
 ) -> (u32, u32) {
     let start = draft.count(section);
-    draft.row(section, &dictionary::words(texts));
+    draft.dictionary(section, texts);
     (start, draft.count(section) - start)
 }
 
@@ -195,7 +193,7 @@ fn gateway_rows<'p>(gateway: &'p Gateway, draft: &mut Draft<'p>) {
     );
 }
 
-fn partition_rows<'p>(partition: &'p Partition, places: &[u32], draft: &mut Draft<'p>) {
+fn partition_rows<'p>(partition: &'p Partition, nodes: &Nodes, draft: &mut Draft<'p>) {
     let peers = &partition.peers;
     let principals = draft.count(Section::PeerPrincipals);
     peers.principals.iter().for_each(|(key, atom)| draft.row(Section::PeerPrincipals, &[*key, *atom]));
@@ -207,7 +205,7 @@ fn partition_rows<'p>(partition: &'p Partition, places: &[u32], draft: &mut Draf
     let fields = draft.count(Section::Fields);
     partition.fields.iter().for_each(|field| field_rows(field, draft));
     let roots = draft.count(Section::Roots);
-    draft.words(Section::Roots, partition.roots.iter().map(|root| target_word(*root, places)));
+    draft.words(Section::Roots, partition.roots.iter().map(|root| nodes.target(*root)));
     draft.row(
         Section::Partitions,
         &[
@@ -226,7 +224,7 @@ fn partition_rows<'p>(partition: &'p Partition, places: &[u32], draft: &mut Draf
             partition.star,
             fields,
             partition.fields.len() as u32,
-            target_word(partition.access, places),
+            nodes.target(partition.access),
             roots,
             partition.roots.len() as u32,
             partition.path_automaton.unwrap_or(NONE),
@@ -246,6 +244,10 @@ fn state_words(states: &[State], draft: &mut Draft<'_>) {
             start
         })
         .collect();
+    if draft.is_measuring() {
+        draft.skip(Section::States, end as usize * 4);
+        return;
+    }
     // What is no state leads to where none begins.
     let place = |index: u32| match index {
         NONE => NONE,
@@ -254,7 +256,7 @@ fn state_words(states: &[State], draft: &mut Draft<'_>) {
     for own in states {
         let edges = own.edges.iter().map(|(segment, next)| (segment.as_bytes(), place(*next)));
         draft.row(Section::States, &[own.atom, place(own.other), place(own.empty)]);
-        draft.row(Section::States, &dictionary::words(edges));
+        draft.dictionary(Section::States, edges);
     }
 }
 
@@ -319,106 +321,6 @@ fn automaton_rows(automaton: &Automaton, draft: &mut Draft<'_>) {
     draft.raw(Section::Automata, &automaton.classes);
     let [states, steps] = [automaton.accepts.len() as u32, automaton.transitions.len() as u32];
     draft.row(Section::Automata, &[classes as u32, transitions, steps, accepts, states]);
-}
-
-/// The word of a target, given where nodes begin.
-fn target_word(target: Target, places: &[u32]) -> u32 {
-    match target {
-        // What is no node is none before any other.
-        Target::Node(node) => places.get(node as usize).copied().unwrap_or(NONE - 1) | NODE,
-        Target::Leaf(leaf) => leaf,
-    }
-}
-
-/// For each node the word at which it begins.
-fn places_of_nodes(plan: &Plan) -> Vec<u32> {
-    let mut end = 0;
-    let places = plan.nodes.iter().map(|own| {
-        let start = end;
-        end += match sparse(own) {
-            Some((_, exceptions)) => node::before_exceptions(exceptions) + 2 * exceptions,
-            None => node::WORDS + own.children.len() as u32,
-        };
-        start
-    });
-    places.collect()
-}
-
-/// Where most atoms lead and how many lead elsewhere, if a node is shorter so.
-fn sparse(own: &Node) -> Option<(Target, u32)> {
-    let atoms = own.children.len() as u32;
-    if own.dim & LIST != 0 || atoms <= node::SPARSE_WORDS - node::WORDS {
-        return None;
-    }
-    let most = majority(&own.children)?;
-    let exceptions = own.children.iter().filter(|child| **child != most).count() as u32;
-    let words = node::before_exceptions(exceptions) + 2 * exceptions;
-    (words < node::WORDS + atoms).then_some((most, exceptions))
-}
-
-/// The target of more than half of the atoms, if there is one; else any (Boyer and Moore's vote). A sparse node has it.
-fn majority(children: &[Target]) -> Option<Target> {
-    let mut votes = 0;
-    let mut most = None;
-    for child in children {
-        match votes {
-            0 => (most, votes) = (Some(*child), 1),
-            _ if most == Some(*child) => votes += 1,
-            _ => votes -= 1,
-        }
-    }
-    most
-}
-
-fn node_rows(plan: &Plan, places: &[u32], draft: &mut Draft<'_>) {
-    for (own, owner) in plan.nodes.iter().zip(owners(plan)) {
-        let atoms = own.children.len() as u32;
-        match sparse(own) {
-            Some((most, exceptions)) => {
-                let default = target_word(most, places);
-                draft.row(Section::Nodes, &[owner, own.dim | node::SPARSE, atoms, exceptions, default]);
-                let buckets = node::buckets(exceptions);
-                let others = own.children.iter().zip(0..).filter(|(child, _)| **child != most);
-                let mut others: Vec<(u32, u32, u32)> = others
-                    .map(|(child, atom)| (node::bucket(atom, buckets), atom, target_word(*child, places)))
-                    .collect();
-                others.sort_unstable();
-                if exceptions > node::MOST_IN_ONE_BUCKET {
-                    let ends =
-                        (0..buckets).map(|bucket| others.partition_point(|own| own.0 <= bucket) as u32);
-                    draft.row(Section::Nodes, &ends.collect::<Vec<u32>>());
-                }
-                let pairs: Vec<u32> = others.iter().flat_map(|(_, atom, child)| [*atom, *child]).collect();
-                draft.row(Section::Nodes, &pairs);
-            }
-            None => {
-                draft.row(Section::Nodes, &[owner, own.dim, atoms]);
-                draft.words(Section::Nodes, own.children.iter().map(|child| target_word(*child, places)));
-            }
-        }
-    }
-}
-
-/// For each node the partition whose roots reach it. Children come before their parents, so one way down is enough.
-fn owners(plan: &Plan) -> Vec<u32> {
-    let mut owners = vec![NONE; plan.nodes.len()];
-    let own = |target: Target, owner: u32, owners: &mut Vec<u32>| {
-        if let Target::Node(node) = target
-            && let Some(place) = owners.get_mut(node as usize)
-        {
-            *place = owner;
-        }
-    };
-    for (partition, owner) in plan.partitions.iter().zip(0..) {
-        own(partition.access, owner, &mut owners);
-        partition.roots.iter().for_each(|root| own(*root, owner, &mut owners));
-    }
-    for (index, node) in plan.nodes.iter().enumerate().rev() {
-        if let Some(&owner) = owners.get(index).filter(|owner| **owner != NONE) {
-            node.children.iter().for_each(|child| own(*child, owner, &mut owners));
-        }
-    }
-    owners
 }
 
 /// Each list, with the number of candidates that its node has.
