@@ -1,13 +1,43 @@
-//! `MESH5040`: limits of a listener or a rule that refuse nothing, because all that comes to them has passed a stricter one of the
-//! gateway or the listener (`spec/semantics.md` 11.10).
+//! `MESH5040`: limits of a listener or a rule that refuse nothing, because all that comes to them passes a stricter one of the
+//! gateway, the listener or the service, too (`spec/semantics.md` 11.10).
 
 use super::scope::{Place, Scope, Target};
-use super::{Mistakes, Module, declared, gateway, route};
-use mesh_lang::ast::{self, Limits, RateLimit};
+use super::{Mistakes, Module, declared, gateway, route, service};
+use mesh_lang::ast::{self, Action, Limits, RateLimit};
 use mesh_lang::{Code, Diagnostic, Span};
+use std::collections::BTreeMap;
 
-/// Limits inside wider ones. Time: linear in listeners and rules, for each gateway.
+/// Limits inside wider ones.
 pub(super) fn check(modules: &[Module<'_>], scope: &Scope, mistakes: &mut Mistakes) {
+    of_services(modules, scope, mistakes);
+    of_gateways(modules, scope, mistakes);
+}
+
+/// Of rules that send to endpoints of their own service alone: only such requests pass its limits. Time: linear in rules.
+fn of_services(modules: &[Module<'_>], scope: &Scope, mistakes: &mut Mistakes) {
+    let limited = declared(modules, service).filter(|(_, service)| !is_empty(&service.limits));
+    let limited = limited.filter_map(|(place, service)| {
+        let own = ast::ServiceRef::new(service.name.span, service.name.value.clone());
+        Some((scope.known(&own, place)?, &service.limits))
+    });
+    let limited: BTreeMap<Target, &Limits> = limited.collect();
+    for (place, route) in declared(modules, route).filter(|_| !limited.is_empty()) {
+        let Some(target) = scope.known(&route.target, place) else { continue };
+        let Some(limits) = limited.get(&target) else { continue };
+        for rule in route.rules.iter().filter(|rule| stays(rule, target, place, scope)) {
+            within(&rule.limits, limits).into_iter().for_each(|found| mistakes.of(place.file).push(found));
+        }
+    }
+}
+
+/// Whether a rule sends to the endpoints of its own service alone.
+fn stays(rule: &ast::Rule, target: Target, place: Place<'_>, scope: &Scope) -> bool {
+    let Some(Action::To(backends)) = rule.action.as_ref().map(|action| &action.value) else { return false };
+    backends.iter().all(|backend| scope.known(&backend.service, place) == Some(target))
+}
+
+/// Time: linear in listeners and rules, for each gateway.
+fn of_gateways(modules: &[Module<'_>], scope: &Scope, mistakes: &mut Mistakes) {
     for (place, gateway) in declared(modules, gateway) {
         let diagnostics = mistakes.of(place.file);
         let mut say =
@@ -114,6 +144,24 @@ mod tests {
         says(&mesh("max-request-body 1MiB", "", "max-request-body 2MiB"), &[said]);
         says(&mesh("", "max-request-body 1MiB", "max-request-body 1024KiB"), &[said]);
         says(&mesh("max-request-body 1MiB", "", "max-request-body 64KiB"), &[]);
+    }
+
+    #[test]
+    fn a_rule_of_a_service_is_stricter_than_the_service() {
+        let mesh = |service: &str, rule: &str| {
+            format!(
+                "service s {{ port 80 http\nsubset a label version = \"a\"\n{service} }}\nservice t {{ port 80 http }}\nroute s {{ rule r {{ to {rule} }} }}\nauthorize s {{ allow from anyone }}\nauthorize t {{ allow from anyone }}\n"
+            )
+        };
+        let (few, many) = ("rate-limit local 10/s", "rate-limit local 20/s");
+        let said = "6 MESH5040 never so many requests get here";
+        says(&mesh(few, &format!("s:a\n{many}")), &[said]);
+        says(&mesh(many, &format!("s:a\n{few}")), &[]);
+        let body = "6 MESH5040 no body that gets here is so long";
+        says(&mesh("max-request-body 1MiB", "s:a\nmax-request-body 2MiB"), &[body]);
+        // What goes on to another service passes the limits of that one.
+        says(&mesh(few, &format!("t\n{many}")), &[]);
+        says(&mesh(few, &format!("s:a 90%, t 10%\n{many}")), &[]);
     }
 
     #[test]
