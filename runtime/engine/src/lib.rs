@@ -26,6 +26,7 @@ mod host;
 mod peer;
 pub mod request;
 pub mod resolved;
+pub mod self_test;
 pub mod settled;
 pub mod trace;
 mod walk;
@@ -37,6 +38,7 @@ pub use request::{
     Address, Claim, ClaimValue, Entry, HeaderValue, Headers, Method, Moment, Peer, Request, Token,
 };
 pub use resolved::Resolved;
+pub use self_test::self_test;
 pub use settled::Settled;
 pub use trace::{Trace, trace};
 

@@ -69,6 +69,32 @@ pub enum Method {
 }
 
 impl Method {
+    /// All of them, each at its number.
+    pub const ALL: [Method; 8] = [
+        Method::Get,
+        Method::Head,
+        Method::Post,
+        Method::Put,
+        Method::Patch,
+        Method::Delete,
+        Method::Options,
+        Method::Other,
+    ];
+
+    /// Its token; of those without a name here one of them.
+    pub fn token(self) -> &'static str {
+        match self {
+            Method::Get => "GET",
+            Method::Head => "HEAD",
+            Method::Post => "POST",
+            Method::Put => "PUT",
+            Method::Patch => "PATCH",
+            Method::Delete => "DELETE",
+            Method::Options => "OPTIONS",
+            Method::Other => "PROPFIND",
+        }
+    }
+
     /// The atom of a method token (case-sensitive, RFC 9110 9.1).
     pub fn from_token(token: &str) -> Method {
         match token {

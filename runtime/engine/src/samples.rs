@@ -229,6 +229,7 @@ fn partition(access: Target, roots: Vec<Target>) -> Partition {
         fields: vec![user],
         access,
         roots,
+        vectors: vec![],
     }
 }
 

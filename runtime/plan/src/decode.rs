@@ -11,6 +11,13 @@ impl PlanView {
     /// The plan that these bytes were encoded from.
     pub fn to_plan(&self) -> Plan {
         let nodes: Vec<u32> = self.nodes().map(|(at, _)| at).collect();
+        let mut partitions: Vec<Partition> =
+            self.partitions().iter().map(|partition| to_partition(partition, &nodes)).collect();
+        for vector in self.vectors().iter() {
+            if let Some(partition) = partitions.get_mut(vector.partition() as usize) {
+                partition.vectors.push(vector.to_value());
+            }
+        }
         Plan {
             trust_domain: self.trust_domain().to_owned(),
             principals: self
@@ -24,7 +31,7 @@ impl PlanView {
             prefixes: self.prefixes().iter().map(|prefix| prefix.text().to_owned()).collect(),
             services: self.services().iter().map(to_service).collect(),
             gateways: self.gateways().iter().map(to_gateway).collect(),
-            partitions: self.partitions().iter().map(|partition| to_partition(partition, &nodes)).collect(),
+            partitions,
             automata: self.automata().iter().map(to_automaton).collect(),
             nodes: self.nodes().map(|(_, node)| to_node(node, &nodes)).collect(),
             lists: self.lists().iter().map(to_list).collect(),
@@ -142,6 +149,7 @@ pub fn to_states(partition: view::Partition<'_>) -> Vec<State> {
     states.collect()
 }
 
+/// Without its vectors, which stand together.
 fn to_partition(partition: view::Partition<'_>, nodes: &[u32]) -> Partition {
     Partition {
         peers: Peers {
@@ -160,6 +168,7 @@ fn to_partition(partition: view::Partition<'_>, nodes: &[u32]) -> Partition {
         fields: partition.fields().iter().map(to_field).collect(),
         access: to_target(partition.access(), nodes),
         roots: partition.roots().iter().map(|root| to_target(root, nodes)).collect(),
+        vectors: vec![],
     }
 }
 

@@ -144,11 +144,13 @@ pub enum Section {
     Breakers = 50,
     Outliers = 51,
     HealthChecks = 52,
+    Vectors = 53,
+    Facts = 54,
 }
 
 impl Section {
     /// All of them.
-    pub const ALL: [Section; 51] = {
+    pub const ALL: [Section; 53] = {
         use Section::*;
         [
             Strings,
@@ -202,6 +204,8 @@ impl Section {
             Breakers,
             Outliers,
             HealthChecks,
+            Vectors,
+            Facts,
         ]
     };
 
@@ -282,6 +286,8 @@ impl Section {
             Section::Breakers => breaker::WORDS,
             Section::Outliers => outliers::WORDS,
             Section::HealthChecks => health_check::WORDS,
+            Section::Vectors => vector::WORDS,
+            Section::Facts => fact::WORDS,
         }
     }
 
@@ -339,6 +345,8 @@ impl Section {
             Section::Breakers => "breakers",
             Section::Outliers => "outliers",
             Section::HealthChecks => "health checks",
+            Section::Vectors => "vectors",
+            Section::Facts => "facts",
         }
     }
 }
@@ -840,4 +848,26 @@ pub mod health_check {
     pub const GET: u32 = 0;
     pub const TCP: u32 = 1;
     pub const GRPC: u32 = 2;
+}
+
+/// A request with what is decided about it.
+pub mod vector {
+    pub const PARTITION: u32 = 0;
+    pub const ROOT: u32 = 1;
+    pub const LEAF: u32 = 2;
+    pub const PEER: u32 = 3;
+    pub const METHOD: u32 = 4;
+    pub const PATH: u32 = 5;
+    /// Range of facts.
+    pub const FACTS: u32 = 6;
+    pub const WORDS: u32 = 8;
+}
+
+/// What a request of a vector has besides.
+pub mod fact {
+    pub const KIND: u32 = 0;
+    pub const NAME: u32 = 1;
+    pub const POINTER: u32 = 2;
+    pub const VALUE: u32 = 3;
+    pub const WORDS: u32 = 4;
 }

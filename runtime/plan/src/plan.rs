@@ -265,6 +265,85 @@ pub struct Partition {
     pub access: Target,
     /// Routes or calls; see who refers to the partition.
     pub roots: Vec<Target>,
+    /// Requests with what is decided about them; sorted by decision and leaf, one for each at most.
+    pub vectors: Vec<Vector>,
+}
+
+/// A request, and what was proved to be decided about it when the plan was made. Whoever takes the plan in asks again, and does not use
+/// a plan that says otherwise: a known-answer test of the tables, of whoever reads them, and of the two together.
+#[derive(Clone, Debug, Default, PartialEq, Eq, PartialOrd, Ord)]
+pub struct Vector {
+    /// Which decision is asked: index into [`Partition::roots`], or [`NONE`] for [`Partition::access`].
+    pub root: u32,
+    /// The leaf that it ends in, or [`REFUSED`].
+    pub leaf: u32,
+    /// The identity of the peer; empty where it has none.
+    pub peer: String,
+    /// The atom of the method.
+    pub method: u32,
+    /// Canonical, without query; or `*`.
+    pub path: String,
+    /// What else is to be known of it.
+    pub facts: Vec<Fact>,
+}
+
+/// Something of a request, in up to three texts; those that its kind does not have are empty.
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub struct Fact {
+    /// What it is about.
+    pub kind: FactKind,
+    /// Of a header, lower-case; of a claim or token the issuer, which may be empty.
+    pub name: String,
+    /// Of a claim its JSON pointer.
+    pub pointer: String,
+    /// What is said.
+    pub value: String,
+}
+
+/// What a [`Fact`] is about.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub enum FactKind {
+    /// The host.
+    Host = 0,
+    /// The query, as it is sent.
+    Query = 1,
+    /// A line of a header.
+    Header = 2,
+    /// There is a token of an issuer.
+    Token = 3,
+    /// A claim is a text.
+    Text = 4,
+    /// A claim is a list; its items follow.
+    List = 5,
+    /// The next text of the list before it.
+    Item = 6,
+    /// A claim is neither text nor a list of texts.
+    Odd = 7,
+    /// The address at the other end.
+    SourceIp = 8,
+    /// The address of who asked the first trusted proxy.
+    ClientIp = 9,
+}
+
+impl FactKind {
+    /// All of them, in the order of their numbers.
+    pub const ALL: [FactKind; 10] = [
+        FactKind::Host,
+        FactKind::Query,
+        FactKind::Header,
+        FactKind::Token,
+        FactKind::Text,
+        FactKind::List,
+        FactKind::Item,
+        FactKind::Odd,
+        FactKind::SourceIp,
+        FactKind::ClientIp,
+    ];
+
+    /// Whether its value is an IP address as text.
+    pub fn is_address(self) -> bool {
+        matches!(self, FactKind::SourceIp | FactKind::ClientIp)
+    }
 }
 
 /// Number of method atoms: GET HEAD POST PUT PATCH DELETE OPTIONS in this order, then "other".

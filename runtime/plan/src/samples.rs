@@ -22,6 +22,25 @@ pub(crate) fn plan() -> Plan {
             Partition {
                 access: Target::Leaf(0),
                 roots: vec![Target::Node(1), Target::Leaf(REFUSED), Target::Leaf(2), Target::Leaf(3)],
+                vectors: vec![
+                    Vector {
+                        leaf: 1,
+                        path: "/a/b".to_owned(),
+                        facts: vec![
+                            fact(FactKind::Header, "x-user", "", "test-1"),
+                            fact(FactKind::Text, "sso", "/tier", "vip"),
+                        ],
+                        ..Vector::default()
+                    },
+                    Vector { leaf: 2, method: 6, path: "*".to_owned(), ..Vector::default() },
+                    Vector {
+                        root: NONE,
+                        peer: "spiffe://other.test/partner".to_owned(),
+                        path: "/".to_owned(),
+                        facts: vec![fact(FactKind::SourceIp, "", "", "10.0.0.1")],
+                        ..Vector::default()
+                    },
+                ],
                 ..partition()
             },
             // 1: reviews, told apart by peer, path and header.
@@ -196,6 +215,11 @@ fn edge() -> Gateway {
     }
 }
 
+fn fact(kind: FactKind, name: &str, pointer: &str, value: &str) -> Fact {
+    let [name, pointer, value] = [name, pointer, value].map(str::to_owned);
+    Fact { kind, name, pointer, value }
+}
+
 /// Three peers, three paths (none, `/a/{x}`, `*`) and five values of `x-user`.
 fn partition() -> Partition {
     let state = |atom, edges: &[(&str, u32)], other| State {
@@ -230,6 +254,7 @@ fn partition() -> Partition {
         }],
         access: Target::Leaf(REFUSED),
         roots: vec![],
+        vectors: vec![],
     }
 }
 

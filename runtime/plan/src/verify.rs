@@ -9,6 +9,7 @@ mod dictionaries;
 mod enter;
 mod lists;
 mod outcomes;
+mod vectors;
 mod workloads;
 
 use crate::layout::{
@@ -30,6 +31,7 @@ pub fn verify(bytes: impl Into<Arc<[u8]>>) -> Result<PlanView, PlanError> {
     let nodes = diagrams::check(&plan, &entering)?;
     lists::check(&plan)?;
     outcomes::check(&plan)?;
+    vectors::check(&plan)?;
     enter::check(&plan, &entering, &nodes.entering)?;
     Ok(plan)
 }

@@ -7,6 +7,7 @@ mod dimensions;
 mod lists;
 mod outcomes;
 mod rows;
+mod vectors;
 mod workloads;
 
 pub use balancing::{Balancer, HashKey, HealthCheck};
@@ -19,6 +20,7 @@ pub use dimensions::Dimensions;
 pub use lists::{List, ListBeaten, ListBeater, ListRow, ListTest};
 pub use outcomes::{Action, Cors, Edit, Outcome, RateLimit, Retry, Settings, Verdict, Written};
 pub use rows::{Record, Row, Rows, Text};
+pub use vectors::{Fact, Vector};
 pub use workloads::{
     Call, CallHost, ConsumerRoute, Gateway, HostPattern, IdPrefix, Listener, Port, Principal, Service,
 };
@@ -164,6 +166,11 @@ impl PlanView {
     /// A partition by index.
     pub fn partition(&self, index: u32) -> Option<Partition<'_>> {
         self.partitions().get(index)
+    }
+
+    /// Requests with what is decided about them, sorted by partition, decision and leaf.
+    pub fn vectors(&self) -> Rows<'_, Vector<'_>> {
+        Rows::all(self)
     }
 
     /// All automata.

@@ -1,5 +1,7 @@
 //! What bytes are worth: who signed them, what they are for, the parts that this proxy needs, and whether these are a plan.
 
+use mesh_engine::self_test;
+use mesh_engine::self_test::Mismatch;
 use mesh_plan::bundle::{self, Bundle, BundleError, Statement, Trust};
 use mesh_plan::parts::{Unit, Wanted};
 use mesh_plan::{PlanError, PlanView, verify};
@@ -26,6 +28,8 @@ pub(crate) enum IntakeError {
     Empty,
     Plan(PlanError),
     Bundle(BundleError),
+    /// It decides otherwise than was proved.
+    SelfTest(Mismatch),
     /// A directory without plans.
     NoPlan,
     /// A directory with several plans of which none is newer than the others.
@@ -41,6 +45,7 @@ impl fmt::Display for IntakeError {
             IntakeError::Empty => f.write_str("the file is empty"),
             IntakeError::Plan(error) => error.fmt(f),
             IntakeError::Bundle(error) => error.fmt(f),
+            IntakeError::SelfTest(mismatch) => mismatch.fmt(f),
             IntakeError::NoPlan => write!(f, "there is no `*.{ENDING}` in the directory"),
             IntakeError::Several(paths) => {
                 let names: Vec<String> = paths.iter().map(|path| path.display().to_string()).collect();
@@ -60,6 +65,7 @@ impl IntakeError {
             IntakeError::Read(_) | IntakeError::Empty | IntakeError::Plan(_) | IntakeError::NoPlan => {
                 "; `mesh build` writes one"
             }
+            IntakeError::SelfTest(_) => "; build it again with a compiler of the proxy's version",
             _ => "",
         }
     }
@@ -118,6 +124,7 @@ impl Intake {
             let units: BTreeSet<Unit> =
                 self.wanted.iter().flat_map(|wanted| wanted.among(bundle.parts.keys())).collect();
             let view = bundle.plan_for(&units).map_err(IntakeError::Bundle)?;
+            self_test(&view).map_err(IntakeError::SelfTest)?;
             return Ok(Taken { view, statement: Some(bundle.statement), bytes });
         }
         let view = verify(bytes.as_slice()).map_err(|error| match error {
@@ -125,6 +132,7 @@ impl Intake {
             error => IntakeError::Plan(error),
         })?;
         self.trust.check_unsigned().map_err(IntakeError::Bundle)?;
+        self_test(&view).map_err(IntakeError::SelfTest)?;
         Ok(Taken { view, statement: None, bytes })
     }
 }

@@ -34,6 +34,8 @@ fn a_slice_decides_as_the_reference_does() {
                 let cut = bundle.only(&bundle.needed(&wanted).expect("all parts are there"));
                 let cut = Bundle::open(&cut.to_bytes(), &Trust::default()).expect("proved parts");
                 let view = cut.plan_for(&wanted).expect("a plan of its own");
+                mesh_engine::self_test(&view)
+                    .unwrap_or_else(|mismatch| panic!("seed {seed} in {environment:?}, {unit}: {mismatch}"));
                 smaller += usize::from(cut.parts.len() < bundle.parts.len());
                 slices += 1;
                 let whole = Subject::new(&generated.files, environment).expect("as before");

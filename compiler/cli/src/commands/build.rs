@@ -134,6 +134,10 @@ pub(super) fn seal(plan: &Plan) -> Result<(Vec<u8>, PlanView), Failure> {
         Failure::new(limit.to_string(), help)
     })?;
     let view = mesh_plan::verify(bytes.clone()).expect("the compiler writes only plans that verify");
+    mesh_engine::self_test(&view).map_err(|mismatch| {
+        let help = "This is a mistake of mesh and not of your files: please report it, with them if you can.";
+        Failure::new(mismatch.to_string(), help)
+    })?;
     Ok((bytes, view))
 }
 

@@ -158,8 +158,9 @@ fn named(field: &Field) -> (FieldKind, String, String) {
 }
 
 /// RFC 6901.
-fn pointer(path: &[Text]) -> String {
-    path.iter().map(|name| format!("/{}", name.replace('~', "~0").replace('/', "~1"))).collect()
+pub(super) fn pointer(path: &[impl AsRef<str>]) -> String {
+    let escaped = |name: &str| name.replace('~', "~0").replace('/', "~1");
+    path.iter().map(|name| format!("/{}", escaped(name.as_ref()))).collect()
 }
 
 fn bytes(list: &[(String, u32)]) -> Vec<(Vec<u8>, u32)> {

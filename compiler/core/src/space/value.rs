@@ -151,7 +151,7 @@ impl Values {
         };
         values.masks = values.item_masks();
         if !is_single {
-            values.add_unions(no_empty_items)?;
+            values.add_unions(universe == Universe::HeaderItem)?;
         }
         let possible = |atom: u32| values.sample(atom).is_some();
         let is_one = |atom: u32| values.atoms[atom as usize].kind == Kind::Single;
@@ -327,6 +327,8 @@ impl Values {
 
     /// Every union of what items can pass becomes an atom; the first of them is [`MANY`].
     fn add_unions(&mut self, no_empty_items: bool) -> Result<(), TooMuch> {
+        /// An item where none is asked about.
+        const ANY: &str = "1";
         let mut of_one: BTreeMap<u32, String> = BTreeMap::new();
         // What no test mentions comes first: it is the plainest.
         for (atom, mask) in self.atoms.iter().zip(&self.masks) {
@@ -335,6 +337,9 @@ impl Values {
             {
                 of_one.entry(*mask).or_insert_with(|| value.clone());
             }
+        }
+        if no_empty_items && self.items.is_empty() && of_one.is_empty() {
+            of_one.insert(0, ANY.to_owned());
         }
         let mut found: BTreeMap<u32, Vec<String>> = BTreeMap::new();
         if self.is_claim {
@@ -520,5 +525,26 @@ impl Laminar {
                     .any(|(longer, _)| longer.len() > prefix.len() && value.starts_with(longer))
         };
         endings.map(|ending| format!("{prefix}{ending}")).find(free).unwrap_or_default()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn of_several_items_of_a_header_none_is_empty() {
+        let suffix = Asked::Suffix("a".into());
+        let set = ValueSet::Passing { asked: suffix, negated: false, polarity: Polarity::Grant };
+        let of = |universe| Values::new(&[&set], universe).expect("few");
+        let sample = |values: &Values| values.sample(MANY).cloned();
+        let several = |item: &str| Some(Sample::Several(vec![item.to_owned(); 2]));
+        assert_eq!(
+            of(Universe::HeaderItem).sample(OTHER),
+            Some(&Sample::One(String::new())),
+            "alone it can be"
+        );
+        assert_eq!(sample(&of(Universe::HeaderItem)), several("a"));
+        assert_eq!(sample(&of(Universe::Query)), several(""), "a parameter can be empty twice");
     }
 }

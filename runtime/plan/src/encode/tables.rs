@@ -5,7 +5,7 @@ use super::{Draft, dictionary};
 use crate::layout::{Section, balancer, edit, health_check, outcome, outliers, retry, settings, state};
 use crate::plan::{
     Action, Automaton, Balancer, ConsumerRoute, Edit, Field, Gateway, HashKey, LIST, List, NONE, Outcome,
-    Outliers, Partition, Plan, Port, Probe, Retry, Service, Settings, State,
+    Outliers, Partition, Plan, Port, Probe, Retry, Service, Settings, State, Vector,
 };
 use std::collections::HashMap;
 
@@ -44,6 +44,9 @@ pub(super) fn write<'p>(plan: &'p Plan, nodes: &Nodes, draft: &mut Draft<'p>) {
         draft.row(Section::Grants, &[grant.op_settings, grant.settings]);
     }
     plan.settings.iter().for_each(|settings| settings_rows(settings, draft));
+    for (partition, index) in plan.partitions.iter().zip(0..) {
+        partition.vectors.iter().for_each(|vector| vector_rows(index, vector, draft));
+    }
 }
 
 /// A dictionary of its own in a stream, and the range of its words.
@@ -425,6 +428,17 @@ fn edit_row<'p>(edit: &'p Edit, draft: &mut Draft<'p>) -> [u32; edit::WORDS as u
         Edit::PreflightAge(seconds) => [edit::PREFLIGHT_AGE, *seconds, 0, 0, 0, 0],
         Edit::WebSocket => [edit::WEB_SOCKET, 0, 0, 0, 0, 0],
     }
+}
+
+fn vector_rows<'p>(partition: u32, vector: &'p Vector, draft: &mut Draft<'p>) {
+    let facts = draft.count(Section::Facts);
+    for fact in &vector.facts {
+        let [name, pointer, value] = [&fact.name, &fact.pointer, &fact.value].map(|text| draft.string(text));
+        draft.row(Section::Facts, &[fact.kind as u32, name, pointer, value]);
+    }
+    let (peer, path) = (draft.string(&vector.peer), draft.string(&vector.path));
+    let (method, count) = (vector.method, vector.facts.len() as u32);
+    draft.row(Section::Vectors, &[partition, vector.root, vector.leaf, peer, method, path, facts, count]);
 }
 
 fn settings_rows<'p>(settings: &'p Settings, draft: &mut Draft<'p>) {

@@ -4,7 +4,7 @@ use super::{Below, PartsError, Unit, led_to};
 use crate::plan::{
     Action, Automaton, Backend, Call, CallHost, ConsumerRoute, Edit, Field, Gateway, Grant, LIST, Listener,
     NONE, Node, Outcome, Partition, Peers, Plan, Port, Principal, Protocol, REFUSED, Service, Settings,
-    State, Target, Verdict,
+    State, Target, Vector, Verdict,
 };
 use std::collections::{BTreeMap, BTreeSet, HashMap};
 use std::hash::Hash;
@@ -235,6 +235,7 @@ impl<'p> Assembly<'p> {
                 .collect::<Result<_, _>>()?,
             access,
             roots: roots.ok_or_else(|| member.strange())?,
+            vectors: vectors(&from.vectors, &verdicts, &leaves).ok_or_else(|| member.strange())?,
         };
         self.plan.partitions.push(partition);
         Ok(self.plan.partitions.len() as u32 - 1)
@@ -548,6 +549,20 @@ fn closed_partition() -> Partition {
 
 fn nowhere(service: &Service, what: String) -> PartsError {
     PartsError::Nowhere { service: service.name.clone(), what }
+}
+
+/// The same requests; what is decided about them has other numbers.
+fn vectors(from: &[Vector], verdicts: &HashMap<u32, u32>, leaves: &HashMap<u32, u32>) -> Option<Vec<Vector>> {
+    let copy = |own: &Vector| {
+        let leaves = if own.root == NONE { verdicts } else { leaves };
+        let Target::Leaf(leaf) = moved(Target::Leaf(own.leaf), &HashMap::new(), leaves)? else { return None };
+        Some(Vector { leaf, ..own.clone() })
+    };
+    let mut copies: Vec<Vector> = from.iter().map(copy).collect::<Option<_>>()?;
+    copies.sort_unstable();
+    // Lines that say the same here are one.
+    copies.dedup_by_key(|own| (own.root, own.leaf));
+    Some(copies)
 }
 
 /// Where a target is now.

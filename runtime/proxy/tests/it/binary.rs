@@ -2,6 +2,7 @@
 
 use crate::plans::{Mesh, mesh};
 use crate::wire::{Client, Does, Message, free_port, get, upstream};
+use mesh_plan::{REFUSED, Vector, encode};
 use std::io::{BufRead, BufReader, Read};
 use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
@@ -119,6 +120,32 @@ fn a_plan_that_takes_the_place_of_another_is_served() {
     proxy.signal("-TERM");
     proxy.hears("ended");
     assert_eq!(proxy.child.wait().unwrap().code(), Some(0));
+}
+
+#[test]
+fn a_plan_that_decides_otherwise_than_was_proved_is_not_served() {
+    let path = directory("self-test").join("shop.mplan");
+    let mesh = mesh().listener_port(free_port());
+    put(&mesh.clone().respond("x", 200, "old"), &path);
+    let mut proxy = run(&path);
+    let mut client = Client::new(proxy.edge);
+    assert_eq!(client.get("/x").unwrap().text(), "old");
+
+    let mut plan = mesh.respond("x", 200, "new").plan();
+    let vector = Vector { leaf: REFUSED, path: "/x/a".to_owned(), ..Vector::default() };
+    let gateway = plan.gateways[0].listeners[0].partition as usize;
+    plan.partitions[gateway].vectors.push(vector);
+    std::fs::write(&path, encode(&plan).unwrap()).unwrap();
+    let error = proxy.hears("keeps serving");
+    assert!(
+        error.contains("shop.mplan is not taken over: the plan fails its self-test: `GET /x/a` by nobody has to end in a refusal"),
+        "{error}"
+    );
+    assert_eq!(client.get("/x").unwrap().text(), "old");
+
+    let end = command(&path).output().unwrap();
+    let error = String::from_utf8(end.stderr).unwrap();
+    assert!(!end.status.success() && error.contains("fails its self-test"), "{error}");
 }
 
 #[test]

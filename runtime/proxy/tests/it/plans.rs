@@ -156,7 +156,7 @@ impl Mesh {
         verify(self.bytes()).unwrap()
     }
 
-    fn plan(&self) -> Plan {
+    pub(crate) fn plan(&self) -> Plan {
         let identity = |name: &str| format!("spiffe://local.test/ns/default/sa/{name}");
         let mut principals: Vec<_> = self.services.keys().map(|name| (identity(name), false)).collect();
         principals.push((identity(self.gateway), true));
@@ -294,6 +294,7 @@ fn flat(access: Target, root: Target) -> Partition {
         fields: vec![],
         access,
         roots: vec![root],
+        vectors: vec![],
     }
 }
 

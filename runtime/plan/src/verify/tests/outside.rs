@@ -47,6 +47,12 @@ fn references() -> (Vec<Reference>, Vec<Reference>) {
         (ConsumerRoutes, consumer_route::SERVICE, Services),
         (ConsumerRoutes, consumer_route::PARTITION, Partitions),
         (ListRows, 0, ListBits),
+        (Vectors, vector::PARTITION, Partitions),
+        (Vectors, vector::PEER, Strings),
+        (Vectors, vector::PATH, Strings),
+        (Facts, fact::NAME, Strings),
+        (Facts, fact::POINTER, Strings),
+        (Facts, fact::VALUE, Strings),
     ];
     let ranges = vec![
         (Mesh, mesh::IDENTITIES, Names),
@@ -84,6 +90,7 @@ fn references() -> (Vec<Reference>, Vec<Reference>) {
         (Lists, list::BEATEN, ListBeaten),
         (ListTests, list_test::ROWS, ListRows),
         (ListBeaten, list_beaten::BEATERS, ListBeaters),
+        (Vectors, vector::FACTS, Facts),
     ];
     (single, ranges)
 }
