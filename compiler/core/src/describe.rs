@@ -120,7 +120,7 @@ pub struct Test {
 }
 
 /// What is shown of a service or gateway with the lines it comes from, in this order.
-const SETTINGS: [&str; 13] = [
+pub const SETTINGS: [&str; 13] = [
     "timeout",
     "retry",
     "connect-timeout",

@@ -17,12 +17,18 @@ pub(crate) fn refused(checked: &[(&'static str, Span)], files: &[ast::File]) -> 
             _ => None,
         })
         .collect();
+    let gateways: BTreeMap<&str, &ast::Gateway> = items()
+        .filter_map(|item| match item {
+            ast::Item::Gateway(gateway) => Some((gateway.name.value.as_str(), gateway)),
+            _ => None,
+        })
+        .collect();
     for item in items() {
         found.extend(forms(item));
         found.extend(limits(item));
         found.extend(addresses(item, &services));
         found.extend(connections(item, &services));
-        found.extend(websockets(item, &services));
+        found.extend(websockets(item, &services, &gateways));
     }
     found.sort_by_key(Diagnostic::span);
     found
@@ -207,27 +213,42 @@ fn connections(item: &ast::Item, services: &BTreeMap<&str, &ast::Service>) -> Ve
 }
 
 /// A WebSocket is a connection of HTTP/1.1 on both sides.
-fn websockets(item: &ast::Item, services: &BTreeMap<&str, &ast::Service>) -> Vec<Diagnostic> {
+fn websockets(
+    item: &ast::Item,
+    services: &BTreeMap<&str, &ast::Service>,
+    gateways: &BTreeMap<&str, &ast::Gateway>,
+) -> Vec<Diagnostic> {
     let ast::Item::Route(route) = item else { return vec![] };
+    let listeners = gateways.get(route.target.name()).map_or(&[][..], |gateway| &gateway.listeners);
+    let is_own = |listener: &&ast::Listener| {
+        route.listener.as_ref().is_none_or(|meant| meant.value == listener.name.value)
+    };
+    let comes_by_http2 = listeners.iter().filter(is_own).any(|listener| is_newer(listener.protocol.value));
     let is_http2 = |backend: &ast::Backend| {
         let ports = services.get(backend.service.name()).map_or(&[][..], |service| &service.ports);
         let is_meant = |port: &&ast::Port| match (&backend.port, &port.name) {
             (Some(meant), Some(own)) => meant.value == own.value,
             _ => true,
         };
-        ports
-            .iter()
-            .filter(is_meant)
-            .any(|port| matches!(port.protocol.value, Protocol::Http2 | Protocol::Grpc))
+        ports.iter().filter(is_meant).any(|port| is_newer(port.protocol.value))
     };
     let asked = route.rules.iter().filter_map(|rule| {
         let span = rule.modifiers.websocket?;
         let Some(ast::Action::To(backends)) = rule.action.as_ref().map(|action| &action.value) else {
             return None;
         };
-        backends.iter().any(is_http2).then_some(span)
+        match backends.iter().any(is_http2) {
+            true => Some(unexecuted("`upgrade websocket` to a port of HTTP/2", span)),
+            false => {
+                comes_by_http2.then(|| unexecuted("`upgrade websocket` behind a listener of HTTP/2", span))
+            }
+        }
     });
-    asked.map(|span| unexecuted("`upgrade websocket` to a port of HTTP/2", span)).collect()
+    asked.collect()
+}
+
+fn is_newer(protocol: Protocol) -> bool {
+    matches!(protocol, Protocol::Http2 | Protocol::Grpc)
 }
 
 /// A service's authorization is applied by the proxy that calls it, which sees another end of another connection than the
@@ -289,21 +310,25 @@ mod tests {
 
     #[test]
     fn versions_of_http_are_executed_and_websockets_on_the_newer_one_are_not() {
-        let text = |protocol: &str| {
+        let text = |listener: &str, protocol: &str| {
             format!(
-                "gateway edge {{ listener web port 80 http {{ host \"*\" }} }}\nauthorize edge {{ allow from anyone }}\n\
+                "gateway edge {{ listener web port 80 {listener} {{ host \"*\" }} }}\nauthorize edge {{ allow from anyone }}\n\
                  route edge {{ rule live {{ match GET /live; to s; upgrade websocket; timeout none }}; otherwise 404 }}\n\
                  service s {{ port 80 {protocol} }}\nauthorize s {{ allow from gateway edge }}\n"
             )
         };
-        let refused = |protocol: &str| {
-            let compilation = compile(&SourceSet::single("test.mesh", &text(protocol)), &StandIns::new());
+        let refused = |listener: &str, protocol: &str| {
+            let text = text(listener, protocol);
+            let compilation = compile(&SourceSet::single("test.mesh", &text), &StandIns::new());
             assert!(compilation.diagnostics.is_empty(), "{:?}", compilation.diagnostics);
             compilation.unexecuted.into_iter().map(|diagnostic| diagnostic.message).collect::<Vec<_>>()
         };
-        assert!(refused("http").is_empty());
+        assert!(refused("http", "http").is_empty());
         let message = "`upgrade websocket` to a port of HTTP/2 is not executed by this version's proxy";
-        assert_eq!(refused("http2"), [message]);
-        assert_eq!(refused("grpc"), [message]);
+        assert_eq!(refused("http", "http2"), [message]);
+        assert_eq!(refused("http", "grpc"), [message]);
+        let message =
+            "`upgrade websocket` behind a listener of HTTP/2 is not executed by this version's proxy";
+        assert_eq!(refused("http2", "http"), [message]);
     }
 }
