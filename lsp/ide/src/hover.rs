@@ -4,26 +4,12 @@ use crate::cursor::cursor;
 use crate::names::name_of;
 use crate::scope::Symbol;
 use crate::{Analysis, At};
+use mesh_compiler::describe::SETTINGS;
 use mesh_compiler::values::{Line, Value};
 use mesh_lang::signature::Status;
 use mesh_lang::statement::{Args, Statement};
 use mesh_lang::{FileId, Span};
 use std::collections::BTreeSet;
-
-/// What is told of a service, in this order.
-const SETTINGS: [&str; 11] = [
-    "timeout",
-    "retry",
-    "connect-timeout",
-    "idle-timeout",
-    "load-balancer",
-    "circuit-breaker",
-    "outlier-detection",
-    "rate-limit",
-    "max-request-body",
-    "mtls",
-    "jwt",
-];
 
 /// As many lines of one kind as a person reads at a glance.
 const MAX_LINES: usize = 8;
