@@ -22,23 +22,7 @@ fi
 cargo build --release --locked --bin mesh --bin mesh-proxy
 mesh=$target/release/mesh
 peer() { "$python" tests/real/grpc/peer.py "$@"; }
-work=$(mktemp -d)
-cleanup() {
-  kill $(cat "$work"/*.pid 2>/dev/null) 2>/dev/null || true
-  wait 2>/dev/null || true
-  rm -rf "$work"
-}
-trap cleanup EXIT
-
-# Ports that are free now; nobody else starts servers here meanwhile.
-free_port() {
-  local port
-  for port in $(shuf -i 20000-29000 -n 200); do
-    if ! (exec 3<>"/dev/tcp/127.0.0.1/$port") 2>/dev/null; then echo "$port"; return; fi
-  done
-  echo "no free port" >&2
-  return 1
-}
+source tests/real/servers.sh
 front=$(free_port) outbound=$(free_port) nobody=$(free_port)
 one=$(free_port) two=$(free_port)
 

@@ -16,24 +16,9 @@ if [ -n "${missing:-}" ]; then
 fi
 
 cargo build --release --locked --bin mesh --bin mesh-proxy
-mesh=target/release/mesh
-work=$(mktemp -d)
-cleanup() {
-  kill $(cat "$work"/*.pid 2>/dev/null) 2>/dev/null || true
-  wait 2>/dev/null || true
-  rm -rf "$work"
-}
-trap cleanup EXIT
-
-# Ports that are free now; nobody else starts servers here meanwhile.
-free_port() {
-  local port
-  for port in $(shuf -i 20000-40000 -n 200); do
-    if ! (exec 3<>"/dev/tcp/127.0.0.1/$port") 2>/dev/null; then echo "$port"; return; fi
-  done
-  echo "no free port" >&2
-  return 1
-}
+target=${CARGO_TARGET_DIR:-target}
+mesh=$target/release/mesh
+source tests/real/servers.sh
 front=$(free_port)
 
 for version in v1 v2; do
@@ -96,7 +81,7 @@ write_plan "$work/a.mplan" 90
 write_plan "$work/b.mplan" 10
 cp "$work/a.mplan" "$work/live.mplan"
 
-target/release/mesh-proxy --plan "$work/live.mplan" --gateway edge --bind 127.0.0.1 --access-log none 2> "$work/proxy.log" &
+"$target/release/mesh-proxy" --plan "$work/live.mplan" --gateway edge --bind 127.0.0.1 --access-log none 2> "$work/proxy.log" &
 echo $! > "$work/proxy.pid"
 for _ in $(seq 100); do
   if (exec 3<>"/dev/tcp/127.0.0.1/$front") 2>/dev/null; then break; fi
