@@ -79,7 +79,7 @@ impl Request {
 }
 
 /// A line of the alphabet; what is empty is not said.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq, Hash)]
 pub(super) struct Line {
     /// Empty in routes.
     pub(super) from: &'static str,
