@@ -295,6 +295,7 @@ impl Proxy {
             admin: None,
             access_log: AccessLog::None,
             plan_header: true,
+            here: mesh_proxy::Here::default(),
             drain: PATIENCE,
         };
         Proxy::Here(mesh_proxy::start(plan.clone(), config).expect("the proxy starts"))

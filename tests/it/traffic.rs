@@ -6,6 +6,7 @@ mod browsers;
 mod connections;
 mod copying;
 mod health;
+mod nearness;
 mod shown;
 mod silence;
 mod streams;

@@ -551,7 +551,7 @@ fn compare_asked(alphabet: &Alphabet, lines: &[Access], asked: &Line, text: &str
     // The peers of a grant, whichever way conditions are read.
     let described = |refuses: bool| {
         let set = alphabet.set(asked, refuses);
-        set.and(&alphabet.possible).and(&alphabet.set(&asked.of_the_same(), false))
+        set.and(&alphabet.possible).and(alphabet.set(&asked.of_the_same(), false))
     };
     let questions = [("every", "allow"), ("every", "deny"), ("some", "allow"), ("some", "deny")];
     let body: String = questions

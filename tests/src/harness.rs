@@ -2,7 +2,7 @@
 
 use crate::project::Project;
 use crate::up::Client;
-use mesh_proxy::{AccessLog, Config, Door, Handle};
+use mesh_proxy::{AccessLog, Config, Door, Handle, Here};
 use std::io::{BufRead, BufReader, Write};
 use std::net::{IpAddr, Ipv4Addr, SocketAddr, TcpListener};
 use std::sync::atomic::{AtomicUsize, Ordering};
@@ -38,6 +38,15 @@ impl Mesh {
     /// If the text does not compile, with what is said about it.
     #[track_caller]
     pub fn start(text: &str, callers: &[&str]) -> Mesh {
+        Mesh::start_in(text, callers, Here::default())
+    }
+
+    /// The same, by a proxy that is told where it is.
+    ///
+    /// # Panics
+    /// If the text does not compile, with what is said about it.
+    #[track_caller]
+    pub fn start_in(text: &str, callers: &[&str], here: Here) -> Mesh {
         let project = Project::parse(text);
         let Some(plan) = project.compile().plan else { panic!("{}", project.diagnostics()) };
         let view = mesh_plan::verify(mesh_plan::encode(&plan).expect("inside the limits")).expect("a plan");
@@ -57,6 +66,7 @@ impl Mesh {
             admin: None,
             access_log: AccessLog::Writer(Box::new(lines.clone())),
             plan_header: false,
+            here,
             drain: Duration::from_secs(1),
         };
         Mesh { handle: mesh_proxy::start(view, config).expect("the proxy starts"), lines }

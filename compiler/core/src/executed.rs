@@ -117,7 +117,7 @@ fn of_connections(item: &ast::Item) -> Vec<Diagnostic> {
     found
 }
 
-/// The proxy knows endpoints by their addresses, and one cluster.
+/// The proxy knows endpoints by their addresses.
 fn places(service: &ast::Service) -> Vec<Diagnostic> {
     let mut found = Vec::new();
     let of_subsets = service.subsets.iter().flat_map(|subset| &subset.endpoints);
@@ -131,11 +131,9 @@ fn places(service: &ast::Service) -> Vec<Diagnostic> {
             EndpointSource::Passthrough => Some("`endpoints passthrough`"),
         };
         found.extend(kind.map(|kind| unexecuted(kind, endpoints.span)));
-        found.extend(endpoints.cluster.as_ref().map(|cluster| unexecuted("`cluster`", cluster.span)));
         found.extend(endpoints.mtls.map(|mode| unexecuted("`mtls`", mode.span)));
     }
     for subset in &service.subsets {
-        found.extend(subset.cluster.as_ref().map(|cluster| unexecuted("`cluster`", cluster.span)));
         found.extend(subset.endpoints.first().map(|own| unexecuted("`endpoints` in a `subset`", own.span)));
     }
     if let Some(check) = &service.health_check {

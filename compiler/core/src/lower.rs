@@ -314,7 +314,12 @@ impl Lowering {
             endpoints: port
                 .endpoints
                 .iter()
-                .map(|endpoint| plan::Endpoint { ip: endpoint.ip, port: endpoint.port })
+                .map(|endpoint| plan::Endpoint {
+                    ip: endpoint.ip,
+                    port: endpoint.port,
+                    cluster: endpoint.cluster.to_string(),
+                    zone: endpoint.zone.to_string(),
+                })
                 .collect(),
             subset_endpoints: (0..subsets).map(|subset| members(port, subset)).collect(),
         });
@@ -331,6 +336,7 @@ impl Lowering {
             limits: service.limits.clone(),
             panic_threshold: service.panic_threshold,
             health_check: service.health_check.clone(),
+            nearness: service.nearness.clone(),
             ports: ports.collect(),
             subsets: service.subsets.iter().map(|subset| subset.name.as_str().to_owned()).collect(),
             calls: calls.collect(),

@@ -183,6 +183,7 @@ pub(crate) struct Service {
     /// Basis points: with a smaller share of healthy endpoints all of them are used. 0: never.
     pub(crate) panic_threshold: u32,
     pub(crate) health_check: Option<mesh_plan::HealthCheck>,
+    pub(crate) nearness: mesh_plan::Nearness,
     /// What it lets in, sorted.
     pub(crate) limits: Vec<mesh_plan::Edit>,
     /// Sorted by number.
@@ -204,6 +205,7 @@ impl Service {
             settings_at: SettingsAt::default(),
             panic_threshold: 0,
             health_check: None,
+            nearness: mesh_plan::Nearness::default(),
             limits,
             ports: vec![],
             subsets: vec![],
@@ -265,6 +267,10 @@ pub(crate) struct Endpoint {
     pub(crate) port: u16,
     /// Indices into the service's subsets, sorted.
     pub(crate) subsets: Vec<u32>,
+    /// Empty where it is not said.
+    pub(crate) cluster: Text,
+    /// What its label `zone` says.
+    pub(crate) zone: Text,
 }
 
 impl Endpoint {
@@ -273,7 +279,7 @@ impl Endpoint {
             IpAddr::V4(ip) => ip.to_ipv6_mapped(),
             IpAddr::V6(ip) => ip,
         };
-        Endpoint { ip: ip.octets(), port, subsets }
+        Endpoint { ip: ip.octets(), port, subsets, cluster: Text::default(), zone: Text::default() }
     }
 }
 
@@ -281,6 +287,8 @@ impl Endpoint {
 pub(crate) struct Subset {
     pub(crate) name: Text,
     pub(crate) labels: Vec<(Text, Text)>,
+    /// The only one that its endpoints are in.
+    pub(crate) cluster: Option<Text>,
 }
 
 /// All that a service says of its calls to one port.

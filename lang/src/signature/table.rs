@@ -403,7 +403,7 @@ const MESH: &[Signature] = &[
         Executed,
         project::trust_domain,
     ),
-    row("clusters", "clusters NAME, …", "The clusters the mesh spans.", Once, Checked, project::names),
+    row("clusters", "clusters NAME, …", "The clusters the mesh spans.", Once, Executed, project::names),
     block(
         Body::Required(Place::Cluster),
         row(
@@ -684,13 +684,13 @@ const SERVICE: &[Signature] = &[
     OUTLIER_DETECTION_LIMIT,
     RATE_LIMIT,
     MAX_REQUEST_BODY,
-    row("clusters", "clusters NAME, …", "The clusters the service runs in.", Once, Checked, project::names),
+    row("clusters", "clusters NAME, …", "The clusters the service runs in.", Once, Executed, project::names),
     row(
         "failover",
         "failover CLUSTER -> CLUSTER -> …",
         "Where requests go while no endpoint of the clusters before is healthy; `local` is the caller's own.",
         Once,
-        Checked,
+        Executed,
         service::failover,
     ),
     row(
@@ -698,7 +698,7 @@ const SERVICE: &[Signature] = &[
         "locality zone",
         "Endpoints in the caller's zone are preferred while enough of them are healthy.",
         Once,
-        Checked,
+        Executed,
         service::locality,
     ),
     block(

@@ -1,15 +1,16 @@
-//! Which endpoint a request goes to: one file an algorithm, each by itself (`spec/semantics.md` 11.15 to 11.18).
+//! Which endpoint a request goes to: one file an algorithm, each by itself (`spec/semantics.md` 11.15 to 11.18 and 11.22).
 //!
 //! Endpoints are numbers below a count. Those among which one is chosen are given as a sorted list of such numbers, which is
 //! never empty; draws come from a function that gives a uniform number below its argument. Read [`round_robin`], [`random`],
 //! [`least_request`], [`peak_ewma`]; then the hashes, [`ring_hash`] and [`maglev`], what they hash ([`key`]) and how ([`hash`]);
-//! then who gets less for a while, [`slow_start`], and who nothing, [`outliers`] and [`health`].
+//! then who gets less for a while, [`slow_start`], who nothing, [`outliers`] and [`health`], and who is near, [`nearness`].
 
 pub mod hash;
 pub mod health;
 pub mod key;
 pub mod least_request;
 pub mod maglev;
+pub mod nearness;
 pub mod outliers;
 pub mod peak_ewma;
 pub mod random;

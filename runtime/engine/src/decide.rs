@@ -5,9 +5,9 @@ use crate::request::{Address, Entry, Moment, Peer, Request};
 use crate::resolved::Resolved;
 use crate::walk::{self, Draw, Onward, Step, Trail, Walk};
 use mesh_plan::layout::{MAX_ENTER_DEPTH, WHOLE};
+use mesh_plan::view::Endpoint;
 use mesh_plan::{Backend, PlanView};
 use std::collections::BTreeMap;
-use std::net::{IpAddr, Ipv6Addr};
 
 /// Decides one request. Total and deterministic in its arguments.
 pub fn decide<'p>(
@@ -159,12 +159,18 @@ pub fn callee(plan: &PlanView, service: u32, host: &str, host_port: Option<u16>)
 
 /// The endpoints of a service's port, of one subset or (`subset == NONE`) all, in the plan's order.
 pub fn endpoints(plan: &PlanView, service: u32, port: u32, subset: u32) -> impl Iterator<Item = Address> {
+    instances(plan, service, port, subset).map(Address::of)
+}
+
+/// The same, with where each of them is.
+pub fn instances(
+    plan: &PlanView,
+    service: u32,
+    port: u32,
+    subset: u32,
+) -> impl Iterator<Item = Endpoint<'_>> {
     let port = plan.service(service).and_then(|service| service.port(port));
-    let endpoints = port.into_iter().flat_map(move |port| port.endpoints_of(subset));
-    endpoints.map(|endpoint| Address {
-        ip: IpAddr::V6(Ipv6Addr::from(endpoint.ip)).to_canonical(),
-        port: endpoint.port,
-    })
+    port.into_iter().flat_map(move |port| port.endpoints_of(subset))
 }
 
 #[cfg(test)]

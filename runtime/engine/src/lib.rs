@@ -31,7 +31,7 @@ pub mod settled;
 pub mod trace;
 mod walk;
 
-pub use decide::{callee, decide, decide_at, distribution, endpoints, unauthorized};
+pub use decide::{callee, decide, decide_at, distribution, endpoints, instances, unauthorized};
 pub use decision::{Action, Decision, Distribution, Forward, Possible, Refusal, Retry};
 pub use edits::Edited;
 pub use request::{

@@ -1,6 +1,7 @@
 //! What a decision may look at.
 
-use std::net::IpAddr;
+use mesh_plan::view::Endpoint;
+use std::net::{IpAddr, Ipv6Addr};
 
 /// Where a request came in.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -200,4 +201,12 @@ pub struct Address {
     pub ip: IpAddr,
     /// TCP port.
     pub port: u16,
+}
+
+impl Address {
+    /// Where an instance listens.
+    pub fn of(endpoint: Endpoint<'_>) -> Address {
+        let (ip, port) = endpoint.address();
+        Address { ip: IpAddr::V6(Ipv6Addr::from(ip)).to_canonical(), port }
+    }
 }

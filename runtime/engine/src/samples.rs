@@ -6,8 +6,8 @@
 use mesh_plan::layout::{MAX_ENTER_DEPTH, WHOLE};
 use mesh_plan::{
     Action, Backend, Budget, Call, CallHost, ConsumerRoute, Endpoint, Field, Gateway, Grant, Host, HostKind,
-    Listener, NONE, Node, Outcome, Partition, Peers, Plan, PlanView, Port, Principal, Protocol, REFUSED,
-    Retry, Service, Settings, State, Target, Verdict, encode, verify,
+    Listener, NONE, Nearness, Node, Outcome, Partition, Peers, Plan, PlanView, Port, Principal, Protocol,
+    REFUSED, Retry, Service, Settings, State, Target, Verdict, encode, verify,
 };
 
 pub(crate) const EDGE: u32 = 0;
@@ -55,6 +55,7 @@ pub(crate) fn tower(weights: &[u32]) -> PlanView {
             settings: NONE,
             panic_threshold: 0,
             health_check: None,
+            nearness: Nearness::default(),
             ports: vec![port(80, "", layer * width + number)],
             subsets: vec![],
             calls: vec![],
@@ -121,8 +122,9 @@ fn services() -> Vec<Service> {
     let endpoint = |last| Endpoint {
         ip: std::net::Ipv4Addr::new(10, 0, 0, last).to_ipv6_mapped().octets(),
         port: 8_080,
+        ..Endpoint::default()
     };
-    let v6 = Endpoint { ip: std::net::Ipv6Addr::LOCALHOST.octets(), port: 9_090 };
+    let v6 = Endpoint { ip: std::net::Ipv6Addr::LOCALHOST.octets(), port: 9_090, ..Endpoint::default() };
     let ratings = Service {
         limits: vec![],
         name: "ratings.shop".to_owned(),
@@ -131,6 +133,7 @@ fn services() -> Vec<Service> {
         settings: 2,
         panic_threshold: 0,
         health_check: None,
+        nearness: Nearness::default(),
         ports: vec![port(80, "http", 2), port(9_000, "admin", 3)],
         subsets: vec![],
         calls: vec![],
@@ -145,6 +148,7 @@ fn services() -> Vec<Service> {
         settings: NONE,
         panic_threshold: 0,
         health_check: None,
+        nearness: Nearness::default(),
         ports: vec![Port {
             endpoints: vec![v6, endpoint(1), endpoint(2)],
             subset_endpoints: vec![vec![0, 2], vec![1], vec![]],
@@ -163,6 +167,7 @@ fn services() -> Vec<Service> {
         settings: NONE,
         panic_threshold: 0,
         health_check: None,
+        nearness: Nearness::default(),
         ports: vec![],
         subsets: vec![],
         calls: vec![Call { service: 0, port: 1, partition: 5 }, Call { service: 1, port: 0, partition: 4 }],

@@ -1,9 +1,9 @@
 //! Back from the bytes to values, for tools and tests; nothing on the way of a request needs it.
 
 use crate::plan::{
-    Action, Automaton, Balancer, Call, CallHost, ConsumerRoute, Cors, Edit, Field, Gateway, HashKey, List,
-    ListTest, Listener, NONE, Node, Outcome, Partition, Peers, Plan, Port, Principal, RateLimit, Retry,
-    Service, Settings, State, Target, Verdict,
+    Action, Automaton, Balancer, Call, CallHost, ConsumerRoute, Cors, Edit, Endpoint, Field, Gateway,
+    HashKey, List, ListTest, Listener, NONE, Nearness, Node, Outcome, Partition, Peers, Plan, Port,
+    Principal, RateLimit, Retry, Service, Settings, State, Target, Verdict,
 };
 use crate::view::{self, PlanView, Written};
 
@@ -61,6 +61,10 @@ fn to_service(service: view::Service<'_>) -> Service {
         limits: service.limits().iter().map(to_edit).collect(),
         panic_threshold: service.panic_threshold(),
         health_check: service.health_check().map(view::HealthCheck::to_value),
+        nearness: Nearness {
+            failover: service.failover().map(str::to_owned).collect(),
+            by_zone: service.is_by_zone(),
+        },
         ports: service.ports().iter().map(to_port).collect(),
         subsets: service.subsets().map(str::to_owned).collect(),
         calls: service
@@ -84,9 +88,14 @@ fn to_port(port: view::Port<'_>) -> Port {
         protocol: port.protocol(),
         name: port.name().to_owned(),
         partition: port.partition(),
-        endpoints: port.endpoints().iter().collect(),
+        endpoints: port.endpoints().iter().map(to_endpoint).collect(),
         subset_endpoints: members.map(|members| members.iter().map(|member| member.0).collect()).collect(),
     }
+}
+
+fn to_endpoint(endpoint: view::Endpoint<'_>) -> Endpoint {
+    let (ip, port) = endpoint.address();
+    Endpoint { ip, port, cluster: endpoint.cluster().to_owned(), zone: endpoint.zone().to_owned() }
 }
 
 fn to_gateway(gateway: view::Gateway<'_>) -> Gateway {

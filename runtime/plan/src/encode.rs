@@ -354,6 +354,7 @@ mod tests {
             settings: NONE,
             panic_threshold: 0,
             health_check: None,
+            nearness: Nearness::default(),
             ports: vec![port(index)],
             subsets: vec![],
             calls: vec![],

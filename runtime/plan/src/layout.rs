@@ -146,11 +146,12 @@ pub enum Section {
     HealthChecks = 52,
     Vectors = 53,
     Facts = 54,
+    Failover = 55,
 }
 
 impl Section {
     /// All of them.
-    pub const ALL: [Section; 53] = {
+    pub const ALL: [Section; 54] = {
         use Section::*;
         [
             Strings,
@@ -206,6 +207,7 @@ impl Section {
             HealthChecks,
             Vectors,
             Facts,
+            Failover,
         ]
     };
 
@@ -243,6 +245,7 @@ impl Section {
             Section::Principals => principal::WORDS,
             Section::Prefixes
             | Section::Subsets
+            | Section::Failover
             | Section::Members
             | Section::Roots
             | Section::States
@@ -347,6 +350,7 @@ impl Section {
             Section::HealthChecks => "health checks",
             Section::Vectors => "vectors",
             Section::Facts => "facts",
+            Section::Failover => "failover",
         }
     }
 }
@@ -388,7 +392,11 @@ pub mod service {
     pub const PANIC_THRESHOLD: u32 = 18;
     /// Or none.
     pub const HEALTH_CHECK: u32 = 19;
-    pub const WORDS: u32 = 20;
+    /// Range of clusters.
+    pub const FAILOVER: u32 = 20;
+    /// Whether the caller's zone is preferred.
+    pub const BY_ZONE: u32 = 22;
+    pub const WORDS: u32 = 23;
 }
 
 /// A port of a service.
@@ -403,10 +411,12 @@ pub mod port {
     pub const WORDS: u32 = 8;
 }
 
-/// Where an instance listens: sixteen address bytes in network order, then the port.
+/// An instance: sixteen address bytes in network order, then its port and where it is.
 pub mod endpoint {
     pub const PORT: u32 = 4;
-    pub const WORDS: u32 = 5;
+    pub const CLUSTER: u32 = 5;
+    pub const ZONE: u32 = 6;
+    pub const WORDS: u32 = 7;
 }
 
 /// The endpoints of one subset at one port.

@@ -68,6 +68,8 @@ pub struct Service {
     pub panic_threshold: u32,
     /// How proxies ask its endpoints whether they are well.
     pub health_check: Option<HealthCheck>,
+    /// Which of its endpoints are preferred, by where they are.
+    pub nearness: Nearness,
     /// Names of its subsets, sorted.
     pub subsets: Vec<String>,
     /// The services it may call, sorted by (service, port).
@@ -78,6 +80,18 @@ pub struct Service {
     /// Routes of its own for what it calls, sorted by (service, port).
     pub consumer_routes: Vec<ConsumerRoute>,
 }
+
+/// `failover …` and `locality zone`
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Nearness {
+    /// Clusters, each asked while no endpoint of those before it is healthy; [`LOCAL`] is the caller's own. Empty: all clusters are alike.
+    pub failover: Vec<String>,
+    /// Whether endpoints in the caller's zone are preferred.
+    pub by_zone: bool,
+}
+
+/// In [`Nearness::failover`]: the cluster of whoever calls.
+pub const LOCAL: &str = "local";
 
 /// `health-check … { … }`
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
@@ -152,13 +166,17 @@ pub struct Port {
     pub subset_endpoints: Vec<Vec<u32>>,
 }
 
-/// Where an instance listens.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+/// An instance, and where it listens.
+#[derive(Clone, Debug, Default, PartialEq, Eq, PartialOrd, Ord)]
 pub struct Endpoint {
     /// An IPv4 address is stored as v4-mapped IPv6 (`::ffff:a.b.c.d`).
     pub ip: [u8; 16],
     /// TCP port.
     pub port: u16,
+    /// The cluster it is in; empty where none is said.
+    pub cluster: String,
+    /// The zone it is in; empty where none is said.
+    pub zone: String,
 }
 
 /// That a service may call another.

@@ -129,6 +129,7 @@ fn ratings() -> Service {
         settings: 0,
         panic_threshold: 0,
         health_check: None,
+        nearness: Nearness::default(),
         ports: vec![port(80, "http", 2), port(9_000, "admin", 3)],
         subsets: vec![],
         calls: vec![],
@@ -141,8 +142,15 @@ fn reviews() -> Service {
     let v4 = |last| Endpoint {
         ip: std::net::Ipv4Addr::new(10, 0, 0, last).to_ipv6_mapped().octets(),
         port: 8_080,
+        zone: "a".to_owned(),
+        ..Endpoint::default()
     };
-    let v6 = Endpoint { ip: "fd00::1".parse::<std::net::Ipv6Addr>().unwrap().octets(), port: 9_090 };
+    let v6 = Endpoint {
+        ip: "fd00::1".parse::<std::net::Ipv6Addr>().unwrap().octets(),
+        port: 9_090,
+        cluster: "west".to_owned(),
+        zone: "b".to_owned(),
+    };
     Service {
         limits: vec![],
         name: "reviews.shop".to_owned(),
@@ -157,6 +165,7 @@ fn reviews() -> Service {
             unhealthy: 3,
             healthy: 2,
         }),
+        nearness: Nearness { failover: vec![LOCAL.to_owned(), "west".to_owned()], by_zone: true },
         ports: vec![Port {
             number: 80,
             protocol: Protocol::Http,
@@ -182,6 +191,7 @@ fn web() -> Service {
         settings: 2,
         panic_threshold: 0,
         health_check: None,
+        nearness: Nearness::default(),
         ports: vec![],
         subsets: vec![],
         calls: vec![Call { service: 0, port: 1, partition: 5 }, Call { service: 1, port: 0, partition: 4 }],

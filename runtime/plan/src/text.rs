@@ -4,10 +4,10 @@ mod balancing;
 
 use crate::decode::to_target;
 use crate::layout::Section;
-use crate::plan::{Endpoint, FieldKind, HostKind, NONE, Protocol, Target};
+use crate::plan::{FieldKind, HostKind, NONE, Protocol, Target};
 use crate::view::{
-    Action, ConsumerRoute, Edit, Field, Gateway, List, Outcome, Partition, PlanView, Port, Retry, Row, Rows,
-    Service, Settings, Written,
+    Action, ConsumerRoute, Edit, Endpoint, Field, Gateway, List, Outcome, Partition, PlanView, Port, Retry,
+    Row, Rows, Service, Settings, Written,
 };
 use std::collections::BTreeMap;
 use std::fmt::{Display, Write};
@@ -129,6 +129,13 @@ fn service_text(plan: &PlanView, service: Service<'_>, out: &mut Page) {
         if let Some(check) = service.health_check() {
             out.line(balancing::health_check(&check.to_value()));
         }
+        let chain: Vec<&str> = service.failover().collect();
+        if !chain.is_empty() {
+            out.line(format_args!("failover {}", chain.join(" -> ")));
+        }
+        if service.is_by_zone() {
+            out.line("locality zone");
+        }
         if let Some(settings) = service.settings() {
             out.line(settings_text(settings));
         }
@@ -171,11 +178,17 @@ fn protocol_text(protocol: Protocol) -> &'static str {
     }
 }
 
-fn addresses(endpoints: impl Iterator<Item = Endpoint>) -> String {
+fn addresses<'p>(endpoints: impl Iterator<Item = Endpoint<'p>>) -> String {
     let addresses: Vec<String> = endpoints
         .map(|endpoint| {
-            let ip = IpAddr::V6(Ipv6Addr::from(endpoint.ip)).to_canonical();
-            SocketAddr::new(ip, endpoint.port).to_string()
+            let (ip, port) = endpoint.address();
+            let address = SocketAddr::new(IpAddr::V6(Ipv6Addr::from(ip)).to_canonical(), port);
+            match (endpoint.cluster(), endpoint.zone()) {
+                ("", "") => address.to_string(),
+                (cluster, "") => format!("{address} ({cluster})"),
+                ("", zone) => format!("{address} (zone {zone})"),
+                (cluster, zone) => format!("{address} ({cluster}, zone {zone})"),
+            }
         })
         .collect();
     if addresses.is_empty() { "none".to_owned() } else { addresses.join(" ") }
@@ -402,8 +415,10 @@ mod tests {
             "    host **.shop.test, root 2",
             "service reviews.shop, owned by team-reviews",
             "  port 80, partition 1",
-            "    endpoints 10.0.0.1:8080 10.0.0.2:8080 [fd00::1]:9090",
-            "    subset v1 10.0.0.1:8080 [fd00::1]:9090",
+            "    endpoints 10.0.0.1:8080 (zone a) 10.0.0.2:8080 (zone a) [fd00::1]:9090 (west, zone b)",
+            "  failover local -> west",
+            "  locality zone",
+            "    subset v1 10.0.0.1:8080 (zone a) [fd00::1]:9090 (west, zone b)",
             "    subset v2 none",
             "  calls ratings.shop port 9000 as ratings, ratings.shop, partition 5",
             "  its own route to ratings.shop port 9000, partition 6",

@@ -22,7 +22,8 @@ pub use outcomes::{Action, Cors, Edit, Outcome, RateLimit, Retry, Settings, Verd
 pub use rows::{Record, Row, Rows, Text};
 pub use vectors::{Fact, Vector};
 pub use workloads::{
-    Call, CallHost, ConsumerRoute, Gateway, HostPattern, IdPrefix, Listener, Port, Principal, Service,
+    Call, CallHost, ConsumerRoute, Endpoint, Gateway, HostPattern, IdPrefix, Listener, Port, Principal,
+    Service,
 };
 
 use crate::layout::{DIGEST, HEADER_BYTES, Section, mesh};

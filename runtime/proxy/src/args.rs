@@ -65,6 +65,14 @@ pub(crate) struct Args {
     #[arg(long, env = "MESH_BIND", value_name = "IP", default_value = "0.0.0.0", value_parser = interface)]
     pub(crate) bind: IpAddr,
 
+    /// The cluster that this proxy is in: `local` in `failover`
+    #[arg(long, env = "MESH_CLUSTER", value_name = "NAME")]
+    pub(crate) cluster: Option<String>,
+
+    /// The zone that this proxy is in, for `locality zone`: what the label `zone` of an endpoint says
+    #[arg(long, env = "MESH_ZONE", value_name = "NAME")]
+    pub(crate) zone: Option<String>,
+
     /// Worker threads; 0 is one for each core
     #[arg(long, env = "MESH_WORKERS", value_name = "N", default_value_t = 0, value_parser = workers)]
     pub(crate) workers: usize,

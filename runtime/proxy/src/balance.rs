@@ -4,12 +4,13 @@
 //! addresses alone, so all workers of all proxies send a key to the same endpoint.
 
 use crate::serving::Serving;
+use mesh_engine::balance::nearness::{self, Distance, Here};
 use mesh_engine::balance::{
     Draw, hash, least_request, maglev, outliers, peak_ewma, random, ring_hash, round_robin, slow_start,
 };
-use mesh_engine::{Address, Forward, endpoints};
+use mesh_engine::{Address, Forward, instances};
+use mesh_plan::Algorithm;
 use mesh_plan::view::Balancer;
-use mesh_plan::{Algorithm, PlanView};
 use std::cell::Cell;
 use std::collections::HashMap;
 use std::rc::Rc;
@@ -39,6 +40,8 @@ struct Cluster {
     members: Vec<Member>,
     /// The numbers of all members.
     all: Rc<[u32]>,
+    /// How far each of them is; empty where that is not asked.
+    distances: Vec<Distance>,
     turn: u32,
     hashes: Option<Hashes>,
 }
@@ -66,6 +69,8 @@ struct Load {
 /// What is asked.
 pub(crate) struct Ask<'a> {
     pub(crate) serving: &'a Serving,
+    /// Where this proxy is.
+    pub(crate) here: &'a Here,
     pub(crate) forward: &'a Forward<'a>,
     /// Endpoints that another one is preferred to.
     pub(crate) tried: &'a [Address],
@@ -122,8 +127,23 @@ impl Destinations {
                 among = usable;
             }
         }
+        let well = among.clone();
+        if !cluster.distances.is_empty() {
+            among = nearness::among(&cluster.distances, &well, ask.drawn(dice)).into();
+        }
         if !ask.tried.is_empty() {
-            let fresh = only(&among, &|address| !ask.tried.contains(&address));
+            let is_fresh = |address| !ask.tried.contains(&address);
+            // An endpoint of another zone, but of the same cluster, before one that was tried.
+            let further = || -> Rc<[u32]> {
+                let there = among.first().and_then(|own| cluster.cluster_of(*own));
+                only(&well, &is_fresh)
+                    .iter()
+                    .copied()
+                    .filter(|own| cluster.cluster_of(*own) == there)
+                    .collect()
+            };
+            let fresh =
+                Some(only(&among, &is_fresh)).filter(|fresh| !fresh.is_empty()).unwrap_or_else(further);
             among = if fresh.is_empty() { among } else { fresh };
         }
         let chosen = cluster.pick(&among, view.balancer(forward.balancer()), ask, dice)?;
@@ -152,7 +172,7 @@ impl Destinations {
         });
         let cluster = clusters.get_mut(place)?;
         if cluster.plan != ask.serving.digest {
-            cluster.follow(&ask.serving.view, forward, ask.now, loads);
+            cluster.follow(ask, loads);
             cluster.plan.clone_from(&ask.serving.digest);
         }
         Some(cluster)
@@ -164,27 +184,54 @@ impl Destinations {
     }
 }
 
+impl Ask<'_> {
+    /// A number from 0 to 1 that decides whether a request leaves its zone: with a key that of the key, so that it goes where it always went.
+    fn drawn(&self, dice: &mut fastrand::Rng) -> f64 {
+        match self.key {
+            // The upper bits are as many as a number of this kind has; the hashes below look at others mixed again.
+            Some(key) => (hash::mixed(!key) >> 11) as f64 / (1u64 << 53) as f64,
+            None => dice.f64(),
+        }
+    }
+}
+
+/// The endpoints that a request can go to, and how far each of them is, if that is asked.
+fn found(ask: &Ask<'_>) -> (Vec<Address>, Vec<Distance>) {
+    let (view, forward) = (&ask.serving.view, ask.forward);
+    let service = view.service(forward.service_index);
+    let instances = instances(view, forward.service_index, forward.port, forward.subset_index);
+    match service.filter(|service| service.is_by_zone() || service.failover().next().is_some()) {
+        None => (instances.map(Address::of).collect(), Vec::new()),
+        Some(service) => {
+            let reached = instances.filter_map(|endpoint| {
+                Some((Address::of(endpoint), Distance::of(service, endpoint, ask.here)?))
+            });
+            reached.unzip()
+        }
+    }
+}
+
 impl Cluster {
     /// Takes over the endpoints of another plan. What is known of those that stay is kept.
-    fn follow(
-        &mut self,
-        view: &PlanView,
-        forward: &Forward<'_>,
-        now: Duration,
-        loads: &mut HashMap<Address, Rc<Load>>,
-    ) {
-        let addresses = || endpoints(view, forward.service_index, forward.port, forward.subset_index);
-        if addresses().eq(self.members.iter().map(|member| member.address)) {
+    fn follow(&mut self, ask: &Ask<'_>, loads: &mut HashMap<Address, Rc<Load>>) {
+        let (addresses, distances) = found(ask);
+        self.distances = distances;
+        if addresses.iter().eq(self.members.iter().map(|member| &member.address)) {
             return;
         }
-        let new = || Rc::new(Load { since: now, ..Load::default() });
-        self.members = addresses()
+        let new = || Rc::new(Load { since: ask.now, ..Load::default() });
+        self.members = addresses
+            .into_iter()
             .map(|address| Member { address, load: loads.entry(address).or_insert_with(new).clone() })
             .collect();
         self.all = (0..self.members.len() as u32).collect();
         self.turn = self.turn.checked_rem(self.all.len() as u32).unwrap_or_default();
         self.hashes = None;
         loads.retain(|_, load| Rc::strong_count(load) > 1);
+    }
+
+    fn cluster_of(&self, own: u32) -> Option<u32> {
+        self.distances.get(own as usize).map(|distance| distance.cluster)
     }
 
     fn address(&self, own: u32) -> Option<Address> {

@@ -62,7 +62,8 @@ impl<'c> Destination<'c> {
     /// The next endpoint, preferably none that was tried. It is under way from now on.
     pub(crate) fn next(&self, tries: &mut Tries) -> Option<Chosen> {
         let (serving, forward, key) = (self.serving, self.forward, self.key);
-        let ask = Ask { serving, forward, tried: &tries.failed, key, now: self.worker.began.elapsed() };
+        let (tried, now) = (tries.failed.as_slice(), self.worker.began.elapsed());
+        let ask = Ask { serving, here: &self.worker.shared.here, forward, tried, key, now };
         let leaves_out = |address| self.judges.leave_out(address);
         let out: Option<&dyn Fn(Address) -> bool> =
             if self.judges.leave_somebody_out() { Some(&leaves_out) } else { None };

@@ -12,6 +12,7 @@ use crate::serving::{Entrance, Opened, Rejected, Serving, Shared, SocketId};
 use crate::worker::{self, Command, Thread};
 use crate::{admin, admin::Admin};
 use arc_swap::{ArcSwap, ArcSwapOption};
+use mesh_engine::balance::nearness::Here;
 use mesh_engine::{Peer, Resolved};
 use mesh_plan::PlanView;
 use std::collections::BTreeMap;
@@ -35,6 +36,8 @@ pub struct Config {
     pub access_log: AccessLog,
     /// Whether each answer says which plan decided: `x-mesh-plan`, as the access log says it.
     pub plan_header: bool,
+    /// Where this proxy is, for services whose near endpoints are preferred.
+    pub here: Here,
     /// How long [`Handle::shutdown`] waits for requests in flight, and how long a door that a plan no longer has does.
     pub drain: Duration,
 }
@@ -154,6 +157,7 @@ pub fn start(plan: PlanView, config: Config) -> Result<Handle, StartError> {
     }
     let shared = Arc::new(Shared {
         serving: ArcSwap::from_pointee(Serving::new(plan.clone())),
+        here: config.here,
         rejected: ArcSwapOption::empty(),
         draining: AtomicBool::new(false),
         counts: Counts::default(),
@@ -270,6 +274,11 @@ impl Handle {
     /// Where the admin listens, if it was asked for.
     pub fn admin_address(&self) -> Option<SocketAddr> {
         self.admin.as_ref().map(Admin::address)
+    }
+
+    /// Where this proxy was told that it is.
+    pub fn here(&self) -> Here {
+        self.shared.here.clone()
     }
 
     /// The plan in service.

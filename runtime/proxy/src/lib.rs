@@ -63,3 +63,4 @@ pub use doors::{Door, DoorError};
 pub use handle::{Config, Drained, Handle, StartError, SwapError, start};
 pub use listen::BindError;
 pub use log::AccessLog;
+pub use mesh_engine::balance::nearness::Here;

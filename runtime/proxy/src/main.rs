@@ -22,8 +22,9 @@ mod reload;
 use args::{Args, Source};
 use events::{Event, Events};
 use intake::Taken;
-use mesh_plan::PlanView;
-use mesh_proxy::{AccessLog, Config, Drained, Handle, cause, start};
+use mesh_plan::view::Service;
+use mesh_plan::{LOCAL, PlanView};
+use mesh_proxy::{AccessLog, Config, Drained, Handle, Here, cause, start};
 use plans::Plans;
 use poll::{Delivery, News, Server};
 use reload::Found;
@@ -96,8 +97,14 @@ fn config(args: &Args) -> Config {
             args::AccessLog::Stdout => AccessLog::Stdout,
         },
         plan_header: args.plan_header,
+        here: here(args),
         drain: args.drain,
     }
+}
+
+fn here(args: &Args) -> Here {
+    let said = |place: &Option<String>| place.clone().unwrap_or_default();
+    Here { cluster: said(&args.cluster), zone: said(&args.zone) }
 }
 
 /// What the server calls this proxy.
@@ -162,6 +169,30 @@ fn announce(handle: &Handle, before: &BTreeMap<String, SocketAddr>) {
         say(&format!("{door} on {address}"));
     }
     say(&format!("serving plan {}", short(&handle.plan())));
+    without_place(&handle.plan(), &handle.here()).into_iter().for_each(|line| say(&line));
+}
+
+/// What is said of near and far that this proxy cannot tell apart: it was not told where it is.
+fn without_place(plan: &PlanView, here: &Here) -> Vec<String> {
+    let names = |wanted: &dyn Fn(Service<'_>) -> bool| -> Vec<String> {
+        let services = plan.services().iter().filter(|service| wanted(*service));
+        services.map(|service| format!("`{}`", service.name())).collect()
+    };
+    let mut lines = Vec::new();
+    let mut tell = |statement: &str, services: Vec<String>, flag: &str| {
+        if !services.is_empty() {
+            let services = services.join(", ");
+            lines.push(format!("warning: `{statement}` of {services} is without effect here: say {flag}"));
+        }
+    };
+    if here.zone.is_empty() {
+        tell("locality zone", names(&|service| service.is_by_zone()), "--zone NAME (or MESH_ZONE)");
+    }
+    if here.cluster.is_empty() {
+        let is_local = |service: Service<'_>| service.failover().any(|cluster| cluster == LOCAL);
+        tell("failover local", names(&is_local), "--cluster NAME (or MESH_CLUSTER)");
+    }
+    lines
 }
 
 /// Looks at the plan's file; `now`: takes it up even if it looks the same.

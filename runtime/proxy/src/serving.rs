@@ -4,6 +4,7 @@ use crate::breaker::Gauges;
 use crate::health::Unwell;
 use crate::outliers::Detectors;
 use arc_swap::{ArcSwap, ArcSwapOption};
+use mesh_engine::balance::nearness::Here;
 use mesh_engine::{Entry, Resolved};
 use mesh_plan::PlanView;
 use std::sync::Arc;
@@ -18,6 +19,8 @@ pub(crate) struct SocketId(pub(crate) u32);
 /// What is shared by all threads.
 pub(crate) struct Shared {
     pub(crate) serving: ArcSwap<Serving>,
+    /// Where this proxy is.
+    pub(crate) here: Here,
     /// The last plan that was not taken over, until one is.
     pub(crate) rejected: ArcSwapOption<Rejected>,
     /// Whether new work is no longer wanted.

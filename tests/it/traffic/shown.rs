@@ -34,6 +34,7 @@ const CONNECTIONS: &str = "tests/it/traffic/connections.rs";
 const COPYING: &str = "tests/it/traffic/copying.rs";
 const SILENCE: &str = "tests/it/traffic/silence.rs";
 const HEALTH: &str = "tests/it/traffic/health.rs";
+const NEARNESS: &str = "tests/it/traffic/nearness.rs";
 const PROXY_BALANCING: &str = "runtime/proxy/tests/it/balancing.rs";
 const PROXY_RETRYING: &str = "runtime/proxy/tests/it/retrying.rs";
 
@@ -60,6 +61,9 @@ const SHOWN: &[(&str, &str, &str)] = &[
     ("health-check timeout", HEALTH, "who_takes_too_long_to_say_is_not_well"),
     ("unhealthy", HEALTH, "answers_in_a_row_are_counted"),
     ("healthy", HEALTH, "answers_in_a_row_are_counted"),
+    ("clusters", NEARNESS, "the_clusters_of_a_service_are_those_of_its_endpoints"),
+    ("failover", NEARNESS, "a_cluster_is_asked_while_nobody_before_it_is_well"),
+    ("locality", NEARNESS, "the_own_zone_is_preferred_while_enough_of_it_is_well"),
     ("panic-threshold", BREAKING, "with_too_few_healthy_endpoints_all_are_used"),
     ("port", CONNECTIONS, "a_server_may_speak_first_and_either_side_may_end_first"),
     ("subset", BREAKING, "with_few_endpoints_none_is_left_out"),

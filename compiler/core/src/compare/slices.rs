@@ -199,8 +199,8 @@ impl Said {
         let settings = plan.settings.get(service.settings as usize);
         let default = plan.settings.get(plan.default_settings as usize);
         said.texts.extend([service.owner.clone(), identity(service.principal)]);
-        let (panic, check) = (service.panic_threshold, &service.health_check);
-        said.texts.push(format!("{settings:?} {default:?} {:?} {panic} {check:?}", service.subsets));
+        let (panic, check, near) = (service.panic_threshold, &service.health_check, &service.nearness);
+        said.texts.push(format!("{settings:?} {default:?} {:?} {panic} {check:?} {near:?}", service.subsets));
         said.texts.extend(limits(&service.limits));
         for port in &service.ports {
             let (endpoints, subsets) = (&port.endpoints, &port.subset_endpoints);

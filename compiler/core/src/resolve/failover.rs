@@ -25,7 +25,7 @@ pub(super) fn check(modules: &[Module<'_>], scope: &Scope, clusters: &[Name], di
         let own = ast::ServiceRef::new(service.name.span, service.name.value.clone());
         let judged = scope.known(&own, place).is_some_and(|target| judged.contains(&target));
         let mut found: Vec<Diagnostic> =
-            [twice(service), elsewhere(service, clusters), nowhere_else(service)]
+            [twice(service), elsewhere(service, clusters), nowhere_else(service), left_out(service)]
                 .into_iter()
                 .flatten()
                 .collect();
@@ -81,6 +81,20 @@ fn elsewhere(service: &ast::Service, clusters: &[Name]) -> Option<Diagnostic> {
             "no endpoint is there",
         )
         .help("Add the cluster to `clusters`, or take it out of `failover`."),
+    )
+}
+
+/// Endpoints that no request reaches, wherever it comes from.
+fn left_out(service: &ast::Service) -> Option<Diagnostic> {
+    let chain = &service.failover;
+    let is_named = |cluster: &Name| chain.iter().any(|own| own.value == cluster.value || own.value == LOCAL);
+    let clusters = service.endpoints.iter().filter_map(|one| one.cluster.as_ref());
+    let cluster = clusters.into_iter().find(|cluster| !is_named(cluster))?;
+    let last = chain.last()?;
+    Some(
+        say(service, format!("never goes to `{}`", cluster.value), cluster, "no request comes here")
+            .at(last.span, "the last one that is asked")
+            .help("Name the cluster in `failover`, or delete its endpoints."),
     )
 }
 
@@ -198,6 +212,19 @@ mod tests {
         says(&text("east", "local -> east"), &["3 MESH5009 the failover of `s` has nowhere else to go"]);
         says(&text("east, west", "local -> west"), &[]);
         says(&service(&format!("{CHECK}; failover local -> north")), &["3 MESH2001 unknown cluster `north`"]);
+    }
+
+    #[test]
+    fn all_endpoints_are_reached_from_somewhere() {
+        let text = |chain: &str| {
+            service(&format!(
+                "{CHECK}; failover {chain}\nendpoints static \"10.0.0.1\" cluster east\nendpoints static \"10.1.0.1\" cluster west\nendpoints static \"10.2.0.1\" cluster north"
+            ))
+            .replace("east, west", "east, west, north")
+        };
+        says(&text("east -> west"), &["6 MESH5009 the failover of `s` never goes to `north`"]);
+        says(&text("local -> west"), &[]);
+        says(&text("east -> west -> north"), &[]);
     }
 
     #[test]

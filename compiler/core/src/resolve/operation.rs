@@ -3,11 +3,14 @@
 
 use super::declarations::{missing, once_each, telemetry, unknown_among};
 use super::scope::{Place, Scope};
+use super::service::ZONE;
 use super::settings::{has_limit, has_outlier_detection};
 use super::{Mistakes, Module, declared, gateway, outliers, route, service};
-use mesh_lang::ast::{self, EndpointSource, Limits, ListenerTls, ProbeKind, Protocol, RateKey, Shared, Tls};
-use mesh_lang::{Code, Diagnostic, Diagnostics, Name, Span};
-use std::collections::BTreeMap;
+use mesh_lang::ast::{
+    self, EndpointSource, Endpoints, Limits, ListenerTls, ProbeKind, Protocol, RateKey, Shared, Tls,
+};
+use mesh_lang::{Code, Diagnostic, Diagnostics, Name, Span, Text};
+use std::collections::{BTreeMap, BTreeSet};
 
 /// What is wrong with what a service says of itself; `clusters` are those of the mesh.
 pub(super) fn of_service(
@@ -141,6 +144,25 @@ impl About<'_> {
         self.diagnostics.push(Diagnostic::new(code, message).at(span, label).help(help));
     }
 
+    /// Of zones one is preferred where there are two.
+    fn zones(&mut self) {
+        let service = self.service;
+        let Some(locality) = service.locality.filter(|_| !service.endpoints.is_empty()) else { return };
+        let zone = |one: &Endpoints| {
+            let label = one.labels.iter().find(|label| label.key.value == ZONE);
+            label.map(|label| label.value.value.clone())
+        };
+        let zones: BTreeSet<Option<Text>> = service.endpoints.iter().map(zone).collect();
+        let name = &service.name.value;
+        let message = match zones.first() {
+            _ if zones.len() > 1 => return,
+            Some(Some(zone)) => format!("all endpoints of `{name}` are in zone `{zone}`"),
+            _ => format!("no endpoint of `{name}` says its zone"),
+        };
+        let help = "Write where each is: `endpoints static \"…\" label zone = \"a\"`, or delete it.";
+        self.say(Code::VainStatement, message, locality, "prefers some to others", help);
+    }
+
     /// Clusters, failover and endpoints.
     fn places(&mut self) {
         let service = self.service;
@@ -167,6 +189,7 @@ impl About<'_> {
                 );
             }
         }
+        self.zones();
         let kind = |source: &EndpointSource| std::mem::discriminant(source);
         if let [first, rest @ ..] = service.endpoints.as_slice()
             && let Some(other) = rest.iter().find(|other| kind(&other.source) != kind(&first.source))
@@ -685,6 +708,21 @@ mod tests {
         };
         says(&text("1s"), &["5 MESH5040 the `pending-timeout` never passes"]);
         says(&text("900ms"), &[]);
+    }
+
+    #[test]
+    fn zones_are_preferred_where_there_are_two() {
+        let text = |first: &str, second: &str| {
+            service(&format!(
+                "port 80 http; locality zone\nendpoints static \"10.0.0.1\" {first}\nendpoints static \"10.0.0.2\" {second}"
+            ))
+        };
+        let (a, b) = ("label zone = \"a\"", "label zone = \"b\"");
+        says(&text(a, b), &[]);
+        says(&text(a, ""), &[]);
+        says(&text(a, a), &["2 MESH5040 all endpoints of `s` are in zone `a`"]);
+        says(&text("", ""), &["2 MESH5040 no endpoint of `s` says its zone"]);
+        says(&service("port 80 http; locality zone"), &[]);
     }
 
     #[test]

@@ -7,9 +7,12 @@ use crate::model::{Call, CallLine, Client, Endpoint, Model, Port, PortId, Servic
 use mesh_lang::ast::{self, Endpoints, Mtls};
 use mesh_lang::signature::Place as Block;
 use mesh_lang::{Code, Diagnostic, Diagnostics, Name, Span, Spanned, Text};
-use mesh_plan::{HealthCheck, Probe, Settings};
+use mesh_plan::{HealthCheck, Nearness, Probe, Settings};
 use std::collections::{BTreeMap, BTreeSet};
 use std::net::{IpAddr, SocketAddr};
+
+/// The label of an endpoint that says in which zone it is.
+pub(super) const ZONE: &str = "zone";
 
 /// What a service says of itself.
 #[derive(Default)]
@@ -20,6 +23,7 @@ pub(super) struct Own {
     settings_at: SettingsAt,
     panic_threshold: u32,
     health_check: Option<HealthCheck>,
+    nearness: Nearness,
     issuers: Vec<Text>,
     propagates: Vec<Text>,
 }
@@ -32,6 +36,7 @@ impl Own {
         service.settings_at = self.settings_at;
         service.panic_threshold = self.panic_threshold;
         service.health_check = self.health_check;
+        service.nearness = self.nearness;
         service.workload.issuers = self.issuers;
         service.propagates = self.propagates;
     }
@@ -64,6 +69,10 @@ pub(super) fn read(
         settings_at: written.at,
         panic_threshold: service.panic_threshold.map_or(0, |share| share.value),
         health_check: service.health_check.as_ref().and_then(health_check),
+        nearness: Nearness {
+            failover: service.failover.iter().map(|cluster| cluster.value.to_string()).collect(),
+            by_zone: service.locality.is_some(),
+        },
         issuers: declarations::issuers(&service.jwts, place, scope, diagnostics),
         propagates: service.propagates.iter().map(|name| name.value.clone()).collect(),
     };
@@ -170,8 +179,9 @@ fn subsets(service: &ast::Service, diagnostics: &mut Diagnostics) -> Vec<Subset>
             None => {
                 let labels = labels(&subset.labels, diagnostics);
                 let labels = labels.into_iter().map(|(key, value)| (key.clone(), value.clone())).collect();
-                subsets
-                    .insert(&subset.name.value, (subset, Subset { name: subset.name.value.clone(), labels }));
+                let cluster = subset.cluster.as_ref().map(|cluster| cluster.value.clone());
+                let own = Subset { name: subset.name.value.clone(), labels, cluster };
+                subsets.insert(&subset.name.value, (subset, own));
             }
         }
     }
@@ -199,10 +209,16 @@ fn endpoints(service: &ast::Service, own: &Own, diagnostics: &mut Diagnostics) -
     let mut seen: BTreeMap<(usize, IpAddr, u16), Span> = BTreeMap::new();
     for statement in &service.endpoints {
         let carried = labels(&statement.labels, diagnostics);
-        let subsets =
-            own.subsets.iter().zip(0..).filter(|(subset, _)| {
-                subset.labels.iter().all(|(key, value)| carried.get(key) == Some(&value))
-            });
+        let cluster = cluster_of(service, statement);
+        let zone = carried
+            .iter()
+            .find(|(key, _)| key.as_str() == ZONE)
+            .map_or(Text::default(), |(_, zone)| Text::clone(zone));
+        let is_in = |subset: &Subset| {
+            subset.cluster.as_ref().is_none_or(|of| cluster == *of)
+                && subset.labels.iter().all(|(key, value)| carried.get(key) == Some(&value))
+        };
+        let subsets = own.subsets.iter().zip(0..).filter(|(subset, _)| is_in(subset));
         let subsets: Vec<u32> = subsets.map(|(_, index)| index).collect();
         let ast::EndpointSource::Static(addresses) = &statement.source else { continue };
         for address in addresses {
@@ -211,11 +227,21 @@ fn endpoints(service: &ast::Service, own: &Own, diagnostics: &mut Diagnostics) -
                     diagnostics.push(duplicate("endpoint", &address.value, address.span, first));
                     continue;
                 }
-                found.push((port, Endpoint::new(ip, number, subsets.clone())));
+                let (cluster, zone) = (cluster.clone(), zone.clone());
+                found.push((port, Endpoint { cluster, zone, ..Endpoint::new(ip, number, subsets.clone()) }));
             }
         }
     }
     found
+}
+
+/// Where these endpoints are: where they say, else in the only cluster of their service. Empty where that is not said.
+fn cluster_of(service: &ast::Service, statement: &Endpoints) -> Text {
+    let only = match service.clusters.as_slice() {
+        [only] => Some(only),
+        _ => None,
+    };
+    statement.cluster.as_ref().or(only).map_or(Text::default(), |cluster| cluster.value.clone())
 }
 
 /// What an address means: (index of the port, IP, TCP port).
@@ -296,10 +322,12 @@ fn subsets_have_endpoints(service: &ast::Service, own: &Own, diagnostics: &mut D
         };
         let labels: Vec<String> =
             subset.labels.iter().map(|(key, value)| format!("{key} = \"{value}\"")).collect();
+        let labels = if labels.is_empty() { String::new() } else { format!(" label {}", labels.join(", ")) };
+        let cluster = subset.cluster.as_ref().map_or(String::new(), |own| format!(" cluster {own}"));
         diagnostics.push(
             Diagnostic::new(Code::UnknownSubset, format!("no endpoint is in subset `{}`", subset.name))
                 .at(written.span, "every request to it would fail with 503")
-                .help(format!("Label an endpoint: `endpoints static \"…\" label {}`.", labels.join(", "))),
+                .help(format!("Write where one is: `endpoints static \"…\"{labels}{cluster}`.")),
         );
     }
 }

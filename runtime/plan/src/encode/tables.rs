@@ -95,6 +95,11 @@ fn service_rows<'p>(service: &'p Service, draft: &mut Draft<'p>) {
         let row = [kind, path, own.interval, own.timeout, own.unhealthy, own.healthy];
         one_more(Section::HealthChecks, &row, draft)
     });
+    let failover = draft.count(Section::Failover);
+    for cluster in &service.nearness.failover {
+        let name = draft.string(cluster);
+        draft.row(Section::Failover, &[name]);
+    }
     draft.row(
         Section::Services,
         &[
@@ -118,6 +123,9 @@ fn service_rows<'p>(service: &'p Service, draft: &mut Draft<'p>) {
             of_hosts.1,
             service.panic_threshold,
             health_check,
+            failover,
+            service.nearness.failover.len() as u32,
+            u32::from(service.nearness.by_zone),
         ],
     );
 }
@@ -134,7 +142,8 @@ fn port_rows<'p>(port: &'p Port, draft: &mut Draft<'p>) {
     let endpoints = draft.count(Section::Endpoints);
     for endpoint in &port.endpoints {
         draft.raw(Section::Endpoints, &endpoint.ip);
-        draft.raw(Section::Endpoints, &u32::from(endpoint.port).to_le_bytes());
+        let (cluster, zone) = (draft.string(&endpoint.cluster), draft.string(&endpoint.zone));
+        draft.row(Section::Endpoints, &[u32::from(endpoint.port), cluster, zone]);
     }
     let subsets = draft.count(Section::SubsetEndpoints);
     for members in &port.subset_endpoints {

@@ -3,8 +3,8 @@
 use super::{Below, PartsError, Unit, led_to};
 use crate::plan::{
     Action, Automaton, Backend, Call, CallHost, ConsumerRoute, Edit, Field, Gateway, Grant, LIST, Listener,
-    NONE, Node, Outcome, Partition, Peers, Plan, Port, Principal, Protocol, REFUSED, Service, Settings,
-    State, Target, Vector, Verdict,
+    NONE, Nearness, Node, Outcome, Partition, Peers, Plan, Port, Principal, Protocol, REFUSED, Service,
+    Settings, State, Target, Vector, Verdict,
 };
 use std::collections::{BTreeMap, BTreeSet, HashMap};
 use std::hash::Hash;
@@ -414,6 +414,7 @@ impl<'p> Assembly<'p> {
             limits: service.limits.clone(),
             panic_threshold: service.panic_threshold,
             health_check: service.health_check.clone(),
+            nearness: service.nearness.clone(),
             ports,
             subsets: service.subsets.clone(),
             calls,
@@ -526,6 +527,7 @@ fn stand_in(name: &str, place: &Place<'_>, closed: u32) -> Service {
         settings: NONE,
         panic_threshold: 0,
         health_check: None,
+        nearness: Nearness::default(),
         limits: vec![],
         ports: place.ports.iter().map(port).collect(),
         subsets: place.subsets.iter().map(|subset| (*subset).to_owned()).collect(),

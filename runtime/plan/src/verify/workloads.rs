@@ -5,8 +5,8 @@ use crate::layout::{
     Section, WHOLE, call, call_host, consumer_route, endpoint, gateway, host, listener, mesh, partition,
     port, principal, service, subset_endpoints,
 };
-use crate::plan::{Endpoint, HostKind, NONE, Protocol};
-use crate::view::{PlanView, Record, Row};
+use crate::plan::{HostKind, NONE, Protocol};
+use crate::view::{Endpoint, PlanView, Record, Row};
 
 pub(super) fn check(plan: &PlanView) -> Result<(), PlanError> {
     ensure(count(plan, Section::Mesh) == 1, "it is not about one mesh")?;
@@ -74,6 +74,7 @@ fn services(plan: &PlanView, mut names: Tiles) -> Result<(), PlanError> {
     let mut hosts = Tiles::of(plan, Section::CallHosts);
     let mut routes = Tiles::of(plan, Section::ConsumerRoutes);
     let mut health_checks = Tiles::of(plan, Section::HealthChecks);
+    let mut failover = Tiles::of(plan, Section::Failover);
     for service in all(plan, Section::Services) {
         is_string(plan, service.word(service::NAME))?;
         is_string(plan, service.word(service::OWNER))?;
@@ -84,6 +85,9 @@ fn services(plan: &PlanView, mut names: Tiles) -> Result<(), PlanError> {
         if health_check != NONE {
             health_checks.take((health_check, 1))?;
         }
+        let clusters = failover.take(service.range(service::FAILOVER))?;
+        some(plan, Section::Failover, clusters).try_for_each(|own| is_string(plan, own.word(0)))?;
+        ensure(service.word(service::BY_ZONE) <= 1, "zones neither are asked nor are not")?;
         let subset_range = subsets.take(service.range(service::SUBSETS))?;
         let subset_names = || some(plan, Section::Subsets, subset_range).map(|subset| subset.word(0));
         subset_names().try_for_each(|name| is_string(plan, name))?;
@@ -105,6 +109,7 @@ fn services(plan: &PlanView, mut names: Tiles) -> Result<(), PlanError> {
     }
     routes.end()?;
     health_checks.end()?;
+    failover.end()?;
     ports.end()?;
     subsets.end()?;
     calls.end()?;
@@ -175,8 +180,11 @@ fn ports(plan: &PlanView) -> Result<(), PlanError> {
         let range = endpoints.take(port.range(port::ENDPOINTS))?;
         for endpoint in some(plan, Section::Endpoints, range) {
             is_port_number(endpoint.word(endpoint::PORT))?;
+            is_string(plan, endpoint.word(endpoint::CLUSTER))?;
+            is_string(plan, endpoint.word(endpoint::ZONE))?;
         }
-        ascending(some(plan, Section::Endpoints, range).map(Endpoint::of), "endpoints are not sorted")?;
+        let addresses = some(plan, Section::Endpoints, range).map(|record| Endpoint::of(record).address());
+        ascending(addresses, "endpoints are not sorted")?;
         for subset in some(plan, Section::SubsetEndpoints, subsets.take(port.range(port::SUBSET_ENDPOINTS))?)
         {
             let own = members.take(subset.range(subset_endpoints::MEMBERS))?;

@@ -7,7 +7,7 @@ use crate::layout::{
     Section, call, call_host, consumer_route, endpoint, gateway, host, listener, port, principal, service,
     subset_endpoints,
 };
-use crate::plan::{Endpoint, Host, HostKind, NONE, Protocol};
+use crate::plan::{Host, HostKind, NONE, Protocol};
 use std::cmp::Ordering;
 
 /// An identity.
@@ -103,6 +103,17 @@ impl<'p> Service<'p> {
     /// How its endpoints are asked whether they are well.
     pub fn health_check(self) -> Option<HealthCheck<'p>> {
         Rows::all(self.0.plan()).get(self.0.word(service::HEALTH_CHECK))
+    }
+
+    /// The clusters that requests go to, each while no endpoint of those before it is healthy; [`LOCAL`](crate::LOCAL) is the caller's
+    /// own. None: all clusters are alike.
+    pub fn failover(self) -> impl Iterator<Item = &'p str> + use<'p> {
+        self.0.rows::<Cluster<'_>>(service::FAILOVER).iter().map(|cluster| cluster.0.text(0))
+    }
+
+    /// Whether endpoints in the caller's zone are preferred.
+    pub fn is_by_zone(self) -> bool {
+        self.0.word(service::BY_ZONE) == 1
     }
 
     /// Its own settings.
@@ -256,12 +267,12 @@ impl<'p> Port<'p> {
     }
 
     /// All endpoints, sorted.
-    pub fn endpoints(self) -> Rows<'p, Endpoint> {
+    pub fn endpoints(self) -> Rows<'p, Endpoint<'p>> {
         self.0.rows(port::ENDPOINTS)
     }
 
     /// The endpoints of a subset of the service, or of [`NONE`] all.
-    pub fn endpoints_of(self, subset: u32) -> impl Iterator<Item = Endpoint> + use<'p> {
+    pub fn endpoints_of(self, subset: u32) -> impl Iterator<Item = Endpoint<'p>> + use<'p> {
         let all = self.endpoints();
         let members = self.subset_endpoints().get(subset).map(SubsetEndpoints::members);
         let of_subset = members.into_iter().flat_map(Rows::iter).filter_map(move |member| all.get(member.0));
@@ -274,15 +285,48 @@ impl<'p> Port<'p> {
     }
 }
 
-impl<'p> Row<'p> for Endpoint {
+/// An instance, and where it listens.
+#[derive(Clone, Copy)]
+pub struct Endpoint<'p>(Record<'p>);
+
+impl<'p> Row<'p> for Endpoint<'p> {
     const SECTION: Section = Section::Endpoints;
 
     fn of(record: Record<'p>) -> Self {
+        Endpoint(record)
+    }
+}
+
+impl<'p> Endpoint<'p> {
+    /// An IPv6 address in network order, of IPv4 the v4-mapped one, and the TCP port.
+    pub fn address(self) -> ([u8; 16], u16) {
         let mut ip = [0; 16];
         for (bytes, field) in ip.as_chunks_mut::<4>().0.iter_mut().zip(0..) {
-            *bytes = record.word(field).to_le_bytes();
+            *bytes = self.0.word(field).to_le_bytes();
         }
-        Endpoint { ip, port: record.word(endpoint::PORT) as u16 }
+        (ip, self.0.word(endpoint::PORT) as u16)
+    }
+
+    /// Empty where none is said.
+    pub fn cluster(self) -> &'p str {
+        self.0.text(endpoint::CLUSTER)
+    }
+
+    /// Empty where none is said.
+    pub fn zone(self) -> &'p str {
+        self.0.text(endpoint::ZONE)
+    }
+}
+
+/// A cluster that requests go to.
+#[derive(Clone, Copy)]
+pub(crate) struct Cluster<'p>(Record<'p>);
+
+impl<'p> Row<'p> for Cluster<'p> {
+    const SECTION: Section = Section::Failover;
+
+    fn of(record: Record<'p>) -> Self {
+        Cluster(record)
     }
 }
 

@@ -39,6 +39,11 @@ Calls by way of a sidecar:
   are heard: calls of gRPC go to --outbound with prior knowledge of HTTP/2, and the callee's name
   as their authority.
 
+Near and far:
+  `failover local -> …` begins with the cluster of --cluster, and `locality zone` prefers endpoints
+  whose label `zone` says what --zone does. A proxy that was not told says so when it takes a plan
+  over, and calls all zones alike.
+
 What is not protected:
   Until there is mutual TLS, authorization is applied by the gateway and by the caller's sidecar.
   Whoever reaches an endpoint directly goes round it: keep endpoints on a network that only

@@ -31,6 +31,7 @@ fn config() -> Config {
         admin: None,
         access_log: AccessLog::None,
         plan_header: false,
+        here: mesh_proxy::Here::default(),
         drain: Duration::from_secs(5),
     }
 }

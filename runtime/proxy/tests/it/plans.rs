@@ -1,9 +1,9 @@
 //! Small plans, made from values: gateway `edge.default` sends each `/SEGMENT/**` somewhere.
 
 use mesh_plan::{
-    Action, Backend, Call, CallHost, Endpoint, Gateway, Grant, Host, HostKind, Listener, NONE, Node, Outcome,
-    Partition, Peers, Plan, PlanView, Port, Principal, Protocol, REFUSED, Retry, Service, Settings, State,
-    Target, Verdict, encode, verify,
+    Action, Backend, Call, CallHost, Endpoint, Gateway, Grant, Host, HostKind, Listener, NONE, Nearness,
+    Node, Outcome, Partition, Peers, Plan, PlanView, Port, Principal, Protocol, REFUSED, Retry, Service,
+    Settings, State, Target, Verdict, encode, verify,
 };
 use std::collections::BTreeMap;
 use std::net::{IpAddr, SocketAddr};
@@ -202,6 +202,7 @@ impl Mesh {
                 settings: own_settings,
                 panic_threshold: 0,
                 health_check: None,
+                nearness: Nearness::default(),
                 ports: vec![port(endpoints, self.endpoints, partitions.len() as u32 - 1)],
                 subsets: vec![],
                 calls: vec![],
@@ -301,7 +302,7 @@ fn flat(access: Target, root: Target) -> Partition {
 fn port(endpoints: &[SocketAddr], protocol: Protocol, partition: u32) -> Port {
     let endpoint = |address: &SocketAddr| {
         let IpAddr::V4(ip) = address.ip() else { panic!("endpoints are IPv4 here") };
-        Endpoint { ip: ip.to_ipv6_mapped().octets(), port: address.port() }
+        Endpoint { ip: ip.to_ipv6_mapped().octets(), port: address.port(), ..Endpoint::default() }
     };
     let mut endpoints: Vec<_> = endpoints.iter().map(endpoint).collect();
     endpoints.sort();

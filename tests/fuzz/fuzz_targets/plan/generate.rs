@@ -148,7 +148,12 @@ fn service(draw: &mut Draw<'_>, plan: &Plan, name: &str) -> Service {
     let ports = (0..1 + draw.below(2)).map(|place| {
         let ip = |place: usize| std::net::Ipv4Addr::new(10, 0, 0, place as u8).to_ipv6_mapped().octets();
         let endpoints: Vec<Endpoint> =
-            (0..draw.below(4)).map(|place| Endpoint { ip: ip(place), port: 80 }).collect();
+            (0..draw.below(4)).map(|place| Endpoint {
+                ip: ip(place),
+                port: 80,
+                cluster: draw.of(&["", "east"]).to_owned(),
+                zone: draw.of(&["", "a"]).to_owned(),
+            }).collect();
         let subset_endpoints = subsets.iter().map(|_| draw.some(endpoints.len())).collect();
         let protocol = Protocol::ALL[draw.below(4)];
         Port {
@@ -188,6 +193,10 @@ fn service(draw: &mut Draw<'_>, plan: &Plan, name: &str) -> Service {
             unhealthy: 1,
             healthy: 2,
         }),
+        nearness: Nearness {
+            failover: [vec![], vec![LOCAL.to_owned(), "east".to_owned()]][draw.below(2)].clone(),
+            by_zone: draw.one_in(2),
+        },
         limits: limits(draw),
         ports,
         subsets,

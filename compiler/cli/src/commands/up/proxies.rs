@@ -50,6 +50,7 @@ impl Proxies {
             admin: None,
             access_log,
             plan_header: false,
+            here: mesh_proxy::Here::default(),
             drain: super::DRAIN,
         };
         let handle = mesh_proxy::start(plan, config).map_err(|error| refused(&error.to_string()))?;
