@@ -159,6 +159,10 @@ impl Draft<'_> {
         if self.has_clusters && self.chance(40) {
             lines.push("clusters east, west".to_owned());
             lines.push("failover local -> east -> west".to_owned());
+        } else if self.has_clusters && !written_endpoints && service.subsets.is_empty() && lines.is_empty() {
+            lines.push("clusters west".to_owned());
+            lines.push("endpoints static \"10.1.0.1\" label zone = \"a\"".to_owned());
+            lines.push("endpoints static \"10.1.0.2\" label zone = \"b\"".to_owned());
         }
         for (percent, line) in [
             (3, "locality zone".to_owned()),

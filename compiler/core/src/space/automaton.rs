@@ -15,6 +15,7 @@ use regex_automata::util::start;
 use regex_automata::{Anchored, MatchKind};
 use regex_syntax::hir::Hir;
 use std::collections::{BTreeMap, HashMap, VecDeque};
+use std::sync::OnceLock;
 
 /// More states of a table are refused (`MESH3090`): a state is named by two bytes in the plan.
 pub(crate) const MAX_STATES: usize = 1 << 16;
@@ -70,13 +71,14 @@ impl Automaton {
         let (plain, others): (Vec<u32>, Vec<u32>) =
             (0..first).partition(|test| tests[*test as usize].is_literal());
         let alone = others.iter().map(std::slice::from_ref);
-        let groups = std::iter::once(plain.as_slice()).chain(alone);
-        let (must, must_not) = universe.bounds();
-        let everything = Table::new(&[], &[], bits, &must, &must_not)?;
+        // Without literals their table says nothing that another one does not.
+        let is_needed = !plain.is_empty() || (others.is_empty() && tables.is_empty());
+        let groups = is_needed.then_some(plain.as_slice()).into_iter().chain(alone);
+        let everything = Table::everything(universe, bits)?;
         let inside = |table: Table| table.with(&everything)?.merged();
         let mut all = Vec::with_capacity(1 + others.len() + tables.len());
         for group in groups {
-            all.push(inside(Table::new(tests, group, bits, &[], &[])?)?);
+            all.push(inside(Table::new(tests, group, bits)?)?);
         }
         for table in tables {
             all.push(inside(table.table(first, bits)?)?);
@@ -121,6 +123,7 @@ impl ReadBy {
 }
 
 /// A table on the way.
+#[derive(Clone)]
 struct Table {
     /// For each byte its class.
     bytes: Vec<u8>,
@@ -136,9 +139,26 @@ struct Table {
 const IMPOSSIBLE: u32 = u32::MAX;
 
 impl Table {
-    /// The table of some of the tests, merged, over the texts that have all these forms and none of those; labels have so many
-    /// bits.
-    fn new(
+    /// The table that says nothing of the texts of a universe, and of others that they are none; labels have so many bits. It is made
+    /// once: it takes longer than the tests of most fields.
+    fn everything(universe: Universe, bits: u32) -> Result<Table, TooManyStates> {
+        static KNOWN: [OnceLock<Result<Table, TooManyStates>>; Universe::COUNT] =
+            [const { OnceLock::new() }; Universe::COUNT];
+        let make = || {
+            let (must, must_not) = universe.bounds();
+            Table::bounded(&[], &[], 0, &must, &must_not)
+        };
+        let known = KNOWN[universe as usize].get_or_init(make).clone()?;
+        Ok(Table { labels: vec![Bits::none(bits)], ..known })
+    }
+
+    /// The table of some of the tests, merged, over all texts; labels have so many bits.
+    fn new(tests: &[TextTest], group: &[u32], bits: u32) -> Result<Table, TooManyStates> {
+        Table::bounded(tests, group, bits, &[], &[])
+    }
+
+    /// The same over the texts that have all these forms and none of those.
+    fn bounded(
         tests: &[TextTest],
         group: &[u32],
         bits: u32,

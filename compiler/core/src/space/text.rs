@@ -165,6 +165,9 @@ pub(crate) enum Universe {
 const TRIMMED: &str = "(?:[^\\t ](?:.*[^\\t ])?)?";
 
 impl Universe {
+    /// How many there are.
+    pub(crate) const COUNT: usize = Universe::Host as usize + 1;
+
     /// Forms that every text has, and forms that none has.
     pub(crate) fn bounds(self) -> (Vec<Hir>, Vec<Hir>) {
         let (must, must_not): (&[&str], &[&str]) = match self {
