@@ -46,6 +46,28 @@ fn a_header_chooses_the_subset_and_the_split_is_what_is_written() {
 }
 
 #[test]
+fn a_mesh_of_mutual_tls_is_tried_out_encrypted_between_all_of_its_proxies() {
+    let place = Workplace::of_example("bookinfo");
+    place.edit("bookinfo.mesh", "mesh bookinfo {", "mesh bookinfo {\n  mtls strict");
+    let up = Up::start(&place.path);
+    let mut client = Client::connect(&up.address("gateway", "bookinfo"));
+    let (status, body) = client.get("shop.example", "/productpage", &["end-user: jason"]).expect("an answer");
+    assert_eq!((status, subset(&body)), (200, "v2"), "{body}");
+    let inbound: Vec<_> = up.said().into_iter().filter(|line| line.contains("mutual TLS on")).collect();
+    assert!(inbound.iter().any(|line| line.contains("reviews.default:9080")), "{inbound:?}");
+    for line in inbound {
+        let address = line.split_once("mutual TLS on ").expect("an address").1;
+        let answer = Client::connect(address).get("reviews", "/reviews/1", &[]);
+        assert!(answer.is_err(), "plain bytes are not taken: {answer:?}");
+    }
+    // What is saved decides: without the mode all of it is plain again.
+    place.edit("bookinfo.mesh", "  mtls strict", "");
+    up.wait_for("  - inbound");
+    let (status, _) = client.get("shop.example", "/productpage", &["end-user: jason"]).expect("an answer");
+    assert_eq!(status, 200);
+}
+
+#[test]
 fn a_typo_saved_under_traffic_is_shown_and_costs_no_request() {
     let place = Workplace::of_example("bookinfo");
     let up = Up::start(&place.path);

@@ -296,6 +296,7 @@ impl Proxy {
             access_log: AccessLog::None,
             plan_header: true,
             here: mesh_proxy::Here::default(),
+            identities: vec![],
             drain: PATIENCE,
         };
         Proxy::Here(mesh_proxy::start(plan.clone(), config).expect("the proxy starts"))

@@ -13,7 +13,8 @@ const ALLOWED: &[(&str, &[&str], &[&str])] = &[
     (
         "mesh-proxy",
         &["mesh-engine", "mesh-plan"],
-        // rustls, with ring: the server of plans is asked over HTTPS, and form_urlencoded says for whom. notify: a new plan is noticed at once.
+        // rustls, with ring: the server of plans is asked over HTTPS, and form_urlencoded says for whom; proxies speak mutual TLS with each
+        // other (tokio-rustls), and x509-cert reads whose certificate it is. notify: a new plan is noticed at once.
         &[
             "arc-swap",
             "clap",
@@ -28,6 +29,8 @@ const ALLOWED: &[(&str, &[&str], &[&str])] = &[
             "rustls",
             "socket2",
             "tokio",
+            "tokio-rustls",
+            "x509-cert",
         ],
     ),
     (
@@ -52,6 +55,8 @@ const ALLOWED: &[(&str, &[&str], &[&str])] = &[
             "hyper-util",
             "mimalloc",
             "oci-client",
+            // The certificates of those whom `mesh up` runs.
+            "rcgen",
             "rustls",
             "schemars",
             "serde",

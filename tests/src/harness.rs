@@ -2,12 +2,17 @@
 
 use crate::project::Project;
 use crate::up::Client;
-use mesh_proxy::{AccessLog, Config, Door, Handle, Here};
+use mesh_proxy::{AccessLog, Config, Door, Handle, Here, Identity};
 use std::io::{BufRead, BufReader, Write};
 use std::net::{IpAddr, Ipv4Addr, SocketAddr, TcpListener};
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
+
+/// A port that nobody listens on.
+pub fn free_address() -> SocketAddr {
+    TcpListener::bind((LOOPBACK, 0)).and_then(|listener| listener.local_addr()).expect("a port")
+}
 
 const LOOPBACK: IpAddr = IpAddr::V4(Ipv4Addr::LOCALHOST);
 
@@ -38,7 +43,7 @@ impl Mesh {
     /// If the text does not compile, with what is said about it.
     #[track_caller]
     pub fn start(text: &str, callers: &[&str]) -> Mesh {
-        Mesh::start_in(text, callers, Here::default())
+        Mesh::start_as(text, callers, vec![], &[])
     }
 
     /// The same, by a proxy that is told where it is.
@@ -47,6 +52,31 @@ impl Mesh {
     /// If the text does not compile, with what is said about it.
     #[track_caller]
     pub fn start_in(text: &str, callers: &[&str], here: Here) -> Mesh {
+        Mesh::start_with(text, callers, here, vec![], &[])
+    }
+
+    /// The same with identities, and with the inbound sides of services: the service, where it is called, and where it listens itself.
+    ///
+    /// # Panics
+    /// If the text does not compile, with what is said about it, or the proxy does not start.
+    #[track_caller]
+    pub fn start_as(
+        text: &str,
+        callers: &[&str],
+        identities: Vec<Arc<Identity>>,
+        inbound: &[(&str, SocketAddr, &str)],
+    ) -> Mesh {
+        Mesh::start_with(text, callers, Here::default(), identities, inbound)
+    }
+
+    #[track_caller]
+    fn start_with(
+        text: &str,
+        callers: &[&str],
+        here: Here,
+        identities: Vec<Arc<Identity>>,
+        inbound: &[(&str, SocketAddr, &str)],
+    ) -> Mesh {
         let project = Project::parse(text);
         let Some(plan) = project.compile().plan else { panic!("{}", project.diagnostics()) };
         let view = mesh_plan::verify(mesh_plan::encode(&plan).expect("inside the limits")).expect("a plan");
@@ -59,14 +89,21 @@ impl Mesh {
             service: (*caller).to_owned(),
             listen: SocketAddr::new(LOOPBACK, 0),
         });
+        let inbound = inbound.iter().map(|(service, listen, application)| Door::Inbound {
+            service: (*service).to_owned(),
+            port: None,
+            listen: *listen,
+            application: application.parse().expect("an address"),
+        });
         let lines = Lines::default();
         let config = Config {
-            doors: gateways.chain(sidecars).collect(),
+            doors: gateways.chain(sidecars).chain(inbound).collect(),
             workers: 1,
             admin: None,
             access_log: AccessLog::Writer(Box::new(lines.clone())),
             plan_header: false,
             here,
+            identities,
             drain: Duration::from_secs(1),
         };
         Mesh { handle: mesh_proxy::start(view, config).expect("the proxy starts"), lines }

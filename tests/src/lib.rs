@@ -1,6 +1,7 @@
 //! What several tests share.
 
 pub mod asking;
+pub mod authority;
 pub mod beside;
 pub mod generate;
 pub mod harness;

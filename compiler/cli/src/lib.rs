@@ -4,6 +4,7 @@
 //! printed) and `write` (how files are written). What is printed for programs is in [`report`].
 
 mod args;
+mod authority;
 mod commands;
 mod drawing;
 mod failure;

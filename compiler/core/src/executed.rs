@@ -2,7 +2,7 @@
 //!
 //! Whole statements are known by the status of their row; here stand the forms of arguments.
 
-use mesh_lang::ast::{Condition, EndpointSource, Field, Limits, Protocol, RateKey};
+use mesh_lang::ast::{Condition, EndpointSource, Field, Limits, Mtls, Protocol, RateKey};
 use mesh_lang::{Code, Diagnostic, Span, Spanned, ast};
 use std::collections::BTreeMap;
 
@@ -23,7 +23,12 @@ pub(crate) fn refused(checked: &[(&'static str, Span)], files: &[ast::File]) -> 
             _ => None,
         })
         .collect();
+    let mtls = items().find_map(|item| match item {
+        ast::Item::Mesh(mesh) => mesh.mtls.map(|mode| mode.value),
+        _ => None,
+    });
     for item in items() {
+        found.extend(health_checks(item, mtls));
         found.extend(forms(item));
         found.extend(limits(item));
         found.extend(addresses(item, &services));
@@ -149,10 +154,20 @@ fn places(service: &ast::Service) -> Vec<Diagnostic> {
             ast::ProbeKind::Get(_) | ast::ProbeKind::Grpc | ast::ProbeKind::Tcp => {}
         }
     }
-    found.extend(
-        service.ports.iter().filter_map(|port| port.mtls).map(|mode| unexecuted("`mtls`", mode.span)),
-    );
     found
+}
+
+/// Who asks an endpoint whether it is well shows no certificate yet.
+fn health_checks(item: &ast::Item, mesh: Option<Mtls>) -> Vec<Diagnostic> {
+    let ast::Item::Service(service) = item else { return vec![] };
+    let mode = |port: &ast::Port| port.mtls.or(service.mtls).map(|mode| mode.value).or(mesh);
+    let is_mutual = |port: &ast::Port| matches!(mode(port), Some(Mtls::Strict | Mtls::Permissive));
+    let asks = |check: &&ast::HealthCheck| !matches!(check.probe, ast::ProbeKind::Tcp);
+    let checks = service.health_check.iter().filter(asks);
+    let checks = checks.filter(|_| service.external.is_empty() && service.ports.iter().any(is_mutual));
+    checks
+        .map(|check| unexecuted("`health-check` at a port of mutual TLS, but by `tcp`,", check.span))
+        .collect()
 }
 
 /// Weights that are set while the mesh runs.

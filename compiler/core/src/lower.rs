@@ -30,6 +30,15 @@ fn key(owner: Owner) -> Key {
     }
 }
 
+fn mtls(mode: Option<ast::Mtls>) -> plan::Mtls {
+    match mode {
+        None => plan::Mtls::None,
+        Some(ast::Mtls::Permissive) => plan::Mtls::Permissive,
+        Some(ast::Mtls::Strict) => plan::Mtls::Strict,
+        Some(ast::Mtls::Off) => plan::Mtls::Off,
+    }
+}
+
 /// What the proxy has to know of a protocol.
 fn protocol(protocol: ast::Protocol) -> plan::Protocol {
     match protocol {
@@ -309,6 +318,7 @@ impl Lowering {
         let ports = service.ports.iter().zip(0..).map(|(port, number)| plan::Port {
             number: port.number,
             protocol: protocol(port.protocol),
+            mtls: mtls(port.mtls.map(|mode| mode.value)),
             name: port.name.as_str().to_owned(),
             partition: partitions.get(&(0, index, number)).copied().unwrap_or(NONE),
             endpoints: port

@@ -436,7 +436,7 @@ const MESH: &[Signature] = &[
         "mtls strict|permissive",
         "Whether connections without a mesh certificate are accepted.",
         Once,
-        Checked,
+        Executed,
         project::mtls,
     ),
     row(
@@ -659,7 +659,7 @@ const SERVICE: &[Signature] = &[
         "mtls strict|permissive|off",
         "Overrides the mesh's mode for this service.",
         Once,
-        Checked,
+        Executed,
         service::mtls,
     ),
     JWT_USE,

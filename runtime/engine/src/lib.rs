@@ -28,6 +28,7 @@ pub mod request;
 pub mod resolved;
 pub mod self_test;
 pub mod settled;
+pub mod spiffe;
 pub mod trace;
 mod walk;
 
@@ -40,6 +41,7 @@ pub use request::{
 pub use resolved::Resolved;
 pub use self_test::self_test;
 pub use settled::Settled;
+pub use spiffe::SpiffeId;
 pub use trace::{Trace, trace};
 
 #[cfg(test)]

@@ -1,6 +1,7 @@
 //! Who the peer is, as far as one decision tells (`spec/semantics.md` 2).
 
 use crate::request::Peer;
+use crate::spiffe::SpiffeId;
 use mesh_plan::view::Partition;
 use mesh_plan::{NONE, PlanView};
 
@@ -89,45 +90,4 @@ impl Stranger {
         let kind = if self.own { partition.own() } else { partition.foreign() };
         known(self.parent).or_else(|| known(self.domain)).unwrap_or(kind)
     }
-}
-
-/// What an identity is part of.
-#[derive(Debug, PartialEq, Eq)]
-struct SpiffeId<'i> {
-    trust_domain: &'i str,
-    /// Up to the end of the trust domain: `spiffe://local.test`.
-    domain: &'i str,
-    /// Up to the last segment of the path: `spiffe://local.test/ns/shop/sa`.
-    parent: &'i str,
-}
-
-/// The SPIFFE specification's limit on the length of an ID.
-const MAX_ID_BYTES: usize = 2_048;
-
-impl<'i> SpiffeId<'i> {
-    /// [SPIFFE-ID 2](https://github.com/spiffe/spiffe/blob/main/standards/SPIFFE-ID.md): lower-case scheme, trust domain, and a
-    /// path of segments that are not empty, `.` or `..`. No query, fragment, port, user or encoding. What cannot be read is not
-    /// trusted as anybody's: `None`.
-    fn read(identity: &'i str) -> Option<SpiffeId<'i>> {
-        let rest = identity.strip_prefix("spiffe://").filter(|_| identity.len() <= MAX_ID_BYTES)?;
-        let (trust_domain, path) =
-            rest.split_once('/').map_or((rest, None), |(name, path)| (name, Some(path)));
-        if !is_trust_domain(trust_domain) || !path.is_none_or(|path| path.split('/').all(is_segment)) {
-            return None;
-        }
-        let domain = identity.get(.."spiffe://".len() + trust_domain.len())?;
-        let parent = path.and_then(|_| identity.rsplit_once('/')).map_or(domain, |(parent, _)| parent);
-        Some(SpiffeId { trust_domain, domain, parent })
-    }
-}
-
-fn is_trust_domain(name: &str) -> bool {
-    let allowed =
-        |byte: u8| byte.is_ascii_lowercase() || byte.is_ascii_digit() || matches!(byte, b'-' | b'.' | b'_');
-    !name.is_empty() && name.bytes().all(allowed)
-}
-
-fn is_segment(segment: &str) -> bool {
-    let allowed = |byte: u8| byte.is_ascii_alphanumeric() || matches!(byte, b'-' | b'.' | b'_');
-    !matches!(segment, "" | "." | "..") && segment.bytes().all(allowed)
 }

@@ -110,6 +110,7 @@ fn port(number: u16, name: &str, partition: u32) -> Port {
     Port {
         number,
         protocol: Protocol::Http,
+        mtls: mesh_plan::Mtls::None,
         name: name.to_owned(),
         partition,
         endpoints: vec![],

@@ -86,6 +86,7 @@ fn to_port(port: view::Port<'_>) -> Port {
     Port {
         number: port.number(),
         protocol: port.protocol(),
+        mtls: port.mtls(),
         name: port.name().to_owned(),
         partition: port.partition(),
         endpoints: port.endpoints().iter().map(to_endpoint).collect(),

@@ -341,6 +341,7 @@ mod tests {
         let port = |index| Port {
             number: 80,
             protocol: crate::Protocol::Http,
+            mtls: crate::Mtls::None,
             name: String::new(),
             partition: index,
             endpoints: vec![],

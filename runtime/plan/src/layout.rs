@@ -408,7 +408,9 @@ pub mod port {
     pub const SUBSET_ENDPOINTS: u32 = 5;
     /// [`crate::Protocol`]
     pub const PROTOCOL: u32 = 7;
-    pub const WORDS: u32 = 8;
+    /// [`crate::Mtls`]
+    pub const MTLS: u32 = 8;
+    pub const WORDS: u32 = 9;
 }
 
 /// An instance: sixteen address bytes in network order, then its port and where it is.

@@ -149,6 +149,31 @@ impl Protocol {
     }
 }
 
+/// Whether connections to a port are of mutual TLS, each side with its identity (`spec/semantics.md` 10.12).
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub enum Mtls {
+    /// Nothing is said: callers send plain bytes, and the service takes both.
+    #[default]
+    None = 0,
+    /// Callers with an identity use it; the service takes plain bytes too.
+    Permissive = 1,
+    /// Nothing else.
+    Strict = 2,
+    /// Plain bytes alone.
+    Off = 3,
+}
+
+impl Mtls {
+    /// All of them, each at its number.
+    pub const ALL: [Mtls; 4] = [Mtls::None, Mtls::Permissive, Mtls::Strict, Mtls::Off];
+
+    /// The mode of a number; a number that is none is [`Mtls::Strict`], which lets in the fewest.
+    pub(crate) fn of_number(number: u32) -> Mtls {
+        let at = |mode: &Mtls| *mode as u32 == number;
+        Mtls::ALL.into_iter().find(at).unwrap_or(Mtls::Strict)
+    }
+}
+
 /// A port of a service.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Port {
@@ -156,6 +181,8 @@ pub struct Port {
     pub number: u16,
     /// What its endpoints speak.
     pub protocol: Protocol,
+    /// Whether that is inside mutual TLS.
+    pub mtls: Mtls,
     /// Its name; empty where the service has one unnamed port.
     pub name: String,
     /// Index into `partitions`: `roots[0]` is the route (leaves are outcomes), `access` the authorization.

@@ -115,6 +115,7 @@ fn principal(identity: &str, gateway: bool) -> Principal {
 fn ratings() -> Service {
     let port = |number, name: &str, partition| Port {
         protocol: if number == 80 { Protocol::Http } else { Protocol::Grpc },
+        mtls: if number == 80 { Mtls::None } else { Mtls::Permissive },
         number,
         name: name.to_owned(),
         partition,
@@ -169,6 +170,7 @@ fn reviews() -> Service {
         ports: vec![Port {
             number: 80,
             protocol: Protocol::Http,
+            mtls: Mtls::Strict,
             name: String::new(),
             partition: 1,
             endpoints: vec![v4(1), v4(2), v6],

@@ -4,7 +4,7 @@ mod balancing;
 
 use crate::decode::to_target;
 use crate::layout::Section;
-use crate::plan::{FieldKind, HostKind, NONE, Protocol, Target};
+use crate::plan::{FieldKind, HostKind, Mtls, NONE, Protocol, Target};
 use crate::view::{
     Action, ConsumerRoute, Edit, Endpoint, Field, Gateway, List, Outcome, Partition, PlanView, Port, Retry,
     Row, Rows, Service, Settings, Written,
@@ -161,10 +161,20 @@ fn consumer_routes_text<'p>(plan: &PlanView, routes: Rows<'p, ConsumerRoute<'p>>
 fn port_text(service: Service<'_>, port: Port<'_>, out: &mut Page) {
     let name = if port.name().is_empty() { String::new() } else { format!("{} ", port.name()) };
     let protocol = protocol_text(port.protocol());
-    out.line(format_args!("port {name}{}{protocol}, partition {}", port.number(), port.partition()));
+    let mtls = mtls_text(port.mtls());
+    out.line(format_args!("port {name}{}{protocol}{mtls}, partition {}", port.number(), port.partition()));
     out.line(format_args!("  endpoints {}", addresses(port.endpoints_of(NONE))));
     for (subset, index) in service.subsets().zip(0..) {
         out.line(format_args!("  subset {subset} {}", addresses(port.endpoints_of(index))));
+    }
+}
+
+fn mtls_text(mode: Mtls) -> &'static str {
+    match mode {
+        Mtls::None => "",
+        Mtls::Permissive => " mtls permissive",
+        Mtls::Strict => " mtls strict",
+        Mtls::Off => " mtls off",
     }
 }
 
@@ -414,7 +424,7 @@ mod tests {
             "  listener web port 8080, partition 0",
             "    host **.shop.test, root 2",
             "service reviews.shop, owned by team-reviews",
-            "  port 80, partition 1",
+            "  port 80 mtls strict, partition 1",
             "    endpoints 10.0.0.1:8080 (zone a) 10.0.0.2:8080 (zone a) [fd00::1]:9090 (west, zone b)",
             "  failover local -> west",
             "  locality zone",

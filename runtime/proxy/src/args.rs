@@ -54,12 +54,29 @@ pub(crate) struct Args {
     pub(crate) all_gateways: bool,
 
     /// Be the sidecar of this service
-    #[arg(long, env = "MESH_SERVICE", value_name = "NAME", requires = "outbound")]
+    #[arg(long, env = "MESH_SERVICE", value_name = "NAME")]
     pub(crate) service: Option<String>,
 
     /// Where the service sends its calls
     #[arg(long, env = "MESH_OUTBOUND", value_name = "ADDRESS", requires = "service", value_parser = address)]
     pub(crate) outbound: Option<SocketAddr>,
+
+    /// Where calls of the service come in, and where it listens itself; of a service with several ports, which one: its name or number. Can be
+    /// repeated, or a list separated by commas
+    #[arg(long, env = "MESH_INBOUND", value_name = "[PORT=]ADDRESS=ADDRESS", requires = "service", value_delimiter = ',', value_parser = inbound)]
+    pub(crate) inbound: Vec<Inbound>,
+
+    /// The proxy's certificate, an X.509 SVID, and those between it and a root (PEM)
+    #[arg(long, env = "MESH_SVID", value_name = "FILE", requires_all = ["svid_key", "trust_bundle"])]
+    pub(crate) svid: Option<PathBuf>,
+
+    /// Its private key (PEM)
+    #[arg(long, env = "MESH_SVID_KEY", value_name = "FILE", requires = "svid")]
+    pub(crate) svid_key: Option<PathBuf>,
+
+    /// Certificates of the authorities of its trust domain (PEM), or of another one; can be repeated, or a list separated by commas
+    #[arg(long, env = "MESH_TRUST_BUNDLE", value_name = "[DOMAIN=]FILE", requires = "svid", value_delimiter = ',', value_parser = bundle)]
+    pub(crate) trust_bundle: Vec<Bundle>,
 
     /// The interface of the gateways; without it, every one
     #[arg(long, env = "MESH_BIND", value_name = "IP", default_value = "0.0.0.0", value_parser = interface)]
@@ -92,6 +109,21 @@ pub(crate) struct Args {
     /// How long requests in flight may take when the proxy or one of its listeners ends, such as 30s or 1m30s
     #[arg(long, env = "MESH_DRAIN", value_name = "DURATION", default_value = "30s", value_parser = duration)]
     pub(crate) drain: Duration,
+}
+
+/// A port of the service.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) struct Inbound {
+    port: Option<String>,
+    listen: SocketAddr,
+    application: SocketAddr,
+}
+
+/// A file of certificates, and the trust domain that they vouch for.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) struct Bundle {
+    pub(crate) domain: Option<String>,
+    pub(crate) path: PathBuf,
 }
 
 /// Where the plan comes from.
@@ -144,9 +176,13 @@ impl Args {
             let what = "--node (or MESH_NODE) is for a plan's server, and the plan is a file: leave it away";
             return mistake(ErrorKind::ArgumentConflict, what);
         }
+        if args.service.is_some() && args.outbound.is_none() && args.inbound.is_empty() {
+            let what = "a sidecar has an --outbound, where its service calls, or an --inbound, where it is called, or both";
+            return mistake(ErrorKind::MissingRequiredArgument, what);
+        }
         if args.doors().is_empty() {
             let what = "there is nothing to serve: say --gateway NAME, --all-gateways, or --service NAME and \
-                        --outbound ADDRESS";
+                        --outbound ADDRESS or --inbound ADDRESS=ADDRESS";
             return mistake(ErrorKind::MissingRequiredArgument, what);
         }
         Ok(args)
@@ -178,6 +214,14 @@ impl Args {
         if let (Some(service), Some(listen)) = (&self.service, self.outbound) {
             doors.push(Door::Sidecar { service: service.clone(), listen });
         }
+        if let Some(service) = &self.service {
+            doors.extend(self.inbound.iter().map(|own| Door::Inbound {
+                service: service.clone(),
+                port: own.port.clone(),
+                listen: own.listen,
+                application: own.application,
+            }));
+        }
         doors
     }
 }
@@ -194,6 +238,29 @@ fn source(text: &str) -> Result<Source, String> {
 
 fn address(text: &str) -> Result<SocketAddr, String> {
     text.parse().map_err(|_| "write an IP address and a port, such as 127.0.0.1:9901".to_owned())
+}
+
+fn inbound(text: &str) -> Result<Inbound, String> {
+    let wrong =
+        || "write where it is called and where it listens, such as 10.0.0.7:8080=127.0.0.1:8080".to_owned();
+    let (before, application) = text.rsplit_once('=').ok_or_else(wrong)?;
+    let (port, listen) = match before.split_once('=') {
+        Some((port, listen)) => (Some(port.to_owned()), listen),
+        None => (None, before),
+    };
+    let parse = |text: &str| text.parse().map_err(|_| wrong());
+    Ok(Inbound { port, listen: parse(listen)?, application: parse(application)? })
+}
+
+fn bundle(text: &str) -> Result<Bundle, String> {
+    let (domain, path) = match text.split_once('=') {
+        Some((domain, path)) => (Some(domain.to_owned()), path),
+        None => (None, text),
+    };
+    match path {
+        "" => Err("write the path of a file".to_owned()),
+        path => Ok(Bundle { domain, path: PathBuf::from(path) }),
+    }
 }
 
 fn interface(text: &str) -> Result<IpAddr, String> {
@@ -259,7 +326,30 @@ mod tests {
     #[test]
     fn a_sidecar_says_where_its_service_calls() {
         let error = mistake(&["--service", "web"]);
-        assert!(error.contains("--outbound"), "{error}");
+        assert!(error.contains("--outbound") && error.contains("--inbound"), "{error}");
+    }
+
+    #[test]
+    fn an_inbound_port_says_where_it_is_called_and_where_it_listens() {
+        let (listen, application) = ("10.0.0.7:8080".parse().unwrap(), "127.0.0.1:80".parse().unwrap());
+        let own = |port: Option<&str>| Inbound { port: port.map(str::to_owned), listen, application };
+        assert_eq!(inbound("10.0.0.7:8080=127.0.0.1:80"), Ok(own(None)));
+        assert_eq!(inbound("grpc=10.0.0.7:8080=127.0.0.1:80"), Ok(own(Some("grpc"))));
+        for wrong in ["", "10.0.0.7:8080", "10.0.0.7=127.0.0.1:80", "a=b=c=d"] {
+            assert!(inbound(wrong).unwrap_err().contains("such as"), "{wrong}");
+        }
+        let error = mistake(&["--gateway", "edge", "--inbound", "10.0.0.7:8080=127.0.0.1:80"]);
+        assert!(error.contains("--service"), "{error}");
+    }
+
+    #[test]
+    fn a_certificate_has_a_key_and_a_bundle() {
+        let error = mistake(&["--gateway", "edge", "--svid", "svid.pem"]);
+        assert!(error.contains("--svid-key") && error.contains("--trust-bundle"), "{error}");
+        assert!(mistake(&["--gateway", "edge", "--svid-key", "key.pem"]).contains("--svid"));
+        let named = Bundle { domain: Some("partner.example".to_owned()), path: PathBuf::from("p.pem") };
+        assert_eq!(bundle("partner.example=p.pem"), Ok(named));
+        assert_eq!(bundle("p.pem"), Ok(Bundle { domain: None, path: PathBuf::from("p.pem") }));
     }
 
     #[test]

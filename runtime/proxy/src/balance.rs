@@ -89,6 +89,13 @@ pub(crate) struct Chosen {
 }
 
 impl Chosen {
+    /// The only one there is.
+    pub(crate) fn only(address: Address) -> Chosen {
+        let load = Rc::new(Load::default());
+        load.active.set(1);
+        Chosen { address, of: 1, load }
+    }
+
     /// A round trip ended at `now` and took so long. One that failed is never good news: it counts for no less than what is known.
     pub(crate) fn took(&self, now: Duration, took: Duration, failed: bool) {
         let mut estimate = self.load.estimate.get();

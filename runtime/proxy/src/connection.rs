@@ -1,7 +1,10 @@
 //! A client's connection: in which protocol it is served, as the door declares it or, where both versions of HTTP may come, as the client
 //! does by how it begins.
 
+use crate::client::Client;
 use crate::http1::{self, Closing};
+use crate::log::Record;
+use crate::mutual::{self, Accepted};
 use crate::serving::{Entrance, Opened};
 use crate::transport::{Begun, Transport};
 use crate::worker::Worker;
@@ -36,28 +39,54 @@ pub(crate) async fn serve(
     worker: Rc<Worker>,
     entrance: Entrance,
     stream: TcpStream,
-    peer: SocketAddr,
+    address: SocketAddr,
     mut closing: watch::Receiver<Option<Closing>>,
 ) {
     // Without it a small message may wait for an acknowledgement; failing to set it costs only that.
     let _ = stream.set_nodelay(true);
+    let opened = entrance.load_full();
+    let Some((port, identity)) = opened.takes_tls() else {
+        return speak(worker, entrance, stream, Client::at(address), closing).await;
+    };
+    match mutual::accept(stream, &port, &identity, &mut closing).await {
+        Accepted::Mutual(stream, caller) => {
+            speak(worker, entrance, *stream, Client::verified(address, caller), closing).await;
+        }
+        Accepted::Plain(stream) => speak(worker, entrance, stream, Client::at(address), closing).await,
+        Accepted::NotTls(stream) => tcp::turn_away(&worker, &opened, &stream, &Client::at(address)),
+        Accepted::Failed(why) => {
+            let mut record = Record::of_connection(worker.log.as_ref(), &opened.serving, &opened.name);
+            record.failed_handshake(&why);
+        }
+        Accepted::Gone => {}
+    }
+}
+
+/// Serves what is inside a connection.
+async fn speak<S: Transport>(
+    worker: Rc<Worker>,
+    entrance: Entrance,
+    stream: S,
+    client: Client,
+    mut closing: watch::Receiver<Option<Closing>>,
+) {
+    let client = Rc::new(client);
     let spoken = spoken(&entrance.load());
     match spoken {
-        Spoken::Connections => tcp::serve(worker, entrance, stream, peer, closing).await,
-        Spoken::Http1 => http1::serve(worker, entrance, stream, peer, closing).await,
-        Spoken::Http2 => http2::serve(worker, entrance, stream, peer, closing).await,
+        Spoken::Connections => tcp::serve(worker, entrance, stream, client, closing).await,
+        Spoken::Http1 => http1::serve(worker, entrance, stream, client, closing).await,
+        Spoken::Http2 => http2::serve(worker, entrance, stream, client, closing).await,
         Spoken::EitherHttp => match detect(stream, &mut closing).await {
             None => {}
-            Some((stream, true)) => http2::serve(worker, entrance, stream, peer, closing).await,
-            Some((stream, false)) => http1::serve(worker, entrance, stream, peer, closing).await,
+            Some((stream, true)) => http2::serve(worker, entrance, stream, client, closing).await,
+            Some((stream, false)) => http1::serve(worker, entrance, stream, client, closing).await,
         },
     }
 }
 
 fn spoken(opened: &Opened) -> Spoken {
-    let Entry::Gateway { gateway, listener } = opened.entry else { return Spoken::EitherHttp };
-    let gateway = opened.serving.view.gateway(gateway);
-    match gateway.and_then(|gateway| gateway.listener(listener)).map(|listener| listener.protocol()) {
+    match opened.protocol() {
+        _ if matches!(opened.entry, Entry::Sidecar { .. }) => Spoken::EitherHttp,
         Some(Protocol::Http) => Spoken::Http1,
         Some(Protocol::Http2 | Protocol::Grpc) => Spoken::Http2,
         Some(Protocol::Connections) | None => Spoken::Connections,

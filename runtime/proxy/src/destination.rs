@@ -3,13 +3,16 @@
 
 use crate::balance::{Ask, Chosen};
 use crate::breaker::Breakers;
+use crate::identity::Inside;
+use crate::mutual::Mutual;
 use crate::outliers::Judges;
 use crate::retry::{self, Failure, is_retryable};
-use crate::serving::Serving;
-use crate::upstream::{CONNECT_TIME, Origin};
+use crate::serving::{Opened, Serving};
+use crate::upstream::{CONNECT_TIME, Endpoint, Origin};
 use crate::worker::Worker;
 use mesh_engine::budget::Balance;
 use mesh_engine::{Address, Forward, Method, Retry};
+use mesh_plan::Mtls;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -26,6 +29,40 @@ pub(crate) struct Destination<'c> {
     port: u16,
     /// Whether it speaks HTTP/2.
     pub(crate) http2: bool,
+    /// Whether that is inside mutual TLS.
+    mutual: Option<Mutual>,
+    /// The service itself, where this is its own proxy: then there is nothing to choose, and nothing to try again.
+    application: Option<Address>,
+    /// Nothing may be sent there.
+    closed: bool,
+}
+
+/// How a port of a service is spoken to.
+pub(crate) struct Spoken {
+    pub(crate) http2: bool,
+    pub(crate) mutual: Option<Mutual>,
+    number: u16,
+}
+
+impl Spoken {
+    /// `None`: it cannot be, for it is strict, and there is no identity to call it as.
+    pub(crate) fn at(opened: &Opened, service: u32, port: u32) -> Option<Spoken> {
+        let view = &opened.serving.view;
+        let service = view.service(service)?;
+        let port = service.port(port)?;
+        let (http2, number) = (port.protocol().is_http2(), port.number());
+        let own = match port.mtls() {
+            Mtls::Strict => Some(opened.identity.clone()?),
+            Mtls::Permissive => opened.identity.clone(),
+            Mtls::None | Mtls::Off => None,
+        };
+        let callee = || Some(Arc::from(view.principals().get(service.principal())?.identity()));
+        let mutual = match own {
+            Some(own) => Some(Mutual { own, callee: callee()?, inside: Inside::of(port.protocol()) }),
+            None => None,
+        };
+        Some(Spoken { http2, mutual, number })
+    }
 }
 
 /// The tries so far.
@@ -45,22 +82,64 @@ pub(crate) struct Tries {
 impl<'c> Destination<'c> {
     pub(crate) fn of(
         worker: &'c Worker,
-        serving: &'c Arc<Serving>,
+        opened: &'c Opened,
         forward: &'c Forward<'c>,
         key: Option<u64>,
     ) -> Destination<'c> {
+        let serving = &opened.serving;
         let view = &serving.view;
-        let service = view.service(forward.service_index);
-        let port = service.and_then(|service| service.port(forward.port));
-        let http2 = port.is_some_and(|port| port.protocol().is_http2());
-        let port = port.map_or(0, |port| port.number());
+        let spoken = Spoken::at(opened, forward.service_index, forward.port);
+        let closed = spoken.is_none();
+        let Spoken { http2, mutual, number: port } =
+            spoken.unwrap_or(Spoken { http2: false, mutual: None, number: 0 });
+        let application = opened.application;
+        if application.is_some() {
+            let (retry, judges, breakers) = (None, Judges::default(), Breakers::default());
+            let mutual = None;
+            return Destination {
+                worker,
+                serving,
+                forward,
+                retry,
+                judges,
+                breakers,
+                key,
+                port,
+                http2,
+                mutual,
+                application,
+                closed,
+            };
+        }
         let judges = Judges::of(worker, view, forward, port);
         let breakers = Breakers::of(worker, view, forward, port);
-        Destination { worker, serving, forward, retry: forward.retry(), judges, breakers, key, port, http2 }
+        let retry = forward.retry();
+        Destination {
+            worker,
+            serving,
+            forward,
+            retry,
+            judges,
+            breakers,
+            key,
+            port,
+            http2,
+            mutual,
+            application,
+            closed,
+        }
     }
 
     /// The next endpoint, preferably none that was tried. It is under way from now on.
     pub(crate) fn next(&self, tries: &mut Tries) -> Option<Chosen> {
+        if self.closed {
+            return None;
+        }
+        if let Some(application) = self.application {
+            tries.made += 1;
+            tries.last = Some(application);
+            return Some(Chosen::only(application));
+        }
         let (serving, forward, key) = (self.serving, self.forward, self.key);
         let (tried, now) = (tries.failed.as_slice(), self.worker.began.elapsed());
         let ask = Ask { serving, here: &self.worker.shared.here, forward, tried, key, now };
@@ -77,7 +156,8 @@ impl<'c> Destination<'c> {
 
     /// How one of its endpoints is spoken to.
     pub(crate) fn origin(&self, address: Address) -> Origin {
-        Origin { address, http2: self.http2, connect_time: self.connect_time() }
+        let endpoint = Endpoint { address, mutual: self.mutual.clone() };
+        Origin { endpoint, http2: self.http2, connect_time: self.connect_time() }
     }
 
     pub(crate) fn connect_time(&self) -> Duration {
@@ -85,7 +165,8 @@ impl<'c> Destination<'c> {
     }
 
     pub(crate) fn idle_time(&self) -> Option<Duration> {
-        self.forward.idle_timeout().map(|millis| Duration::from_millis(millis.into()))
+        let declared = self.forward.idle_timeout().filter(|_| self.application.is_none());
+        declared.map(|millis| Duration::from_millis(millis.into()))
     }
 
     /// If another try may follow the one that failed: how long to wait before it.

@@ -1,10 +1,12 @@
 //! Doors: where traffic comes in, as the operator says it, and what that means under a plan.
 
+use crate::identity::Identity;
 use mesh_engine::Entry;
-use mesh_plan::PlanView;
-use mesh_plan::view::Gateway;
+use mesh_plan::view::{Gateway, Port, Service};
+use mesh_plan::{Mtls, PlanView};
 use std::fmt;
 use std::net::{IpAddr, SocketAddr};
+use std::sync::Arc;
 
 /// Where traffic comes in.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -30,6 +32,18 @@ pub enum Door {
         /// Where the service sends its calls.
         listen: SocketAddr,
     },
+    /// The inbound side of a service's sidecar: a port of the service. Its address is named `web.default:80`: the service's full name and
+    /// the port that callers say.
+    Inbound {
+        /// `name`, where only one namespace has such a service, or `name.namespace`.
+        service: String,
+        /// The port's name or number; `None` where the service has one.
+        port: Option<String>,
+        /// Where callers connect to: an endpoint of the service.
+        listen: SocketAddr,
+        /// Where the service itself listens.
+        application: SocketAddr,
+    },
 }
 
 /// A listening address that the doors ask for under a plan.
@@ -38,6 +52,10 @@ pub(crate) struct Wanted {
     pub(crate) name: String,
     pub(crate) entry: Entry,
     pub(crate) address: SocketAddr,
+    /// The principal that is served.
+    pub(crate) principal: u32,
+    /// At a port of a service: where the service itself listens.
+    pub(crate) application: Option<SocketAddr>,
 }
 
 /// Why doors do not fit a plan.
@@ -60,6 +78,15 @@ pub enum DoorError {
         name: String,
         /// What it could be.
         candidates: Vec<String>,
+    },
+    /// Which port of a service is meant is not clear, or it has no such port.
+    Port {
+        /// The service.
+        service: String,
+        /// What was asked for.
+        asked: Option<String>,
+        /// What it has.
+        known: Vec<String>,
     },
     /// One port was given for a gateway of several listeners.
     OnePortForMany {
@@ -88,6 +115,15 @@ impl fmt::Display for DoorError {
             }
             DoorError::Ambiguous { kind, name, candidates } => {
                 write!(f, "the {kind} `{name}` could be {}: say which", candidates.join(" or "))
+            }
+            DoorError::Port { service, known, .. } if known.is_empty() => {
+                write!(f, "the service `{service}` has no port")
+            }
+            DoorError::Port { service, asked: Some(asked), known } => {
+                write!(f, "the service `{service}` has no port `{asked}`: it has {}", known.join(", "))
+            }
+            DoorError::Port { service, asked: None, known } => {
+                write!(f, "the service `{service}` has the ports {}: say which", known.join(", "))
             }
             DoorError::OnePortForMany { gateway } => {
                 write!(f, "the gateway `{gateway}` has several listeners and was given one port")
@@ -123,8 +159,19 @@ pub(crate) fn wanted(view: &PlanView, doors: &[Door]) -> Result<Vec<Wanted>, Doo
                 let names = view.services().iter().map(|service| service.name()).collect::<Vec<_>>();
                 let index = index_of("service", service, &names)?;
                 let Some(service) = view.service(index) else { continue };
+                let (name, principal) = (service.name().to_owned(), service.principal());
                 let entry = Entry::Sidecar { service: index };
-                wanted.push(Wanted { name: service.name().to_owned(), entry, address: *listen });
+                wanted.push(Wanted { name, entry, address: *listen, principal, application: None });
+            }
+            Door::Inbound { service, port, listen, application } => {
+                let names = view.services().iter().map(|service| service.name()).collect::<Vec<_>>();
+                let index = index_of("service", service, &names)?;
+                let Some(service) = view.service(index) else { continue };
+                let (port, number) = port_of(service, port.as_deref())?;
+                let (name, principal) = (format!("{}:{number}", service.name()), service.principal());
+                let entry = Entry::Inbound { service: index, port };
+                let application = Some(*application);
+                wanted.push(Wanted { name, entry, address: *listen, principal, application });
             }
         }
     }
@@ -159,11 +206,29 @@ fn index_of(kind: &'static str, asked: &str, names: &[&str]) -> Result<u32, Door
     }
 }
 
+/// A port of a service, by its name or its number.
+fn port_of(service: Service<'_>, asked: Option<&str>) -> Result<(u32, u16), DoorError> {
+    let is_asked = |port: &Port<'_>| {
+        asked.is_none_or(|asked| port.name() == asked || port.number().to_string() == asked)
+    };
+    let mut fits = (0..).zip(service.ports().iter()).filter(|(_, port)| is_asked(port));
+    match (fits.next(), fits.next()) {
+        (Some((index, port)), None) => Ok((index, port.number())),
+        _ => {
+            let known = service.ports().iter().map(|port| port.number().to_string()).collect();
+            let asked = asked.map(str::to_owned);
+            Err(DoorError::Port { service: service.name().to_owned(), asked, known })
+        }
+    }
+}
+
 fn listeners(gateway: Gateway<'_>, bind: IpAddr, port: Option<u16>) -> impl Iterator<Item = Wanted> {
     gateway.listeners().iter().zip(0..).map(move |(listener, index)| Wanted {
         name: format!("{}/{}", gateway.name(), listener.name()),
         entry: Entry::Gateway { gateway: gateway.index(), listener: index },
         address: SocketAddr::new(bind, port.unwrap_or(listener.number())),
+        principal: gateway.principal(),
+        application: None,
     })
 }
 
@@ -176,4 +241,71 @@ fn no_address_twice(wanted: &[Wanted]) -> Result<(), DoorError> {
         }
     }
     Ok(())
+}
+
+/// Why a proxy cannot serve a plan as who it is.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum WrongIdentity {
+    /// A port is strict, and the proxy is nobody.
+    Nobody {
+        /// The service.
+        service: String,
+        /// Its port.
+        port: u16,
+    },
+    /// A door is of another identity.
+    Other {
+        /// The door.
+        door: String,
+        /// The identity of whom it serves.
+        wanted: String,
+        /// Who the proxy is.
+        own: Vec<String>,
+    },
+}
+
+impl fmt::Display for WrongIdentity {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            WrongIdentity::Nobody { service, port } => write!(
+                f,
+                "port {port} of `{service}` is `mtls strict`, and this proxy has no certificate: give it one with --svid, \
+                 --svid-key and --trust-bundle"
+            ),
+            WrongIdentity::Other { door, wanted, own } => {
+                write!(f, "`{door}` is {wanted} in the plan, and the certificate is of {}", own.join(", "))
+            }
+        }
+    }
+}
+
+impl std::error::Error for WrongIdentity {}
+
+/// Who the proxy is at each door.
+pub(crate) fn identities(
+    view: &PlanView,
+    wanted: &[Wanted],
+    own: &[Arc<Identity>],
+) -> Result<Vec<Option<Arc<Identity>>>, WrongIdentity> {
+    if own.is_empty() {
+        let ports = view
+            .services()
+            .iter()
+            .flat_map(|service| service.ports().iter().map(move |port| (service, port)));
+        return match ports.into_iter().find(|(_, port)| port.mtls() == Mtls::Strict) {
+            Some((service, port)) => {
+                Err(WrongIdentity::Nobody { service: service.name().to_owned(), port: port.number() })
+            }
+            None => Ok(vec![None; wanted.len()]),
+        };
+    }
+    let identity = |door: &Wanted| {
+        let id = view.principals().get(door.principal).map_or("", |principal| principal.identity());
+        own.iter().find(|own| own.id() == id).cloned().map(Some).ok_or_else(|| WrongIdentity::Other {
+            door: door.name.clone(),
+            wanted: id.to_owned(),
+            own: own.iter().map(|own| own.id().to_owned()).collect(),
+        })
+    };
+    wanted.iter().map(identity).collect()
 }

@@ -3,6 +3,7 @@
 use crate::affinity::Affinity;
 use crate::body::{Activity, Outgoing};
 use crate::call::{Call, Failed};
+use crate::client::Client;
 use crate::cors::{self, Allowed};
 use crate::destination::Destination;
 use crate::edits::{self, Faults};
@@ -15,7 +16,7 @@ use crate::log::Record;
 use crate::mirror;
 use crate::refusal;
 use crate::reply::Reply;
-use crate::request::{self, Headers, Refused, canonicalize};
+use crate::request::{self, Forwarded, Headers, Refused, canonicalize};
 use crate::serving::{Opened, Serving};
 use crate::websocket::{self, Slot};
 use crate::worker::Worker;
@@ -25,7 +26,6 @@ use hyper::http::request::Parts;
 use hyper::{Request, Response, StatusCode};
 use mesh_engine::{Action, Method, Moment, decide_at};
 use std::convert::Infallible;
-use std::net::SocketAddr;
 use std::rc::Rc;
 use std::sync::Arc;
 use std::time::Duration;
@@ -34,7 +34,7 @@ use tokio::time::{Instant, sleep_until};
 /// Where and how a request came in.
 pub(crate) struct Arrival {
     pub(crate) opened: Arc<Opened>,
-    pub(crate) peer: SocketAddr,
+    pub(crate) client: Rc<Client>,
     /// What the scan of the bytes has against it.
     pub(crate) defect: Option<Defect>,
     pub(crate) way: Way,
@@ -91,22 +91,28 @@ async fn decided(
 ) -> Response<Reply> {
     let head_at = Instant::now();
     arrival.way.cut_at(None);
-    let opened = &*arrival.opened;
+    let opened = &arrival.opened;
     let serving = &opened.serving;
     let (mut parts, body) = request.into_parts();
     let mut record = Record::begin(worker.log.as_ref(), serving, &opened.name, &parts.method);
-
+    record.from(&arrival.client);
     if is_grpc {
         record.is_grpc();
     }
     if let Some(why) = arrival.defect {
         return refused(&mut record, &Refused { status: StatusCode::BAD_REQUEST, why });
     }
-    let canonical = canonicalize(&mut parts, arrival.peer.ip(), &mut worker.random.borrow_mut());
+    // At the service itself: what its caller, which is known, says of whom it calls for.
+    let is_known = opened.application.is_some() && arrival.client.identity().is_some();
+    let forwarded = is_known.then(|| Forwarded::by(&parts.headers));
+    let canonical = canonicalize(&mut parts, arrival.client.address.ip(), &mut worker.random.borrow_mut());
     let target = match canonical {
         Ok(target) => target,
         Err(why) => return refused(&mut record, &why),
     };
+    if let Some(forwarded) = forwarded {
+        forwarded.write(&mut parts.headers);
+    }
     record.asked(&target, request::request_id(&parts.headers));
     let waits = if is_grpc { grpc::timeout(&parts.headers) } else { Ok(None) };
     let waits = match waits {
@@ -123,7 +129,7 @@ async fn decided(
         path: &target.path,
         query: parts.uri.query().unwrap_or_default(),
         headers: &Headers(&parts.headers),
-        source_ip: arrival.peer.ip(),
+        source_ip: arrival.client.address.ip(),
         // Neither forwarded addresses nor tokens are verified yet: plans that ask for them are refused.
         client_ip: None,
         tokens: &[],
@@ -136,7 +142,7 @@ async fn decided(
         *response.headers_mut() = headers;
         return response;
     }
-    let decision = decide_at(&serving.view, &opened.resolved, &asked, Moment { dice });
+    let decision = decide_at(&serving.view, &arrival.client.resolved(opened), &asked, Moment { dice });
     record.decided_by(&decision.rule, &decision.owner);
     record.audited(&decision.audit);
     let allowed = Allowed::of(&serving.view, &decision.edited, &parts.headers);
@@ -151,7 +157,9 @@ async fn decided(
         (None, Action::Forward(forward)) => {
             let path = || decision.edited.path(&serving.view, &target.path);
             record.sent_to(&forward.service, &forward.subset, path);
-            let declared = forward.timeout().map(|millis| Duration::from_millis(millis.into()));
+            // At the service itself nobody knows what its caller may have declared instead.
+            let declared = forward.timeout().filter(|_| opened.application.is_none());
+            let declared = declared.map(|millis| Duration::from_millis(millis.into()));
             // Nobody waits for longer than that.
             let patience = declared.into_iter().chain(waits).min();
             let deadline = patience.map(|patience| head_at + patience);
@@ -161,7 +169,7 @@ async fn decided(
             let Some(answered) = on_purpose(faults, deadline, &mut record).await else {
                 let edited = decision.edited;
                 let (view, asks) = (&serving.view, (&parts.method, parts.version, &parts.headers));
-                let to = Destination::of(&worker, serving, &forward, affinity.key);
+                let to = Destination::of(&worker, opened, &forward, affinity.key);
                 let slot = arrival.way.slot().filter(|_| !to.http2);
                 let upgrades = slot.is_some() && websocket::is_asked(asks, view, &edited);
                 request::leave_hop(&mut parts.headers);
@@ -172,7 +180,7 @@ async fn decided(
                 let head = Head { method: parts.method, uri: parts.uri, headers: parts.headers };
                 let (fate, activity) = (Rc::default(), Activity::now());
                 let mut body = Outgoing::of(body, limits.max_body, &fate, &activity);
-                mirror::send(&worker, view, &edited, &head, &mut body);
+                mirror::send(&worker, opened, &edited, &head, &mut body);
                 let call = Call {
                     to,
                     edited,

@@ -2,8 +2,9 @@
 
 use crate::breaker::Gauges;
 use crate::cause::cause;
-use crate::doors::{self, Door, DoorError, Wanted};
+use crate::doors::{self, Door, DoorError, Wanted, WrongIdentity};
 use crate::health::Asking;
+use crate::identity::Identity;
 use crate::limits::Counts;
 use crate::listen::{self, BindError};
 use crate::log::{self, AccessLog};
@@ -13,7 +14,7 @@ use crate::worker::{self, Command, Thread};
 use crate::{admin, admin::Admin};
 use arc_swap::{ArcSwap, ArcSwapOption};
 use mesh_engine::balance::nearness::Here;
-use mesh_engine::{Peer, Resolved};
+use mesh_engine::{Address, Peer, Resolved};
 use mesh_plan::PlanView;
 use std::collections::BTreeMap;
 use std::net::{SocketAddr, TcpListener};
@@ -28,6 +29,8 @@ use tokio::sync::Notify;
 pub struct Config {
     /// Where traffic comes in.
     pub doors: Vec<Door>,
+    /// Who the proxy is: nobody, or for each door the identity that the plan has for whom it serves.
+    pub identities: Vec<Arc<Identity>>,
     /// Number of worker threads; 0: one for each core.
     pub workers: usize,
     /// Where `/live`, `/ready` and `/plan` are answered, if anywhere. Only on loopback.
@@ -47,6 +50,8 @@ pub struct Config {
 pub enum StartError {
     /// A door does not fit the plan.
     Door(DoorError),
+    /// The proxy is not who it would have to be.
+    Identity(WrongIdentity),
     /// A door's address, or the admin's.
     Bind(BindError),
     /// What the admin tells is not for the network.
@@ -60,6 +65,8 @@ pub enum StartError {
 pub enum SwapError {
     /// A door does not fit the new plan.
     Door(DoorError),
+    /// The proxy is not who it would have to be.
+    Identity(WrongIdentity),
     /// An address that only the new plan needs.
     Bind(BindError),
 }
@@ -68,6 +75,7 @@ impl fmt::Display for StartError {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
             StartError::Door(error) => error.fmt(f),
+            StartError::Identity(error) => error.fmt(f),
             StartError::Bind(error) => error.fmt(f),
             StartError::AdminNotLoopback(address) => {
                 write!(f, "the admin address {address} is not a loopback address, such as 127.0.0.1:9901")
@@ -81,6 +89,7 @@ impl fmt::Display for SwapError {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
             SwapError::Door(error) => error.fmt(f),
+            SwapError::Identity(error) => error.fmt(f),
             SwapError::Bind(error) => error.fmt(f),
         }
     }
@@ -93,6 +102,7 @@ impl From<SwapError> for StartError {
     fn from(error: SwapError) -> StartError {
         match error {
             SwapError::Door(error) => StartError::Door(error),
+            SwapError::Identity(error) => StartError::Identity(error),
             SwapError::Bind(error) => StartError::Bind(error),
         }
     }
@@ -121,6 +131,7 @@ pub struct Drained {
 #[derive(Default)]
 struct Doors {
     asked: Vec<Door>,
+    identities: Vec<Arc<Identity>>,
     open: Vec<Socket>,
     next: u32,
 }
@@ -181,7 +192,7 @@ pub fn start(plan: PlanView, config: Config) -> Result<Handle, StartError> {
         let thread = worker::start(index, count, handle.shared.clone(), log.clone(), config.plan_header);
         handle.workers.push(thread.map_err(StartError::Thread)?);
     }
-    handle.swap_doors(plan, config.doors)?;
+    handle.swap_as(plan, config.doors, config.identities)?;
     if let Some(address) = config.admin {
         handle.admin = Some(admin::start(address, handle.shared.clone())?);
     }
@@ -193,14 +204,28 @@ impl Handle {
     /// the new plan adds are open before those that it drops are closed; a door that closes answers what is already on its
     /// connections under the last plan that had it.
     pub fn swap(&self, plan: PlanView) -> Result<(), SwapError> {
-        let doors = self.doors().asked.clone();
-        self.swap_doors(plan, doors)
+        let (doors, identities) = {
+            let doors = self.doors();
+            (doors.asked.clone(), doors.identities.clone())
+        };
+        self.swap_as(plan, doors, identities)
     }
 
     /// Takes a plan over, and other doors with it.
     pub fn swap_doors(&self, plan: PlanView, asked: Vec<Door>) -> Result<(), SwapError> {
+        let identities = self.doors().identities.clone();
+        self.swap_as(plan, asked, identities)
+    }
+
+    /// Takes a plan over, and other doors with it, and who the proxy is at them.
+    pub fn swap_as(
+        &self,
+        plan: PlanView,
+        asked: Vec<Door>,
+        identities: Vec<Arc<Identity>>,
+    ) -> Result<(), SwapError> {
         let mut doors = self.doors();
-        let swapped = self.swap_open(&mut doors, plan, asked);
+        let swapped = self.swap_open(&mut doors, plan, asked, identities);
         self.note_rejection(swapped.as_ref().err().map(ToString::to_string));
         swapped
     }
@@ -212,14 +237,22 @@ impl Handle {
         self.shared.rejected.store(rejected);
     }
 
-    fn swap_open(&self, doors: &mut Doors, plan: PlanView, asked: Vec<Door>) -> Result<(), SwapError> {
+    fn swap_open(
+        &self,
+        doors: &mut Doors,
+        plan: PlanView,
+        asked: Vec<Door>,
+        own: Vec<Arc<Identity>>,
+    ) -> Result<(), SwapError> {
         let wanted = doors::wanted(&plan, &asked).map_err(SwapError::Door)?;
         let serving = Arc::new(Serving::new(plan));
+        let identities = doors::identities(&serving.view, &wanted, &own);
+        let wanted: Vec<_> = wanted.into_iter().zip(identities.map_err(SwapError::Identity)?).collect();
         let bound = self.bind_new(doors, &wanted, &serving).map_err(SwapError::Bind)?;
 
         let open: Vec<Socket> = bound.iter().map(|(socket, _)| socket.clone()).collect();
-        for (socket, wanted) in open.iter().zip(&wanted) {
-            socket.entrance.store(Arc::new(wanted.opened(&serving)));
+        for (socket, (wanted, identity)) in open.iter().zip(&wanted) {
+            socket.entrance.store(Arc::new(wanted.opened(&serving, identity.as_ref())));
         }
         self.asking.of(serving.view.clone());
         self.shared.serving.store(serving);
@@ -236,6 +269,7 @@ impl Handle {
         self.workers.iter().for_each(|worker| tell(worker, Command::Prune));
         doors.open = open;
         doors.asked = asked;
+        doors.identities = own;
         Ok(())
     }
 
@@ -243,11 +277,11 @@ impl Handle {
     fn bind_new(
         &self,
         doors: &mut Doors,
-        wanted: &[Wanted],
+        wanted: &[(Wanted, Option<Arc<Identity>>)],
         serving: &Arc<Serving>,
     ) -> Result<Vec<(Socket, Vec<TcpListener>)>, BindError> {
         let mut bound = Vec::new();
-        for wanted in wanted {
+        for (wanted, identity) in wanted {
             if let Some(open) = doors.open.iter().find(|open| open.serves(wanted)) {
                 bound.push((Socket { name: wanted.name.clone(), ..open.clone() }, Vec::new()));
                 continue;
@@ -260,13 +294,14 @@ impl Handle {
                 .map_err(|error| BindError { door: wanted.name.clone(), address: asked, error })?;
             let id = SocketId(doors.next);
             doors.next += 1;
-            let entrance = Arc::new(ArcSwap::from_pointee(wanted.opened(serving)));
+            let entrance = Arc::new(ArcSwap::from_pointee(wanted.opened(serving, identity.as_ref())));
             bound.push((Socket { id, name: wanted.name.clone(), asked, address, entrance }, listeners));
         }
         Ok(bound)
     }
 
-    /// Where each door listens: `edge.default/http` for a gateway's listener, `web.default` for a sidecar.
+    /// Where each door listens: `edge.default/http` for a gateway's listener, `web.default` for a sidecar, `web.default:80` for
+    /// its inbound side.
     pub fn addresses(&self) -> BTreeMap<String, SocketAddr> {
         self.doors().open.iter().map(|socket| (socket.name.clone(), socket.address)).collect()
     }
@@ -324,9 +359,15 @@ impl Drop for Handle {
 }
 
 impl Wanted {
-    fn opened(&self, serving: &Arc<Serving>) -> Opened {
-        let resolved = Resolved::of(&serving.view, self.entry, Peer::Unauthenticated);
-        Opened { serving: serving.clone(), entry: self.entry, resolved, name: self.name.clone() }
+    fn opened(&self, serving: &Arc<Serving>, identity: Option<&Arc<Identity>>) -> Opened {
+        Opened {
+            serving: serving.clone(),
+            entry: self.entry,
+            resolved: Resolved::of(&serving.view, self.entry, Peer::Unauthenticated),
+            name: self.name.clone(),
+            identity: identity.cloned(),
+            application: self.application.map(|own| Address { ip: own.ip(), port: own.port() }),
+        }
     }
 }
 

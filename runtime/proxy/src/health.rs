@@ -4,7 +4,7 @@
 use crate::body::Outgoing;
 use crate::grpc;
 use crate::head::Head;
-use crate::upstream::{Origin, Pool, stream_to};
+use crate::upstream::{Endpoint, Origin, Pool, stream_to};
 use arc_swap::ArcSwap;
 use hyper::body::{Body as _, Bytes};
 use hyper::header::{self, HeaderMap, HeaderValue};
@@ -113,7 +113,7 @@ async fn ask((service, address, http2, check): Asked, out: Out, unwell: Arc<Unwe
     loop {
         times.tick().await;
         let time = Duration::from_millis(check.timeout.into());
-        let origin = Origin { address, http2, connect_time: time };
+        let origin = Origin { endpoint: Endpoint { address, mutual: None }, http2, connect_time: time };
         let well = timeout(time, is_well(&service, origin, &check.probe)).await.unwrap_or(false);
         if !health.hear(&check, well) {
             continue;

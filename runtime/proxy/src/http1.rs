@@ -1,5 +1,6 @@
 //! An HTTP/1.1 connection of a client, from its first byte to its last.
 
+use crate::client::Client;
 use crate::forward::{self, Arrival, Way};
 use crate::serving::Entrance;
 use crate::transport::Transport;
@@ -10,7 +11,6 @@ use hyper::server::conn::http1::Builder;
 use hyper::service::service_fn;
 use hyper_util::rt::{TokioIo, TokioTimer};
 use std::future::{Future, poll_fn};
-use std::net::SocketAddr;
 use std::pin::Pin;
 use std::rc::Rc;
 use std::task::Poll;
@@ -56,7 +56,7 @@ pub(crate) async fn serve(
     worker: Rc<Worker>,
     entrance: Entrance,
     stream: impl Transport,
-    peer: SocketAddr,
+    client: Rc<Client>,
     mut closing: watch::Receiver<Option<Closing>>,
 ) {
     let (io, watch) = framing::watch(stream);
@@ -65,7 +65,7 @@ pub(crate) async fn serve(
         // Taken here and not in the future: heads are taken up in the order in which they arrive.
         let (opened, defect) = (entrance.load_full(), watch.next_head());
         let way = Way::Connection { watch: watch.clone(), slot: slot.clone() };
-        let arrival = Arrival { opened, peer, defect, way };
+        let arrival = Arrival { opened, client: client.clone(), defect, way };
         let plan = worker.plan_header.then(|| arrival.opened.serving.clone());
         let answer = forward::answer(worker.clone(), arrival, request);
         async move {

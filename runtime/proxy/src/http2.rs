@@ -3,6 +3,7 @@
 
 mod streams;
 
+use crate::client::Client;
 use crate::forward::{self, Arrival, Way};
 use crate::frames::{self, Other};
 use crate::http1::Closing;
@@ -16,7 +17,6 @@ use hyper::{Request, Response};
 use hyper_util::rt::{TokioIo, TokioTimer};
 use std::convert::Infallible;
 use std::future::poll_fn;
-use std::net::SocketAddr;
 use std::pin::pin;
 use std::rc::Rc;
 use std::task::Poll;
@@ -82,11 +82,11 @@ pub(crate) async fn serve(
     worker: Rc<Worker>,
     entrance: Entrance,
     stream: impl Transport,
-    peer: SocketAddr,
+    client: Rc<Client>,
     mut closing: watch::Receiver<Option<Closing>>,
 ) {
     let streams = Streams::default();
-    let service = service_fn(|request| answer(&worker, &entrance, peer, streams.next(), request));
+    let service = service_fn(|request| answer(&worker, &entrance, &client, streams.next(), request));
     let io = TokioIo::new(frames::watch(stream, Other::Client));
     let mut connection = pin!(builder(streams.clone()).serve_connection(io, service));
     let mut look = pin!(sleep_until(streams.next_look()));
@@ -134,14 +134,15 @@ pub(crate) async fn serve(
 fn answer(
     worker: &Rc<Worker>,
     entrance: &Entrance,
-    peer: SocketAddr,
+    client: &Rc<Client>,
     stream: Rc<Stream>,
     request: Request<Incoming>,
 ) -> impl Future<Output = Result<Response<Told>, Infallible>> + use<> {
     // Taken here and not in the future: heads are taken up in the order in which they arrive.
     let opened = entrance.load_full();
     let plan = worker.plan_header.then(|| opened.serving.clone());
-    let arrival = Arrival { opened, peer, defect: None, way: Way::Stream(stream.clone()) };
+    let way = Way::Stream(stream.clone());
+    let arrival = Arrival { opened, client: client.clone(), defect: None, way };
     let answer = forward::answer(worker.clone(), arrival, request);
     async move {
         let mut response = answer.await?;

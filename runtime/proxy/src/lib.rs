@@ -6,8 +6,8 @@
 //! `websocket` (what browsers may), `log`. What a line of the
 //! access log means is said by `mesh-proxy --help` (`args/help.rs`).
 //!
-//! Until there is mutual TLS, authorization is applied by the gateway and by the caller's sidecar. Whoever reaches an
-//! endpoint directly goes round it: keep endpoints on a network that only proxies reach.
+//! Who is at the other end of a connection is what `mutual` and `identity` verify: then authorization is applied at both ends, by the caller's
+//! proxy and by the service's own. Whoever reaches an endpoint without a proxy before it goes round both.
 
 #![deny(
     clippy::unwrap_used,
@@ -26,6 +26,7 @@ mod body;
 mod breaker;
 mod call;
 mod cause;
+mod client;
 mod connection;
 mod cors;
 mod destination;
@@ -40,10 +41,12 @@ mod head;
 mod health;
 mod http1;
 mod http2;
+mod identity;
 mod limits;
 mod listen;
 mod log;
 mod mirror;
+mod mutual;
 mod outliers;
 mod refusal;
 mod reply;
@@ -59,8 +62,9 @@ mod websocket;
 mod worker;
 
 pub use cause::{cause, innermost};
-pub use doors::{Door, DoorError};
+pub use doors::{Door, DoorError, WrongIdentity};
 pub use handle::{Config, Drained, Handle, StartError, SwapError, start};
+pub use identity::{Identity, IdentityError, Material, SvidError};
 pub use listen::BindError;
 pub use log::AccessLog;
 pub use mesh_engine::balance::nearness::Here;

@@ -2,6 +2,7 @@
 
 mod json;
 
+use crate::client::Client;
 use crate::grpc::{self, Code};
 use crate::request::Target;
 use crate::serving::Serving;
@@ -130,6 +131,9 @@ struct Fields {
     upstream: Option<Address>,
     attempts: u32,
     request_id: String,
+    /// The SPIFFE ID of the client, or empty.
+    peer: String,
+    tls_error: String,
     plan: String,
 }
 
@@ -167,9 +171,26 @@ impl Record {
                 upstream: None,
                 attempts: 0,
                 request_id: String::new(),
+                peer: String::new(),
+                tls_error: String::new(),
                 plan: serving.digest.clone(),
             })
         }))
+    }
+
+    /// Who asks, as far as that is verified.
+    pub(crate) fn from(&mut self, client: &Client) {
+        if let (Some(fields), Some(identity)) = (&mut self.0, client.identity()) {
+            fields.peer = identity.to_owned();
+        }
+    }
+
+    /// It was no connection yet: its handshake failed.
+    pub(crate) fn failed_handshake(&mut self, why: &str) {
+        self.flag("DPE");
+        if let Some(fields) = &mut self.0 {
+            fields.tls_error = why.to_owned();
+        }
     }
 
     /// What was asked, once it is canonical.
@@ -304,6 +325,12 @@ impl Fields {
         let micros = took.as_micros();
         number(&mut line, "duration_ms", format_args!("{}.{:03}", micros / 1_000, micros % 1_000));
         text(&mut line, "request_id", &self.request_id);
+        if !self.peer.is_empty() {
+            text(&mut line, "peer", &self.peer);
+        }
+        if !self.tls_error.is_empty() {
+            text(&mut line, "tls_error", &self.tls_error);
+        }
         text(&mut line, "plan", &self.plan);
         line.push_str("}\n");
         line

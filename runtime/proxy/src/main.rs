@@ -11,6 +11,7 @@
 )]
 
 mod args;
+mod credentials;
 mod events;
 mod intake;
 mod keep;
@@ -20,6 +21,7 @@ mod poll;
 mod reload;
 
 use args::{Args, Source};
+use credentials::Credentials;
 use events::{Event, Events};
 use intake::Taken;
 use mesh_plan::view::Service;
@@ -65,7 +67,9 @@ fn run(args: &Args) -> Result<ExitCode, String> {
         let Some((plan, delivery)) = first(args, &mut plans, &mut events).await? else {
             return Ok(ExitCode::SUCCESS);
         };
-        let started = start(plan.view.clone(), config(args)).map_err(|error| error.to_string());
+        let credentials = Credentials::of(args)?;
+        let started = start(plan.view.clone(), config(args, credentials.as_ref()));
+        let started = started.map_err(|error| error.to_string());
         if let Some(delivery) = delivery {
             let _ = delivery.send(started.as_ref().map(|_| ()).map_err(Clone::clone));
         }
@@ -75,6 +79,9 @@ fn run(args: &Args) -> Result<ExitCode, String> {
             say(&format!("admin on {address}"));
         }
         announce(&handle, &BTreeMap::new());
+        if let Some(credentials) = credentials {
+            tokio::spawn(credentials.follow());
+        }
         loop {
             match events.next().await {
                 Event::Look { now } => look(&handle, &mut plans, &mut events.watch, now),
@@ -87,9 +94,10 @@ fn run(args: &Args) -> Result<ExitCode, String> {
     })
 }
 
-fn config(args: &Args) -> Config {
+fn config(args: &Args, credentials: Option<&Credentials>) -> Config {
     Config {
         doors: args.doors(),
+        identities: credentials.map(Credentials::identity).into_iter().collect(),
         workers: args.workers,
         admin: args.admin,
         access_log: match args.access_log {

@@ -2,13 +2,14 @@
 //! task over its own connections once the whole request is there, few are under way at once, and what is too much is not sent.
 
 use crate::body::Outgoing;
+use crate::destination::Spoken;
 use crate::head::Head;
-use crate::upstream::{CONNECT_TIME, Origin, Pool};
+use crate::serving::Opened;
+use crate::upstream::{CONNECT_TIME, Endpoint, Origin, Pool};
 use crate::worker::Worker;
 use hyper::Response;
 use hyper::body::{Body as _, Bytes, Incoming};
 use mesh_engine::{Address, Edited, endpoints};
-use mesh_plan::PlanView;
 use mesh_plan::layout::WHOLE;
 use mesh_plan::view::Edit;
 use std::cell::{Cell, RefCell};
@@ -91,7 +92,8 @@ impl Tee {
 }
 
 /// Draws which copies a request has, and sends each once the request's body has passed: the request is as it is sent on.
-pub(crate) fn send(worker: &Rc<Worker>, plan: &PlanView, edited: &Edited, head: &Head, body: &mut Outgoing) {
+pub(crate) fn send(worker: &Rc<Worker>, opened: &Opened, edited: &Edited, head: &Head, body: &mut Outgoing) {
+    let plan = &opened.serving.view;
     let mut waits = Vec::new();
     for edit in edited.edits(plan) {
         let Edit::Mirror { service, port, subset, share } = edit else { continue };
@@ -102,9 +104,8 @@ pub(crate) fn send(worker: &Rc<Worker>, plan: &PlanView, edited: &Edited, head: 
         let endpoints: Vec<Address> = endpoints(plan, service, port, subset).collect();
         let Some(address) = random.choice(endpoints) else { continue };
         let Some(under_way) = worker.mirrors.one_more() else { continue };
-        let service = plan.service(service).and_then(|service| service.port(port));
-        let http2 = service.is_some_and(|port| port.protocol().is_http2());
-        let origin = Origin { address, http2, connect_time: CONNECT_TIME };
+        let Some(Spoken { http2, mutual, .. }) = Spoken::at(opened, service, port) else { continue };
+        let origin = Origin { endpoint: Endpoint { address, mutual }, http2, connect_time: CONNECT_TIME };
         let head = head.clone();
         let waited = match &body {
             Outgoing::Streamed(_) | Outgoing::Remembered(_) => {

@@ -189,6 +189,27 @@ fn takes_trailers(headers: &HeaderMap) -> bool {
     codings.any(|coding| coding.trim_ascii().eq_ignore_ascii_case(b"trailers"))
 }
 
+/// What a proxy says of its own client.
+pub(crate) struct Forwarded([Option<HeaderValue>; 3]);
+
+impl Forwarded {
+    const NAMES: [HeaderName; 3] = [X_FORWARDED_FOR, X_FORWARDED_PROTO, X_FORWARDED_HOST];
+
+    /// As it says it. Only of a caller whose certificate is good it is to be believed, and kept.
+    pub(crate) fn by(headers: &HeaderMap) -> Forwarded {
+        Forwarded(Forwarded::NAMES.map(|name| headers.get(name).cloned()))
+    }
+
+    /// Says it on.
+    pub(crate) fn write(self, headers: &mut HeaderMap) {
+        for (name, value) in Forwarded::NAMES.into_iter().zip(self.0) {
+            if let Some(value) = value {
+                headers.insert(name, value);
+            }
+        }
+    }
+}
+
 /// Removes what a client claims of itself and of the way here. Nothing of it is known to be true.
 fn remove_claims(headers: &mut HeaderMap) {
     let is_claim = |name: &&HeaderName| {

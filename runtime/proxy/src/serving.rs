@@ -2,11 +2,13 @@
 
 use crate::breaker::Gauges;
 use crate::health::Unwell;
+use crate::identity::Identity;
+use crate::mutual::Port;
 use crate::outliers::Detectors;
 use arc_swap::{ArcSwap, ArcSwapOption};
 use mesh_engine::balance::nearness::Here;
-use mesh_engine::{Entry, Resolved};
-use mesh_plan::PlanView;
+use mesh_engine::{Address, Entry, Resolved};
+use mesh_plan::{Mtls, PlanView, Protocol};
 use std::sync::Arc;
 use std::sync::atomic::AtomicBool;
 use std::time::SystemTime;
@@ -60,10 +62,35 @@ pub(crate) struct Opened {
     pub(crate) serving: Arc<Serving>,
     /// Its indices are those of this plan.
     pub(crate) entry: Entry,
-    /// The entry and its peer as that plan knows them. Until peers are verified by the transport, nobody is anybody: no header can change
-    /// that.
+    /// The entry as that plan knows it, for a peer that is nobody: who somebody is is verified by the transport, for each connection.
     pub(crate) resolved: Resolved,
     pub(crate) name: String,
+    /// Who this proxy is here, if it is anybody.
+    pub(crate) identity: Option<Arc<Identity>>,
+    /// At a port of a service: where the service itself listens.
+    pub(crate) application: Option<Address>,
+}
+
+impl Opened {
+    /// What is spoken here; `None` where several protocols may be.
+    pub(crate) fn protocol(&self) -> Option<Protocol> {
+        let view = &self.serving.view;
+        match self.entry {
+            Entry::Gateway { gateway, listener } => {
+                Some(view.gateway(gateway)?.listener(listener)?.protocol())
+            }
+            Entry::Inbound { service, port } => Some(view.service(service)?.port(port)?.protocol()),
+            Entry::Sidecar { .. } | Entry::Call { .. } | Entry::FromGateway { .. } => None,
+        }
+    }
+
+    /// If mutual TLS may come in here: how, and as whom this proxy takes it.
+    pub(crate) fn takes_tls(&self) -> Option<(Port, Arc<Identity>)> {
+        let Entry::Inbound { service, port } = self.entry else { return None };
+        let port = self.serving.view.service(service)?.port(port)?;
+        let port = Port { mode: port.mtls(), protocol: port.protocol() };
+        Some((port, self.identity.clone()?)).filter(|(port, _)| port.mode != Mtls::Off)
+    }
 }
 
 /// Hex digits of a digest in a log line: enough to tell all plans of a mesh apart.

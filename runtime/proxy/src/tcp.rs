@@ -5,61 +5,79 @@ use crate::affinity::Affinity;
 use crate::balance::Chosen;
 use crate::body::Activity;
 use crate::breaker::{Counted, Overflow};
+use crate::client::Client;
 use crate::destination::{Destination, Tries};
 use crate::http1::{Closing, end};
 use crate::limits;
 use crate::log::Record;
 use crate::retry::Failure;
 use crate::serving::{Entrance, Opened};
-use crate::transport::Transport;
+use crate::transport::{Transport, Wire};
 use crate::tunnel::{Bounds, tunnel};
+use crate::upstream::stream_to;
 use crate::worker::Worker;
 use mesh_engine::balance::outliers::Seen;
 use mesh_engine::{Action, Headers, Method, Moment, Request, decide_at};
-use std::net::SocketAddr;
 use std::rc::Rc;
+use std::sync::Arc;
 use std::time::Duration;
-use tokio::net::TcpStream;
 use tokio::sync::watch;
-use tokio::time::{sleep, timeout};
+use tokio::time::sleep;
 
 /// Serves a connection until it ends, or for as long as a door that closes waits.
 pub(crate) async fn serve(
     worker: Rc<Worker>,
     entrance: Entrance,
     stream: impl Transport,
-    peer: SocketAddr,
+    client: Rc<Client>,
     mut closing: watch::Receiver<Option<Closing>>,
 ) {
     let opened = entrance.load_full();
     let mut record = Record::of_connection(worker.log.as_ref(), &opened.serving, &opened.name);
+    record.from(&client);
     tokio::select! {
-        () = pass(&worker, &opened, stream, peer, &mut record) => {}
+        () = pass(&worker, &opened, stream, &client, &mut record) => {}
         () = end(&mut closing) => record.flag("DC"),
     }
 }
 
-async fn pass(
-    worker: &Worker,
-    opened: &Opened,
-    stream: impl Transport,
-    peer: SocketAddr,
-    record: &mut Record,
-) {
-    let serving = &opened.serving;
-    let asked = Request {
+/// Resets a connection that is refused before anything of it is read, because of what it is: what the plan says of a caller that is
+/// nobody is logged.
+pub(crate) fn turn_away(worker: &Worker, opened: &Opened, stream: &impl Transport, client: &Client) {
+    let mut record = Record::of_connection(worker.log.as_ref(), &opened.serving, &opened.name);
+    let moment = Moment { dice: worker.random.borrow_mut().u64(..) };
+    let decision = decide_at(&opened.serving.view, &opened.resolved, &asked(client), moment);
+    record.decided_by(&decision.rule, &decision.owner);
+    record.flag("UAEX");
+    stream.reset_when_closed();
+}
+
+/// A connection, as it is decided about.
+fn asked(client: &Client) -> Request<'static> {
+    Request {
         method: Method::Other,
         host: "",
         host_port: None,
         path: "",
         query: "",
         headers: &NONE,
-        source_ip: peer.ip(),
+        source_ip: client.address.ip(),
         client_ip: None,
         tokens: &[],
-    };
+    }
+}
+
+async fn pass(
+    worker: &Worker,
+    opened: &Arc<Opened>,
+    stream: impl Transport,
+    client: &Client,
+    record: &mut Record,
+) {
+    let serving = &opened.serving;
+    let asked = asked(client);
     let moment = Moment { dice: worker.random.borrow_mut().u64(..) };
-    let decision = decide_at(&serving.view, &opened.resolved, &asked, moment);
+    let decision = decide_at(&serving.view, &client.resolved(opened), &asked, moment);
     record.decided_by(&decision.rule, &decision.owner);
     record.audited(&decision.audit);
     let limits = limits::of(&serving.view, opened.entry, &decision);
@@ -82,7 +100,7 @@ async fn pass(
         }
     }
     let affinity = Affinity::of(&serving.view, &forward, &asked, &mut worker.random.borrow_mut());
-    let to = Destination::of(worker, serving, &forward, affinity.key);
+    let to = Destination::of(worker, opened, &forward, affinity.key);
     let mut tries = Tries::default();
     let connected = connect(&to, &mut tries).await;
     record.tried(tries.made, tries.last);
@@ -109,7 +127,7 @@ async fn pass(
 type Taken = (Vec<Counted>, Vec<Counted>, Chosen);
 
 /// Connects to an endpoint, and to another one as the retry policy says. The error is a flag.
-async fn connect(to: &Destination<'_>, tries: &mut Tries) -> Result<(TcpStream, Taken), &'static str> {
+async fn connect(to: &Destination<'_>, tries: &mut Tries) -> Result<(Wire, Taken), &'static str> {
     let overflow = |_: Overflow| "UO";
     let admitted = to.breakers.admit().map_err(overflow)?;
     if to.retry.is_some() {
@@ -121,16 +139,14 @@ async fn connect(to: &Destination<'_>, tries: &mut Tries) -> Result<(TcpStream, 
         let (pool, room) = (&to.worker.pool, &to.worker.shared.room);
         let place = to.breakers.place(pool, room).await.map_err(overflow)?;
         let began = to.worker.began.elapsed();
-        let made = TcpStream::connect(SocketAddr::new(address.ip, address.port));
-        let made = timeout(to.connect_time(), made).await;
+        let made = stream_to(&to.origin(address)).await;
         tries.under_way = None;
         let now = to.worker.began.elapsed();
-        let stream = made.ok().and_then(Result::ok);
+        let stream = made.ok();
         chosen.took(now, now.saturating_sub(began), stream.is_none());
         let seen = if stream.is_some() { Seen::Success } else { Seen::GatewayError };
         to.judges.see(address, of, seen);
         if let Some(stream) = stream {
-            let _ = stream.set_nodelay(true);
             return Ok((stream, (admitted, place, chosen)));
         }
         let wait = to.wait_before_next(Failure::Connect, Method::Other, true, tries).ok_or("UF")?;

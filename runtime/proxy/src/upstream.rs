@@ -4,7 +4,9 @@ mod multiplexed;
 
 use crate::body::Outgoing;
 use crate::breaker::Counted;
+use crate::mutual::Mutual;
 use crate::serving::Shared;
+use crate::transport::Wire;
 use hyper::body::Incoming;
 use hyper::client::conn::TrySendError;
 use hyper::client::conn::http1::{self, SendRequest};
@@ -36,10 +38,17 @@ const SETTLE_TIME: Duration = Duration::from_secs(1);
 /// Bytes of a response head; more is refused.
 const MAX_HEAD: usize = 64 * 1024;
 
-/// An endpoint, and how it is spoken to.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) struct Origin {
+/// Where a connection leads: connections of one caller are not used for another, and none leads to somebody else at the same address.
+#[derive(Clone, Debug, PartialEq, Eq, Hash)]
+pub(crate) struct Endpoint {
     pub(crate) address: Address,
+    pub(crate) mutual: Option<Mutual>,
+}
+
+/// An endpoint, and how it is spoken to.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) struct Origin {
+    pub(crate) endpoint: Endpoint,
     /// With prior knowledge of HTTP/2 (RFC 9113 3.3); else HTTP/1.1.
     pub(crate) http2: bool,
     /// How long a connection may take to be made.
@@ -50,7 +59,7 @@ pub(crate) struct Origin {
 #[derive(Default)]
 pub(crate) struct Pool {
     /// Per endpoint, the least recently used first.
-    idle: RefCell<HashMap<Address, Vec<Idle>>>,
+    idle: RefCell<HashMap<Endpoint, Vec<Idle>>>,
     multiplexed: multiplexed::Known,
 }
 
@@ -71,7 +80,7 @@ pub(crate) enum Connection {
 pub(crate) struct Whole {
     sender: SendRequest<Outgoing>,
     task: JoinHandle<()>,
-    address: Address,
+    endpoint: Endpoint,
     pool: Weak<Pool>,
     /// As the breakers count it.
     counted: Vec<Counted>,
@@ -81,10 +90,10 @@ impl Pool {
     /// The most recently used idle connection to an endpoint, or a stream of one that has room.
     pub(crate) fn idle(&self, origin: &Origin) -> Option<Connection> {
         if origin.http2 {
-            return self.multiplexed.stream(origin.address).map(Connection::Stream);
+            return self.multiplexed.stream(&origin.endpoint).map(Connection::Stream);
         }
         let mut idle = self.idle.borrow_mut();
-        let connections = idle.get_mut(&origin.address)?;
+        let connections = idle.get_mut(&origin.endpoint)?;
         while let Some(last) = connections.pop() {
             if last.since.elapsed() >= IDLE_TIME {
                 // All others have been idle for longer.
@@ -102,11 +111,11 @@ impl Pool {
             return None;
         }
         // Others may have taken all of its streams: then one of those who come away empty makes the next one.
-        while let Some(making) = self.multiplexed.making(origin.address) {
+        while let Some(making) = self.multiplexed.making(&origin.endpoint) {
             if let Err(error) = making.made().await {
                 return Some(Err(error));
             }
-            if let Some(stream) = self.multiplexed.stream(origin.address) {
+            if let Some(stream) = self.multiplexed.stream(&origin.endpoint) {
                 return Some(Ok(Connection::Stream(stream)));
             }
         }
@@ -131,8 +140,8 @@ impl Pool {
         let task = tokio::task::spawn_local(async {
             let _ = connection.with_upgrades().await;
         });
-        let (address, pool) = (origin.address, Rc::downgrade(self));
-        Ok(Connection::Whole(Whole { sender, task, address, pool, counted }))
+        let (endpoint, pool) = (origin.endpoint.clone(), Rc::downgrade(self));
+        Ok(Connection::Whole(Whole { sender, task, endpoint, pool, counted }))
     }
 
     /// Closes what has been idle for too long, for as long as the pool lives.
@@ -175,7 +184,7 @@ impl Pool {
 
     fn put(&self, connection: Whole) {
         let mut idle = self.idle.borrow_mut();
-        let connections = idle.entry(connection.address).or_default();
+        let connections = idle.entry(connection.endpoint.clone()).or_default();
         if connections.len() < MAX_IDLE {
             connection.counted.iter().for_each(Counted::tell);
             connections.push(Idle { connection, since: Instant::now() });
@@ -183,13 +192,19 @@ impl Pool {
     }
 }
 
-/// A connection of bytes to an endpoint, made within its time.
-pub(crate) async fn stream_to(origin: &Origin) -> Result<TcpStream, NotConnected> {
-    let made = TcpStream::connect(SocketAddr::new(origin.address.ip, origin.address.port));
-    let Ok(Ok(stream)) = timeout(origin.connect_time, made).await else { return Err(NotConnected) };
-    // Without it a small request may wait for the acknowledgement of the one before; failing to set it costs only that.
-    let _ = stream.set_nodelay(true);
-    Ok(stream)
+/// A connection of bytes to an endpoint, made within its time, all of its handshakes included.
+pub(crate) async fn stream_to(origin: &Origin) -> Result<Wire, NotConnected> {
+    let Endpoint { address, mutual } = &origin.endpoint;
+    let make = async {
+        let stream = TcpStream::connect(SocketAddr::new(address.ip, address.port)).await.ok()?;
+        // Without it a small request may wait for the acknowledgement of the one before; failing to set it costs only that.
+        let _ = stream.set_nodelay(true);
+        match mutual {
+            Some(mutual) => mutual.connect(stream, address.ip).await,
+            None => Some(Wire::Plain(stream)),
+        }
+    };
+    timeout(origin.connect_time, make).await.ok().flatten().ok_or(NotConnected)
 }
 
 /// No connection was made.

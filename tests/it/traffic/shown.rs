@@ -31,6 +31,7 @@ const BALANCING: &str = "tests/it/traffic/balancing.rs";
 const BREAKING: &str = "tests/it/traffic/breaking.rs";
 const BROWSERS: &str = "tests/it/traffic/browsers.rs";
 const CONNECTIONS: &str = "tests/it/traffic/connections.rs";
+const MUTUAL: &str = "tests/it/traffic/mutual.rs";
 const COPYING: &str = "tests/it/traffic/copying.rs";
 const SILENCE: &str = "tests/it/traffic/silence.rs";
 const HEALTH: &str = "tests/it/traffic/health.rs";
@@ -67,6 +68,11 @@ const SHOWN: &[(&str, &str, &str)] = &[
     ("panic-threshold", BREAKING, "with_too_few_healthy_endpoints_all_are_used"),
     ("port", CONNECTIONS, "a_server_may_speak_first_and_either_side_may_end_first"),
     ("subset", BREAKING, "with_few_endpoints_none_is_left_out"),
+    (
+        "mtls",
+        MUTUAL,
+        "a_strict_port_is_called_by_who_its_service_lets_in_and_by_nobody_without_a_certificate",
+    ),
     ("endpoints", BALANCING, "requests_of_one_connection_go_to_all_endpoints_in_turn"),
     ("calls", E2E, "a_sidecar_lets_its_service_make_the_calls_it_declares"),
     ("rate-limit", E2E, "a_rate_limit_lets_in_what_it_says_for_each_key"),

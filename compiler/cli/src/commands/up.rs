@@ -4,6 +4,7 @@
 //! and without it, for the addresses of the gateways.
 
 mod announce;
+mod mutual;
 mod placement;
 mod proxies;
 mod watch;
@@ -22,6 +23,7 @@ use announce::Scene;
 use mesh_compiler::{Compilation, StandIn, StandIns};
 use mesh_lang::Diagnostic;
 use mesh_plan::PlanView;
+use mutual::{Fronts, Identities};
 use placement::{Moved, Placement};
 use proxies::Proxies;
 use std::collections::BTreeSet;
@@ -46,16 +48,17 @@ pub(crate) fn run(up: &Up, output: &mut Output<'_>) -> Result<u8, Failure> {
     let mut watch = Watch::new(&up.path);
 
     let project = load(std::slice::from_ref(&up.path))?;
-    let planned =
-        match plan(&project, up.environment.as_deref(), &mut stand_ins, &Moved::new(), &BTreeSet::new())? {
-            Ok(planned) => planned,
-            Err(diagnostics) => {
-                show(output, &diagnostics, &project);
-                return Ok(FINDINGS);
-            }
-        };
+    let planned = match plan(&project, up.environment.as_deref(), &mut stand_ins, &Standing::default())? {
+        Ok(planned) => planned,
+        Err(diagnostics) => {
+            show(output, &diagnostics, &project);
+            return Ok(FINDINGS);
+        }
+    };
     show(output, &planned.compilation.diagnostics, &project);
-    let proxies = Proxies::start(planned.view.clone(), planned.placement.moved.clone(), up.access_log)?;
+    let mut identities = Identities::default();
+    let own = identities.of(&planned.view, &planned.standing.fronts)?;
+    let proxies = Proxies::start(planned.view.clone(), planned.standing.clone(), own, up.access_log)?;
     stand_ins.route_calls(&planned.compilation.calls, proxies.sidecars());
     announce::started(output, up, &project, &planned, &proxies);
 
@@ -64,10 +67,14 @@ pub(crate) fn run(up: &Up, output: &mut Output<'_>) -> Result<u8, Failure> {
         environment: up.environment.as_deref(),
         stand_ins,
         proxies,
+        identities,
         needs: planned.compilation.needs,
         refused: false,
     };
     while let Err(RecvTimeoutError::Timeout) = interrupts.recv_timeout(watch::INTERVAL) {
+        if let Err(failure) = session.identities.renew() {
+            output.complain(&failure);
+        }
         if let Some(changes) = watch.changed() {
             let replanned = session.replan(output);
             announce::replanned(output, &replanned, &changes);
@@ -86,9 +93,23 @@ struct Planned {
     rules: usize,
     /// Of the plan as `mesh build` would write it: without what differs from one start to the next.
     digest: String,
-    placement: Placement,
+    /// A clause for each listener that is not on its own port.
+    notes: Vec<String>,
+    /// Where everything is.
+    standing: Standing,
     /// What runs.
     view: PlanView,
+}
+
+/// Where proxies are, from one plan to the next.
+#[derive(Clone, Default)]
+struct Standing {
+    /// Listeners that are not on their own port.
+    moved: Moved,
+    /// The ports that gateways listen on.
+    ours: BTreeSet<u16>,
+    /// Proxies before endpoints.
+    fronts: Fronts,
 }
 
 /// Compiles, starts the stand-ins that are missing, and compiles again with the addresses of those that are needed. What
@@ -97,8 +118,7 @@ fn plan(
     project: &Project,
     environment: Option<&str>,
     stand_ins: &mut StandInServers,
-    moved: &Moved,
-    ours: &BTreeSet<u16>,
+    standing: &Standing,
 ) -> Result<Result<Planned, Vec<Diagnostic>>, Failure> {
     let parsed = Parsed::of(project);
     let environment = environment::to_try(&parsed, environment)?;
@@ -108,11 +128,14 @@ fn plan(
     let addresses = stand_ins.start(&draft.needs).map_err(|error| trouble("start the stand-ins", &error))?;
     let mut compilation = parsed.compile_to_run(&environment, &addresses);
     let Some(plan) = &mut compilation.plan else { return Ok(Err(compilation.diagnostics)) };
-    let placement =
-        placement::place(plan, moved, ours).map_err(|error| trouble("find a free port", &error))?;
+    let free_port = |error| trouble("find a free port", &error);
+    let Placement { moved, notes } =
+        placement::place(plan, &standing.moved, &standing.ours).map_err(free_port)?;
+    let fronts = standing.fronts.stand_before(plan).map_err(free_port)?;
+    let standing = Standing { moved, ours: BTreeSet::new(), fronts };
     let (_, view) = seal(plan)?;
     let rules = parsed.rules();
-    Ok(Ok(Planned { compilation, environment, rules, digest, placement, view }))
+    Ok(Ok(Planned { compilation, environment, rules, digest, notes, standing, view }))
 }
 
 /// What a save led to.
@@ -131,6 +154,7 @@ struct Session<'a> {
     environment: Option<&'a str>,
     stand_ins: StandInServers,
     proxies: Proxies,
+    identities: Identities,
     /// The stand-ins that the plan in service uses.
     needs: Vec<StandIn>,
     /// Whether the files on disk are not what runs.
@@ -150,22 +174,23 @@ impl Session<'_> {
     fn try_to_replan(&mut self, output: &mut Output<'_>) -> Result<Replanned, Failure> {
         let started = Instant::now();
         let project = load(&[self.path.to_owned()])?;
-        let (moved, ours) = (self.proxies.moved(), self.proxies.ports());
-        let planned = match plan(&project, self.environment, &mut self.stand_ins, moved, &ours)? {
+        let standing = self.proxies.standing();
+        let planned = match plan(&project, self.environment, &mut self.stand_ins, &standing)? {
             Ok(planned) => planned,
             Err(diagnostics) => {
                 show(output, &diagnostics, &project);
                 return Ok(Replanned::Refused);
             }
         };
-        let Planned { compilation, digest, placement: Placement { moved, notes }, view, .. } = planned;
+        let Planned { compilation, digest, notes, standing, view, .. } = planned;
         show(output, &compilation.diagnostics, &project);
         if view.digest_hex() == self.proxies.digest() {
-            self.proxies.remember(moved);
+            self.proxies.remember(standing);
             return Ok(Replanned::Same { after_refusal: self.refused, notes });
         }
         let before = self.scene();
-        self.proxies.swap(view, moved)?;
+        let own = self.identities.of(&view, &standing.fronts)?;
+        self.proxies.swap(view, standing, own)?;
         self.stand_ins.route_calls(&compilation.calls, self.proxies.sidecars());
         self.needs = compilation.needs;
         let differences = announce::differences(&before, &self.scene());

@@ -163,6 +163,7 @@ fn port_rows<'p>(port: &'p Port, draft: &mut Draft<'p>) {
             subsets,
             port.subset_endpoints.len() as u32,
             port.protocol as u32,
+            port.mtls as u32,
         ],
     );
 }

@@ -3,7 +3,7 @@
 use super::{Below, PartsError, Unit, led_to};
 use crate::plan::{
     Action, Automaton, Backend, Call, CallHost, ConsumerRoute, Edit, Field, Gateway, Grant, LIST, Listener,
-    NONE, Nearness, Node, Outcome, Partition, Peers, Plan, Port, Principal, Protocol, REFUSED, Service,
+    Mtls, NONE, Nearness, Node, Outcome, Partition, Peers, Plan, Port, Principal, Protocol, REFUSED, Service,
     Settings, State, Target, Vector, Verdict,
 };
 use std::collections::{BTreeMap, BTreeSet, HashMap};
@@ -515,6 +515,7 @@ fn stand_in(name: &str, place: &Place<'_>, closed: u32) -> Service {
     let port = |number: &u16| Port {
         number: *number,
         protocol: Protocol::default(),
+        mtls: Mtls::default(),
         name: String::new(),
         partition: closed,
         endpoints: vec![],

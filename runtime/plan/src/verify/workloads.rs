@@ -5,7 +5,7 @@ use crate::layout::{
     Section, WHOLE, call, call_host, consumer_route, endpoint, gateway, host, listener, mesh, partition,
     port, principal, service, subset_endpoints,
 };
-use crate::plan::{HostKind, NONE, Protocol};
+use crate::plan::{HostKind, Mtls, NONE, Protocol};
 use crate::view::{Endpoint, PlanView, Record, Row};
 
 pub(super) fn check(plan: &PlanView) -> Result<(), PlanError> {
@@ -175,6 +175,7 @@ fn ports(plan: &PlanView) -> Result<(), PlanError> {
     for port in all(plan, Section::Ports) {
         is_port_number(port.word(port::NUMBER))?;
         is_protocol(port.word(port::PROTOCOL))?;
+        ensure((port.word(port::MTLS) as usize) < Mtls::ALL.len(), "a mode of mutual TLS is unknown")?;
         is_string(plan, port.word(port::NAME))?;
         has_roots(plan, port.word(port::PARTITION), 1)?;
         let range = endpoints.take(port.range(port::ENDPOINTS))?;

@@ -7,7 +7,7 @@ use crate::layout::{
     Section, call, call_host, consumer_route, endpoint, gateway, host, listener, port, principal, service,
     subset_endpoints,
 };
-use crate::plan::{Host, HostKind, NONE, Protocol};
+use crate::plan::{Host, HostKind, Mtls, NONE, Protocol};
 use std::cmp::Ordering;
 
 /// An identity.
@@ -254,6 +254,11 @@ impl<'p> Port<'p> {
     /// What its endpoints speak.
     pub fn protocol(self) -> Protocol {
         Protocol::of_number(self.0.word(port::PROTOCOL))
+    }
+
+    /// Whether that is inside mutual TLS.
+    pub fn mtls(self) -> Mtls {
+        Mtls::of_number(self.0.word(port::MTLS))
     }
 
     /// Empty where the service has one unnamed port.

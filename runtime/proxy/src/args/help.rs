@@ -11,6 +11,10 @@ Examples:
   The sidecar of a service, which sends its calls to port 15001:
     mesh-proxy --plan shop.mplan --service web --outbound 127.0.0.1:15001
 
+  The same, encrypted, with a proxy before the service itself, which listens on port 8080:
+    mesh-proxy --plan shop.mplan --service web --outbound 127.0.0.1:15001 \\
+      --inbound 10.0.0.7:80=127.0.0.1:8080 --svid svid.pem --svid-key key.pem --trust-bundle ca.pem
+
   Its plan from a server, signed, kept for when the server is away:
     mesh-proxy --plan https://plans.internal:7070 --plan-key release.pub --environment live \
       --state /var/lib/mesh --service web --outbound 127.0.0.1:15001
@@ -44,10 +48,17 @@ Near and far:
   whose label `zone` says what --zone does. A proxy that was not told says so when it takes a plan
   over, and calls all zones alike.
 
+Identity and mutual TLS:
+  With --svid, --svid-key and --trust-bundle the proxy is who its certificate says: the identity
+  that the plan has for the service or gateway that it serves. It calls `mtls strict` and
+  `permissive` ports over TLS 1.3 and talks to nobody but the service meant. With --inbound it
+  stands before the service too: it lets in whom the service authorizes, and at a `strict` port
+  nobody without a certificate. A bundle of another trust domain is DOMAIN=FILE. Files that are
+  replaced are taken over at once, and what does not fit together is not.
+
 What is not protected:
-  Until there is mutual TLS, authorization is applied by the gateway and by the caller's sidecar.
-  Whoever reaches an endpoint directly goes round it: keep endpoints on a network that only
-  proxies reach.
+  A service without an --inbound is reached by everybody who reaches its endpoint: keep such
+  endpoints on a network that only proxies reach.
 
 Plans:
   A new plan at the same path is taken over while requests go on: write it beside, then rename it.
@@ -62,7 +73,8 @@ Plans:
 
 The access log, one JSON object on a line for each request:
   time         when its head had arrived, in UTC
-  entry        where it came in: `gateway.namespace/listener`, or the sidecar's `service.namespace`
+  entry        where it came in: `gateway.namespace/listener`, the sidecar's `service.namespace`, or
+               `service.namespace:port` before the service itself
   method       as the client said it
   host         in canonical form, with the port if the client said one
   path         in canonical form, without the query
@@ -78,6 +90,8 @@ The access log, one JSON object on a line for each request:
   attempts     how many tries were made
   duration_ms  until the last byte of the answer was passed on
   request_id   `x-request-id`, of the client or made here
+  peer         the SPIFFE ID of who connected, if its certificate was good
+  tls_error    of a connection whose handshake failed: how
   plan         the first digits of the digest of the plan that decided
   Where the output cannot keep up, lines are dropped and {\"dropped_lines\":N} says how many.
 
@@ -91,6 +105,7 @@ Flags of a request, with the status of HTTP, which is one of gRPC where that was
   SI    504, or the answer was cut: nothing passed for as long as `idle-timeout` says
   UC    502, or the answer was cut: the endpoint broke off
   URX   one more retry was called for, and none was left or the budget could not pay for it
+  DPE   the connection's handshake failed: tls_error says how
   DC    not all of the answer was passed on: the client left, or the proxy cut it off when it ended
 
 Signals and exit codes:

@@ -1,7 +1,7 @@
 //! HTTP/2 connections to endpoints (RFC 9113): many requests at once on each, a stream for each. A new connection is made when those that are
 //! there have no room; whoever comes meanwhile waits for it and makes none of its own.
 
-use super::{NotConnected, Origin, stream_to};
+use super::{Endpoint, NotConnected, Origin, stream_to};
 use crate::body::Outgoing;
 use crate::breaker::Counted;
 use crate::frames::{self, Other};
@@ -15,7 +15,6 @@ use hyper::client::conn::http2::{Builder, SendRequest};
 use hyper::rt::Executor;
 use hyper::{Request, Response};
 use hyper_util::rt::{TokioIo, TokioTimer};
-use mesh_engine::Address;
 use std::cell::{Cell, RefCell};
 use std::collections::HashMap;
 use std::future::poll_fn;
@@ -32,8 +31,8 @@ const MAX_FORGOTTEN: usize = 1_000;
 /// The connections of a worker, by endpoint.
 #[derive(Default)]
 pub(super) struct Known {
-    open: Rc<RefCell<HashMap<Address, Vec<Rc<Multiplexed>>>>>,
-    making: Rc<RefCell<HashMap<Address, Making>>>,
+    open: Rc<RefCell<HashMap<Endpoint, Vec<Rc<Multiplexed>>>>>,
+    making: Rc<RefCell<HashMap<Endpoint, Making>>>,
 }
 
 /// A connection with streams. It ends with its last stream when nobody knows it any more.
@@ -65,13 +64,13 @@ impl Making {
 
 impl Known {
     /// A stream of a connection that has room.
-    pub(super) fn stream(&self, address: Address) -> Option<Lease> {
-        stream(&self.open, address)
+    pub(super) fn stream(&self, endpoint: &Endpoint) -> Option<Lease> {
+        stream(&self.open, endpoint)
     }
 
     /// The connection that is being made.
-    pub(super) fn making(&self, address: Address) -> Option<Making> {
-        self.making.borrow().get(&address).cloned()
+    pub(super) fn making(&self, endpoint: &Endpoint) -> Option<Making> {
+        self.making.borrow().get(endpoint).cloned()
     }
 
     /// Makes a connection, for whoever wants a stream of it: it is made to its end, even if the request that wanted it is gone.
@@ -81,17 +80,17 @@ impl Known {
         counted: Vec<Counted>,
     ) -> Result<Lease, NotConnected> {
         let (tell, told) = watch::channel(None);
-        let (origin, open, making) = (*origin, self.open.clone(), self.making.clone());
-        making.borrow_mut().insert(origin.address, Making(told.clone()));
+        let (origin, open, making) = (origin.clone(), self.open.clone(), self.making.clone());
+        making.borrow_mut().insert(origin.endpoint.clone(), Making(told.clone()));
         let (first, mine) = tokio::sync::oneshot::channel();
         tokio::task::spawn_local(async move {
             let made = Multiplexed::made(&origin, counted).await;
-            making.borrow_mut().remove(&origin.address);
+            making.borrow_mut().remove(&origin.endpoint);
             let outcome = made.map(|made| {
                 let made = Rc::new(made);
                 // Who asked for it has a stream before all others.
                 let _ = first.send(Lease::of(&made));
-                open.borrow_mut().entry(origin.address).or_default().push(made);
+                open.borrow_mut().entry(origin.endpoint).or_default().push(made);
             });
             tell.send_replace(Some(outcome));
         });
@@ -110,9 +109,9 @@ impl Known {
     }
 }
 
-fn stream(open: &RefCell<HashMap<Address, Vec<Rc<Multiplexed>>>>, address: Address) -> Option<Lease> {
+fn stream(open: &RefCell<HashMap<Endpoint, Vec<Rc<Multiplexed>>>>, endpoint: &Endpoint) -> Option<Lease> {
     let mut open = open.borrow_mut();
-    let connections = open.get_mut(&address)?;
+    let connections = open.get_mut(endpoint)?;
     // One that its endpoint has said farewell to keeps its streams, and begins none.
     connections.retain(|own| !own.sender.is_closed());
     connections.iter().find(|own| own.has_room()).map(Lease::of)

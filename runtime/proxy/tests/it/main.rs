@@ -32,6 +32,7 @@ fn config() -> Config {
         access_log: AccessLog::None,
         plan_header: false,
         here: mesh_proxy::Here::default(),
+        identities: vec![],
         drain: Duration::from_secs(5),
     }
 }

@@ -1,9 +1,9 @@
 //! Small plans, made from values: gateway `edge.default` sends each `/SEGMENT/**` somewhere.
 
 use mesh_plan::{
-    Action, Backend, Call, CallHost, Endpoint, Gateway, Grant, Host, HostKind, Listener, NONE, Nearness,
-    Node, Outcome, Partition, Peers, Plan, PlanView, Port, Principal, Protocol, REFUSED, Retry, Service,
-    Settings, State, Target, Verdict, encode, verify,
+    Action, Backend, Call, CallHost, Endpoint, Gateway, Grant, Host, HostKind, Listener, Mtls, NONE,
+    Nearness, Node, Outcome, Partition, Peers, Plan, PlanView, Port, Principal, Protocol, REFUSED, Retry,
+    Service, Settings, State, Target, Verdict, encode, verify,
 };
 use std::collections::BTreeMap;
 use std::net::{IpAddr, SocketAddr};
@@ -306,5 +306,6 @@ fn port(endpoints: &[SocketAddr], protocol: Protocol, partition: u32) -> Port {
     };
     let mut endpoints: Vec<_> = endpoints.iter().map(endpoint).collect();
     endpoints.sort();
-    Port { number: 80, protocol, name: String::new(), partition, endpoints, subset_endpoints: vec![] }
+    let (mtls, name) = (Mtls::None, String::new());
+    Port { number: 80, protocol, mtls, name, partition, endpoints, subset_endpoints: vec![] }
 }

@@ -27,7 +27,7 @@ pub(super) fn started(
         output.say(&format!("{path}{environment}: {files}, {contents}"));
         output.say(&format!("digest {}", short(&planned.digest)));
     }
-    say_notes(output, &planned.placement.notes);
+    say_notes(output, &planned.notes);
     output.say("");
     let scene = Scene::of(proxies, &planned.compilation.needs);
     for line in scene.doors.iter().chain(&stand_ins(&scene.needs)) {
@@ -80,7 +80,10 @@ fn doors(proxies: &Proxies) -> Vec<String> {
     });
     let sidecars = proxies.sidecars().into_iter();
     let sidecars = sidecars.map(|(service, address)| format!("sidecar   {service:<28}  http://{address}"));
-    gateways.chain(sidecars).collect()
+    let inbound = proxies.fronts().places();
+    let inbound =
+        inbound.map(|(service, address)| format!("inbound   {service:<28}  mutual TLS on {address}"));
+    gateways.chain(sidecars).chain(inbound).collect()
 }
 
 /// What a save led to.

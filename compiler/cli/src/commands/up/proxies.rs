@@ -1,11 +1,13 @@
 //! The proxies of `mesh up`, in this process: every gateway, and the sidecar of every service that calls.
 
-use super::placement::Moved;
+use super::Standing;
+use super::mutual::Fronts;
 use crate::failure::Failure;
 use mesh_plan::{PlanView, Protocol};
-use mesh_proxy::{AccessLog, Config, Door, Handle};
+use mesh_proxy::{AccessLog, Config, Door, Handle, Identity};
 use std::collections::{BTreeMap, BTreeSet};
 use std::net::{IpAddr, Ipv4Addr, SocketAddr};
+use std::sync::Arc;
 use std::time::Duration;
 
 /// Nobody but this machine: a mesh that somebody tries out is not for the network.
@@ -14,7 +16,7 @@ pub(super) const LOOPBACK: IpAddr = IpAddr::V4(Ipv4Addr::LOCALHOST);
 /// The proxies that run.
 pub(super) struct Proxies {
     handle: Handle,
-    moved: Moved,
+    standing: Standing,
 }
 
 /// A listener of a gateway and where it really is.
@@ -42,33 +44,44 @@ impl Listener {
 
 impl Proxies {
     /// Starts them with a plan whose ports can be had.
-    pub(super) fn start(plan: PlanView, moved: Moved, access_log: bool) -> Result<Proxies, Failure> {
+    pub(super) fn start(
+        plan: PlanView,
+        standing: Standing,
+        identities: Vec<Arc<Identity>>,
+        access_log: bool,
+    ) -> Result<Proxies, Failure> {
         let access_log = if access_log { AccessLog::Stdout } else { AccessLog::None };
         let config = Config {
-            doors: doors(&plan),
+            doors: doors(&plan, &standing),
             workers: 0,
             admin: None,
             access_log,
             plan_header: false,
             here: mesh_proxy::Here::default(),
+            identities,
             drain: super::DRAIN,
         };
         let handle = mesh_proxy::start(plan, config).map_err(|error| refused(&error.to_string()))?;
-        Ok(Proxies { handle, moved })
+        Ok(Proxies { handle, standing })
     }
 
     /// Takes a plan over, with the doors that it needs; on failure the one before it stays in service, and its listeners
     /// are where they were.
-    pub(super) fn swap(&mut self, plan: PlanView, moved: Moved) -> Result<(), Failure> {
-        let doors = doors(&plan);
-        self.handle.swap_doors(plan, doors).map_err(|error| refused(&error.to_string()))?;
-        self.moved = moved;
+    pub(super) fn swap(
+        &mut self,
+        plan: PlanView,
+        standing: Standing,
+        identities: Vec<Arc<Identity>>,
+    ) -> Result<(), Failure> {
+        let doors = doors(&plan, &standing);
+        self.handle.swap_as(plan, doors, identities).map_err(|error| refused(&error.to_string()))?;
+        self.standing = standing;
         Ok(())
     }
 
     /// The plan stays, but not every listener is still where it is against its wish.
-    pub(super) fn remember(&mut self, moved: Moved) {
-        self.moved = moved;
+    pub(super) fn remember(&mut self, standing: Standing) {
+        self.standing = standing;
     }
 
     /// The digest of the plan in service.
@@ -76,14 +89,11 @@ impl Proxies {
         self.handle.plan().digest_hex()
     }
 
-    /// Listeners that are not on their own port.
-    pub(super) fn moved(&self) -> &Moved {
-        &self.moved
-    }
-
-    /// The ports that gateways listen on.
-    pub(super) fn ports(&self) -> BTreeSet<u16> {
-        self.listeners().into_iter().map(|listener| listener.address.port()).collect()
+    /// Where everything is now.
+    pub(super) fn standing(&self) -> Standing {
+        let ours: BTreeSet<u16> =
+            self.listeners().into_iter().map(|listener| listener.address.port()).collect();
+        Standing { ours, ..self.standing.clone() }
     }
 
     /// Where requests come in from outside.
@@ -104,7 +114,12 @@ impl Proxies {
 
     /// Where services send their calls, by `name.namespace`.
     pub(super) fn sidecars(&self) -> BTreeMap<String, SocketAddr> {
-        self.handle.addresses().into_iter().filter(|(door, _)| !door.contains('/')).collect()
+        self.handle.addresses().into_iter().filter(|(door, _)| !door.contains(['/', ':'])).collect()
+    }
+
+    /// Proxies that stand before services.
+    pub(super) fn fronts(&self) -> &Fronts {
+        &self.standing.fronts
     }
 
     /// Ends them after the requests in flight; says how many were cut off because they took longer.
@@ -120,8 +135,8 @@ fn refused(error: &str) -> Failure {
     )
 }
 
-/// A door for every gateway, and one for every service that calls.
-fn doors(plan: &PlanView) -> Vec<Door> {
+/// A door for every gateway, one for every service that calls, and one before each endpoint of a port with mutual TLS.
+fn doors(plan: &PlanView, standing: &Standing) -> Vec<Door> {
     let gateways = plan.gateways().iter();
     let gateways = gateways.map(|gateway| Door::Gateway {
         name: gateway.name().to_owned(),
@@ -133,5 +148,5 @@ fn doors(plan: &PlanView) -> Vec<Door> {
         service: service.name().to_owned(),
         listen: SocketAddr::new(LOOPBACK, 0),
     });
-    gateways.chain(sidecars).collect()
+    gateways.chain(sidecars).chain(standing.fronts.doors()).collect()
 }

@@ -1,0 +1,94 @@
+//! A small certificate authority: it signs X.509 SVIDs for the workloads of one trust domain, and no key of theirs leaves them but the one
+//! that it was asked to make.
+
+use mesh_proxy::Material;
+use rcgen::{
+    BasicConstraints, CertificateParams, DnType, ExtendedKeyUsagePurpose, IsCa, Issuer, KeyPair,
+    KeyUsagePurpose, SanType,
+};
+use std::fmt;
+use std::time::{Duration, SystemTime};
+
+/// Clocks that are behind by so much still take a certificate that was just made.
+const SKEW: Duration = Duration::from_secs(60);
+
+/// It signs for one trust domain.
+pub(crate) struct Authority {
+    issuer: Issuer<'static, KeyPair>,
+    trust_domain: String,
+    /// Its own certificate, PEM.
+    certificate: String,
+}
+
+/// A certificate and its key, PEM.
+pub(crate) struct Issued {
+    pub(crate) chain: String,
+    pub(crate) key: String,
+}
+
+impl fmt::Debug for Issued {
+    /// Nothing of a key.
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("Issued")
+    }
+}
+
+impl Authority {
+    /// A new one. The key is in it alone.
+    pub(crate) fn new(trust_domain: &str, lifetime: Duration) -> Result<Authority, rcgen::Error> {
+        let mut params = valid_for(lifetime);
+        params.distinguished_name.push(DnType::CommonName, format!("mesh authority of {trust_domain}"));
+        params.subject_alt_names = vec![SanType::URI(format!("spiffe://{trust_domain}").try_into()?)];
+        params.is_ca = IsCa::Ca(BasicConstraints::Constrained(0));
+        params.key_usages = vec![KeyUsagePurpose::KeyCertSign, KeyUsagePurpose::CrlSign];
+        let key = KeyPair::generate()?;
+        let certificate = params.self_signed(&key)?.pem();
+        Ok(Authority { issuer: Issuer::new(params, key), trust_domain: trust_domain.to_owned(), certificate })
+    }
+
+    /// Its certificate, which others verify those that it signs with, PEM.
+    pub(crate) fn bundle(&self) -> &str {
+        &self.certificate
+    }
+
+    pub(crate) fn trust_domain(&self) -> &str {
+        &self.trust_domain
+    }
+
+    /// A certificate of a workload, and a new key.
+    pub(crate) fn issue(&self, id: &str, lifetime: Duration) -> Result<Issued, rcgen::Error> {
+        let key = KeyPair::generate()?;
+        let chain = svid(id, lifetime)?.signed_by(&key, &self.issuer)?.pem();
+        Ok(Issued { chain, key: key.serialize_pem() })
+    }
+}
+
+impl Issued {
+    /// What a proxy's identity is made of, with the roots that it believes.
+    pub(crate) fn material(self, bundle: &str) -> Material {
+        Material {
+            chain: self.chain.into_bytes(),
+            key: self.key.into_bytes(),
+            bundles: vec![(None, bundle.as_bytes().to_vec())],
+        }
+    }
+}
+
+fn svid(id: &str, lifetime: Duration) -> Result<CertificateParams, rcgen::Error> {
+    let mut params = valid_for(lifetime);
+    params.subject_alt_names = vec![SanType::URI(id.try_into()?)];
+    params.key_usages = vec![KeyUsagePurpose::DigitalSignature];
+    params.extended_key_usages =
+        vec![ExtendedKeyUsagePurpose::ServerAuth, ExtendedKeyUsagePurpose::ClientAuth];
+    params.use_authority_key_identifier_extension = true;
+    Ok(params)
+}
+
+fn valid_for(lifetime: Duration) -> CertificateParams {
+    let now = SystemTime::now();
+    let mut params = CertificateParams::default();
+    params.distinguished_name = rcgen::DistinguishedName::new();
+    params.not_before = (now - SKEW).into();
+    params.not_after = (now + lifetime).into();
+    params
+}

@@ -1,0 +1,42 @@
+//! Who is at the other end of a client's connection.
+
+use crate::serving::Opened;
+use mesh_engine::{Peer, Resolved};
+use std::cell::Cell;
+use std::net::SocketAddr;
+use std::sync::Arc;
+
+/// A client, for as long as its connection lasts.
+pub(crate) struct Client {
+    pub(crate) address: SocketAddr,
+    /// Its SPIFFE ID, if the transport has verified one. No header can change that.
+    identity: Option<Arc<str>>,
+    /// The entry and the identity as the plan knows them that decided last.
+    known: Cell<Option<Resolved>>,
+}
+
+impl Client {
+    pub(crate) fn at(address: SocketAddr) -> Client {
+        Client { address, identity: None, known: Cell::new(None) }
+    }
+
+    pub(crate) fn verified(address: SocketAddr, identity: Option<Arc<str>>) -> Client {
+        Client { address, identity, known: Cell::new(None) }
+    }
+
+    pub(crate) fn identity(&self) -> Option<&str> {
+        self.identity.as_deref()
+    }
+
+    /// The entry that it came in at, and who it is there: looked up once for each plan.
+    pub(crate) fn resolved(&self, opened: &Opened) -> Resolved {
+        let Some(identity) = &self.identity else { return opened.resolved };
+        let view = &opened.serving.view;
+        if let Some(known) = self.known.get().filter(|known| known.is_of(view)) {
+            return known;
+        }
+        let known = Resolved::of(view, opened.entry, Peer::Identity(identity));
+        self.known.set(Some(known));
+        known
+    }
+}

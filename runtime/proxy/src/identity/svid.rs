@@ -1,0 +1,102 @@
+//! The certificate of a workload: which SPIFFE ID it is of, if it may be one at all (X509-SVID 2 to 5).
+
+use mesh_engine::SpiffeId;
+use rustls::pki_types::{CertificateDer, UnixTime};
+use std::fmt;
+use std::sync::Arc;
+use x509_cert::Certificate;
+use x509_cert::der::oid::AssociatedOid;
+use x509_cert::der::{Decode, oid::ObjectIdentifier};
+use x509_cert::ext::pkix::name::GeneralName;
+use x509_cert::ext::pkix::{BasicConstraints, KeyUsage, SubjectAltName};
+
+/// What a certificate says of its workload. Nothing of it is verified here.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) struct Svid {
+    pub(crate) id: Arc<str>,
+    pub(crate) trust_domain: String,
+    /// Seconds of Unix time.
+    not_before: u64,
+    pub(crate) not_after: u64,
+}
+
+/// Why a certificate is none of a workload.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum SvidError {
+    /// It is no X.509 certificate.
+    Malformed,
+    /// It has no URI among its names.
+    NoUri,
+    /// It has more than one.
+    ManyUris,
+    /// Its URI is no SPIFFE ID of a workload.
+    NotSpiffe,
+    /// It may sign others.
+    Authority,
+}
+
+impl fmt::Display for SvidError {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match self {
+            SvidError::Malformed => "it is malformed",
+            SvidError::NoUri => "it has no URI among its names",
+            SvidError::ManyUris => "it has more than one URI among its names",
+            SvidError::NotSpiffe => "its URI is no SPIFFE ID of a workload",
+            SvidError::Authority => "it may sign other certificates",
+        })
+    }
+}
+
+impl std::error::Error for SvidError {}
+
+impl Svid {
+    pub(crate) fn of(certificate: &CertificateDer<'_>) -> Result<Svid, SvidError> {
+        let certificate = Certificate::from_der(certificate).map_err(|_| SvidError::Malformed)?;
+        if let Some(BasicConstraints { ca: true, .. }) = extension(&certificate)? {
+            return Err(SvidError::Authority);
+        }
+        if extension::<KeyUsage>(&certificate)?.is_some_and(|usage| usage.key_cert_sign() || usage.crl_sign())
+        {
+            return Err(SvidError::Authority);
+        }
+        let names = extension::<SubjectAltName>(&certificate)?.ok_or(SvidError::NoUri)?;
+        let mut uris = names.0.iter().filter_map(|name| match name {
+            GeneralName::UniformResourceIdentifier(uri) => Some(uri.as_str()),
+            _ => None,
+        });
+        let id = match (uris.next(), uris.next()) {
+            (Some(id), None) => id,
+            (None, _) => return Err(SvidError::NoUri),
+            (Some(_), Some(_)) => return Err(SvidError::ManyUris),
+        };
+        let parsed = SpiffeId::read(id).filter(|parsed| parsed.is_workload).ok_or(SvidError::NotSpiffe)?;
+        let validity = certificate.tbs_certificate().validity();
+        Ok(Svid {
+            id: id.into(),
+            trust_domain: parsed.trust_domain.to_owned(),
+            not_before: validity.not_before.to_unix_duration().as_secs(),
+            not_after: validity.not_after.to_unix_duration().as_secs(),
+        })
+    }
+
+    /// The last second counts.
+    pub(crate) fn is_valid_at(&self, now: UnixTime) -> bool {
+        (self.not_before..=self.not_after).contains(&now.as_secs())
+    }
+}
+
+/// An extension, of which a certificate has at most one.
+fn extension<E: AssociatedOid + for<'a> Decode<'a>>(
+    certificate: &Certificate,
+) -> Result<Option<E>, SvidError> {
+    let oid: ObjectIdentifier = E::OID;
+    let all = certificate.tbs_certificate().extensions().into_iter().flatten();
+    let mut own = all.filter(|extension| extension.extn_id == oid);
+    match (own.next(), own.next()) {
+        (None, _) => Ok(None),
+        (Some(one), None) => {
+            E::from_der(one.extn_value.as_bytes()).map(Some).map_err(|_| SvidError::Malformed)
+        }
+        (Some(_), Some(_)) => Err(SvidError::Malformed),
+    }
+}

@@ -1,0 +1,173 @@
+//! Mutual TLS on connections: accepted from callers, and made to endpoints. It is not guessed at: a port is declared to have it, and
+//! only where it may be left away the first bytes say whether it is there.
+
+use crate::http1::{Closing, KEEP_ALIVE_TIME};
+use crate::identity::{Identity, Inside, Svid, why};
+use crate::transport::{Begun, Transport, Wire};
+use mesh_plan::{Mtls, Protocol};
+use rustls::pki_types::{ServerName, UnixTime};
+use std::net::IpAddr;
+use std::sync::Arc;
+use std::time::Duration;
+use tokio::io::AsyncReadExt as _;
+use tokio::net::TcpStream;
+use tokio::sync::watch;
+use tokio::time::timeout;
+use tokio_rustls::server::TlsStream;
+use tokio_rustls::{TlsAcceptor, TlsConnector};
+
+/// From the first byte of a handshake to its last: two round trips, and some patience.
+const HANDSHAKE_TIME: Duration = Duration::from_secs(10);
+/// Once a connection has begun, how long it may leave open whether it is TLS.
+const DETECT_TIME: Duration = Duration::from_secs(5);
+/// At a port of connections the service may be the first to speak: a client that is silent for so long is taken to wait for that.
+const SERVER_FIRST_TIME: Duration = Duration::from_millis(500);
+/// The beginning of a TLS connection that tells it from everything else (RFC 8446 5.1): a record of a handshake, in which a ClientHello is.
+const HELLO: usize = 6;
+
+impl Inside {
+    pub(crate) fn of(protocol: Protocol) -> Inside {
+        match protocol {
+            Protocol::Http => Inside::Http1,
+            Protocol::Http2 | Protocol::Grpc => Inside::Http2,
+            Protocol::Connections => Inside::Bytes,
+        }
+    }
+}
+
+/// Where connections of callers come in.
+pub(crate) struct Port {
+    pub(crate) mode: Mtls,
+    pub(crate) protocol: Protocol,
+}
+
+/// A connection whose beginning is behind it.
+pub(crate) enum Accepted<S> {
+    Plain(Begun<S>),
+    /// With the SPIFFE ID of who called, if it showed one.
+    Mutual(Box<TlsStream<Begun<S>>>, Option<Arc<str>>),
+    /// Plain bytes where there must be none.
+    NotTls(Begun<S>),
+    /// The handshake failed, in these words.
+    Failed(String),
+    /// It has ended before it began.
+    Gone,
+}
+
+/// Takes up a connection at a port, as its mode says.
+pub(crate) async fn accept<S: Transport>(
+    mut stream: S,
+    port: &Port,
+    identity: &Identity,
+    closing: &mut watch::Receiver<Option<Closing>>,
+) -> Accepted<S> {
+    let mut read = Vec::with_capacity(HELLO);
+    let is_tls = match begins_with_hello(&mut stream, &mut read, port, closing).await {
+        Some(is_tls) => is_tls,
+        None => return Accepted::Gone,
+    };
+    let stream = Begun { read, rest: stream };
+    let demands = port.mode == Mtls::Strict;
+    if !is_tls {
+        return if demands { Accepted::NotTls(stream) } else { Accepted::Plain(stream) };
+    }
+    let Some(config) = identity.current().server(Inside::of(port.protocol), demands) else {
+        return Accepted::Failed("there is no configuration for it".to_owned());
+    };
+    let stream = match timeout(HANDSHAKE_TIME, TlsAcceptor::from(config).accept(stream)).await {
+        Ok(Ok(stream)) => stream,
+        Ok(Err(error)) => return Accepted::Failed(why(&error)),
+        Err(_) => return Accepted::Failed("the handshake took too long".to_owned()),
+    };
+    let certificate = stream.get_ref().1.peer_certificates().and_then(<[_]>::first);
+    let caller = match certificate.map(Svid::of) {
+        // A session that is resumed is not verified again, and its certificate may have ended since.
+        Some(Ok(svid)) if svid.is_valid_at(UnixTime::now()) => Some(svid.id),
+        Some(Ok(_)) => return Accepted::Failed("the certificate of the session has expired".to_owned()),
+        Some(Err(error)) => return Accepted::Failed(error.to_string()),
+        None if demands => return Accepted::Failed("the session has no certificate".to_owned()),
+        None => None,
+    };
+    Accepted::Mutual(Box::new(stream), caller)
+}
+
+/// Reads until it is clear whether a connection is TLS. `None`: it has ended, or never says.
+async fn begins_with_hello(
+    stream: &mut impl Transport,
+    read: &mut Vec<u8>,
+    port: &Port,
+    closing: &mut watch::Receiver<Option<Closing>>,
+) -> Option<bool> {
+    let waits = port.protocol == Protocol::Connections && port.mode != Mtls::Strict;
+    let mut last_call = None;
+    loop {
+        let time = match last_call {
+            _ if !read.is_empty() => DETECT_TIME,
+            Some(last_call) => last_call,
+            None if waits => SERVER_FIRST_TIME,
+            None => KEEP_ALIVE_TIME,
+        };
+        let mut bytes = [0; HELLO];
+        let room = bytes.get_mut(read.len()..)?;
+        let count = tokio::select! {
+            biased;
+            count = timeout(time, stream.read(room)) => count,
+            closing = closing.wait_for(Option::is_some), if last_call.is_none() => {
+                last_call = Some(closing.ok().and_then(|closing| *closing)?.last_call);
+                continue;
+            }
+        };
+        let count = match count {
+            Ok(count) => count.ok().filter(|count| *count > 0)?,
+            Err(_) if waits => return Some(false),
+            Err(_) => return None,
+        };
+        let before = read.len();
+        read.extend_from_slice(bytes.get(before..before + count)?);
+        if !may_be_hello(read) {
+            return Some(false);
+        }
+        if read.len() == HELLO {
+            return Some(true);
+        }
+    }
+}
+
+/// Whether these bytes, six at most, may be the beginning of TLS.
+fn may_be_hello(bytes: &[u8]) -> bool {
+    bytes.iter().zip(0..).all(|(byte, place)| match place {
+        0 => *byte == 0x16,
+        1 => *byte == 3,
+        2 => *byte <= 4,
+        5 => *byte == 1,
+        _ => true,
+    })
+}
+
+/// With whom a connection to an endpoint is made, and as whom.
+#[derive(Clone, Debug, PartialEq, Eq, Hash)]
+pub(crate) struct Mutual {
+    pub(crate) own: Arc<Identity>,
+    /// The SPIFFE ID that must answer.
+    pub(crate) callee: Arc<str>,
+    pub(crate) inside: Inside,
+}
+
+impl Mutual {
+    /// Makes a connection one of mutual TLS.
+    pub(crate) async fn connect(&self, stream: TcpStream, ip: IpAddr) -> Option<Wire> {
+        let config = self.own.current().client(&self.callee, self.inside).ok()?;
+        let connected =
+            TlsConnector::from(config).connect(ServerName::IpAddress(ip.into()), stream).await.ok()?;
+        let (_, session) = connected.get_ref();
+        // A session that is resumed is not verified again, and its certificate may have ended since.
+        let certificate = session.peer_certificates().and_then(<[_]>::first)?;
+        Svid::of(certificate).ok().filter(|svid| svid.is_valid_at(UnixTime::now()))?;
+        // What was agreed on is what is spoken.
+        let agreed = match self.inside {
+            Inside::Http2 => session.alpn_protocol() == Some(b"h2"),
+            Inside::Http1 | Inside::Bytes => true,
+        };
+        agreed.then(|| Wire::Mutual(Box::new(connected)))
+    }
+}

@@ -1,0 +1,99 @@
+//! A certificate authority for tests, and certificates of every kind, good and bad.
+
+use mesh_proxy::{Identity, Material};
+use rcgen::{
+    BasicConstraints, CertificateParams, CertifiedIssuer, ExtendedKeyUsagePurpose, IsCa, KeyPair,
+    KeyUsagePurpose, SanType, date_time_ymd,
+};
+use rustls::pki_types::pem::PemObject as _;
+use rustls::pki_types::{CertificateDer, PrivateKeyDer};
+use std::sync::Arc;
+
+/// It signs for one trust domain.
+pub struct Authority {
+    root: CertifiedIssuer<'static, KeyPair>,
+}
+
+/// A certificate and its key, in PEM.
+pub struct Certificate {
+    /// The certificate.
+    pub chain: String,
+    /// Its key.
+    pub key: String,
+}
+
+/// How a certificate differs from a good one.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum Flaw {
+    /// In nothing.
+    #[default]
+    None,
+    /// It has ended.
+    Expired,
+    /// It has not begun.
+    Early,
+    /// It may sign others.
+    Authority,
+}
+
+impl Authority {
+    /// A new one, with a key of its own.
+    #[expect(clippy::new_without_default, reason = "each is another one")]
+    pub fn new() -> Authority {
+        let mut params = CertificateParams::default();
+        params.is_ca = IsCa::Ca(BasicConstraints::Unconstrained);
+        params.key_usages = vec![KeyUsagePurpose::KeyCertSign, KeyUsagePurpose::CrlSign];
+        let key = KeyPair::generate().expect("a key");
+        Authority { root: CertifiedIssuer::self_signed(params, key).expect("a root") }
+    }
+
+    /// Its own certificate, in PEM.
+    pub fn bundle(&self) -> String {
+        self.root.pem()
+    }
+
+    /// A certificate with these URIs among its names.
+    pub fn certificate(&self, uris: &[&str], flaw: Flaw) -> Certificate {
+        let mut params = CertificateParams::default();
+        params.subject_alt_names =
+            uris.iter().map(|uri| SanType::URI((*uri).try_into().expect("ASCII"))).collect();
+        params.key_usages = vec![KeyUsagePurpose::DigitalSignature];
+        params.extended_key_usages =
+            vec![ExtendedKeyUsagePurpose::ServerAuth, ExtendedKeyUsagePurpose::ClientAuth];
+        match flaw {
+            Flaw::None => {}
+            Flaw::Expired => params.not_after = date_time_ymd(2020, 1, 1),
+            Flaw::Early => params.not_before = date_time_ymd(3000, 1, 1),
+            Flaw::Authority => params.is_ca = IsCa::Ca(BasicConstraints::Unconstrained),
+        }
+        let key = KeyPair::generate().expect("a key");
+        let chain = params.signed_by(&key, &self.root).expect("a certificate").pem();
+        Certificate { chain, key: key.serialize_pem() }
+    }
+
+    /// What an identity is made of.
+    pub fn material(&self, id: &str) -> Material {
+        let own = self.certificate(&[id], Flaw::None);
+        Material {
+            chain: own.chain.into_bytes(),
+            key: own.key.into_bytes(),
+            bundles: vec![(None, self.bundle().into_bytes())],
+        }
+    }
+
+    /// An identity.
+    ///
+    /// # Panics
+    /// If it is none.
+    pub fn identity(&self, id: &str) -> Arc<Identity> {
+        Identity::new(&self.material(id)).expect("an identity")
+    }
+}
+
+impl Certificate {
+    /// For a client of rustls.
+    pub fn parts(&self) -> (Vec<CertificateDer<'static>>, PrivateKeyDer<'static>) {
+        let chain = CertificateDer::pem_slice_iter(self.chain.as_bytes()).collect::<Result<_, _>>();
+        (chain.expect("PEM"), PrivateKeyDer::from_pem_slice(self.key.as_bytes()).expect("PEM"))
+    }
+}
