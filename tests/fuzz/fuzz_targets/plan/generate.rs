@@ -156,9 +156,11 @@ fn service(draw: &mut Draw<'_>, plan: &Plan, name: &str) -> Service {
             }).collect();
         let subset_endpoints = subsets.iter().map(|_| draw.some(endpoints.len())).collect();
         let protocol = Protocol::ALL[draw.below(4)];
+        let mtls = Mtls::ALL[draw.below(4)];
         Port {
             number: 80 + place as u16,
             protocol,
+            mtls,
             name: String::new(),
             partition: 0,
             endpoints,
