@@ -15,6 +15,7 @@ const ALLOWED: &[(&str, &[&str], &[&str])] = &[
         &["mesh-engine", "mesh-plan"],
         // rustls, with ring: the server of plans is asked over HTTPS, and form_urlencoded says for whom; proxies speak mutual TLS with each
         // other (tokio-rustls), and x509-cert reads whose certificate it is. notify: a new plan is noticed at once.
+        // ring itself: what agrees to a WebSocket is a hash.
         &[
             "arc-swap",
             "clap",
@@ -26,6 +27,7 @@ const ALLOWED: &[(&str, &[&str], &[&str])] = &[
             "hyper-rustls",
             "hyper-util",
             "notify",
+            "ring",
             "rustls",
             "socket2",
             "tokio",
@@ -76,6 +78,8 @@ const ALLOWED: &[(&str, &[&str], &[&str])] = &[
         &["crossbeam-channel", "gen-lsp-types", "lsp-server", "serde", "serde_json"],
     ),
     ("mesh-reference", &["mesh-lang"], &[]),
+    // It plays against programs, so it uses no crate of ours.
+    ("mesh-cases", &[], &["clap", "loona-hpack", "serde_json"]),
 ];
 
 /// What the root may hold beside the six shelves.

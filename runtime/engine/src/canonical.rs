@@ -26,6 +26,7 @@ pub fn path(raw: &str) -> Result<Cow<'_, str>, NotCanonical> {
     }
     let decoded = decode_unreserved(raw)?;
     refuse_double_encoding(&decoded)?;
+    refuse_overlong(&decoded)?;
     let path = remove_dot_segments(&decoded)?;
     if path == raw { Ok(Cow::Borrowed(raw)) } else { Ok(Cow::Owned(path)) }
 }
@@ -82,6 +83,16 @@ fn refuse_double_encoding(decoded: &str) -> Result<(), NotCanonical> {
     let mut tails = decoded.split("%25").skip(1).filter_map(triplet);
     match tails.any(|byte| matches!(byte, b'.' | b'/' | b'\\' | 0)) {
         true => Err(NotCanonical("path holds a doubly encoded `.`, `/`, `\\` or zero")),
+        false => Ok(()),
+    }
+}
+
+/// Forms of characters that are longer than they need be (RFC 3629 3) are no UTF-8, and some decoders read `/` and `.` out of them.
+const OVERLONG: [&str; 5] = ["%C0", "%C1", "%E0%8", "%E0%9", "%F0%8"];
+
+fn refuse_overlong(decoded: &str) -> Result<(), NotCanonical> {
+    match OVERLONG.iter().any(|form| decoded.contains(form)) {
+        true => Err(NotCanonical("path holds an overlong form of UTF-8")),
         false => Ok(()),
     }
 }

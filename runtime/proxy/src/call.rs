@@ -222,6 +222,8 @@ impl Call<'_> {
     ) -> Result<Sent, Failed> {
         let Destination { worker, breakers, .. } = &self.to;
         let (pool, room, origin) = (&worker.pool, &worker.shared.room, self.to.origin(address));
+        // Before the head is given away.
+        let agrees = self.upgrades.and_then(|_| websocket::expected(&self.head.headers));
         let mut idle = pool.idle(&origin);
         let mut unsent = None;
         loop {
@@ -249,7 +251,7 @@ impl Call<'_> {
                 );
             }
             let mut error = match connection.send(request).await {
-                Ok(response) => return accept(response, connection, self.upgrades.is_some()),
+                Ok(response) => return accept(response, connection, agrees.as_deref()),
                 Err(error) => error,
             };
             unsent = error.take_message();
@@ -322,12 +324,16 @@ fn give_back(body: &mut Option<Outgoing>, unsent: Option<Request<Outgoing>>) {
 }
 
 /// Refuses a response that another reader could read otherwise, or that would turn the connection into something else.
-fn accept(response: Response<Incoming>, connection: Connection, may_upgrade: bool) -> Result<Sent, Failed> {
+fn accept(
+    response: Response<Incoming>,
+    connection: Connection,
+    agrees: Option<&str>,
+) -> Result<Sent, Failed> {
     let headers = response.headers();
     let two_lengths =
         headers.contains_key(header::CONTENT_LENGTH) && headers.contains_key(header::TRANSFER_ENCODING);
     let upgrades = response.status() == StatusCode::SWITCHING_PROTOCOLS;
-    if two_lengths || upgrades && !(may_upgrade && websocket::is_agreed(headers)) {
+    if two_lengths || upgrades && !agrees.is_some_and(|expected| websocket::is_agreed(headers, expected)) {
         return Err(Failed::Try(Failure::Reset));
     }
     Ok(Sent { response, connection, first: None })
@@ -371,11 +377,16 @@ impl Failed {
                 (StatusCode::GATEWAY_TIMEOUT, "UT", "the upstream took too long")
             }
             Failed::Client => {
-                let why = Refused { status: StatusCode::BAD_REQUEST, why: "the body broke off" };
+                let why =
+                    Refused { status: StatusCode::BAD_REQUEST, why: "the body broke off", resets: false };
                 return refused(record, &why);
             }
             Failed::TooLong => {
-                let why = Refused { status: StatusCode::PAYLOAD_TOO_LARGE, why: "the body is too long" };
+                let why = Refused {
+                    status: StatusCode::PAYLOAD_TOO_LARGE,
+                    why: "the body is too long",
+                    resets: false,
+                };
                 return refused(record, &why);
             }
             Failed::Try(Failure::Reset | Failure::Status(_) | Failure::Grpc(_)) => {

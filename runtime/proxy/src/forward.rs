@@ -99,8 +99,14 @@ async fn decided(
     if is_grpc {
         record.is_grpc();
     }
-    if let Some(why) = arrival.defect {
-        return refused(&mut record, &Refused { status: StatusCode::BAD_REQUEST, why });
+    if let Some(Defect { status, why }) = arrival.defect {
+        // The request is one that stands for another, of which nothing is known.
+        record.is_malformed();
+        return no_request(&mut record, &Refused { status: status_of(status), why, resets: false });
+    }
+    if is_grpc && !grpc::is_method(&parts.uri) {
+        let why = "the target is no method of gRPC";
+        return no_request(&mut record, &Refused { status: StatusCode::BAD_REQUEST, why, resets: false });
     }
     // At the service itself: what its caller, which is known, says of whom it calls for.
     let is_known = opened.application.is_some() && arrival.client.identity().is_some();
@@ -108,7 +114,7 @@ async fn decided(
     let canonical = canonicalize(&mut parts, arrival.client.address.ip(), &mut worker.random.borrow_mut());
     let target = match canonical {
         Ok(target) => target,
-        Err(why) => return refused(&mut record, &why),
+        Err(why) => return no_request(&mut record, &why),
     };
     if let Some(forwarded) = forwarded {
         forwarded.write(&mut parts.headers);
@@ -117,18 +123,19 @@ async fn decided(
     let waits = if is_grpc { grpc::timeout(&parts.headers) } else { Ok(None) };
     let waits = match waits {
         Ok(waits) => waits,
-        Err(why) => return refused(&mut record, &why),
+        Err(why) => return no_request(&mut record, &why),
     };
 
     let dice = worker.random.borrow_mut().u64(..);
     let method = Method::from_token(parts.method.as_str());
+    let headers = Headers::of(&parts.headers);
     let asked = mesh_engine::Request {
         method,
         host: &target.host,
         host_port: target.port,
         path: &target.path,
         query: parts.uri.query().unwrap_or_default(),
-        headers: &Headers(&parts.headers),
+        headers: &headers,
         source_ip: arrival.client.address.ip(),
         // Neither forwarded addresses nor tokens are verified yet: plans that ask for them are refused.
         client_ip: None,
@@ -143,6 +150,9 @@ async fn decided(
         return response;
     }
     let decision = decide_at(&serving.view, &arrival.client.resolved(opened), &asked, Moment { dice });
+    if headers.were_doubtful() && !matches!(decision.action, Action::Refuse(_)) {
+        return no_request(&mut record, &request::DOUBTFUL);
+    }
     record.decided_by(&decision.rule, &decision.owner);
     record.audited(&decision.audit);
     let allowed = Allowed::of(&serving.view, &decision.edited, &parts.headers);
@@ -276,6 +286,20 @@ async fn on_purpose(
     record.flag("FI");
     Some(local(status, "fault filter abort"))
 }
+
+/// The answer to what is no request.
+fn no_request(record: &mut Record, why: &Refused) -> Response<Reply> {
+    record.flag("DPE");
+    let mut response = refused(record, why);
+    if why.resets {
+        response.extensions_mut().insert(Malformed);
+    }
+    response
+}
+
+/// Says of an answer that its stream is reset instead.
+#[derive(Clone, Copy)]
+pub(crate) struct Malformed;
 
 /// The answer to a request about which nothing was decided. Its connection ends: who sends such a request may mean
 /// something else by the bytes that follow.

@@ -8,6 +8,7 @@ mod counts;
 
 use crate::framing::{HEAD_TIME, STALL_TIME};
 use counts::{Counts, Flood};
+use std::convert::Infallible;
 use std::io;
 use std::pin::Pin;
 use std::task::{Context, Poll};
@@ -20,9 +21,23 @@ const PREFACE_BYTES: usize = 24;
 const HEAD_BYTES: usize = 9;
 
 const DATA: u8 = 0;
+const HEADERS: u8 = 1;
+const RST_STREAM: u8 = 3;
+const SETTINGS: u8 = 4;
+const PING: u8 = 6;
 const GOAWAY: u8 = 7;
+const WINDOW_UPDATE: u8 = 8;
+/// The flag of settings that are taken over.
+const ACK: u8 = 0x1;
+// Flags of frames of headers.
+const PADDED: u8 = 0x8;
+const PRIORITY: u8 = 0x20;
 /// The reason that a flood is told (RFC 9113 7).
 const ENHANCE_YOUR_CALM: u8 = 0xb;
+/// That of a pseudo-header field in trailers (RFC 9113 8.1), which the library overlooks.
+const PROTOCOL_ERROR: u8 = 0x1;
+/// And that of a frame which has not the length that frames of its kind have: the library gives a less telling one.
+const FRAME_SIZE_ERROR: u8 = 0x6;
 
 /// Which side of the connection the other one is.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -50,7 +65,10 @@ pub(crate) fn watch<S>(stream: S, other: Other) -> Framed<S> {
     let preface = |is_sent| if is_sent { PREFACE_BYTES } else { 0 };
     Framed {
         stream,
-        incoming: Position::behind(preface(other == Other::Client)),
+        incoming: Position {
+            has_trailers: other == Other::Client,
+            ..Position::behind(preface(other == Other::Client))
+        },
         outgoing: Position::behind(preface(other == Other::Server)),
         counts: Counts::new(other),
         head_since: None,
@@ -73,10 +91,20 @@ impl<S: AsyncRead + AsyncWrite + Unpin> AsyncRead for Framed<S> {
                 let now = Instant::now();
                 let counts = &mut this.counts;
                 let bytes = buffer.filled().get(before..).unwrap_or_default();
-                if let Err(Flood) = this.incoming.pass(bytes, |head| counts.came(head, now)) {
+                let see = |head: Head| match head.has_its_length() {
+                    true => counts.came(head, now).map_err(|Flood| ENHANCE_YOUR_CALM),
+                    false => Err(FRAME_SIZE_ERROR),
+                };
+                let passed = this.incoming.pass(bytes, see);
+                let passed =
+                    passed.and(if this.incoming.has_odd_trailers { Err(PROTOCOL_ERROR) } else { Ok(()) });
+                if let Err(reason) = passed {
                     buffer.set_filled(before);
-                    this.say_calm(cx);
-                    return Poll::Ready(Err(io::Error::new(io::ErrorKind::InvalidData, "a flood of frames")));
+                    this.say_why(reason, cx);
+                    return Poll::Ready(Err(io::Error::new(
+                        io::ErrorKind::InvalidData,
+                        "frames that are refused",
+                    )));
                 }
                 let is_mid = this.counts.block.is_some() || this.incoming.is_mid_head();
                 this.head_since = is_mid.then(|| this.head_since.unwrap_or(now));
@@ -94,13 +122,13 @@ impl<S: AsyncRead + AsyncWrite + Unpin> AsyncRead for Framed<S> {
 
 impl<S: AsyncWrite + Unpin> Framed<S> {
     /// Says why the connection ends, if that can be said at once: between two frames of ours.
-    fn say_calm(&mut self, cx: &mut Context<'_>) {
+    fn say_why(&mut self, why: u8, cx: &mut Context<'_>) {
         if !self.outgoing.is_between() {
             return;
         }
         let mut frame = [0; HEAD_BYTES + 8];
         let [.., l, kind, _, _, _, _, _, s1, s2, s3, s4, _, _, _, reason] = &mut frame;
-        (*l, *kind, *reason) = (8, GOAWAY, ENHANCE_YOUR_CALM);
+        (*l, *kind, *reason) = (8, GOAWAY, why);
         [*s1, *s2, *s3, *s4] = self.counts.last_stream.to_be_bytes();
         // It ends in any case.
         let _ = Pin::new(&mut self.stream).poll_write(cx, &frame);
@@ -123,9 +151,9 @@ impl<S: AsyncWrite + Unpin> Framed<S> {
     fn sent(&mut self, bytes: &[u8]) {
         let counts = &mut self.counts;
         // What is sent is nobody's flood.
-        let _ = self.outgoing.pass(bytes, |head| {
+        let Ok(()) = self.outgoing.pass(bytes, |head| {
             counts.went(head);
-            Ok(())
+            Ok::<(), Infallible>(())
         });
     }
 }
@@ -187,6 +215,17 @@ impl Head {
         Head { length: u32::from_be_bytes([0, l1, l2, l3]) as usize, kind, flags, stream }
     }
 
+    /// Whether it has the length that frames of its kind have (RFC 9113 6.4 to 6.9).
+    fn has_its_length(self) -> bool {
+        match self.kind {
+            RST_STREAM | WINDOW_UPDATE => self.length == 4,
+            SETTINGS if self.has(ACK) => self.length == 0,
+            SETTINGS => self.length.is_multiple_of(6),
+            PING => self.length == 8,
+            _ => true,
+        }
+    }
+
     fn has(self, flag: u8) -> bool {
         self.flags & flag != 0
     }
@@ -201,11 +240,28 @@ struct Position {
     left: usize,
     /// Whether these are of a frame of data, which may come slowly.
     is_data: bool,
+    /// The last stream of which a head has come.
+    last_stream: u32,
+    /// Whether the second head of a stream is trailers: clients have no other.
+    has_trailers: bool,
+    /// Where trailers begin: how many bytes of the frame are before them, and what is there of them.
+    trailers: Option<(usize, Vec<u8>)>,
+    /// Whether trailers began with a pseudo-header field. Others cannot be before one.
+    has_odd_trailers: bool,
 }
 
 impl Position {
     fn behind(preface: usize) -> Position {
-        Position { head: [0; HEAD_BYTES], have: 0, left: preface, is_data: false }
+        Position {
+            head: [0; HEAD_BYTES],
+            have: 0,
+            left: preface,
+            is_data: false,
+            last_stream: 0,
+            has_trailers: false,
+            trailers: None,
+            has_odd_trailers: false,
+        }
     }
 
     fn is_between(&self) -> bool {
@@ -217,16 +273,14 @@ impl Position {
         self.have > 0 || self.left > 0 && !self.is_data
     }
 
-    fn pass(
-        &mut self,
-        mut bytes: &[u8],
-        mut see: impl FnMut(Head) -> Result<(), Flood>,
-    ) -> Result<(), Flood> {
+    fn pass<E>(&mut self, mut bytes: &[u8], mut see: impl FnMut(Head) -> Result<(), E>) -> Result<(), E> {
         while !bytes.is_empty() {
             if self.left > 0 {
                 let own = self.left.min(bytes.len());
                 self.left -= own;
-                bytes = bytes.get(own..).unwrap_or_default();
+                let (now, rest) = bytes.split_at_checked(own).unwrap_or((bytes, &[]));
+                self.look_at_trailers(now);
+                bytes = rest;
                 continue;
             }
             let own = (HEAD_BYTES - self.have).min(bytes.len());
@@ -239,6 +293,14 @@ impl Position {
             if self.have == HEAD_BYTES {
                 let head = Head::of(self.head);
                 (self.have, self.left, self.is_data) = (0, head.length, head.kind == DATA);
+                self.trailers = None;
+                if head.kind == HEADERS {
+                    let before =
+                        if head.has(PADDED) { 1 } else { 0 } + if head.has(PRIORITY) { 5 } else { 0 };
+                    self.trailers =
+                        (self.has_trailers && head.stream <= self.last_stream).then(|| (before, Vec::new()));
+                    self.last_stream = self.last_stream.max(head.stream);
+                }
                 see(head)?;
             }
         }
@@ -246,9 +308,56 @@ impl Position {
     }
 }
 
+impl Position {
+    fn look_at_trailers(&mut self, bytes: &[u8]) {
+        let Some((before, begin)) = &mut self.trailers else { return };
+        let skipped = (*before).min(bytes.len());
+        *before -= skipped;
+        begin.extend(bytes.iter().skip(skipped).take(BEGIN_BYTES.saturating_sub(begin.len())));
+        self.has_odd_trailers |= is_pseudo(begin);
+    }
+}
+
+/// As many bytes as tell of a field whether its name begins with a colon.
+const BEGIN_BYTES: usize = 3;
+
+/// Whether a header block begins with a pseudo-header field: named by the static table (RFC 7541 A), or in letters, plain or in Huffman's code.
+fn is_pseudo(block: &[u8]) -> bool {
+    match block {
+        [0x81..=0x8e | 0x41..=0x4e | 0x01..=0x0e | 0x11..=0x1e, ..] => true,
+        [0x40 | 0x00 | 0x10, length, first, ..] if *length >= 0x80 => first >> 1 == 0x5c,
+        [0x40 | 0x00 | 0x10, _, b':', ..] => true,
+        _ => false,
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn trailers_begin_with_no_pseudo_header() {
+        let mut position = Position { has_trailers: true, ..Position::behind(0) };
+        let see = |_: Head| Ok::<(), Infallible>(());
+        let head = |flags, block: &[u8]| {
+            [&[0, 0, block.len() as u8, HEADERS, flags, 0, 0, 0, 1][..], block].concat()
+        };
+        let Ok(()) = position.pass(&head(0, &[0x84]), see);
+        let Ok(()) = position.pass(&head(0, &[0x00, 1, b'a', 1, b'b']), see);
+        assert!(!position.has_odd_trailers);
+        for (flags, block) in [
+            (0, &[0x84][..]),
+            (PADDED, &[0, 0x84]),
+            (PRIORITY, &[0, 0, 0, 0, 0, 0x44, 1, b'/']),
+            (0, &[0x00, 5, b':', b'p']),
+            (0, &[0x40, 0x84, 0xb9, 0x58]),
+        ] {
+            for byte in head(flags, block) {
+                let Ok(()) = position.pass(&[byte], see);
+            }
+            assert!(std::mem::take(&mut position.has_odd_trailers), "{block:?}");
+        }
+    }
 
     #[test]
     fn frames_are_told_apart_in_pieces_of_every_size() {
@@ -264,12 +373,21 @@ mod tests {
             for piece in bytes.chunks(size) {
                 let see = |head: Head| {
                     kinds.push((head.kind, head.length, head.stream));
-                    Ok(())
+                    Ok::<(), Infallible>(())
                 };
-                position.pass(piece, see).unwrap();
+                let Ok(()) = position.pass(piece, see);
             }
             assert_eq!(kinds, [(4, 0, 3), (1, 20, 3), (0, 200, 3), (6, 8, 3)], "{size}");
             assert!(position.is_between());
+        }
+    }
+
+    #[test]
+    fn frames_of_a_kind_have_one_length() {
+        let head = |kind, length| Head { length, kind, flags: 0, stream: 1 };
+        for (kind, length) in [(RST_STREAM, 4), (SETTINGS, 12), (PING, 8), (WINDOW_UPDATE, 4), (DATA, 5)] {
+            assert!(head(kind, length).has_its_length());
+            assert!(kind == DATA || !head(kind, length - 1).has_its_length());
         }
     }
 }

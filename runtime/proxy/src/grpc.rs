@@ -5,7 +5,7 @@ use crate::reply::Reply;
 use crate::request::Refused;
 use hyper::body::Bytes;
 use hyper::header::{self, HeaderMap, HeaderName, HeaderValue};
-use hyper::{Response, StatusCode, Version};
+use hyper::{Response, StatusCode, Uri, Version};
 use std::time::Duration;
 
 const STATUS: HeaderName = HeaderName::from_static("grpc-status");
@@ -54,10 +54,17 @@ pub(crate) fn is_asked(version: Version, headers: &HeaderMap) -> bool {
     version == Version::HTTP_2 && rest.is_some_and(|rest| matches!(rest.first(), None | Some(b'+' | b';')))
 }
 
+/// Whether a target may be one of gRPC, which is a service and a method and nothing else: of empty segments and queries, one server makes a method
+/// and another does not.
+pub(crate) fn is_method(uri: &Uri) -> bool {
+    uri.query().is_none() && !uri.path().contains("//")
+}
+
 /// How long the caller waits, if it says so.
 pub(crate) fn timeout(headers: &HeaderMap) -> Result<Option<Duration>, Refused> {
     let Some(line) = headers.get(TIMEOUT) else { return Ok(None) };
-    let malformed = Refused { status: StatusCode::BAD_REQUEST, why: "the grpc-timeout is malformed" };
+    let malformed =
+        Refused { status: StatusCode::BAD_REQUEST, why: "the grpc-timeout is malformed", resets: false };
     parse_timeout(line.as_bytes()).map(Some).ok_or(malformed)
 }
 
@@ -65,6 +72,9 @@ fn parse_timeout(text: &[u8]) -> Option<Duration> {
     let (unit, digits) = text.split_last()?;
     let is_number = (1..=MAX_DIGITS).contains(&digits.len()) && digits.iter().all(u8::is_ascii_digit);
     let count: u64 = std::str::from_utf8(digits).ok().filter(|_| is_number)?.parse().ok()?;
+    if count == 0 {
+        return None;
+    }
     Some(match unit {
         b'H' => Duration::from_secs(count * 3_600),
         b'M' => Duration::from_secs(count * 60),
@@ -150,7 +160,7 @@ mod tests {
             ("99999999S", Some(Duration::from_secs(99_999_999))),
             ("250m", Some(Duration::from_millis(250))),
             ("7u", Some(Duration::from_micros(7))),
-            ("0n", Some(Duration::ZERO)),
+            ("0n", None),
             ("123456789S", None),
             ("S", None),
             ("", None),
@@ -177,6 +187,13 @@ mod tests {
             lower_timeout(&mut headers, left);
             assert_eq!(headers[TIMEOUT], expected);
         }
+    }
+
+    #[test]
+    fn a_method_has_a_service_and_a_name() {
+        let is_method = |target: &'static str| is_method(&Uri::from_static(target));
+        assert!(["/a.A/B", "/a%2EA/B"].map(is_method) == [true; 2]);
+        assert!(["//a.A/B", "/a.A/B?x", "/a.A//B"].map(is_method) == [false; 3]);
     }
 
     #[test]

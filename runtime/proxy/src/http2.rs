@@ -4,7 +4,7 @@
 mod streams;
 
 use crate::client::Client;
-use crate::forward::{self, Arrival, Way};
+use crate::forward::{self, Arrival, Malformed, Way};
 use crate::frames::{self, Other};
 use crate::http1::Closing;
 use crate::serving::Entrance;
@@ -13,9 +13,8 @@ use crate::worker::Worker;
 use hyper::body::Incoming;
 use hyper::server::conn::http2::Builder;
 use hyper::service::service_fn;
-use hyper::{Request, Response};
+use hyper::{Request, Response, StatusCode};
 use hyper_util::rt::{TokioIo, TokioTimer};
-use std::convert::Infallible;
 use std::future::poll_fn;
 use std::pin::pin;
 use std::rc::Rc;
@@ -137,7 +136,7 @@ fn answer(
     client: &Rc<Client>,
     stream: Rc<Stream>,
     request: Request<Incoming>,
-) -> impl Future<Output = Result<Response<Told>, Infallible>> + use<> {
+) -> impl Future<Output = Result<Response<Told>, h2::Error>> + use<> {
     // Taken here and not in the future: heads are taken up in the order in which they arrive.
     let opened = entrance.load_full();
     let plan = worker.plan_header.then(|| opened.serving.clone());
@@ -145,7 +144,11 @@ fn answer(
     let arrival = Arrival { opened, client: client.clone(), defect: None, way };
     let answer = forward::answer(worker.clone(), arrival, request);
     async move {
-        let mut response = answer.await?;
+        let Ok(mut response) = answer.await;
+        if response.extensions().get::<Malformed>().is_some() && response.status() == StatusCode::BAD_REQUEST
+        {
+            return Err(h2::Reason::PROTOCOL_ERROR.into());
+        }
         if let Some(plan) = plan {
             forward::say_plan(response.headers_mut(), &plan);
         }

@@ -261,6 +261,13 @@ impl Record {
         }
     }
 
+    /// Not even its method is known.
+    pub(crate) fn is_malformed(&mut self) {
+        if let Some(fields) = &mut self.0 {
+            fields.method.clear();
+        }
+    }
+
     /// It is a call of gRPC.
     pub(crate) fn is_grpc(&mut self) {
         if let Some(fields) = &mut self.0 {

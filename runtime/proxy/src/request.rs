@@ -4,6 +4,7 @@ use hyper::header::{self, Entry, HeaderMap, HeaderName, HeaderValue};
 use hyper::http::request::Parts;
 use hyper::{Method, StatusCode, Uri, Version};
 use mesh_engine::canonical::{self, NotCanonical};
+use std::cell::Cell;
 use std::net::IpAddr;
 
 /// A request's target in canonical form.
@@ -32,10 +33,12 @@ pub(crate) struct Refused {
     pub(crate) status: StatusCode,
     /// A clause.
     pub(crate) why: &'static str,
+    /// Whether a stream with it is malformed (RFC 9113 8.1.1), and so reset.
+    pub(crate) resets: bool,
 }
 
 fn bad(why: &'static str) -> Refused {
-    Refused { status: StatusCode::BAD_REQUEST, why }
+    Refused { status: StatusCode::BAD_REQUEST, why, resets: false }
 }
 
 impl From<NotCanonical> for Refused {
@@ -51,7 +54,11 @@ pub(crate) fn canonicalize(
     random: &mut fastrand::Rng,
 ) -> Result<Target, Refused> {
     if parts.method == Method::CONNECT || parts.method == Method::TRACE {
-        return Err(Refused { status: StatusCode::METHOD_NOT_ALLOWED, why: "this method is not allowed" });
+        return Err(Refused {
+            status: StatusCode::METHOD_NOT_ALLOWED,
+            why: "this method is not allowed",
+            resets: false,
+        });
     }
     if parts.version == Version::HTTP_2 {
         fit_for_one_connection(&mut parts.headers)?;
@@ -59,6 +66,14 @@ pub(crate) fn canonicalize(
     // Some servers read `x_user` as `x-user`: then a header that nobody decided about counts as one that was.
     if parts.headers.keys().any(|name| name.as_str().contains('_')) {
         return Err(bad("a header name has an underscore"));
+    }
+    let mut expects = parts.headers.get_all(header::EXPECT).iter();
+    if expects.any(|line| !line.as_bytes().eq_ignore_ascii_case(b"100-continue")) {
+        let status = StatusCode::EXPECTATION_FAILED;
+        return Err(Refused { status, why: "what is expected is not known here", resets: false });
+    }
+    if let Some(why) = ambiguous(&parts.headers).or_else(|| wrong_upgrade(parts)) {
+        return Err(bad(why));
     }
     let target = target(parts)?;
     if parts.uri.authority().is_some() || parts.uri.path() != target.path {
@@ -84,12 +99,48 @@ pub(crate) fn leave_hop(headers: &mut HeaderMap) {
     }
 }
 
+/// Headers of which a request has one: of several, one server takes the first and another the last.
+const ONCE: [HeaderName; 3] = [header::AUTHORIZATION, header::PROXY_AUTHORIZATION, header::CONTENT_TYPE];
+
+/// Why headers mean different things to different servers.
+fn ambiguous(headers: &HeaderMap) -> Option<&'static str> {
+    if ONCE.iter().any(|name| headers.get_all(name).iter().nth(1).is_some()) {
+        return Some("a header is repeated of which there is one");
+    }
+    let named = named_by_connection(headers);
+    let owned = |name: &HeaderName| is_claim(name) || [header::HOST, header::AUTHORIZATION].contains(name);
+    named.iter().any(owned).then_some("the connection header names what is not its sender's to take off")
+}
+
+/// Why a request to change the protocol is none: one that names several, or that has a body, which might be read in either.
+fn wrong_upgrade(parts: &Parts) -> Option<&'static str> {
+    let headers = &parts.headers;
+    if !headers.contains_key(header::UPGRADE) || !named_by_connection(headers).contains(&header::UPGRADE) {
+        return None;
+    }
+    let lines = headers.get_all(header::UPGRADE);
+    let protocols = lines.iter().flat_map(|line| line.as_bytes().split(|byte| *byte == b','));
+    if protocols.count() > 1 {
+        return Some("the upgrade header names several protocols");
+    }
+    let is_empty = headers.get(header::CONTENT_LENGTH).is_none_or(|length| length == "0");
+    let to_websocket = lines.iter().any(|line| line.as_bytes().eq_ignore_ascii_case(b"websocket"));
+    let has_body = !is_empty || headers.contains_key(header::TRANSFER_ENCODING);
+    (to_websocket && has_body).then_some("a body before the change to another protocol")
+}
+
 /// What HTTP/2 allows and HTTP/1.1 does not, which may be what comes next.
 fn fit_for_one_connection(headers: &mut HeaderMap) -> Result<(), Refused> {
     let crumbs = headers.get_all(header::COOKIE).iter().count();
     if crumbs > MAX_FIELDS || headers.len() - crumbs > MAX_FIELDS {
         let status = StatusCode::REQUEST_HEADER_FIELDS_TOO_LARGE;
-        return Err(Refused { status, why: "too many headers" });
+        return Err(Refused { status, why: "too many headers", resets: false });
+    }
+    // HTTP/1.1 would take them away (RFC 9113 8.2.1).
+    let is_blank = |byte: Option<&u8>| matches!(byte, Some(b' ' | b'\t'));
+    if headers.values().map(HeaderValue::as_bytes).any(|line| is_blank(line.first()) || is_blank(line.last()))
+    {
+        return Err(Refused { resets: true, ..bad("a header value with blanks around it") });
     }
     // A cookie header may come in crumbs, and is one line everywhere else (RFC 9113 8.2.3).
     if crumbs > 1 {
@@ -112,11 +163,13 @@ fn target_of_stream(parts: &Parts) -> Result<Target, Refused> {
         _ => return Err(bad("there must be one host header")),
     };
     let authority = parts.uri.authority().map(|authority| authority.as_str());
-    let (host, port) = canonical::host(authority.or(said).ok_or(bad("there must be one host"))?)?;
+    let malformed = |why| Refused { resets: true, ..bad(why) };
+    let (host, port) = canonical::host(authority.or(said).ok_or(malformed("there must be one host"))?)
+        .map_err(|not| malformed(not.0))?;
     if let (Some(_), Some(said)) = (authority, said)
         && canonical::host(said)? != (host.clone(), port)
     {
-        return Err(bad("the host header is of another host"));
+        return Err(malformed("the host header is of another host"));
     }
     if !matches!(parts.uri.scheme_str(), None | Some("http" | "https")) {
         return Err(bad("the target has an unknown form"));
@@ -171,15 +224,15 @@ const HOP_BY_HOP: [HeaderName; 7] = [
 
 /// Removes what speaks of the connection that a message came on, and what its `connection` header names.
 pub(crate) fn remove_hop_by_hop(headers: &mut HeaderMap) {
-    let named: Vec<HeaderName> = headers
-        .get_all(header::CONNECTION)
-        .iter()
-        .flat_map(|line| line.as_bytes().split(|byte| *byte == b','))
-        .filter_map(|name| HeaderName::from_bytes(name.trim_ascii()).ok())
-        .collect();
-    for name in named.iter().chain(&HOP_BY_HOP) {
+    for name in named_by_connection(headers).iter().chain(&HOP_BY_HOP) {
         headers.remove(name);
     }
+}
+
+fn named_by_connection(headers: &HeaderMap) -> Vec<HeaderName> {
+    let lines = headers.get_all(header::CONNECTION);
+    let names = lines.iter().flat_map(|line| line.as_bytes().split(|byte| *byte == b','));
+    names.filter_map(|name| HeaderName::from_bytes(name.trim_ascii()).ok()).collect()
 }
 
 /// Whether the client takes trailers: the proxy passes them on, so it takes them too.
@@ -210,13 +263,22 @@ impl Forwarded {
     }
 }
 
+/// Headers by which a request asks to be taken for one of another method or path than was decided about. Some frameworks do.
+const OVERRIDES: [&str; 5] =
+    ["x-http-method-override", "x-http-method", "x-method-override", "x-original-url", "x-rewrite-url"];
+
+/// Whether a header says of a client, or of the way here, what this hop alone knows, or makes another request of it.
+fn is_claim(name: &HeaderName) -> bool {
+    let name = name.as_str();
+    name.starts_with("x-forwarded-")
+        || name.starts_with("x-mesh-")
+        || name == "forwarded"
+        || OVERRIDES.contains(&name)
+}
+
 /// Removes what a client claims of itself and of the way here. Nothing of it is known to be true.
 fn remove_claims(headers: &mut HeaderMap) {
-    let is_claim = |name: &&HeaderName| {
-        let name = name.as_str();
-        name.starts_with("x-forwarded-") || name.starts_with("x-mesh-") || name == "forwarded"
-    };
-    let claims: Vec<HeaderName> = headers.keys().filter(is_claim).cloned().collect();
+    let claims: Vec<HeaderName> = headers.keys().filter(|name| is_claim(name)).cloned().collect();
     for name in claims {
         headers.remove(name);
     }
@@ -273,11 +335,37 @@ pub(crate) fn request_id(headers: &HeaderMap) -> &str {
 }
 
 /// Headers as a decision asks for them.
-pub(crate) struct Headers<'h>(pub(crate) &'h HeaderMap);
+pub(crate) struct Headers<'h> {
+    headers: &'h HeaderMap,
+    doubtful: Cell<bool>,
+}
+
+impl<'h> Headers<'h> {
+    pub(crate) fn of(headers: &'h HeaderMap) -> Headers<'h> {
+        Headers { headers, doubtful: Cell::new(false) }
+    }
+
+    /// Whether a line was asked for that holds bytes outside ASCII: some servers take `\xa0` for a blank, or drop what is no UTF-8.
+    pub(crate) fn were_doubtful(&self) -> bool {
+        self.doubtful.get()
+    }
+}
+
+/// What is said of such a request.
+pub(crate) const DOUBTFUL: Refused = Refused {
+    status: StatusCode::BAD_REQUEST,
+    why: "a header that counts holds bytes outside ASCII",
+    resets: false,
+};
 
 impl mesh_engine::Headers for Headers<'_> {
     fn each_line(&self, name: &[u8], show: &mut dyn FnMut(&[u8])) {
         let Ok(name) = HeaderName::from_bytes(name) else { return };
-        self.0.get_all(name).iter().for_each(|line| show(line.as_bytes()));
+        for line in self.headers.get_all(name) {
+            if !line.as_bytes().is_ascii() {
+                self.doubtful.set(true);
+            }
+            show(line.as_bytes());
+        }
     }
 }

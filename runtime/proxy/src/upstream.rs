@@ -1,5 +1,6 @@
 //! Connections to endpoints: made, kept while idle, used again. Each worker has its own pool.
 
+mod answers;
 mod multiplexed;
 
 use crate::body::Outgoing;
@@ -7,6 +8,7 @@ use crate::breaker::Counted;
 use crate::mutual::Mutual;
 use crate::serving::Shared;
 use crate::transport::Wire;
+use answers::Expected;
 use hyper::body::Incoming;
 use hyper::client::conn::TrySendError;
 use hyper::client::conn::http1::{self, SendRequest};
@@ -79,6 +81,7 @@ pub(crate) enum Connection {
 /// An HTTP/1.1 connection to an endpoint, which one request has for itself.
 pub(crate) struct Whole {
     sender: SendRequest<Outgoing>,
+    expected: Expected,
     task: JoinHandle<()>,
     endpoint: Endpoint,
     pool: Weak<Pool>,
@@ -131,9 +134,10 @@ impl Pool {
         if origin.http2 {
             return self.multiplexed.connect(origin, counted).await.map(Connection::Stream);
         }
+        let (stream, expected) = answers::watch(stream_to(origin).await?);
         let (sender, connection) = http1::Builder::new()
             .max_header_size(MAX_HEAD)
-            .handshake(TokioIo::new(stream_to(origin).await?))
+            .handshake(TokioIo::new(stream))
             .await
             .map_err(|_| NotConnected)?;
         // How it ended is seen by the request on it, if there is one.
@@ -141,7 +145,7 @@ impl Pool {
             let _ = connection.with_upgrades().await;
         });
         let (endpoint, pool) = (origin.endpoint.clone(), Rc::downgrade(self));
-        Ok(Connection::Whole(Whole { sender, task, endpoint, pool, counted }))
+        Ok(Connection::Whole(Whole { sender, expected, task, endpoint, pool, counted }))
     }
 
     /// Closes what has been idle for too long, for as long as the pool lives.
@@ -218,7 +222,10 @@ impl Connection {
         request: Request<Outgoing>,
     ) -> Result<Response<Incoming>, TrySendError<Request<Outgoing>>> {
         match self {
-            Connection::Whole(whole) => whole.sender.try_send_request(request).await,
+            Connection::Whole(whole) => {
+                whole.expected.answer();
+                whole.sender.try_send_request(request).await
+            }
             Connection::Stream(lease) => lease.send(request).await,
         }
     }

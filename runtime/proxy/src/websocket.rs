@@ -12,6 +12,7 @@ use hyper_util::rt::TokioIo;
 use mesh_engine::Edited;
 use mesh_plan::PlanView;
 use mesh_plan::view::Edit;
+use ring::digest::{SHA1_FOR_LEGACY_USE_ONLY, digest};
 use std::cell::RefCell;
 use std::rc::Rc;
 use std::time::Duration;
@@ -28,6 +29,7 @@ pub(crate) fn is_asked(
         && version == Version::HTTP_11
         && says(headers, header::UPGRADE, "websocket")
         && says(headers, header::CONNECTION, "upgrade")
+        && expected(headers).is_some()
         && edited.edits(plan).any(|edit| edit == Edit::WebSocket)
 }
 
@@ -43,9 +45,35 @@ pub(crate) fn write(headers: &mut HeaderMap) {
     headers.insert(header::UPGRADE, HeaderValue::from_static("websocket"));
 }
 
-/// Whether a service agrees.
-pub(crate) fn is_agreed(headers: &HeaderMap) -> bool {
-    says(headers, header::UPGRADE, "websocket")
+/// What a service that agrees answers to the key of a request (RFC 6455 4.2.2), which must have one.
+pub(crate) fn expected(headers: &HeaderMap) -> Option<String> {
+    const OF_THE_PROTOCOL: &[u8] = b"258EAFA5-E914-47DA-95CA-C5AB0DC85B11";
+    let mut keys = headers.get_all(header::SEC_WEBSOCKET_KEY).iter();
+    let (Some(key), None) = (keys.next(), keys.next()) else { return None };
+    let text = [key.as_bytes(), OF_THE_PROTOCOL].concat();
+    // It proves that the service has read the request, and nothing else.
+    Some(base64(digest(&SHA1_FOR_LEGACY_USE_ONLY, &text).as_ref()))
+}
+
+/// Whether a service agrees: to nothing else than it was asked, and to this request and no other.
+pub(crate) fn is_agreed(headers: &HeaderMap, expected: &str) -> bool {
+    let mut accepts = headers.get_all(header::SEC_WEBSOCKET_ACCEPT).iter();
+    let (Some(accept), None) = (accepts.next(), accepts.next()) else { return false };
+    says(headers, header::UPGRADE, "websocket") && accept == expected
+}
+
+/// RFC 4648 4.
+fn base64(bytes: &[u8]) -> String {
+    const LETTERS: &[u8] = b"ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789+/";
+    let mut text = String::with_capacity(bytes.len().div_ceil(3) * 4);
+    for group in bytes.chunks(3) {
+        let word = group.iter().chain([&0, &0]).take(3).fold(0, |word, byte| word << 8 | usize::from(*byte));
+        for place in 0..4 {
+            let letter = LETTERS.get(word >> (18 - 6 * place) & 63).copied().unwrap_or(b'=');
+            text.push(if place > group.len() { '=' } else { char::from(letter) });
+        }
+    }
+    text
 }
 
 /// What both sides have agreed to: the service's side of it, and what the request keeps meanwhile.
@@ -73,5 +101,24 @@ pub(crate) async fn run(client: impl AsyncRead + AsyncWrite + Unpin, early: &[u8
     let bounds = Bounds { deadline, idle, activity: &kept.activity };
     if let Some(flag) = tunnel(client, early, TokioIo::new(upstream), &bounds).await {
         record.flag(flag);
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_answer_to_a_key_is_that_of_the_rfc() {
+        let mut headers = HeaderMap::new();
+        assert_eq!(expected(&headers), None);
+        headers.insert(header::SEC_WEBSOCKET_KEY, HeaderValue::from_static("dGhlIHNhbXBsZSBub25jZQ=="));
+        let expected = expected(&headers).unwrap();
+        assert_eq!(expected, "s3pPLMBiTxaQ9kYGzzhZRbK+xOo=");
+        let mut answer = HeaderMap::new();
+        answer.insert(header::UPGRADE, HeaderValue::from_static("websocket"));
+        assert!(!is_agreed(&answer, &expected));
+        answer.insert(header::SEC_WEBSOCKET_ACCEPT, HeaderValue::from_str(&expected).unwrap());
+        assert!(is_agreed(&answer, &expected));
     }
 }

@@ -21,6 +21,10 @@ pub fn canonical_path(target: &str) -> Option<String> {
     if twice.iter().any(|sequence| decoded.to_ascii_uppercase().contains(sequence)) {
         return None;
     }
+    // Longer forms of UTF-8 than there need be.
+    if ["%C0", "%C1", "%E0%8", "%E0%9", "%F0%8"].iter().any(|form| decoded.contains(form)) {
+        return None;
+    }
     let mut merged = decoded;
     while merged.contains("//") {
         merged = merged.replace("//", "/");

@@ -93,9 +93,10 @@ fn canonical_path(with_triplets: bool) -> Regex {
     let path =
         slash().then(segment.clone().then(slash().then(segment).star()).then(slash().optional()).optional());
     let somewhere = |text: &str| Regex::all().then(Regex::text(text)).then(Regex::all());
-    let encoded_twice = ["%252E", "%252F", "%255C", "%2500"].iter().map(|text| somewhere(text));
+    let refused = ["%252E", "%252F", "%255C", "%2500", "%C0", "%C1", "%E0%8", "%E0%9", "%F0%8"];
+    let refused = refused.iter().map(|text| somewhere(text));
     match with_triplets {
-        true => encoded_twice.fold(path, |path, wrong| path.and(wrong.not())),
+        true => refused.fold(path, |path, wrong| path.and(wrong.not())),
         false => path,
     }
 }

@@ -124,7 +124,7 @@ fn echo(agrees: bool) -> (String, Arc<Mutex<Vec<String>>>) {
                 heard.lock().unwrap().push(String::from_utf8(head).unwrap().to_ascii_lowercase());
                 let answer = match agrees {
                     true => {
-                        "HTTP/1.1 101 X\r\nconnection: Upgrade\r\nupgrade: WebSocket\r\nsec-websocket-accept: y\r\n\r\nhi;"
+                        "HTTP/1.1 101 X\r\nconnection: Upgrade\r\nupgrade: WebSocket\r\nsec-websocket-accept: s3pPLMBiTxaQ9kYGzzhZRbK+xOo=\r\n\r\nhi;"
                     }
                     false => "HTTP/1.1 200 X\r\ncontent-length: 2\r\n\r\nno",
                 };
@@ -156,7 +156,7 @@ fn live(address: &str, statements: &str) -> Mesh {
 }
 
 const HANDSHAKE: &[u8] =
-    b"GET /live HTTP/1.1\r\nhost: a\r\nconnection: keep-alive, Upgrade\r\nupgrade: websocket\r\nsec-websocket-key: x\r\nsec-websocket-version: 13\r\n\r\n";
+    b"GET /live HTTP/1.1\r\nhost: a\r\nconnection: keep-alive, Upgrade\r\nupgrade: websocket\r\nsec-websocket-key: dGhlIHNhbXBsZSBub25jZQ==\r\nsec-websocket-version: 13\r\n\r\n";
 
 fn shake_hands(mesh: &Mesh) -> (TcpStream, String) {
     let mut stream = TcpStream::connect(mesh.address("edge.default/web")).unwrap();
@@ -183,11 +183,17 @@ fn a_request_becomes_a_websocket_where_its_rule_lets_it() {
     let mesh = live(&address, "timeout none; upgrade websocket");
     let (mut stream, head) = shake_hands(&mesh);
     assert!(head.starts_with("http/1.1 101 ") && head.contains("\r\nupgrade: websocket\r\n"), "{head}");
-    assert!(head.contains("\r\nconnection: upgrade\r\n") && head.contains("\r\nsec-websocket-accept: y\r\n"));
+    assert!(
+        head.contains("\r\nconnection: upgrade\r\n")
+            && head.contains("\r\nsec-websocket-accept: s3pplmbitxaq9kygzzhzrbk+xoo=\r\n")
+    );
     let sent = heads.lock().unwrap()[0].clone();
-    for line in
-        ["connection: upgrade", "upgrade: websocket", "sec-websocket-key: x", "x-forwarded-for: 127.0.0.1"]
-    {
+    for line in [
+        "connection: upgrade",
+        "upgrade: websocket",
+        "sec-websocket-key: dghlihnhbxbszsbub25jzq==",
+        "x-forwarded-for: 127.0.0.1",
+    ] {
         assert!(sent.contains(&format!("\r\n{line}\r\n")), "{line} in {sent}");
     }
     reads(&mut stream, "hi;");

@@ -215,7 +215,18 @@ fn one_of(field: &Field, values: &[Name]) -> Result<Asked, Vec<Diagnostic>> {
     if wrong.is_empty() { Ok(Asked::Within(blocks)) } else { Err(wrong) }
 }
 
+/// Bytes of a regex: nobody reads a longer one, and what it costs to decide about grows with it.
+const MAX_REGEX: usize = 1_024;
+
 fn checked_regex(text: &Name) -> Result<Text, Vec<Diagnostic>> {
+    if text.value.len() > MAX_REGEX {
+        let why = format!("a regex of {} bytes", text.value.len());
+        return Err(vec![
+            Diagnostic::new(Code::InvalidValue, why)
+                .at(text.span, "too long")
+                .help("A regex has at most 1,024 bytes: say it in several conditions, or as `prefix`, `suffix`, `contains` or `in (…)`."),
+        ]);
+    }
     match regex(&text.value) {
         Ok(_) => Ok(text.value.clone()),
         Err(why) => Err(vec![

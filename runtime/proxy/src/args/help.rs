@@ -75,7 +75,7 @@ The access log, one JSON object on a line for each request:
   time         when its head had arrived, in UTC
   entry        where it came in: `gateway.namespace/listener`, the sidecar's `service.namespace`, or
                `service.namespace:port` before the service itself
-  method       as the client said it
+  method       as the client said it; empty of what is no request
   host         in canonical form, with the port if the client said one
   path         in canonical form, without the query
   status       of the answer; 0 if none was sent
@@ -96,6 +96,7 @@ The access log, one JSON object on a line for each request:
   Where the output cannot keep up, lines are dropped and {\"dropped_lines\":N} says how many.
 
 Flags of a request, with the status of HTTP, which is one of gRPC where that was asked:
+  DPE   4xx, 501 or 505: not a request, or one of which nothing can be decided
   UAEX  refused with 403: an authorization, or the caller declares no such call
   NR    404: no route
   UH    503: the destination has no endpoint, or all that it has are left out

@@ -1,6 +1,6 @@
 //! How many frames of each kind may come: what costs the other side next to nothing and is work here.
 
-use super::{DATA, Head, Other};
+use super::{DATA, HEADERS, Head, Other, RST_STREAM};
 use std::time::Duration;
 use tokio::time::Instant;
 
@@ -19,8 +19,6 @@ const CONTROL_PER_FRAME: u32 = 4;
 const MAX_CONTINUATIONS: u32 = 8;
 
 // Types of frames (RFC 9113 6).
-const HEADERS: u8 = 1;
-const RST_STREAM: u8 = 3;
 const CONTINUATION: u8 = 9;
 // Flags of frames.
 const END_STREAM: u8 = 0x1;

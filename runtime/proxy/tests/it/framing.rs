@@ -77,7 +77,7 @@ fn malformed_chunks_break_the_request_off() {
 fn pipelined_requests_are_answered_in_order() {
     let (_proxy, edge, shop) = shop();
     let get = "GET /shop HTTP/1.1\r\nhost: a\r\n\r\n";
-    let sized = "POST /shop HTTP/1.1\r\nhost: a\r\ncontent-length: 36\r\n\r\nGET /shop/admin HTTP/1.1\r\nhost: a\r\n\r\n";
+    let sized = "POST /shop HTTP/1.1\r\nhost: a\r\ncontent-length: 37\r\n\r\nGET /shop/admin HTTP/1.1\r\nhost: a\r\n\r\n";
     let chunked = "POST /shop HTTP/1.1\r\nhost: a\r\ntransfer-encoding: chunked\r\n\r\n3;x=y\r\nabc\r\n0\r\nt: u\r\n\r\n";
     let mut client = Client::new(edge);
     client.write(format!("{get}{sized}{chunked}{get}").as_bytes());
@@ -86,7 +86,7 @@ fn pipelined_requests_are_answered_in_order() {
     let lines: Vec<_> = seen.iter().map(|message| message.line.as_str()).collect();
     let (get, post) = ("GET /shop HTTP/1.1", "POST /shop HTTP/1.1");
     assert_eq!(lines, [get, post, post, get]);
-    assert_eq!((seen[1].body.len(), seen[2].text()), (36, "abc"));
+    assert_eq!((seen[1].body.len(), seen[2].text()), (37, "abc"));
     assert!(seen[2].trailers.is_empty(), "nothing decided about trailers");
 }
 

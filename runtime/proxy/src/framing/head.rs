@@ -1,0 +1,259 @@
+//! The lines of a request head (RFC 9112 2 to 6), each of which has one form.
+
+use super::scan::Body;
+use hyper::Uri;
+
+/// Headers of a request: as many as hyper takes.
+const MAX_FIELDS: u32 = 100;
+/// Longer than any method that there is, so that what has no end and no blank is no request line.
+const MAX_METHOD: usize = 32;
+/// Empty lines before a request line (RFC 9112 2.2): one, which clients have sent behind a body.
+const MAX_EMPTY_LINES: u32 = 1;
+
+/// Why a message is refused.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) struct Defect {
+    pub(crate) status: u16,
+    /// A clause.
+    pub(crate) why: &'static str,
+}
+
+impl Defect {
+    pub(super) const UNCLEAR: Defect = bad("where the message ends is unclear");
+}
+
+pub(super) const fn bad(why: &'static str) -> Defect {
+    Defect { status: 400, why }
+}
+
+/// What the lines of a head so far say about framing.
+#[derive(Default)]
+pub(crate) struct Head {
+    empty_lines: u32,
+    /// Whether there is a request line, and of which minor version.
+    minor: Option<u8>,
+    is_interim: bool,
+    fields: u32,
+    lengths: u32,
+    length: Option<u64>,
+    encodings: u32,
+    coding: Coding,
+}
+
+#[derive(Clone, Copy, Default, PartialEq, Eq)]
+enum Coding {
+    /// None, or a list, or a malformed one.
+    #[default]
+    Other,
+    Chunked,
+    /// One that nobody here knows.
+    Unknown,
+}
+
+impl Head {
+    pub(super) fn begun(&self) -> bool {
+        self.minor.is_some()
+    }
+
+    /// Reads a line, which ends in a line feed. `true`: the head ends here.
+    pub(super) fn line(&mut self, line: &[u8]) -> Result<bool, Defect> {
+        let line = line.strip_suffix(b"\n").unwrap_or(line);
+        self.begins_well(line)?;
+        let Some(line) = line.strip_suffix(b"\r") else {
+            return Err(bad("a line that does not end in CR LF"));
+        };
+        match self.minor {
+            None if line.is_empty() => {
+                self.empty_lines += 1;
+                let too_many = self.empty_lines > MAX_EMPTY_LINES;
+                if too_many { Err(bad("empty lines before a request")) } else { Ok(false) }
+            }
+            None => {
+                self.minor = Some(request_line(line)?);
+                Ok(false)
+            }
+            Some(_) if line.is_empty() => Ok(true),
+            Some(_) => self.field(line).map(|()| false),
+        }
+    }
+
+    /// Whether a line, or the beginning of one, may be that of a request line, or an empty one.
+    pub(super) fn begins_well(&self, line: &[u8]) -> Result<(), Defect> {
+        let line = line.strip_suffix(b"\r").unwrap_or(line);
+        let mut method = line.split(|byte| *byte == b' ').next().unwrap_or_default().iter();
+        let is_well = self.begun() || method.all(|byte| is_token(*byte));
+        if is_well { Ok(()) } else { Err(bad("the method is no token")) }
+    }
+
+    /// Reads a line of a response. `Some`: the head ends here, and whether it is an interim one, behind which another comes.
+    pub(crate) fn line_of_response(&mut self, line: &[u8]) -> Result<Option<bool>, Defect> {
+        let Some(line) = line.strip_suffix(b"\r\n") else {
+            return Err(bad("a line that does not end in CR LF"));
+        };
+        if self.minor.is_none() {
+            let (minor, status) = status_line(line)?;
+            (self.minor, self.is_interim) = (Some(minor), (100..200).contains(&status) && status != 101);
+        } else if !line.is_empty() {
+            self.field(line)?;
+        } else if self.is_interim {
+            // It has no body, whatever it says of one.
+            return Ok(Some(true));
+        } else {
+            return self.body().map(|_| Some(false));
+        }
+        Ok(None)
+    }
+
+    /// Why a head is refused that has more bytes than it may, of which these are of its last line.
+    pub(super) fn too_long(&self, line: &[u8], rest: &[u8]) -> Defect {
+        if self.begun() {
+            return Defect { status: 431, why: "the head is too long" };
+        }
+        let mut begin = line.iter().chain(rest).take(MAX_METHOD + 1);
+        match begin.any(|byte| *byte == b' ') {
+            true => Defect { status: 414, why: "the target is too long" },
+            false => bad("the method is no token"),
+        }
+    }
+
+    fn field(&mut self, line: &[u8]) -> Result<(), Defect> {
+        self.fields += 1;
+        if self.fields > MAX_FIELDS {
+            return Err(Defect { status: 431, why: "too many headers" });
+        }
+        if matches!(line.first(), Some(b' ' | b'\t')) {
+            return Err(bad("a folded header line"));
+        }
+        if line.contains(&b'\r') {
+            return Err(bad("a carriage return inside a line"));
+        }
+        let colon = line.iter().position(|byte| *byte == b':');
+        let colon = colon.ok_or(bad("a header line without a colon"))?;
+        let (name, value) = line.split_at_checked(colon).unwrap_or((line, &[]));
+        if name.is_empty() || !name.iter().all(|byte| is_token(*byte)) {
+            return Err(bad("a header name that is none"));
+        }
+        let value = value.get(1..).unwrap_or_default();
+        if !value.iter().all(|byte| matches!(byte, b'\t' | b' '..=b'~' | 0x80..)) {
+            return Err(bad("a header value with a control character"));
+        }
+        // The two names that frame a message are told from almost all others by their first letter.
+        if matches!(name.first(), Some(b'c' | b'C' | b't' | b'T')) {
+            self.framing(name, trim(value));
+        }
+        Ok(())
+    }
+
+    fn framing(&mut self, name: &[u8], value: &[u8]) {
+        if name.eq_ignore_ascii_case(b"content-length") {
+            self.lengths += 1;
+            self.length = decimal(value);
+        } else if name.eq_ignore_ascii_case(b"transfer-encoding") {
+            self.encodings += 1;
+            self.coding = coding(value);
+        }
+    }
+
+    /// How long the body is, where that is clear.
+    pub(super) fn body(&self) -> Result<Body, Defect> {
+        if self.lengths > 0 && self.encodings > 0 {
+            return Err(bad("both content-length and transfer-encoding"));
+        }
+        match (self.lengths, self.encodings) {
+            (0, 0) => Ok(Body::Length(0)),
+            (1, _) => self.length.map(Body::Length).ok_or(bad("content-length is not a number")),
+            (2.., _) => Err(bad("content-length is repeated")),
+            (0, 1) if self.minor == Some(0) => Err(bad("transfer-encoding before HTTP/1.1")),
+            (0, 1) if self.coding == Coding::Chunked => Ok(Body::Chunks),
+            (0, 1) if self.coding == Coding::Unknown => {
+                Err(Defect { status: 501, why: "an unknown transfer coding" })
+            }
+            (0, 1..) => Err(bad("transfer-encoding is not `chunked`")),
+        }
+    }
+}
+
+/// Checks a request line. Returns the minor version of HTTP.
+fn request_line(line: &[u8]) -> Result<u8, Defect> {
+    let mut parts = line.split(|byte| *byte == b' ');
+    let (Some(method), Some(target), Some(version), None) =
+        (parts.next(), parts.next(), parts.next(), parts.next())
+    else {
+        return Err(bad("the request line has not three parts"));
+    };
+    if !(1..=MAX_METHOD).contains(&method.len()) || !method.iter().all(|byte| is_token(*byte)) {
+        return Err(bad("the method is no token"));
+    }
+    if target.contains(&b'#') {
+        return Err(bad("the target has a fragment"));
+    }
+    if target.is_empty()
+        || !target.iter().all(|byte| matches!(byte, b'!'..=b'~') && !matches!(byte, b'<' | b'>'))
+    {
+        return Err(bad("the target is malformed"));
+    }
+    // What begins as a path is looked at where it is brought into canonical form.
+    if target.first() != Some(&b'/') && Uri::try_from(target).is_err() {
+        return Err(bad("the target is malformed"));
+    }
+    if method == b"CONNECT" && target.contains(&b'/') {
+        return Err(bad("the target of CONNECT is a host and a port"));
+    }
+    match version {
+        b"HTTP/1.1" => Ok(1),
+        b"HTTP/1.0" => Ok(0),
+        [b'H', b'T', b'T', b'P', b'/', b'0'..=b'9', b'.', b'0'..=b'9'] => {
+            Err(Defect { status: 505, why: "the version is not supported" })
+        }
+        _ => Err(bad("the version is malformed")),
+    }
+}
+
+/// Checks a status line. Returns the minor version of HTTP and the status.
+fn status_line(line: &[u8]) -> Result<(u8, u16), Defect> {
+    let (minor, rest) = match line {
+        [b'H', b'T', b'T', b'P', b'/', b'1', b'.', minor @ (b'0' | b'1'), b' ', rest @ ..] => {
+            (minor - b'0', rest)
+        }
+        _ => return Err(bad("the version is malformed")),
+    };
+    let (status, reason) = rest.split_at_checked(3).unwrap_or((rest, &[]));
+    let digits =
+        std::str::from_utf8(status).ok().filter(|status| status.bytes().all(|byte| byte.is_ascii_digit()));
+    let status = digits.and_then(|digits| digits.parse().ok()).filter(|status| (100..600).contains(status));
+    let is_line = matches!(reason, [] | [b' ', ..]);
+    let is_line = is_line && reason.iter().all(|byte| matches!(byte, b'\t' | b' '..=b'~' | 0x80..));
+    status.filter(|_| is_line).map(|status| (minor, status)).ok_or(bad("the status line is malformed"))
+}
+
+/// RFC 9110 5.6.2.
+fn is_token(byte: u8) -> bool {
+    byte.is_ascii_alphanumeric() || b"!#$%&'*+-.^_`|~".contains(&byte)
+}
+
+/// Without the blanks around it (RFC 9110 5.6.3), and nothing else.
+fn trim(mut value: &[u8]) -> &[u8] {
+    while let [b' ' | b'\t', rest @ ..] | [rest @ .., b' ' | b'\t'] = value {
+        value = rest;
+    }
+    value
+}
+
+fn coding(value: &[u8]) -> Coding {
+    let is_obsolete = value.eq_ignore_ascii_case(b"identity");
+    let has_chunked = value.windows(7).any(|part| part.eq_ignore_ascii_case(b"chunked"));
+    if value.eq_ignore_ascii_case(b"chunked") {
+        Coding::Chunked
+    } else if !value.is_empty() && value.iter().all(|byte| is_token(*byte)) && !is_obsolete && !has_chunked {
+        Coding::Unknown
+    } else {
+        Coding::Other
+    }
+}
+
+/// Digits, without zeros in front: some read those as octal.
+fn decimal(digits: &[u8]) -> Option<u64> {
+    let text = std::str::from_utf8(digits).ok()?;
+    let plain = text.bytes().all(|byte| byte.is_ascii_digit()) && (text == "0" || !text.starts_with('0'));
+    plain.then(|| text.parse().ok())?
+}

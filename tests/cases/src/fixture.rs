@@ -1,0 +1,220 @@
+//! The fixture: a policy compiled by our compiler, the real proxy under it, and an upstream that records bytes.
+
+use crate::upstream::Upstream;
+use std::io::{BufRead as _, BufReader};
+use std::net::{SocketAddr, TcpListener};
+use std::path::{Path, PathBuf};
+use std::process::{Child, Command, Stdio};
+use std::sync::{Arc, Mutex, PoisonError};
+use std::time::{Duration, Instant};
+
+/// Which policy.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub(crate) enum Fixture {
+    /// A: what is not denied is let in.
+    #[default]
+    Allow,
+    /// D: what is not let in is refused.
+    Deny,
+}
+
+const ALLOW: &str = include_str!("../fixture/allow.mesh");
+const DENY: &str = include_str!("../fixture/deny.mesh");
+const EVIL: &str = include_str!("../fixture/evil/evil.mesh");
+
+/// What the rules that expectations name are called in the log.
+const RULES: [(&str, &str); 8] = [
+    ("d1", "deny to /admin"),
+    ("d2", "deny when host"),
+    ("d3", "deny when header \"x-role\""),
+    ("d4", "deny when header \"x-internal\""),
+    ("d5", "deny from unauthenticated to /mtls-only/**"),
+    ("d6", "deny from namespace evil"),
+    ("d7", "deny to DELETE /data/**"),
+    ("d8", "deny to /admin.Admin/**"),
+];
+
+/// What the log says of a rule that an expectation names.
+pub(crate) fn rule_text(name: &str) -> Option<&'static str> {
+    RULES.iter().find(|(own, _)| *own == name).map(|(_, text)| *text)
+}
+
+/// Long enough for a loaded machine.
+const PATIENCE: Duration = Duration::from_secs(30);
+
+/// Where the programs are, and where their files go.
+#[derive(Clone, Debug)]
+pub(crate) struct Tools {
+    pub(crate) mesh: PathBuf,
+    pub(crate) proxy: PathBuf,
+    pub(crate) scratch: PathBuf,
+}
+
+/// A fixture that runs, until it is dropped.
+pub(crate) struct Running {
+    pub(crate) fixture: Fixture,
+    pub(crate) upstream: Upstream,
+    /// Where HTTP/1.1 is spoken, and where HTTP/2.
+    pub(crate) h1: SocketAddr,
+    pub(crate) h2: SocketAddr,
+    /// How the log says which plan decided.
+    pub(crate) digest: String,
+    proxy: Child,
+    log: Arc<Mutex<Vec<String>>>,
+}
+
+impl Running {
+    pub(crate) fn start(fixture: Fixture, tools: &Tools) -> Result<Running, String> {
+        let upstream = Upstream::start().map_err(|error| format!("cannot start an upstream: {error}"))?;
+        let name = match fixture {
+            Fixture::Allow => "allow",
+            Fixture::Deny => "deny",
+        };
+        let directory = tools.scratch.join(name);
+        let [h1, h2] = free_ports()?;
+        let text = match fixture {
+            Fixture::Allow => ALLOW,
+            Fixture::Deny => DENY,
+        };
+        let text = text.replace("28080", &h1.to_string()).replace("28081", &h2.to_string());
+        let text = text.replace("127.0.0.1:28090", &upstream.address.to_string());
+        write(&directory.join("fixture.mesh"), &text)?;
+        write(&directory.join("evil").join("evil.mesh"), EVIL)?;
+        let plan = tools.scratch.join(format!("{name}.mplan"));
+        let digest = build(tools, &directory, &plan)?;
+        let mut proxy = Command::new(&tools.proxy)
+            .arg("--plan")
+            .arg(&plan)
+            .args(["--gateway", "edge", "--bind", "127.0.0.1", "--access-log", "stdout", "--workers", "2"])
+            .stdin(Stdio::null())
+            .stdout(Stdio::piped())
+            .stderr(Stdio::piped())
+            .spawn()
+            .map_err(|error| format!("cannot start {}: {error}", tools.proxy.display()))?;
+        let log = Arc::new(Mutex::new(Vec::new()));
+        if let Some(out) = proxy.stdout.take() {
+            let log = log.clone();
+            std::thread::spawn(move || {
+                for line in BufReader::new(out).split(b'\n').map_while(Result::ok) {
+                    // A line that is no UTF-8 is one for the oracles to find.
+                    let line = String::from_utf8(line).unwrap_or_else(|_| "not UTF-8".to_owned());
+                    log.lock().unwrap_or_else(PoisonError::into_inner).push(line);
+                }
+            });
+        }
+        wait_until_served(&mut proxy)?;
+        let address = |port| SocketAddr::from(([127, 0, 0, 1], port));
+        Ok(Running { fixture, upstream, h1: address(h1), h2: address(h2), digest, proxy, log })
+    }
+
+    /// Lines of the log from the given one on.
+    pub(crate) fn log_after(&self, count: usize) -> Vec<String> {
+        self.log.lock().unwrap_or_else(PoisonError::into_inner).iter().skip(count).cloned().collect()
+    }
+
+    pub(crate) fn log_length(&self) -> usize {
+        self.log.lock().unwrap_or_else(PoisonError::into_inner).len()
+    }
+
+    pub(crate) fn is_alive(&mut self) -> bool {
+        matches!(self.proxy.try_wait(), Ok(None))
+    }
+
+    pub(crate) fn process(&self) -> Process {
+        Process(self.proxy.id())
+    }
+}
+
+impl Drop for Running {
+    fn drop(&mut self) {
+        // It may have ended already.
+        let _ = self.proxy.kill();
+        let _ = self.proxy.wait();
+    }
+}
+
+/// The proxy as the kernel sees it.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Process(u32);
+
+impl Process {
+    /// Bytes of memory that it holds.
+    pub(crate) fn memory(self) -> u64 {
+        let status = std::fs::read_to_string(format!("/proc/{}/status", self.0)).unwrap_or_default();
+        let line = status.lines().find_map(|line| line.strip_prefix("VmRSS:")).unwrap_or_default();
+        let kib = line.split_whitespace().next().and_then(|number| number.parse::<u64>().ok());
+        kib.unwrap_or_default() << 10
+    }
+
+    /// Processor time that it has taken.
+    pub(crate) fn processor(self) -> Duration {
+        let stat = std::fs::read_to_string(format!("/proc/{}/stat", self.0)).unwrap_or_default();
+        let fields: Vec<u64> = stat
+            .rsplit_once(')')
+            .map_or("", |(_, rest)| rest)
+            .split_whitespace()
+            .filter_map(|field| field.parse().ok())
+            .collect();
+        // Fields 14 and 15 of all: the state and what is before it are no numbers. A tick is 10 ms on every Linux.
+        let ticks = fields.get(10).unwrap_or(&0) + fields.get(11).unwrap_or(&0);
+        Duration::from_millis(ticks * 10)
+    }
+
+    /// Open files.
+    pub(crate) fn files(self) -> usize {
+        std::fs::read_dir(format!("/proc/{}/fd", self.0)).map_or(0, Iterator::count)
+    }
+}
+
+pub(crate) fn write(path: &Path, text: &str) -> Result<(), String> {
+    let made = path.parent().map_or(Ok(()), std::fs::create_dir_all);
+    made.and_then(|()| std::fs::write(path, text))
+        .map_err(|error| format!("cannot write {}: {error}", path.display()))
+}
+
+/// Compiles a project. Returns the first digits of the plan's digest.
+fn build(tools: &Tools, project: &Path, plan: &Path) -> Result<String, String> {
+    let built = Command::new(&tools.mesh)
+        .args(["build", "--format", "plain", "-o"])
+        .args([plan, project])
+        .output()
+        .map_err(|error| format!("cannot run {}: {error}", tools.mesh.display()))?;
+    let said = String::from_utf8_lossy(&built.stdout).into_owned() + &String::from_utf8_lossy(&built.stderr);
+    if !built.status.success() {
+        return Err(format!("the fixture does not compile:\n{said}"));
+    }
+    let digest = said.split_once("digest ").map(|(_, rest)| rest.chars().take_while(char::is_ascii_hexdigit));
+    digest.map(Iterator::collect).ok_or(format!("`mesh build` does not say a digest:\n{said}"))
+}
+
+fn wait_until_served(proxy: &mut Child) -> Result<(), String> {
+    let Some(errors) = proxy.stderr.take() else { return Err("the proxy has no standard error".to_owned()) };
+    let (tell, told) = std::sync::mpsc::channel();
+    std::thread::spawn(move || {
+        for line in BufReader::new(errors).lines().map_while(Result::ok) {
+            // Nobody listens any more once it serves.
+            let _ = tell.send(line);
+        }
+    });
+    let (began, mut said) = (Instant::now(), String::new());
+    while began.elapsed() < PATIENCE {
+        match told.recv_timeout(Duration::from_millis(100)) {
+            Ok(line) if line.contains("serving plan") => return Ok(()),
+            Ok(line) => said = said + &line + "\n",
+            Err(_) if !matches!(proxy.try_wait(), Ok(None)) => break,
+            Err(_) => {}
+        }
+    }
+    Err(format!("the proxy does not serve:\n{said}"))
+}
+
+/// Ports that nobody listens on. Who asks the kernel for any port gets one from 32,768 on.
+pub(crate) fn free_ports<const N: usize>() -> Result<[u16; N], String> {
+    let first = 20_000 + (std::process::id().wrapping_mul(101) % 10_000) as u16;
+    let free = (first..32_000).filter(|port| TcpListener::bind(("127.0.0.1", *port)).is_ok());
+    static TAKEN: std::sync::Mutex<Vec<u16>> = std::sync::Mutex::new(Vec::new());
+    let mut taken = TAKEN.lock().unwrap_or_else(PoisonError::into_inner);
+    let ports: Vec<u16> = free.filter(|port| !taken.contains(port)).take(N).collect();
+    taken.extend(&ports);
+    ports.try_into().map_err(|_| "no port is free".to_owned())
+}
