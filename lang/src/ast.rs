@@ -21,6 +21,8 @@ use std::sync::Arc;
 pub struct File {
     /// The statements of the file level, in source order.
     pub items: Vec<Item>,
+    /// The subsets that something is sent to in some environment, this one or another, or with a parameter beside them: `v2` of `reviews:v2`.
+    pub sent_somewhere: Vec<Text>,
 }
 
 /// A statement of the file level.

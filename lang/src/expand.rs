@@ -4,6 +4,8 @@
 //! Statements are moved about by what their row says of them, and arguments that name a parameter are read here, with its
 //! value in its place. Everything behind this sees a program without environments.
 
+mod somewhere;
+
 use crate::ast::{self, Weight};
 use crate::diagnostic::suggest::meant;
 use crate::diagnostic::{Code, Diagnostic, Diagnostics};
@@ -40,7 +42,8 @@ impl<'a> Said<'a> {
         if statements.iter().any(|one| one.keyword() == "mesh") || !statements.iter().all(is_settled) {
             return Said::Statements(statements.into());
         }
-        Said::Shaped(Shaped::of(statements))
+        let sent_somewhere = somewhere::subsets(&statements);
+        Said::Shaped(Shaped::of(statements, sent_somewhere))
     }
 
     fn statements(&self) -> &[Statement] {
@@ -59,10 +62,11 @@ pub struct Shaped {
 }
 
 impl Shaped {
-    fn of(statements: Vec<Statement>) -> Shaped {
+    /// What a file says here, and the subsets that it sends to somewhere.
+    fn of(statements: Vec<Statement>, sent_somewhere: Vec<Text>) -> Shaped {
         let mut checked = Vec::new();
         only_checked(&statements, &mut checked);
-        Shaped { file: view::file(statements), checked }
+        Shaped { file: ast::File { sent_somewhere, ..view::file(statements) }, checked }
     }
 }
 
@@ -103,9 +107,10 @@ pub fn expand(sources: Vec<Source<'_>>, environment: Option<&str>) -> Expanded {
         let Shaped { file, checked } = match said {
             Said::Shaped(shaped) => shaped,
             Said::Statements(statements) => {
+                let sent_somewhere = somewhere::subsets(&statements);
                 let (statements, diagnostics) = project.expand(module, statements);
                 expanded.diagnostics.extend(diagnostics);
-                Shaped::of(statements)
+                Shaped::of(statements, sent_somewhere)
             }
         };
         expanded.files.push(file);
@@ -130,8 +135,9 @@ pub fn some(
 ) -> (Vec<One>, Diagnostics) {
     let (project, diagnostics) = Project::of(sources, environment);
     let files = files.into_iter().filter_map(|file| sources.get(file)).map(|source| {
+        let sent_somewhere = somewhere::subsets(source.said.statements());
         let (statements, diagnostics) = project.expand(source.module, source.said.statements().into());
-        One { file: Shaped::of(statements).file, diagnostics }
+        One { file: Shaped::of(statements, sent_somewhere).file, diagnostics }
     });
     (files.collect(), diagnostics)
 }

@@ -9,7 +9,7 @@ use crate::statement::{Args, CallsHead, RetryHead, Statement};
 
 /// The statements of one environment as values.
 pub(crate) fn file(statements: Vec<Statement>) -> File {
-    File { items: statements.into_iter().filter_map(item).collect() }
+    File { items: statements.into_iter().filter_map(item).collect(), sent_somewhere: Vec::new() }
 }
 
 fn item(statement: Statement) -> Option<Item> {

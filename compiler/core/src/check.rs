@@ -27,6 +27,7 @@ mod uncalled_allow;
 mod unreachable_rule;
 mod unsafe_retry;
 mod unused_route;
+mod unused_subset;
 mod vain_condition;
 
 use crate::diagram::TooManyNodes;
@@ -49,6 +50,7 @@ pub(crate) fn of_mesh(model: &Model) -> Vec<Diagnostic> {
     found.extend(shared_identity::check(model));
     found.extend(route_cycle::check(model));
     found.extend(unused_route::check(model));
+    found.extend(unused_subset::check(model));
     found
 }
 

@@ -50,6 +50,8 @@ pub(crate) struct Model {
     pub(crate) consumer_routes: Vec<ConsumerRoute>,
     /// Services that proxies themselves ask or tell: authorities, and collectors of spans.
     pub(crate) asked: BTreeSet<ServiceId>,
+    /// Subsets, by their names alone, that something may be sent to in another environment.
+    pub(crate) sent_somewhere: BTreeSet<Text>,
     /// The identities of the gateways; sorted.
     pub(crate) gateway_identities: Vec<Text>,
     /// What deciding it may cost.
@@ -289,6 +291,8 @@ pub(crate) struct Subset {
     pub(crate) labels: Vec<(Text, Text)>,
     /// The only one that its endpoints are in.
     pub(crate) cluster: Option<Text>,
+    /// Where it is declared: the name.
+    pub(crate) span: Span,
 }
 
 /// All that a service says of its calls to one port.

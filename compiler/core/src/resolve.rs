@@ -122,6 +122,8 @@ impl Resolved {
     /// What files say together, and the tests, which may ask about any of them.
     fn together(&mut self, project: &Project<'_>) {
         let Resolved { model, tests, mistakes: Mistakes { together, .. }, scope, .. } = self;
+        let somewhere = project.modules.iter().flat_map(|module| &module.file.sent_somewhere);
+        model.sent_somewhere = somewhere.cloned().collect();
         route::overrides_exist(model, together);
         operation::aliases(project.modules, together);
         failover::check(project.modules, scope, project.clusters(), together);

@@ -51,9 +51,11 @@ pub(crate) fn shows(text: &str, expected: &[&str]) {
     assert_eq!(lines, expected, "\n{text}");
 }
 
-/// A service `s` with two subsets that anyone may call, and these rules as its route.
+/// A service `s` with two subsets that anyone may call, and these rules as its route. Its subsets are for others, too, so that none need
+/// be used.
 pub(crate) fn route(rules: &str) -> String {
     format!(
-        "service s {{ port 80 http; subset v1 label v = \"1\"; subset v2 label v = \"2\" }}\nauthorize s {{ allow from anyone }}\nroute s {{\n{rules}\n}}\n"
+        "service s {{ port 80 http; subset v1 label v = \"1\"; subset v2 label v = \"2\" }}\nauthorize s {{ allow from anyone }}\nroute s {{\n{rules}\n}}\n\
+         module tests {{ export split both }}\nsplit both = s:v1 50%, s:v2 50%\n"
     )
 }

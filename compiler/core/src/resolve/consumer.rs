@@ -267,6 +267,7 @@ mod tests {
             &closed,
             &[
                 "4 MESH4010 `ratings` refuses every request of this call",
+                "6 MESH2021 nothing is sent to subset `b` of `ratings`",
                 "8 MESH4011 `web` is allowed and does not call `ratings`",
                 "10 MESH4011 `job` is allowed and does not call `next`",
             ],
@@ -311,6 +312,12 @@ mod tests {
                 "service s{n} {{ port 80 http }}\nauthorize s{n} {{ allow from gateway edge }}\nroute s{n} {{ to {to} }}\n"
             );
         }
-        says(&text, &["9 MESH3009 a request from `edge` to `ratings.default` enters 10 routes, more than 8"]);
+        says(
+            &text,
+            &[
+                "6 MESH2021 nothing is sent to subset `b` of `ratings`",
+                "9 MESH3009 a request from `edge` to `ratings.default` enters 10 routes, more than 8",
+            ],
+        );
     }
 }

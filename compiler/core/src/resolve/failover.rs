@@ -253,7 +253,8 @@ mod tests {
         );
         let said = "3 MESH5009 the failover of `s` goes to `west`, where subset `one` has no endpoint";
         says(&west("subset one label v = \"1\"", "label v = \"2\""), &[said]);
-        says(&west("subset one label v = \"1\"", "label v = \"1\""), &[]);
-        says(&west("subset one label v = \"1\" cluster east", "label v = \"2\""), &[]);
+        let unsent = "3 MESH2021 nothing is sent to subset `one` of `s`";
+        says(&west("subset one label v = \"1\"", "label v = \"1\""), &[unsent]);
+        says(&west("subset one label v = \"1\" cluster east", "label v = \"2\""), &[unsent]);
     }
 }

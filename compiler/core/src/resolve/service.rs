@@ -180,7 +180,8 @@ fn subsets(service: &ast::Service, diagnostics: &mut Diagnostics) -> Vec<Subset>
                 let labels = labels(&subset.labels, diagnostics);
                 let labels = labels.into_iter().map(|(key, value)| (key.clone(), value.clone())).collect();
                 let cluster = subset.cluster.as_ref().map(|cluster| cluster.value.clone());
-                let own = Subset { name: subset.name.value.clone(), labels, cluster };
+                let (name, span) = (subset.name.value.clone(), subset.name.span);
+                let own = Subset { name, labels, cluster, span };
                 subsets.insert(&subset.name.value, (subset, own));
             }
         }
@@ -444,7 +445,7 @@ mod tests {
     fn subsets_exclude_each_other() {
         let service = |statements: &str| {
             format!(
-                "mesh m {{ clusters c, d }}\nservice s {{\nport 80 http\n{statements}\n}}\nauthorize s {{ allow from anyone }}\n"
+                "mesh m {{ clusters c, d }}\nservice s {{\nport 80 http\n{statements}\n}}\nauthorize s {{ allow from anyone }}\nroute s {{ to s:a 50%, s:b 50% }}\n"
             )
         };
         let said = "5 MESH5042 an endpoint may be in both subsets `a` and `b`";
