@@ -122,8 +122,7 @@ fn exhibits(
                     || !rules.iter().any(|rule| stand_together(&generated.files, rule, taker))
             };
             // Where the program is ambiguous besides, what is reported is not what the line says.
-            answer.ambiguous
-                || answer.endings.keys().all(is_takers) && is_expected(line, answer, generated)
+            answer.ambiguous || answer.endings.keys().all(is_takers) && is_expected(line, answer, generated)
         }
         _ => is_expected(line, answer, generated),
     }
