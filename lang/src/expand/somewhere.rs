@@ -1,5 +1,6 @@
 //! What statements name that hold in some environments only: whether anybody uses a name is asked of all of them.
 
+use super::is_settled;
 use crate::ast::{Action, Backend};
 use crate::span::Text;
 use crate::statement::{Args, Statement};
@@ -9,12 +10,12 @@ use crate::token::TokenKind;
 /// used where it stands. Time: linear in the statements.
 pub(super) fn subsets(statements: &[Statement]) -> Vec<Text> {
     let mut found = Vec::new();
-    statements.iter().for_each(|statement| add(statement, false, &mut found));
+    // Where an environment says something else, what stands beside it holds in the others.
+    statements.iter().for_each(|statement| add(statement, !is_settled(statement), &mut found));
     found
 }
 
 fn add(statement: &Statement, in_some: bool, found: &mut Vec<Text>) {
-    let in_some = in_some || statement.keyword() == "env";
     let mut name =
         |backend: &Backend| found.extend(backend.subset.as_ref().map(|subset| subset.value.clone()));
     match &statement.args {

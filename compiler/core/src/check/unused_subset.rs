@@ -50,6 +50,8 @@ pub(super) fn check(model: &Model) -> Vec<Diagnostic> {
 #[cfg(test)]
 mod tests {
     use crate::testing::says;
+    use crate::{StandIns, compile_in};
+    use mesh_lang::SourceSet;
 
     const SAID: &str = "3 MESH2021 nothing is sent to subset `v2` of `s`";
 
@@ -70,6 +72,13 @@ mod tests {
     #[test]
     fn all_environments_are_asked() {
         says(&sent("", "env live { rule new { match GET /new; to s:v2 } }\n rule all { to s:v1 }"), &[]);
+        let other = "rule all { to s:v2\nenv live { to s:v1 } }";
+        let text = sent("", other);
+        for environment in [None, Some("dev"), Some("live")] {
+            let sources = SourceSet::single("test.mesh", text.as_str());
+            let found = compile_in(&sources, environment, &StandIns::new()).diagnostics;
+            assert_eq!(found, [], "{environment:?}");
+        }
         says(&sent("param share percent = 10%", "to s:v2 $share, s:v1 rest"), &[]);
     }
 
