@@ -145,6 +145,9 @@ Examples:
   kubectl logs -l app=web -c mesh-proxy | mesh trim --log -
                                    from standard input")]
     Trim(Trim),
+    /// A small certificate authority, for meshes that have no other yet: certificates for `mesh-proxy --svid`
+    #[command(subcommand)]
+    Ca(Ca),
     /// Look at plans, sign them, check their signatures, put them into a registry and get them from there
     #[command(subcommand)]
     Plan(Plan),
@@ -510,6 +513,49 @@ pub(crate) struct Up {
     /// Print one JSON line for each request on standard output
     #[arg(long)]
     pub(crate) access_log: bool,
+}
+
+#[derive(Debug, Subcommand)]
+pub(crate) enum Ca {
+    /// Make an authority for a trust domain: TRUST_DOMAIN.key, which stays secret, and TRUST_DOMAIN.pem, for the proxies
+    ///
+    /// While one authority takes the place of another, proxies get both certificates: `--trust-bundle` can be repeated.
+    #[command(after_help = "\
+Examples:
+  mesh ca init local.test          local.test.key and local.test.pem
+  mesh ca init shop.example --dir /etc/mesh/ca --days 365")]
+    Init {
+        /// The trust domain, as in `mesh { trust-domain … }`; without one there, it is `local.test`
+        trust_domain: String,
+        /// Where the files go
+        #[arg(long = "dir", value_name = "DIR", default_value = ".")]
+        directory: PathBuf,
+        /// How long it is valid
+        #[arg(long, value_name = "N", default_value_t = 3650, value_parser = clap::value_parser!(u32).range(1..=36_500))]
+        days: u32,
+    },
+    /// Make a certificate for a service or gateway: NAME.key, which stays secret, and NAME.pem
+    ///
+    /// What is there already is replaced as a whole, and a proxy that uses it takes it over at once.
+    #[command(after_help = "\
+Examples:
+  mesh ca issue spiffe://local.test/ns/default/sa/web -o web
+                                   web.key and web.pem, signed with local.test.key
+  mesh-proxy --service web --svid web.pem --svid-key web.key --trust-bundle local.test.pem …")]
+    Issue {
+        /// Whose it is, as the plan has it
+        #[arg(value_name = "SPIFFE_ID")]
+        id: String,
+        /// Where the authority's files are
+        #[arg(long = "dir", value_name = "DIR", default_value = ".")]
+        directory: PathBuf,
+        /// How long it is valid
+        #[arg(long, value_name = "N", default_value_t = 24, value_parser = clap::value_parser!(u32).range(1..=8_760))]
+        hours: u32,
+        /// The beginning of the two files' names
+        #[arg(short, long, value_name = "NAME")]
+        output: PathBuf,
+    },
 }
 
 #[derive(Debug, Subcommand)]

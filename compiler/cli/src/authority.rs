@@ -46,6 +46,17 @@ impl Authority {
         Ok(Authority { issuer: Issuer::new(params, key), trust_domain: trust_domain.to_owned(), certificate })
     }
 
+    /// One that was made before: its certificate and its key, PEM.
+    pub(crate) fn read(trust_domain: &str, certificate: &str, key: &str) -> Result<Authority, rcgen::Error> {
+        let issuer = Issuer::from_ca_cert_pem(certificate, KeyPair::from_pem(key)?)?;
+        Ok(Authority { issuer, trust_domain: trust_domain.to_owned(), certificate: certificate.to_owned() })
+    }
+
+    /// Its key, PEM.
+    pub(crate) fn key(&self) -> String {
+        self.issuer.key().serialize_pem()
+    }
+
     /// Its certificate, which others verify those that it signs with, PEM.
     pub(crate) fn bundle(&self) -> &str {
         &self.certificate

@@ -1,6 +1,7 @@
 //! The commands, one file each. A command returns its exit code, or the failure that ended it.
 
 pub(crate) mod build;
+pub(crate) mod ca;
 pub(crate) mod check;
 pub(crate) mod diff;
 pub(crate) mod doc;

@@ -112,6 +112,7 @@ fn dispatch(command: Command, input: &mut dyn Read, output: &mut Output<'_>) -> 
         Command::Up(up) => commands::up::run(&up, output),
         Command::Diff(diff) => commands::diff::run(&diff, output),
         Command::Trim(trim) => commands::trim::run(&trim, input, output),
+        Command::Ca(ca) => commands::ca::run(&ca, output),
         Command::Plan(plan) => commands::plan::run(&plan, output),
         Command::Serve(serve) => commands::serve::run(&serve, output),
         Command::Completions { shell } => Ok(commands::version::completions(shell, output)),

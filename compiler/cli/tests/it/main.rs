@@ -1,6 +1,7 @@
 //! The `mesh` command from the outside: arguments and files in, exit code and text out.
 
 mod build;
+mod ca;
 mod check;
 mod diff;
 mod doc;

@@ -16,9 +16,9 @@ use std::path::{Path, PathBuf};
 pub(super) const VARIABLE: &str = "MESH_SIGNING_KEY";
 
 /// Read and written by its owner, and by nobody else.
-const SECRET: u32 = 0o600;
+pub(in crate::commands) const SECRET: u32 = 0o600;
 /// Anybody may read it.
-const PUBLIC: u32 = 0o644;
+pub(in crate::commands) const PUBLIC: u32 = 0o644;
 
 /// `mesh plan keygen -o NAME`
 pub(super) fn make(name: &Path, output: &mut Output<'_>) -> Result<u8, Failure> {
@@ -55,14 +55,14 @@ pub(super) fn make(name: &Path, output: &mut Output<'_>) -> Result<u8, Failure> 
     Ok(OK)
 }
 
-fn with_end(name: &Path, end: &str) -> PathBuf {
+pub(in crate::commands) fn with_end(name: &Path, end: &str) -> PathBuf {
     let mut path = OsString::from(name);
     path.push(".");
     path.push(end);
     PathBuf::from(path)
 }
 
-fn create(path: &Path, mode: u32, text: &str) -> Result<(), Failure> {
+pub(in crate::commands) fn create(path: &Path, mode: u32, text: &str) -> Result<(), Failure> {
     let file = OpenOptions::new().write(true).create_new(true).mode(mode).open(path);
     file.and_then(|mut file| file.write_all(text.as_bytes())).map_err(|error| match error.kind() {
         std::io::ErrorKind::AlreadyExists => Failure::new(
