@@ -15,7 +15,7 @@ command -v emacs >/dev/null && command -v debootstrap >/dev/null && [ -d /usr/sh
 }
 target=${CARGO_TARGET_DIR:-target}
 if [ -z "${MESH:-}" ]; then
-  cargo build --locked --bin mesh
+  cargo build --locked --workspace --bins --test it
   MESH=$(realpath "$target/debug/mesh")
 fi
 export MESH

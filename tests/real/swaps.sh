@@ -9,12 +9,12 @@ cd "$(dirname "$0")/../.."
 swaps=${1:-1000}
 rate=${2:-10000}
 
-cargo build --release --locked --bin mesh-proxy
+cargo build --release --locked --bin mesh --bin mesh-proxy
 proxy="${CARGO_TARGET_DIR:-$PWD/target}/release/mesh-proxy"
 said=$(mktemp)
 trap 'rm -f "$said"' EXIT
 for program in "" "$proxy"; do
-  MESH_SWAPS=$swaps MESH_PROXY=$program cargo test --locked -p mesh-tests --test it swaps -- --nocapture | tee "$said"
+  MESH_SWAPS=$swaps MESH_PROXY=$program cargo test --locked --workspace --test it swaps -- --nocapture | tee "$said"
   reached=$(sed -n 's/.* answers at \([0-9]*\) a second.*/\1/p' "$said")
   if [ "${reached:-0}" -lt "$rate" ]; then echo "FAILED: $reached requests a second are fewer than $rate" >&2; exit 1; fi
 done

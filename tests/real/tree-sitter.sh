@@ -10,7 +10,7 @@ cd "$(dirname "$0")/../.."
 
 target=${CARGO_TARGET_DIR:-target}
 if [ -z "${MESH:-}" ]; then
-  cargo build --locked --bin mesh
+  cargo build --locked --workspace --bins --test it
   MESH=$(realpath "$target/debug/mesh")
 fi
 export MESH

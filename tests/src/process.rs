@@ -13,7 +13,7 @@ const PATIENCE: Duration = Duration::from_secs(60);
 /// The `mesh` command.
 pub fn mesh() -> Command {
     static BUILT: OnceLock<PathBuf> = OnceLock::new();
-    let mut command = Command::new(BUILT.get_or_init(|| binary("mesh-cli", "mesh")));
+    let mut command = Command::new(BUILT.get_or_init(|| binary("mesh")));
     command.env("NO_COLOR", "1").env_remove("MESH_SIGNING_KEY");
     command
 }
@@ -21,7 +21,7 @@ pub fn mesh() -> Command {
 /// The proxy.
 pub fn mesh_proxy() -> Command {
     static BUILT: OnceLock<PathBuf> = OnceLock::new();
-    Command::new(BUILT.get_or_init(|| binary("mesh-proxy", "mesh-proxy")))
+    Command::new(BUILT.get_or_init(|| binary("mesh-proxy")))
 }
 
 /// Runs a command to its end. Returns exit code, standard output and standard error.

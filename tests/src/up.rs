@@ -3,37 +3,33 @@
 use std::io::{BufRead, BufReader, Read};
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Stdio};
-use std::sync::{Arc, Mutex};
+use std::sync::{Arc, Mutex, OnceLock};
 use std::time::{Duration, Instant};
 
 /// Long enough for a loaded machine; a test that waits this long has failed.
 const PATIENCE: Duration = Duration::from_secs(30);
 
-/// Builds a binary of the workspace and says where it is.
-pub fn binary(package: &str, name: &str) -> PathBuf {
-    let arguments = [
-        "build",
-        "--offline",
-        "--package",
-        package,
-        "--bin",
-        name,
-        "--profile",
-        "test",
-        "--message-format",
-        "json",
-    ];
-    let output = Command::new(env!("CARGO"))
-        .args(arguments)
-        .current_dir(concat!(env!("CARGO_MANIFEST_DIR"), "/.."))
-        .stderr(Stdio::inherit())
-        .output()
-        .expect("cargo runs");
-    assert!(output.status.success(), "cargo could not build {name}");
-    let messages = String::from_utf8(output.stdout).expect("cargo prints UTF-8");
-    let built =
-        messages.lines().rev().filter_map(|line| serde_json::from_str::<serde_json::Value>(line).ok());
-    let executable = built.into_iter().find_map(|message| Some(message["executable"].as_str()?.to_owned()));
+/// What builds every binary of the workspace with the features that `cargo test --workspace` has: where that ran, nothing is left to
+/// be built, and nothing is built twice.
+const BUILD: [&str; 7] =
+    ["build", "--offline", "--workspace", "--bins", "--test", "it", "--message-format=json"];
+
+/// Builds the binaries of the workspace and says where one is.
+pub fn binary(name: &str) -> PathBuf {
+    static BUILT: OnceLock<String> = OnceLock::new();
+    let messages = BUILT.get_or_init(|| {
+        let root = concat!(env!("CARGO_MANIFEST_DIR"), "/..");
+        let output =
+            Command::new(env!("CARGO")).args(BUILD).current_dir(root).stderr(Stdio::inherit()).output();
+        let output = output.expect("cargo runs");
+        assert!(output.status.success(), "cargo could not build the workspace");
+        String::from_utf8(output.stdout).expect("cargo prints UTF-8")
+    });
+    let mut built = messages.lines().filter_map(|line| serde_json::from_str::<serde_json::Value>(line).ok());
+    let executable = built.find_map(|message| match message["target"]["name"] == name {
+        true => Some(message["executable"].as_str()?.to_owned()),
+        false => None,
+    });
     PathBuf::from(executable.expect("cargo names the executable"))
 }
 
@@ -85,7 +81,7 @@ pub struct Up {
 impl Up {
     /// Starts `mesh up` on a directory and waits until it serves.
     pub fn start(directory: &Path) -> Up {
-        let mut child = Command::new(binary("mesh-cli", "mesh"))
+        let mut child = Command::new(binary("mesh"))
             .arg("up")
             .arg(directory)
             .env("NO_COLOR", "1")

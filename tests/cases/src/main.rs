@@ -103,8 +103,8 @@ fn run(args: &Args) -> Result<u8, String> {
     }
     let scratch = Scratch::new()?;
     let tools = Tools {
-        mesh: found(args.mesh.as_deref(), "mesh-cli", "mesh")?,
-        proxy: found(args.proxy.as_deref(), "mesh-proxy", "mesh-proxy")?,
+        mesh: found(args.mesh.as_deref(), "mesh")?,
+        proxy: found(args.proxy.as_deref(), "mesh-proxy")?,
         scratch: scratch.0.clone(),
     };
     let mut stage = Stage::set(tools)?;
@@ -163,7 +163,7 @@ impl Stage {
                     .to_owned(),
             ),
             "plan" => {
-                let why = "what a proxy takes for a plan is asked in its own process: cargo test -p mesh-plan, and -p mesh-tests damage, release, swaps";
+                let why = "what a proxy takes for a plan is asked in its own process: cargo test -p mesh-plan, and cargo it damage, release, swaps";
                 Verdict::Skipped(why.to_owned())
             }
             kind => Verdict::Failed(vec![format!("not understood: the kind `{kind}`")]),
@@ -178,7 +178,7 @@ impl Stage {
 }
 
 /// The program that is named, or else one that is built.
-fn found(named: Option<&Path>, package: &str, name: &str) -> Result<PathBuf, String> {
+fn found(named: Option<&Path>, name: &str) -> Result<PathBuf, String> {
     if let Some(path) = named {
         return match path.is_file() {
             true => Ok(path.to_owned()),
@@ -187,7 +187,7 @@ fn found(named: Option<&Path>, package: &str, name: &str) -> Result<PathBuf, Str
     }
     let root = concat!(env!("CARGO_MANIFEST_DIR"), "/../..");
     let built = Command::new(env!("CARGO"))
-        .args(["build", "--quiet", "--locked", "--profile", "test", "--package", package, "--bin", name])
+        .args(["build", "--quiet", "--locked", "--workspace", "--bins", "--test", "it"])
         .current_dir(root)
         .status()
         .map_err(|error| format!("cannot run cargo: {error}"))?;

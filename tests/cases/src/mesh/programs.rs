@@ -35,9 +35,7 @@ pub(super) fn elsewhere(words: &str) -> Option<&'static str> {
     if about("Kubernetes") {
         Some("nothing is imported from Kubernetes yet")
     } else if about("monotonicity") {
-        Some(
-            "10^7 pairs are asked in the compiler's own process: cargo test -p mesh-tests laws, MESH_LAWS=10000000",
-        )
+        Some("10^7 pairs are asked in the compiler's own process: MESH_LAWS=10000000 cargo it laws")
     } else if about("cargo-mutants") {
         Some("mutants of the compiler are built for hours, and by another program")
     } else {
