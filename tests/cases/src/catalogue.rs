@@ -12,6 +12,8 @@ pub(crate) struct Case {
     pub(crate) kind: String,
     pub(crate) input: String,
     pub(crate) expect: String,
+    /// The input of the case before it, which it may go on about.
+    pub(crate) before: Option<String>,
 }
 
 /// Reads all of it, or says which line is none.
@@ -27,6 +29,12 @@ pub(crate) fn read(path: &Path) -> Result<Vec<Case>, String> {
             })
         })
         .collect();
+    let cases = cases.map(|mut cases| {
+        let before: Vec<String> = cases.iter().map(|case: &Case| case.input.clone()).collect();
+        let behind_first = cases.iter_mut().skip(1);
+        behind_first.zip(before).for_each(|(case, before)| case.before = Some(before));
+        cases
+    });
     cases.and_then(|cases| match cases.is_empty() {
         true => Err(format!("{} holds no case", path.display())),
         false => Ok(cases),
@@ -40,5 +48,12 @@ fn case(line: &str) -> Result<Case, String> {
         None => Err(format!("`{key}` is missing or no text")),
     };
     let class = text("cls").or_else(|_| text("class")).unwrap_or_else(|_| "without a class".to_owned());
-    Ok(Case { id: text("id")?, class, kind: text("kind")?, input: text("input")?, expect: text("expect")? })
+    Ok(Case {
+        id: text("id")?,
+        class,
+        kind: text("kind")?,
+        input: text("input")?,
+        expect: text("expect")?,
+        before: None,
+    })
 }

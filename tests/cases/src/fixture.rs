@@ -22,6 +22,19 @@ const ALLOW: &str = include_str!("../fixture/allow.mesh");
 const DENY: &str = include_str!("../fixture/deny.mesh");
 const EVIL: &str = include_str!("../fixture/evil/evil.mesh");
 
+/// What is set up: files of a project, where things listen, and how the proxy is called.
+pub(crate) struct Setup {
+    /// Of the directory and the plan.
+    pub(crate) name: String,
+    pub(crate) fixture: Fixture,
+    /// Files of the project, in which these addresses stand.
+    pub(crate) files: Vec<(String, String)>,
+    /// What the proxy is told beside its plan.
+    pub(crate) arguments: Vec<String>,
+    /// Where HTTP/1.1 is spoken, and where HTTP/2.
+    pub(crate) ports: [u16; 2],
+}
+
 /// What the rules that expectations name are called in the log.
 const RULES: [(&str, &str); 8] = [
     ("d1", "deny to /admin"),
@@ -61,31 +74,54 @@ pub(crate) struct Running {
     pub(crate) digest: String,
     proxy: Child,
     log: Arc<Mutex<Vec<String>>>,
+    said: Arc<Mutex<Vec<String>>>,
+}
+
+/// Somebody who plays an upstream.
+pub(crate) fn upstream() -> Result<Upstream, String> {
+    Upstream::start().map_err(|error| format!("cannot start an upstream: {error}"))
+}
+
+/// Where the plan of a fixture is.
+pub(crate) fn plan_of(name: &str, tools: &Tools) -> PathBuf {
+    tools.scratch.join(format!("{name}.mplan"))
 }
 
 impl Running {
     pub(crate) fn start(fixture: Fixture, tools: &Tools) -> Result<Running, String> {
-        let upstream = Upstream::start().map_err(|error| format!("cannot start an upstream: {error}"))?;
-        let name = match fixture {
-            Fixture::Allow => "allow",
-            Fixture::Deny => "deny",
+        let upstream = upstream()?;
+        let (name, text) = match fixture {
+            Fixture::Allow => ("allow", ALLOW),
+            Fixture::Deny => ("deny", DENY),
         };
-        let directory = tools.scratch.join(name);
-        let [h1, h2] = free_ports()?;
-        let text = match fixture {
-            Fixture::Allow => ALLOW,
-            Fixture::Deny => DENY,
-        };
+        let ports = free_ports()?;
+        let [h1, h2] = ports;
         let text = text.replace("28080", &h1.to_string()).replace("28081", &h2.to_string());
         let text = text.replace("127.0.0.1:28090", &upstream.address.to_string());
-        write(&directory.join("fixture.mesh"), &text)?;
-        write(&directory.join("evil").join("evil.mesh"), EVIL)?;
-        let plan = tools.scratch.join(format!("{name}.mplan"));
+        let files = [("fixture.mesh", text.as_str()), ("evil/evil.mesh", EVIL)];
+        let setup = Setup {
+            name: name.to_owned(),
+            fixture,
+            files: files.map(|(file, text)| (file.to_owned(), text.to_owned())).to_vec(),
+            arguments: ["--gateway", "edge", "--bind", "127.0.0.1"].map(str::to_owned).to_vec(),
+            ports,
+        };
+        Running::launch(setup, upstream, tools)
+    }
+
+    /// Compiles a project and starts the proxy with its plan.
+    pub(crate) fn launch(setup: Setup, upstream: Upstream, tools: &Tools) -> Result<Running, String> {
+        let directory = tools.scratch.join(&setup.name);
+        for (file, text) in &setup.files {
+            write(&directory.join(file), text)?;
+        }
+        let plan = plan_of(&setup.name, tools);
         let digest = build(tools, &directory, &plan)?;
         let mut proxy = Command::new(&tools.proxy)
             .arg("--plan")
             .arg(&plan)
-            .args(["--gateway", "edge", "--bind", "127.0.0.1", "--access-log", "stdout", "--workers", "2"])
+            .args(&setup.arguments)
+            .args(["--access-log", "stdout", "--workers", "2"])
             .stdin(Stdio::null())
             .stdout(Stdio::piped())
             .stderr(Stdio::piped())
@@ -102,9 +138,16 @@ impl Running {
                 }
             });
         }
-        wait_until_served(&mut proxy)?;
+        let said = Arc::new(Mutex::new(Vec::new()));
+        wait_until_served(&mut proxy, &said)?;
         let address = |port| SocketAddr::from(([127, 0, 0, 1], port));
-        Ok(Running { fixture, upstream, h1: address(h1), h2: address(h2), digest, proxy, log })
+        let [h1, h2] = setup.ports.map(address);
+        Ok(Running { fixture: setup.fixture, upstream, h1, h2, digest, proxy, log, said })
+    }
+
+    /// What the proxy says on its standard error.
+    pub(crate) fn said(&self) -> Vec<String> {
+        self.said.lock().unwrap_or_else(PoisonError::into_inner).clone()
     }
 
     /// Lines of the log from the given one on.
@@ -173,7 +216,7 @@ pub(crate) fn write(path: &Path, text: &str) -> Result<(), String> {
 }
 
 /// Compiles a project. Returns the first digits of the plan's digest.
-fn build(tools: &Tools, project: &Path, plan: &Path) -> Result<String, String> {
+pub(crate) fn build(tools: &Tools, project: &Path, plan: &Path) -> Result<String, String> {
     let built = Command::new(&tools.mesh)
         .args(["build", "--format", "plain", "-o"])
         .args([plan, project])
@@ -187,25 +230,25 @@ fn build(tools: &Tools, project: &Path, plan: &Path) -> Result<String, String> {
     digest.map(Iterator::collect).ok_or(format!("`mesh build` does not say a digest:\n{said}"))
 }
 
-fn wait_until_served(proxy: &mut Child) -> Result<(), String> {
+fn wait_until_served(proxy: &mut Child, said: &Arc<Mutex<Vec<String>>>) -> Result<(), String> {
     let Some(errors) = proxy.stderr.take() else { return Err("the proxy has no standard error".to_owned()) };
-    let (tell, told) = std::sync::mpsc::channel();
+    let own = said.clone();
     std::thread::spawn(move || {
         for line in BufReader::new(errors).lines().map_while(Result::ok) {
-            // Nobody listens any more once it serves.
-            let _ = tell.send(line);
+            own.lock().unwrap_or_else(PoisonError::into_inner).push(line);
         }
     });
-    let (began, mut said) = (Instant::now(), String::new());
-    while began.elapsed() < PATIENCE {
-        match told.recv_timeout(Duration::from_millis(100)) {
-            Ok(line) if line.contains("serving plan") => return Ok(()),
-            Ok(line) => said = said + &line + "\n",
-            Err(_) if !matches!(proxy.try_wait(), Ok(None)) => break,
-            Err(_) => {}
+    let lines = || said.lock().unwrap_or_else(PoisonError::into_inner).clone();
+    let began = Instant::now();
+    while began.elapsed() < PATIENCE && matches!(proxy.try_wait(), Ok(None)) {
+        if lines().iter().any(|line| line.contains("serving plan")) {
+            return Ok(());
         }
+        std::thread::sleep(Duration::from_millis(5));
     }
-    Err(format!("the proxy does not serve:\n{said}"))
+    // What has ended has said why, and may just not be read yet.
+    std::thread::sleep(Duration::from_millis(100));
+    Err(format!("the proxy does not serve:\n{}", lines().join("\n")))
 }
 
 /// Ports that nobody listens on. Who asks the kernel for any port gets one from 32,768 on.

@@ -13,6 +13,7 @@ mod oracles;
 mod report;
 mod requests;
 mod scenario;
+mod tls;
 mod up;
 mod upstream;
 mod verdict;
@@ -157,7 +158,7 @@ impl Stage {
             "up" => up::play(case, &mut self.allow),
             "mesh" => mesh::play(case, &self.tools),
             "desc" => scenario::play(case, &mut self.allow, &self.tools),
-            "tls" => Verdict::Skipped("the fixture has no listener with mutual TLS yet".to_owned()),
+            "tls" => tls::play(case, case.before.as_deref(), &self.tools),
             "jwt" => Verdict::Skipped(
                 "the proxy checks no tokens yet: a plan that asks for them is not built (MESH1010)"
                     .to_owned(),

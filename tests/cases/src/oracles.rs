@@ -123,6 +123,11 @@ impl Seen {
         }
     }
 
+    /// What the upstream has that is no whole request, and whether the proxy is well.
+    pub(crate) fn broken(&self) -> &[String] {
+        &self.broken
+    }
+
     /// What the oracles have against it. `answers`: how many the client got; `bodies`: those that it sent.
     pub(crate) fn violations(&self, running: &Running, answers: usize, bodies: &[Vec<u8>]) -> Vec<String> {
         let mut wrong = self.broken.clone();

@@ -1,0 +1,121 @@
+//! A client of TLS that shows what it is told to, and believes everybody: what servers believe is what these cases are about.
+
+use super::authority::Chain;
+use rustls::client::danger::{HandshakeSignatureValid, ServerCertVerified, ServerCertVerifier};
+use rustls::crypto::ring;
+use rustls::pki_types::{CertificateDer, ServerName, UnixTime};
+use rustls::sign::{CertifiedKey, SingleCertAndKey};
+use rustls::{ClientConfig, ClientConnection, DigitallySignedStruct, SignatureScheme, StreamOwned};
+use std::io::{ErrorKind, Read as _, Write as _};
+use std::net::{SocketAddr, TcpStream};
+use std::sync::Arc;
+use std::time::Duration;
+
+/// Longer than any handshake takes on a loaded machine.
+const PATIENCE: Duration = Duration::from_secs(15);
+
+/// What became of a connection.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Outcome {
+    /// It was answered.
+    Status(u16),
+    /// It ended without an answer.
+    Ended,
+    /// Nothing came.
+    Silent,
+}
+
+#[derive(Debug)]
+struct Trusting;
+
+impl ServerCertVerifier for Trusting {
+    fn verify_server_cert(
+        &self,
+        _: &CertificateDer<'_>,
+        _: &[CertificateDer<'_>],
+        _: &ServerName<'_>,
+        _: &[u8],
+        _: UnixTime,
+    ) -> Result<ServerCertVerified, rustls::Error> {
+        Ok(ServerCertVerified::assertion())
+    }
+
+    fn verify_tls12_signature(
+        &self,
+        _: &[u8],
+        _: &CertificateDer<'_>,
+        _: &DigitallySignedStruct,
+    ) -> Result<HandshakeSignatureValid, rustls::Error> {
+        Ok(HandshakeSignatureValid::assertion())
+    }
+
+    fn verify_tls13_signature(
+        &self,
+        _: &[u8],
+        _: &CertificateDer<'_>,
+        _: &DigitallySignedStruct,
+    ) -> Result<HandshakeSignatureValid, rustls::Error> {
+        Ok(HandshakeSignatureValid::assertion())
+    }
+
+    fn supported_verify_schemes(&self) -> Vec<SignatureScheme> {
+        ring::default_provider().signature_verification_algorithms.supported_schemes()
+    }
+}
+
+/// A client that shows this certificate, or none. Who uses it again resumes its session.
+pub(super) fn config(certificate: Option<&Chain>) -> Arc<ClientConfig> {
+    let builder = ClientConfig::builder_with_provider(Arc::new(ring::default_provider()))
+        .with_protocol_versions(&[&rustls::version::TLS13]);
+    let builder = builder.unwrap_or_else(|_| unreachable!("ring has TLS 1.3"));
+    let builder = builder.dangerous().with_custom_certificate_verifier(Arc::new(Trusting));
+    let Some(chain) = certificate else { return Arc::new(builder.with_no_client_auth()) };
+    let key = ring::sign::any_supported_type(&chain.key());
+    let key = key.unwrap_or_else(|_| unreachable!("ring takes its own keys"));
+    // Whether a certificate is one is for the other side to say.
+    let own = CertifiedKey::new(chain.certificates.clone(), key);
+    Arc::new(builder.with_client_cert_resolver(Arc::new(SingleCertAndKey::from(own))))
+}
+
+/// Asks for a path.
+pub(super) fn ask(address: SocketAddr, config: &Arc<ClientConfig>, path: &str) -> Outcome {
+    asked(address, config, path).unwrap_or((Outcome::Ended, false)).0
+}
+
+/// The same, and whether a session was resumed.
+pub(super) fn asked(
+    address: SocketAddr,
+    config: &Arc<ClientConfig>,
+    path: &str,
+) -> Result<(Outcome, bool), std::io::Error> {
+    let socket = TcpStream::connect(address)?;
+    socket.set_nodelay(true)?;
+    socket.set_read_timeout(Some(PATIENCE))?;
+    socket.set_write_timeout(Some(PATIENCE))?;
+    let name = ServerName::IpAddress(address.ip().into());
+    let session = ClientConnection::new(config.clone(), name).map_err(std::io::Error::other)?;
+    let mut stream = StreamOwned::new(session, socket);
+    let head = format!("GET {path} HTTP/1.1\r\nHost: a.test\r\nConnection: close\r\n\r\n");
+    let mut heard = Vec::new();
+    // What is refused is reset, and neither is an answer.
+    let ended = stream.write_all(head.as_bytes()).and_then(|()| stream.read_to_end(&mut heard));
+    let is_silent =
+        |error: &std::io::Error| matches!(error.kind(), ErrorKind::WouldBlock | ErrorKind::TimedOut);
+    let status =
+        std::str::from_utf8(heard.get(9..12).unwrap_or_default()).ok().and_then(|text| text.parse().ok());
+    let outcome = match (status, ended) {
+        (Some(status), _) => Outcome::Status(status),
+        (None, Err(error)) if is_silent(&error) => Outcome::Silent,
+        (None, _) => Outcome::Ended,
+    };
+    Ok((outcome, stream.conn.handshake_kind() == Some(rustls::HandshakeKind::Resumed)))
+}
+
+/// The bytes of a ClientHello.
+pub(super) fn hello() -> Result<Vec<u8>, String> {
+    let name = ServerName::IpAddress(std::net::IpAddr::from([127, 0, 0, 1]).into());
+    let mut session = ClientConnection::new(config(None), name).map_err(|error| error.to_string())?;
+    let mut bytes = Vec::new();
+    session.write_tls(&mut bytes).map_err(|error| error.to_string())?;
+    Ok(bytes)
+}
