@@ -444,8 +444,13 @@ impl Subject {
             Edit::RateLimit(limit) => {
                 let headers = limit.by_headers.split(',').filter(|name| !name.is_empty());
                 let headers = headers.map(|name| format!("header {name}"));
-                let mut keys: Vec<String> =
-                    limit.by_source_ip.then(|| "source-ip".to_owned()).into_iter().chain(headers).collect();
+                let named = [
+                    (limit.by_source, "source"),
+                    (limit.by_source_ip, "source-ip"),
+                    (limit.by_client_ip, "client-ip"),
+                ];
+                let named = named.into_iter().filter(|(is_one, _)| *is_one).map(|(_, key)| key.to_owned());
+                let mut keys: Vec<String> = named.chain(headers).collect();
                 keys.sort();
                 Some(Effect::RateLimit(RateLimit {
                     count: limit.count,
@@ -464,11 +469,6 @@ impl Subject {
 fn without_unexecuted(ending: &mut Ending) {
     let Some(changes) = &mut ending.changes else { return };
     changes.effects.retain(|effect| !matches!(effect, Effect::RateLimit(RateLimit { by: Some(_), .. })));
-    for effect in &mut changes.effects {
-        if let Effect::RateLimit(limit) = effect {
-            limit.keys.retain(|key| key != "source" && key != "client-ip");
-        }
-    }
     changes.effects.sort_by_key(Effect::what);
 }
 

@@ -3,6 +3,7 @@
 mod balancing;
 mod breaking;
 mod browsers;
+mod clients;
 mod connections;
 mod copying;
 mod health;

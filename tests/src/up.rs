@@ -1,5 +1,6 @@
 //! A running `mesh up`, as a process of its own: the way a newcomer meets it.
 
+use std::ffi::OsString;
 use std::io::{BufRead, BufReader, Read};
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Stdio};
@@ -14,14 +15,22 @@ const PATIENCE: Duration = Duration::from_secs(30);
 const BUILD: [&str; 7] =
     ["build", "--offline", "--workspace", "--bins", "--test", "it", "--message-format=json"];
 
+fn is_of_a_package(name: &OsString) -> bool {
+    name.to_str().is_some_and(|name| name.starts_with("CARGO_PKG_") || name.starts_with("CARGO_MANIFEST_"))
+}
+
 /// Builds the binaries of the workspace and says where one is.
 pub fn binary(name: &str) -> PathBuf {
     static BUILT: OnceLock<String> = OnceLock::new();
     let messages = BUILT.get_or_init(|| {
         let root = concat!(env!("CARGO_MANIFEST_DIR"), "/..");
+        let mut cargo = Command::new(env!("CARGO"));
+        // What cargo says to tests of their package: build scripts that look at it would run again, and all behind them be built again.
+        std::env::vars_os().map(|(name, _)| name).filter(is_of_a_package).for_each(|name| {
+            cargo.env_remove(name);
+        });
         let output =
-            Command::new(env!("CARGO")).args(BUILD).current_dir(root).stderr(Stdio::inherit()).output();
-        let output = output.expect("cargo runs");
+            cargo.args(BUILD).current_dir(root).stderr(Stdio::inherit()).output().expect("cargo runs");
         assert!(output.status.success(), "cargo could not build the workspace");
         String::from_utf8(output.stdout).expect("cargo prints UTF-8")
     });

@@ -65,8 +65,7 @@ fn forms(item: &ast::Item) -> Vec<Diagnostic> {
     conditions.chain(protocols.into_iter().filter_map(protocol)).chain(places).chain(weights(item)).collect()
 }
 
-/// The proxy limits what comes in at gateways, listeners, rules and services, counts by itself, and knows of a peer its
-/// address and its headers.
+/// The proxy limits what comes in at gateways, listeners, rules and services, and counts by itself.
 fn limits(item: &ast::Item) -> Vec<Diagnostic> {
     let places: Vec<&Limits> = match item {
         ast::Item::Service(service) => vec![&service.limits],
@@ -82,12 +81,6 @@ fn limits(item: &ast::Item) -> Vec<Diagnostic> {
         if limit.global {
             found.push(unexecuted("`rate-limit global`", limit.span));
         }
-        let keys = limit.per.iter().filter_map(|key| match key {
-            RateKey::Source => Some("`per source`"),
-            RateKey::ClientIp => Some("`per client-ip`"),
-            RateKey::SourceIp | RateKey::Header(_) => None,
-        });
-        found.extend(keys.map(|key| unexecuted(key, limit.span)));
     }
     found.extend(of_connections(item));
     found
@@ -195,12 +188,11 @@ fn protocol(protocol: Spanned<Protocol>) -> Option<Diagnostic> {
         .then(|| unexecuted(&format!("`{}`", protocol.value.as_str()), protocol.span))
 }
 
-/// The proxy verifies neither tokens nor forwarded addresses: a condition on them would never hold, or always.
+/// The proxy verifies no tokens: a condition on them would never hold, or always.
 fn condition(condition: &Condition) -> Option<Diagnostic> {
     let field = match condition.field {
         Field::Claim { .. } => "`claim`",
         Field::Jwt(_) => "`jwt`",
-        Field::ClientIp => "`client-ip`",
         _ => return None,
     };
     Some(unexecuted(field, condition.span))
@@ -315,10 +307,7 @@ mod tests {
         let nothing: [&str; 0] = [];
         assert_eq!(refused("rate-limit local 1/s per source-ip, header \"x-a\""), nothing);
         assert_eq!(refused("max-request-body 64KiB"), nothing);
-        assert_eq!(
-            refused("rate-limit local 1/s per source"),
-            ["`per source` is not executed by this version's proxy"]
-        );
+        assert_eq!(refused("rate-limit local 1/s per source"), nothing);
     }
 
     #[test]

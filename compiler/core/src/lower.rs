@@ -268,6 +268,7 @@ impl Lowering {
             owner: gateway.workload.owner.as_str().to_owned(),
             principal: self.principal(&gateway.workload.identity),
             limits: gateway.limits.clone(),
+            trusted_hops: gateway.trusted_hops,
             listeners: gateway
                 .listeners
                 .iter()
@@ -276,6 +277,7 @@ impl Lowering {
                     name: listener.name.clone(),
                     number: listener.number,
                     protocol: protocol(listener.protocol),
+                    proxy_protocol: listener.proxy_protocol,
                     limits: listener.limits.clone(),
                     partition: partitions.get(&(1, index, number)).copied().unwrap_or(NONE),
                     hosts: listener.tables.iter().map(|table| host(&table.host)).collect(),

@@ -337,6 +337,8 @@ pub(crate) struct Gateway {
     pub(crate) workload: Workload,
     /// What it lets in, sorted.
     pub(crate) limits: Vec<mesh_plan::Edit>,
+    /// How many proxies before it are believed.
+    pub(crate) trusted_hops: u32,
     /// Sorted by name.
     pub(crate) listeners: Vec<Listener>,
 }
@@ -346,6 +348,7 @@ pub(crate) struct Listener {
     pub(crate) name: String,
     pub(crate) number: u16,
     pub(crate) protocol: Protocol,
+    pub(crate) proxy_protocol: bool,
     pub(crate) span: Span,
     /// What it lets in, sorted.
     pub(crate) limits: Vec<mesh_plan::Edit>,

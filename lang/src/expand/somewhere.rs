@@ -10,27 +10,35 @@ use crate::token::TokenKind;
 /// used where it stands. Time: linear in the statements.
 pub(super) fn subsets(statements: &[Statement]) -> Vec<Text> {
     let mut found = Vec::new();
-    // Where an environment says something else, what stands beside it holds in the others.
-    statements.iter().for_each(|statement| add(statement, !is_settled(statement), &mut found));
+    for statement in statements {
+        if let Args::Backends(split) = &statement.args {
+            found.extend(split.1.iter().filter_map(subset));
+        }
+        // Where an environment says something else, what stands beside it holds in the others.
+        if !is_settled(statement) {
+            add(statement, &mut found);
+        }
+    }
     found
 }
 
-fn add(statement: &Statement, in_some: bool, found: &mut Vec<Text>) {
-    let mut name =
-        |backend: &Backend| found.extend(backend.subset.as_ref().map(|subset| subset.value.clone()));
+fn add(statement: &Statement, found: &mut Vec<Text>) {
     match &statement.args {
-        Args::Backends(split) => split.1.iter().for_each(name),
-        Args::Action(action) if in_some => {
+        Args::Action(action) => {
             if let Action::To(backends) = &**action {
-                backends.iter().for_each(name);
+                found.extend(backends.iter().filter_map(subset));
             }
         }
-        Args::Mirror(mirror) if in_some => name(&mirror.backend),
+        Args::Mirror(mirror) => found.extend(subset(&mirror.backend)),
         Args::Waiting(pieces) => {
             let words = pieces.iter().filter(|piece| piece.kind == TokenKind::Word);
             found.extend(words.filter_map(|word| Some(Text::from(word.text.split_once(':')?.1))));
         }
         _ => {}
     }
-    statement.block.iter().for_each(|inner| add(inner, in_some, found));
+    statement.block.iter().for_each(|inner| add(inner, found));
+}
+
+fn subset(backend: &Backend) -> Option<Text> {
+    backend.subset.as_ref().map(|subset| subset.value.clone())
 }

@@ -402,6 +402,7 @@ mod tests {
                     owner: String::new(),
                     principal: 0,
                     limits: vec![],
+                    trusted_hops: 0,
                     listeners: vec![],
                     consumer_routes: routes,
                 }),

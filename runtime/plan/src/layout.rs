@@ -65,6 +65,8 @@ pub const MAX_ENTER_DEPTH: u32 = 8;
 pub const MAX_MILLISECONDS: u32 = 24 * 60 * 60 * 1_000;
 /// The language ends at ten retries.
 pub const MAX_RETRIES: u32 = 10;
+/// The most proxies that a gateway believes: the language has no more, and an address list that long is a mistake.
+pub const MAX_TRUSTED_HOPS: u32 = 16;
 /// The language ends at 1 MiB: it is kept in memory for every request in flight.
 pub const MAX_RETRY_BUFFER: u32 = 1 << 20;
 /// A list has a bit for each candidate and dimension, and a decision keeps those of one row on its stack: a kilobyte.
@@ -458,7 +460,9 @@ pub mod gateway {
     pub const LISTENERS: u32 = 3;
     pub const LIMITS: u32 = 5;
     pub const CONSUMER_ROUTES: u32 = 7;
-    pub const WORDS: u32 = 9;
+    /// See [`crate::Gateway::trusted_hops`].
+    pub const TRUSTED_HOPS: u32 = 9;
+    pub const WORDS: u32 = 10;
 }
 
 /// A listener of a gateway.
@@ -470,7 +474,11 @@ pub mod listener {
     pub const LIMITS: u32 = 5;
     /// [`crate::Protocol`]
     pub const PROTOCOL: u32 = 7;
-    pub const WORDS: u32 = 8;
+    pub const FLAGS: u32 = 8;
+    pub const WORDS: u32 = 9;
+
+    /// A bit of the flags: connections begin with a header of the PROXY protocol.
+    pub const PROXY_PROTOCOL: u32 = 1;
 }
 
 /// A host pattern.
@@ -734,6 +742,8 @@ pub mod edit {
     pub const BY_SOURCE_IP: u32 = 1;
     pub const AUDIT: u32 = 2;
     pub const CREDENTIALS: u32 = 4;
+    pub const BY_CLIENT_IP: u32 = 8;
+    pub const BY_SOURCE: u32 = 16;
 }
 
 /// One destination of a split.

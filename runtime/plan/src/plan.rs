@@ -248,6 +248,8 @@ pub struct Gateway {
     pub principal: u32,
     /// What it lets in, all listeners together.
     pub limits: Vec<Edit>,
+    /// How many proxies before it are believed in `x-forwarded-for`.
+    pub trusted_hops: u32,
     /// Sorted by `name`.
     pub listeners: Vec<Listener>,
     /// Routes of its own for where its rules send, sorted by (service, port).
@@ -263,6 +265,8 @@ pub struct Listener {
     pub number: u16,
     /// What its clients speak. Where only connections are seen, its one host is `Any`.
     pub protocol: Protocol,
+    /// Whether its connections begin with a header of the PROXY protocol.
+    pub proxy_protocol: bool,
     /// Index into `partitions`: `access` is the authorization, `roots[i]` the route of `hosts[i]`.
     pub partition: u32,
     /// What it lets in.
@@ -669,8 +673,12 @@ pub struct RateLimit {
     pub per: u32,
     /// How many may come at once; not 0.
     pub burst: u32,
+    /// Whether each identity that asks is counted for itself; all without one are one.
+    pub by_source: bool,
     /// Whether each address at the other end is counted for itself.
     pub by_source_ip: bool,
+    /// Whether each client that the first trusted proxy saw is counted for itself; all of which that is not known are one.
+    pub by_client_ip: bool,
     /// Names of headers whose values are counted each for itself: lower-case, sorted, separated by commas; may be empty.
     pub by_headers: String,
     /// Whether what is too much is only told.

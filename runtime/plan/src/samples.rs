@@ -212,11 +212,13 @@ fn edge() -> Gateway {
     ];
     Gateway {
         limits: vec![],
+        trusted_hops: 1,
         name: "edge.shop".to_owned(),
         owner: "platform".to_owned(),
         principal: 1,
         listeners: vec![Listener {
             protocol: Protocol::Http,
+            proxy_protocol: true,
             limits: vec![],
             name: "web".to_owned(),
             number: 8_080,
@@ -385,7 +387,9 @@ fn edits() -> Vec<Edit> {
             count: 100,
             per: 60_000,
             burst: 10,
+            by_source: true,
             by_source_ip: true,
+            by_client_ip: true,
             by_headers: text("x-api-key"),
             audit: true,
         }),

@@ -104,10 +104,16 @@ fn gateway_text(plan: &PlanView, gateway: Gateway<'_>, out: &mut Page) {
     out.block(format_args!("gateway {}{}", gateway.name(), owned_by(gateway.owner())), |out| {
         out.line(identity(plan, gateway.principal()));
         gateway.limits().iter().for_each(|limit| out.line(edit_text(plan, limit)));
+        if gateway.trusted_hops() > 0 {
+            out.line(format_args!("trusted-hops {}", gateway.trusted_hops()));
+        }
         for listener in gateway.listeners().iter() {
             let (name, number, partition) = (listener.name(), listener.number(), listener.partition());
             let protocol = protocol_text(listener.protocol());
             out.line(format_args!("listener {name} port {number}{protocol}, partition {partition}"));
+            if listener.has_proxy_protocol() {
+                out.line("  proxy-protocol");
+            }
             listener.limits().iter().for_each(|limit| out.line(format_args!("  {}", edit_text(plan, limit))));
             for (host, root) in listener.hosts().iter().zip(0u32..) {
                 let pattern = match host.kind() {
@@ -300,14 +306,19 @@ fn edit_text(plan: &PlanView, edit: Edit<'_>) -> String {
         Edit::Abort { status, share } => format!("abort {status} {}", percent(share)),
         Edit::MaxRequestBody(bytes) => format!("max-request-body {bytes}B"),
         Edit::RateLimit(limit) => {
-            let by_ip = if limit.by_source_ip { " per source-ip" } else { "" };
+            let keys = [
+                (limit.by_source, " per source"),
+                (limit.by_source_ip, " per source-ip"),
+                (limit.by_client_ip, " per client-ip"),
+            ];
+            let keys: String = keys.iter().filter(|(is_one, _)| *is_one).map(|(_, key)| *key).collect();
             let by_headers = match limit.by_headers {
                 "" => String::new(),
                 names => format!(" per header {names}"),
             };
             let audit = if limit.audit { " audit" } else { "" };
             let (count, per, burst) = (limit.count, limit.per, limit.burst);
-            format!("rate-limit {count} in {per}ms burst {burst}{by_ip}{by_headers}{audit}")
+            format!("rate-limit {count} in {per}ms burst {burst}{keys}{by_headers}{audit}")
         }
         Edit::Cors(cors) => {
             let parts = [("methods", cors.methods), ("headers", cors.headers), ("exposed", cors.exposed)];

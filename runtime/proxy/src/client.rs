@@ -1,7 +1,7 @@
 //! Who is at the other end of a client's connection.
 
 use crate::serving::Opened;
-use mesh_engine::{Peer, Resolved};
+use mesh_engine::{Entry, Peer, Resolved};
 use std::cell::Cell;
 use std::net::SocketAddr;
 use std::sync::Arc;
@@ -26,6 +26,16 @@ impl Client {
 
     pub(crate) fn identity(&self) -> Option<&str> {
         self.identity.as_deref()
+    }
+
+    /// Whom it asks as: its SPIFFE ID, or, at the proxy of a service that calls, that of the service; empty where nobody knows.
+    pub(crate) fn source<'a>(&'a self, opened: &'a Opened) -> &'a str {
+        if let (None, Entry::Sidecar { service }) = (&self.identity, opened.entry) {
+            let view = &opened.serving.view;
+            let own = view.service(service).and_then(|service| view.principals().get(service.principal()));
+            return own.map_or("", |own| own.identity());
+        }
+        self.identity().unwrap_or_default()
     }
 
     /// The entry that it came in at, and who it is there: looked up once for each plan.

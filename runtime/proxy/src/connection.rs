@@ -8,7 +8,7 @@ use crate::mutual::{self, Accepted};
 use crate::serving::{Entrance, Opened};
 use crate::transport::{Begun, Transport};
 use crate::worker::Worker;
-use crate::{http2, tcp};
+use crate::{http2, proxy_protocol, tcp};
 use mesh_engine::Entry;
 use mesh_plan::Protocol;
 use std::net::SocketAddr;
@@ -38,13 +38,23 @@ enum Spoken {
 pub(crate) async fn serve(
     worker: Rc<Worker>,
     entrance: Entrance,
-    stream: TcpStream,
-    address: SocketAddr,
+    mut stream: TcpStream,
+    mut address: SocketAddr,
     mut closing: watch::Receiver<Option<Closing>>,
 ) {
     // Without it a small message may wait for an acknowledgement; failing to set it costs only that.
     let _ = stream.set_nodelay(true);
     let opened = entrance.load_full();
+    if opened.has_proxy_protocol() {
+        match proxy_protocol::read(&mut stream).await {
+            Ok(source) => address = source.unwrap_or(address),
+            Err(why) => {
+                let mut record = Record::of_connection(worker.log.as_ref(), &opened.serving, &opened.name);
+                record.from(&Client::at(address));
+                return record.failed_handshake(why);
+            }
+        }
+    }
     let Some((port, identity)) = opened.takes_tls() else {
         return speak(worker, entrance, stream, Client::at(address), closing).await;
     };

@@ -93,27 +93,13 @@ impl<'c> Destination<'c> {
         let Spoken { http2, mutual, number: port } =
             spoken.unwrap_or(Spoken { http2: false, mutual: None, number: 0 });
         let application = opened.application;
-        if application.is_some() {
-            let (retry, judges, breakers) = (None, Judges::default(), Breakers::default());
-            let mutual = None;
-            return Destination {
-                worker,
-                serving,
-                forward,
-                retry,
-                judges,
-                breakers,
-                key,
-                port,
-                http2,
-                mutual,
-                application,
-                closed,
-            };
-        }
-        let judges = Judges::of(worker, view, forward, port);
-        let breakers = Breakers::of(worker, view, forward, port);
-        let retry = forward.retry();
+        let (retry, judges, breakers, mutual) = match application {
+            Some(_) => (None, Judges::default(), Breakers::default(), None),
+            None => {
+                let judges = Judges::of(worker, view, forward, port);
+                (forward.retry(), judges, Breakers::of(worker, view, forward, port), mutual)
+            }
+        };
         Destination {
             worker,
             serving,

@@ -7,6 +7,7 @@ use crate::client::Client;
 use crate::cors::{self, Allowed};
 use crate::destination::Destination;
 use crate::edits::{self, Faults};
+use crate::forwarded::Forwarded;
 use crate::framing::{Defect, Watch};
 use crate::grpc;
 use crate::head::Head;
@@ -16,7 +17,7 @@ use crate::log::Record;
 use crate::mirror;
 use crate::refusal;
 use crate::reply::Reply;
-use crate::request::{self, Forwarded, Headers, Refused, canonicalize};
+use crate::request::{self, Headers, Refused, canonicalize};
 use crate::serving::{Opened, Serving};
 use crate::websocket::{self, Slot};
 use crate::worker::Worker;
@@ -108,17 +109,15 @@ async fn decided(
         let why = "the target is no method of gRPC";
         return no_request(&mut record, &Refused { status: StatusCode::BAD_REQUEST, why, resets: false });
     }
-    // At the service itself: what its caller, which is known, says of whom it calls for.
-    let is_known = opened.application.is_some() && arrival.client.identity().is_some();
-    let forwarded = is_known.then(|| Forwarded::by(&parts.headers));
+    let forwarded = Forwarded::of(opened, &arrival.client, &parts.headers);
+    let client_ip = forwarded.client;
+    record.is_for(client_ip);
     let canonical = canonicalize(&mut parts, arrival.client.address.ip(), &mut worker.random.borrow_mut());
     let target = match canonical {
         Ok(target) => target,
         Err(why) => return no_request(&mut record, &why),
     };
-    if let Some(forwarded) = forwarded {
-        forwarded.write(&mut parts.headers);
-    }
+    forwarded.write(&mut parts.headers);
     record.asked(&target, request::request_id(&parts.headers));
     let waits = if is_grpc { grpc::timeout(&parts.headers) } else { Ok(None) };
     let waits = match waits {
@@ -137,8 +136,8 @@ async fn decided(
         query: parts.uri.query().unwrap_or_default(),
         headers: &headers,
         source_ip: arrival.client.address.ip(),
-        // Neither forwarded addresses nor tokens are verified yet: plans that ask for them are refused.
-        client_ip: None,
+        client_ip,
+        // Tokens are not verified yet: plans that ask for them are refused.
         tokens: &[],
     };
     if let Some((headers, rule)) = cors::preflight(&serving.view, opened.entry, &asked, &parts.headers, dice)
@@ -159,7 +158,7 @@ async fn decided(
     let limits = limits::of(&serving.view, opened.entry, &decision);
     let limited = match decision.action {
         Action::Refuse(_) => None,
-        _ => too_much(&worker, &limits, &asked, &body, &mut record),
+        _ => too_much(&worker, &limits, &asked, arrival.client.source(opened), &body, &mut record),
     };
 
     let mut response = match (limited, decision.action) {
@@ -246,13 +245,14 @@ fn too_much(
     worker: &Worker,
     limits: &Limits<'_>,
     asked: &mesh_engine::Request<'_>,
+    source: &str,
     body: &Incoming,
     record: &mut Record,
 ) -> Option<Response<Reply>> {
     if limits.max_body.is_some_and(|most| body.size_hint().lower() > most) {
         return Some(Failed::TooLong.answer(record));
     }
-    match worker.shared.counts.count(limits, asked) {
+    match worker.shared.counts.count(limits, asked, source) {
         Counted::LetIn => None,
         Counted::Told => {
             record.flag("RL-audit");

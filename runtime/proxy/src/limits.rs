@@ -104,14 +104,14 @@ impl Default for Counts {
 }
 
 impl Counts {
-    /// Counts a request at all of its limits, or at none if one refuses it.
-    pub(crate) fn count(&self, limits: &Limits<'_>, request: &Request<'_>) -> Counted {
+    /// Counts a request of a source at all of its limits, or at none if one refuses it.
+    pub(crate) fn count(&self, limits: &Limits<'_>, request: &Request<'_>, source: &str) -> Counted {
         if limits.rates.is_empty() {
             return Counted::LetIn;
         }
         let now = u64::try_from(self.began.elapsed().as_nanos()).unwrap_or(u64::MAX);
         let asked = limits.rates.iter().map(|(place, limit)| {
-            let own = self.key(*place, limit, Some(request));
+            let own = self.key(*place, limit, Some((request, source)));
             (*limit, own, self.key(*place, limit, None))
         });
         let asked: Vec<_> = asked.collect();
@@ -120,11 +120,22 @@ impl Counts {
 
     /// A key is kept as 128 bits of two keyed hashes: nobody can choose two that are the same. Without a request it is the
     /// one that is shared by those for whom there is no room.
-    fn key(&self, place: Place<'_>, limit: &RateLimit<'_>, request: Option<&Request<'_>>) -> [u64; 2] {
+    fn key(
+        &self,
+        place: Place<'_>,
+        limit: &RateLimit<'_>,
+        request: Option<(&Request<'_>, &str)>,
+    ) -> [u64; 2] {
         self.keys.each_ref().map(|keys| {
             let mut hasher = keys.build_hasher();
             (place, limit, request.is_some()).hash(&mut hasher);
-            if let Some(request) = request {
+            if let Some((request, source)) = request {
+                if limit.by_source {
+                    source.hash(&mut hasher);
+                }
+                if limit.by_client_ip {
+                    request.client_ip.map(|ip| ip.to_canonical()).hash(&mut hasher);
+                }
                 if limit.by_source_ip {
                     request.source_ip.to_canonical().hash(&mut hasher);
                 }
@@ -184,7 +195,16 @@ mod tests {
     const SECOND: u64 = 1_000_000_000;
 
     fn limit(count: u32, burst: u32) -> RateLimit<'static> {
-        RateLimit { count, per: 1_000, burst, by_source_ip: false, by_headers: "", audit: false }
+        RateLimit {
+            count,
+            per: 1_000,
+            burst,
+            by_source: false,
+            by_source_ip: false,
+            by_client_ip: false,
+            by_headers: "",
+            audit: false,
+        }
     }
 
     #[test]

@@ -14,6 +14,7 @@ use mesh_engine::{Address, Refusal};
 use mesh_plan::view::Text;
 use std::fmt;
 use std::io::{self, BufWriter, Write};
+use std::net::IpAddr;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::mpsc::{Receiver, SyncSender, sync_channel};
@@ -133,6 +134,10 @@ struct Fields {
     request_id: String,
     /// The SPIFFE ID of the client, or empty.
     peer: String,
+    /// The other end of the connection.
+    source_ip: Option<IpAddr>,
+    /// The client that the first trusted proxy saw.
+    client_ip: Option<IpAddr>,
     tls_error: String,
     plan: String,
 }
@@ -172,6 +177,8 @@ impl Record {
                 attempts: 0,
                 request_id: String::new(),
                 peer: String::new(),
+                source_ip: None,
+                client_ip: None,
                 tls_error: String::new(),
                 plan: serving.digest.clone(),
             })
@@ -180,8 +187,16 @@ impl Record {
 
     /// Who asks, as far as that is verified.
     pub(crate) fn from(&mut self, client: &Client) {
-        if let (Some(fields), Some(identity)) = (&mut self.0, client.identity()) {
-            fields.peer = identity.to_owned();
+        if let Some(fields) = &mut self.0 {
+            fields.source_ip = Some(client.address.ip().to_canonical());
+            client.identity().unwrap_or_default().clone_into(&mut fields.peer);
+        }
+    }
+
+    /// Whom the trusted proxies before this one ask for.
+    pub(crate) fn is_for(&mut self, client_ip: Option<IpAddr>) {
+        if let Some(fields) = &mut self.0 {
+            fields.client_ip = client_ip;
         }
     }
 
@@ -332,6 +347,11 @@ impl Fields {
         let micros = took.as_micros();
         number(&mut line, "duration_ms", format_args!("{}.{:03}", micros / 1_000, micros % 1_000));
         text(&mut line, "request_id", &self.request_id);
+        for (name, address) in [("source_ip", self.source_ip), ("client_ip", self.client_ip)] {
+            if let Some(address) = address {
+                text(&mut line, name, &address.to_string());
+            }
+        }
         if !self.peer.is_empty() {
             text(&mut line, "peer", &self.peer);
         }

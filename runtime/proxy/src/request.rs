@@ -1,5 +1,6 @@
 //! What a request must be before anything is decided about it: canonical, and free of what only this hop may say.
 
+use crate::forwarded::{X_FORWARDED_FOR, X_FORWARDED_HOST, X_FORWARDED_PROTO};
 use hyper::header::{self, Entry, HeaderMap, HeaderName, HeaderValue};
 use hyper::http::request::Parts;
 use hyper::{Method, StatusCode, Uri, Version};
@@ -242,27 +243,6 @@ fn takes_trailers(headers: &HeaderMap) -> bool {
     codings.any(|coding| coding.trim_ascii().eq_ignore_ascii_case(b"trailers"))
 }
 
-/// What a proxy says of its own client.
-pub(crate) struct Forwarded([Option<HeaderValue>; 3]);
-
-impl Forwarded {
-    const NAMES: [HeaderName; 3] = [X_FORWARDED_FOR, X_FORWARDED_PROTO, X_FORWARDED_HOST];
-
-    /// As it says it. Only of a caller whose certificate is good it is to be believed, and kept.
-    pub(crate) fn by(headers: &HeaderMap) -> Forwarded {
-        Forwarded(Forwarded::NAMES.map(|name| headers.get(name).cloned()))
-    }
-
-    /// Says it on.
-    pub(crate) fn write(self, headers: &mut HeaderMap) {
-        for (name, value) in Forwarded::NAMES.into_iter().zip(self.0) {
-            if let Some(value) = value {
-                headers.insert(name, value);
-            }
-        }
-    }
-}
-
 /// Headers by which a request asks to be taken for one of another method or path than was decided about. Some frameworks do.
 const OVERRIDES: [&str; 5] =
     ["x-http-method-override", "x-http-method", "x-method-override", "x-original-url", "x-rewrite-url"];
@@ -284,9 +264,6 @@ fn remove_claims(headers: &mut HeaderMap) {
     }
 }
 
-const X_FORWARDED_FOR: HeaderName = HeaderName::from_static("x-forwarded-for");
-const X_FORWARDED_PROTO: HeaderName = HeaderName::from_static("x-forwarded-proto");
-const X_FORWARDED_HOST: HeaderName = HeaderName::from_static("x-forwarded-host");
 const X_REQUEST_ID: HeaderName = HeaderName::from_static("x-request-id");
 
 /// An id that a client chose is kept up to this length; it stands in every log line.

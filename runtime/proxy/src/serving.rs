@@ -84,6 +84,13 @@ impl Opened {
         }
     }
 
+    /// Whether connections begin with a header of the PROXY protocol.
+    pub(crate) fn has_proxy_protocol(&self) -> bool {
+        let Entry::Gateway { gateway, listener } = self.entry else { return false };
+        let listener = self.serving.view.gateway(gateway).and_then(|gateway| gateway.listener(listener));
+        listener.is_some_and(|listener| listener.has_proxy_protocol())
+    }
+
     /// If mutual TLS may come in here: how, and as whom this proxy takes it.
     pub(crate) fn takes_tls(&self) -> Option<(Port, Arc<Identity>)> {
         let Entry::Inbound { service, port } = self.entry else { return None };

@@ -91,7 +91,7 @@ async fn pass(
         Action::Redirect { .. } | Action::Respond { .. } => return stream.reset_when_closed(),
     };
     record.sent_to(&forward.service, &forward.subset, || "");
-    match worker.shared.counts.count(&limits, &asked) {
+    match worker.shared.counts.count(&limits, &asked, client.source(opened)) {
         limits::Counted::LetIn => {}
         limits::Counted::Told => record.flag("RL-audit"),
         limits::Counted::Refused(_) => {

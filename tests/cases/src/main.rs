@@ -187,7 +187,15 @@ fn found(named: Option<&Path>, name: &str) -> Result<PathBuf, String> {
         };
     }
     let root = concat!(env!("CARGO_MANIFEST_DIR"), "/../..");
-    let built = Command::new(env!("CARGO"))
+    let mut cargo = Command::new(env!("CARGO"));
+    // What cargo says to a program of its package: build scripts that look at it would run again, and all behind them be built again.
+    let names = std::env::vars_os().filter_map(|(name, _)| name.into_string().ok());
+    names.filter(|name| name.starts_with("CARGO_PKG_") || name.starts_with("CARGO_MANIFEST_")).for_each(
+        |name| {
+            cargo.env_remove(name);
+        },
+    );
+    let built = cargo
         .args(["build", "--quiet", "--locked", "--workspace", "--bins", "--test", "it"])
         .current_dir(root)
         .status()

@@ -266,7 +266,10 @@ fn in_words(plan: &Plan, edit: Edit<'_>) -> Value {
         }
         Edit::MaxRequestBody(bytes) => json!(["body", bytes]),
         Edit::RateLimit(limit) => {
-            let flags = u32::from(limit.by_source_ip) | u32::from(limit.audit) << 1;
+            let flags = u32::from(limit.by_source_ip)
+                | u32::from(limit.audit) << 1
+                | u32::from(limit.by_client_ip) << 3
+                | u32::from(limit.by_source) << 4;
             json!(["limit", limit.count, limit.per, limit.burst, limit.by_headers, flags])
         }
         Edit::Cors(cors) => {

@@ -5,7 +5,7 @@ use std::collections::BTreeSet;
 use std::path::Path;
 
 /// Where what happens to requests on their way is said.
-const PLACES: [Place; 14] = [
+const PLACES: [Place; 15] = [
     Place::Default,
     Place::Profile,
     Place::Service,
@@ -16,6 +16,7 @@ const PLACES: [Place; 14] = [
     Place::OutlierDetection,
     Place::LoadBalancer,
     Place::HealthCheck,
+    Place::Gateway,
     Place::Listener,
     Place::Route,
     Place::Rule,
@@ -30,6 +31,7 @@ const E2E: &str = "tests/it/e2e.rs";
 const BALANCING: &str = "tests/it/traffic/balancing.rs";
 const BREAKING: &str = "tests/it/traffic/breaking.rs";
 const BROWSERS: &str = "tests/it/traffic/browsers.rs";
+const CLIENTS: &str = "tests/it/traffic/clients.rs";
 const CONNECTIONS: &str = "tests/it/traffic/connections.rs";
 const MUTUAL: &str = "tests/it/traffic/mutual.rs";
 const COPYING: &str = "tests/it/traffic/copying.rs";
@@ -100,6 +102,9 @@ const SHOWN: &[(&str, &str, &str)] = &[
     ("min-hosts", BREAKING, "with_few_endpoints_none_is_left_out"),
     ("slow-start", PROXY_BALANCING, "a_new_endpoint_begins_slowly_and_where_all_are_new_none_gets_less"),
     ("host", E2E, "the_host_chooses_the_table_and_no_host_is_nobodys"),
+    ("trusted-hops", CLIENTS, "the_client_is_whom_the_trusted_proxies_name"),
+    ("proxy-protocol", CLIENTS, "a_connection_says_first_whom_it_is_passed_on_for"),
+    ("listener", E2E, "the_host_chooses_the_table_and_no_host_is_nobodys"),
     ("listener redirect", E2E, "a_listener_redirects_everything_to_https"),
     ("rule", E2E, "a_rule_answers_redirects_or_sends_on"),
     ("to", E2E, "a_rule_answers_redirects_or_sends_on"),

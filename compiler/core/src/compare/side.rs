@@ -207,14 +207,19 @@ impl Root {
 }
 
 fn rate_limit(limit: &RateLimit) -> String {
-    let by_ip = if limit.by_source_ip { " per source-ip" } else { "" };
+    let keys = [
+        (limit.by_source, " per source"),
+        (limit.by_source_ip, " per source-ip"),
+        (limit.by_client_ip, " per client-ip"),
+    ];
+    let keys: String = keys.iter().filter(|(is_one, _)| *is_one).map(|(_, key)| *key).collect();
     let by_headers = match limit.by_headers.as_str() {
         "" => String::new(),
         names => format!(" per header {names}"),
     };
     let audit = if limit.audit { " audit" } else { "" };
     let per = duration(limit.per.into());
-    format!("rate-limit local {} in {per} burst {}{by_ip}{by_headers}{audit}", limit.count, limit.burst)
+    format!("rate-limit local {} in {per} burst {}{keys}{by_headers}{audit}", limit.count, limit.burst)
 }
 
 /// Basis points.

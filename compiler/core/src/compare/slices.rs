@@ -187,8 +187,10 @@ impl Said {
             let gateway = super::gateway(side, gateway)?;
             said.texts.extend([gateway.owner.clone(), identity(gateway.principal)]);
             said.texts.extend(limits(&gateway.limits));
+            said.texts.push(format!("trusted-hops {}", gateway.trusted_hops));
             for listener in &gateway.listeners {
-                said.texts.push(format!("{} {} {:?}", listener.name, listener.number, listener.hosts));
+                let mesh_plan::Listener { name, number, hosts, proxy_protocol, .. } = listener;
+                said.texts.push(format!("{name} {number} {hosts:?} proxy-protocol {proxy_protocol}"));
                 said.texts.extend(limits(&listener.limits));
                 said.decisions.push((What::Route, listener.partition));
             }

@@ -210,6 +210,7 @@ fn take_out(model: &mut Model, targets: &BTreeSet<Target>) -> (Before, Guardrail
                 let empty = Gateway {
                     workload: Workload { authorized: false, ..gateway.workload.clone() },
                     limits: gateway.limits.clone(),
+                    trusted_hops: gateway.trusted_hops,
                     listeners: vec![],
                 };
                 before.gateways.push((id, std::mem::replace(gateway, empty)));

@@ -16,7 +16,9 @@ pub(super) fn of(limits: &Limits) -> Vec<Edit> {
             count: rate.count,
             per: rate.per,
             burst: limit.burst.as_ref().map_or(rate.count, |burst| burst.value.max(1)),
+            by_source: limit.per.contains(&RateKey::Source),
             by_source_ip: limit.per.contains(&RateKey::SourceIp),
+            by_client_ip: limit.per.contains(&RateKey::ClientIp),
             by_headers: headers.join(","),
             audit: limit.audit,
         })

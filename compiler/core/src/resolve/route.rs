@@ -74,6 +74,7 @@ pub(super) fn listeners(
         hosts.sort();
         listeners.push(Listener {
             protocol: listener.protocol.value,
+            proxy_protocol: listener.proxy_protocol.is_some(),
             name: listener.name.value.to_string(),
             number: listener.number.value,
             span: listener.span,

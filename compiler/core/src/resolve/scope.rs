@@ -160,7 +160,8 @@ impl Scope {
                 }
                 Declared::Gateway(gateway) => {
                     let limits = super::limits::of(&gateway.limits);
-                    model.gateways.push(Gateway { workload, limits, listeners: vec![] });
+                    let trusted_hops = gateway.trusted_hops.map_or(0, |hops| hops.value);
+                    model.gateways.push(Gateway { workload, limits, trusted_hops, listeners: vec![] });
                     Target::Gateway(GatewayId(model.gateways.len() as u32 - 1))
                 }
             };

@@ -2,7 +2,10 @@
 
 use super::nodes::Nodes;
 use super::{Draft, dictionary};
-use crate::layout::{Section, balancer, edit, health_check, outcome, outliers, retry, settings, state};
+use crate::layout::{
+    Section, balancer, edit, health_check, listener as listener_row, outcome, outliers, retry, settings,
+    state,
+};
 use crate::plan::{
     Action, Automaton, Balancer, ConsumerRoute, Edit, Field, Gateway, HashKey, LIST, List, NONE, Outcome,
     Outliers, Partition, Plan, Port, Probe, Retry, Service, Settings, State, Vector,
@@ -182,9 +185,10 @@ fn gateway_rows<'p>(gateway: &'p Gateway, draft: &mut Draft<'p>) {
         let number = u32::from(listener.number);
         let (hosts_len, limits_len) = (listener.hosts.len() as u32, listener.limits.len() as u32);
         let protocol = listener.protocol as u32;
+        let flags = if listener.proxy_protocol { listener_row::PROXY_PROTOCOL } else { 0 };
         draft.row(
             Section::Listeners,
-            &[name, number, listener.partition, hosts, hosts_len, own, limits_len, protocol],
+            &[name, number, listener.partition, hosts, hosts_len, own, limits_len, protocol, flags],
         );
     }
     let routes = consumer_route_rows(&gateway.consumer_routes, draft);
@@ -202,6 +206,7 @@ fn gateway_rows<'p>(gateway: &'p Gateway, draft: &mut Draft<'p>) {
             gateway.limits.len() as u32,
             routes,
             gateway.consumer_routes.len() as u32,
+            gateway.trusted_hops,
         ],
     );
 }
@@ -425,7 +430,10 @@ fn edit_row<'p>(edit: &'p Edit, draft: &mut Draft<'p>) -> [u32; edit::WORDS as u
         }
         Edit::RateLimit(limit) => {
             let flag = |on: bool, bit: u32| if on { bit } else { 0 };
-            let flags = flag(limit.by_source_ip, edit::BY_SOURCE_IP) | flag(limit.audit, edit::AUDIT);
+            let flags = flag(limit.by_source, edit::BY_SOURCE)
+                | flag(limit.by_source_ip, edit::BY_SOURCE_IP)
+                | flag(limit.by_client_ip, edit::BY_CLIENT_IP)
+                | flag(limit.audit, edit::AUDIT);
             let headers = draft.string(&limit.by_headers);
             [edit::RATE_LIMIT, limit.count, limit.per, limit.burst, headers, flags]
         }

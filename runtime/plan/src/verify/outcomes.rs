@@ -94,7 +94,8 @@ fn is_edit(plan: &PlanView, record: Record<'_>) -> Result<(), PlanError> {
         edit::MAX_REQUEST_BODY => ensure(third == 0 && share == 0, "a limit says more than it can"),
         edit::RATE_LIMIT => {
             ensure(first > 0 && second > 0 && third > 0, "a limit lets nothing in")?;
-            ensure(flags & !(edit::BY_SOURCE_IP | edit::AUDIT) == 0, "a limit has a flag without a meaning")?;
+            let known = edit::BY_SOURCE | edit::BY_SOURCE_IP | edit::BY_CLIENT_IP | edit::AUDIT;
+            ensure(flags & !known == 0, "a limit has a flag without a meaning")?;
             is_string(plan, share)
         }
         edit::CORS => {

@@ -2,8 +2,8 @@
 
 use super::{PlanError, Tiles, all, ascending, count, dictionaries, ensure, is_settings, is_string, some};
 use crate::layout::{
-    Section, WHOLE, call, call_host, consumer_route, endpoint, gateway, host, listener, mesh, partition,
-    port, principal, service, subset_endpoints,
+    MAX_TRUSTED_HOPS, Section, WHOLE, call, call_host, consumer_route, endpoint, gateway, host, listener,
+    mesh, partition, port, principal, service, subset_endpoints,
 };
 use crate::plan::{HostKind, Mtls, NONE, Protocol};
 use crate::view::{Endpoint, PlanView, Record, Row};
@@ -206,6 +206,7 @@ fn gateways(plan: &PlanView) -> Result<(), PlanError> {
         is_string(plan, gateway.word(gateway::NAME))?;
         is_string(plan, gateway.word(gateway::OWNER))?;
         is_principal(plan, gateway.word(gateway::PRINCIPAL))?;
+        ensure(gateway.word(gateway::TRUSTED_HOPS) <= MAX_TRUSTED_HOPS, "a gateway trusts too many")?;
         let range = listeners.take(gateway.range(gateway::LISTENERS))?;
         let names = some(plan, Section::Listeners, range).map(|listener| listener.word(listener::NAME));
         ascending(names, "listeners are not sorted")?;
@@ -213,6 +214,8 @@ fn gateways(plan: &PlanView) -> Result<(), PlanError> {
             is_string(plan, listener.word(listener::NAME))?;
             is_port_number(listener.word(listener::NUMBER))?;
             is_protocol(listener.word(listener::PROTOCOL))?;
+            let flags = listener.word(listener::FLAGS);
+            ensure(flags & !listener::PROXY_PROTOCOL == 0, "a listener has a flag without a meaning")?;
             let patterns = hosts.take(listener.range(listener::HOSTS))?;
             has_roots(plan, listener.word(listener::PARTITION), patterns.1)?;
             host_patterns(plan, patterns)?;

@@ -110,7 +110,9 @@ pub struct RateLimit<'p> {
     pub count: u32,
     pub per: u32,
     pub burst: u32,
+    pub by_source: bool,
     pub by_source_ip: bool,
+    pub by_client_ip: bool,
     /// Names of headers, separated by commas.
     pub by_headers: &'p str,
     pub audit: bool,
@@ -143,7 +145,9 @@ impl<'p> Row<'p> for Edit<'p> {
                     count: first,
                     per: second,
                     burst: record.word(edit::THIRD),
+                    by_source: flags & edit::BY_SOURCE != 0,
                     by_source_ip: flags & edit::BY_SOURCE_IP != 0,
+                    by_client_ip: flags & edit::BY_CLIENT_IP != 0,
                     by_headers: record.text(edit::SHARE),
                     audit: flags & edit::AUDIT != 0,
                 })

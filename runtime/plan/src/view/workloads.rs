@@ -481,6 +481,11 @@ impl<'p> Gateway<'p> {
         self.0.rows(gateway::CONSUMER_ROUTES)
     }
 
+    /// How many proxies before it are believed in `x-forwarded-for`.
+    pub fn trusted_hops(self) -> u32 {
+        self.0.word(gateway::TRUSTED_HOPS)
+    }
+
     /// A listener by index.
     pub fn listener(self, index: u32) -> Option<Listener<'p>> {
         self.listeners().get(index)
@@ -517,6 +522,11 @@ impl<'p> Listener<'p> {
     /// What its clients speak.
     pub fn protocol(self) -> Protocol {
         Protocol::of_number(self.0.word(listener::PROTOCOL))
+    }
+
+    /// Whether its connections begin with a header of the PROXY protocol.
+    pub fn has_proxy_protocol(self) -> bool {
+        self.0.word(listener::FLAGS) & listener::PROXY_PROTOCOL != 0
     }
 
     /// Index of its partition: `access` is the authorization, root i the route of host pattern i.

@@ -224,6 +224,7 @@ impl Mesh {
         let verdict = |allow, rule: &str| Verdict { allow, rule: rule.to_owned(), audit: String::new() };
         let listener = Listener {
             protocol: self.clients,
+            proxy_protocol: false,
             limits: vec![],
             name: "http".to_owned(),
             number: self.listener_port,
@@ -240,6 +241,7 @@ impl Mesh {
             services,
             gateways: vec![Gateway {
                 limits: vec![],
+                trusted_hops: 0,
                 name: format!("{}.default", self.gateway),
                 owner: self.owner.to_owned(),
                 principal: principal(self.gateway),

@@ -233,6 +233,7 @@ fn gateway(draw: &mut Draw<'_>, plan: &Plan) -> Gateway {
     ];
     let listener = |draw: &mut Draw<'_>, place: u16| Listener {
         protocol: Protocol::ALL[draw.below(4)],
+        proxy_protocol: draw.one_in(4),
         name: format!("l{place}"),
         number: 8_080 + place,
         partition: 0,
@@ -244,6 +245,7 @@ fn gateway(draw: &mut Draw<'_>, plan: &Plan) -> Gateway {
         owner: "team".to_owned(),
         principal: 3,
         limits: limits(draw),
+        trusted_hops: draw.below(3) as u32,
         listeners: (0..1 + usize::from(draw.one_in(4))).map(|place| listener(draw, place as u16)).collect(),
         consumer_routes: consumer_routes(draw, &all_ports(plan)),
     }
@@ -254,7 +256,9 @@ fn limits(draw: &mut Draw<'_>) -> Vec<Edit> {
         count: 1,
         per: 1_000,
         burst: 1,
+        by_source: draw.one_in(4),
         by_source_ip: draw.one_in(2),
+        by_client_ip: draw.one_in(4),
         by_headers: draw.of(&["", "x-a"]).to_owned(),
         audit: draw.one_in(2),
     };
