@@ -188,11 +188,13 @@ fn edge() -> Gateway {
     ];
     Gateway {
         limits: vec![],
+        trusted_hops: 0,
         name: "edge.shop".to_owned(),
         owner: "platform".to_owned(),
         principal: 2,
         listeners: vec![Listener {
             protocol: Protocol::Http,
+            proxy_protocol: false,
             limits: vec![],
             name: "web".to_owned(),
             number: 8_080,
