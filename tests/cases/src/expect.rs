@@ -51,7 +51,7 @@ pub(crate) enum Check {
     Memory(u64),
     /// The proxy takes less processor time than so many seconds.
     Processor(u64),
-    /// Whom the proxy takes the client for.
+    /// Whom the proxy takes the client for, behind proxies that it trusts; empty: for nobody.
     Client(String),
 }
 
@@ -66,11 +66,16 @@ pub(crate) struct Expect {
     pub(crate) unchecked: Vec<String>,
     /// Whether something is understood that the oracles check.
     by_oracles: bool,
+    /// How many proxies before the gateway are believed, where that matters.
+    pub(crate) trusted_hops: Option<u32>,
 }
 
 impl Expect {
     pub(crate) fn read(text: &str) -> Result<Expect, String> {
         let mut expect = Expect::default();
+        let hops = text.split_once("trusted_hops=").map(|(_, hops)| {
+            hops.chars().take_while(char::is_ascii_digit).collect::<String>().parse().unwrap_or(1)
+        });
         let (text, remarks) = without_remarks(text);
         for clause in text.split(';') {
             clause::read(clause.trim(), &mut expect);
@@ -78,6 +83,9 @@ impl Expect {
         for remark in remarks {
             clause::remark(&remark, &mut expect);
         }
+        // Who nobody trusts is asked for nobody.
+        let asks = expect.checks.iter().any(|check| matches!(check, Check::Client(_)));
+        expect.trusted_hops = asks.then(|| hops.unwrap_or(1));
         let knows = !expect.fates.is_empty() || !expect.checks.is_empty() || expect.by_oracles;
         if knows { Ok(expect) } else { Err(format!("not understood: `{text}`")) }
     }

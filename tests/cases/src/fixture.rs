@@ -89,11 +89,21 @@ pub(crate) fn plan_of(name: &str, tools: &Tools) -> PathBuf {
 
 impl Running {
     pub(crate) fn start(fixture: Fixture, tools: &Tools) -> Result<Running, String> {
-        let upstream = upstream()?;
         let (name, text) = match fixture {
             Fixture::Allow => ("allow", ALLOW),
             Fixture::Deny => ("deny", DENY),
         };
+        Running::with(fixture, name, text, tools)
+    }
+
+    /// Fixture A, where so many proxies before the gateway are believed.
+    pub(crate) fn trusting(hops: u32, tools: &Tools) -> Result<Running, String> {
+        let text = ALLOW.replace("gateway edge {", &format!("gateway edge {{\n  trusted-hops {hops}"));
+        Running::with(Fixture::Allow, &format!("trusting-{hops}"), &text, tools)
+    }
+
+    fn with(fixture: Fixture, name: &str, text: &str, tools: &Tools) -> Result<Running, String> {
+        let upstream = upstream()?;
         let ports = free_ports()?;
         let [h1, h2] = ports;
         let text = text.replace("28080", &h1.to_string()).replace("28081", &h2.to_string());

@@ -22,6 +22,8 @@ use catalogue::Case;
 use clap::Parser;
 use fixture::{Fixture, Running, Tools};
 use report::Report;
+use std::collections::BTreeMap;
+use std::collections::btree_map::Entry;
 use std::path::{Path, PathBuf};
 use std::process::{Command, ExitCode};
 use std::time::{Duration, Instant};
@@ -125,6 +127,8 @@ const LONG: Duration = Duration::from_secs(1);
 struct Stage {
     allow: Running,
     deny: Running,
+    /// Those that trust so many proxies before them, by that; started when first asked.
+    trusting: BTreeMap<u32, Running>,
     files: [usize; 2],
     tools: Tools,
 }
@@ -134,14 +138,28 @@ impl Stage {
         let allow = Running::start(Fixture::Allow, &tools)?;
         let deny = Running::start(Fixture::Deny, &tools)?;
         let files = [allow.process().files(), deny.process().files()];
-        Ok(Stage { allow, deny, files, tools })
+        Ok(Stage { allow, deny, trusting: BTreeMap::new(), files, tools })
+    }
+
+    /// A gateway behind so many proxies that it trusts.
+    fn trusting(&mut self, hops: u32) -> Result<&mut Running, String> {
+        Ok(match self.trusting.entry(hops) {
+            Entry::Occupied(own) => own.into_mut(),
+            Entry::Vacant(none) => none.insert(Running::trusting(hops, &self.tools)?),
+        })
     }
 
     fn play(&mut self, case: &Case) -> Verdict {
         match case.kind.as_str() {
             "h1" => {
-                let own = expect::Expect::read(&case.expect).map_or(Fixture::Allow, |expect| expect.fixture);
-                let (own, other) = match own {
+                let expect = expect::Expect::read(&case.expect).unwrap_or_default();
+                if let Some(hops) = expect.trusted_hops {
+                    return match self.trusting(hops) {
+                        Ok(own) => h1::play(case, own),
+                        Err(why) => Verdict::Failed(vec![why]),
+                    };
+                }
+                let (own, other) = match expect.fixture {
                     Fixture::Allow => (&mut self.allow, &mut self.deny),
                     Fixture::Deny => (&mut self.deny, &mut self.allow),
                 };

@@ -77,6 +77,8 @@ pub(crate) struct Line {
     pub(crate) upstream: String,
     pub(crate) plan: String,
     pub(crate) flags: String,
+    /// The client that trusted proxies name.
+    pub(crate) client: String,
 }
 
 /// What a case left behind.
@@ -262,5 +264,6 @@ fn read(value: &Value) -> Line {
         upstream: text("upstream"),
         plan: text("plan"),
         flags: text("flags"),
+        client: text("client_ip"),
     }
 }
