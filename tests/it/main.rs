@@ -14,6 +14,7 @@ mod laws;
 mod main_job;
 mod order;
 mod plans;
+mod privileges;
 mod release;
 mod swaps;
 mod tidy;

@@ -15,7 +15,7 @@ const ALLOWED: &[(&str, &[&str], &[&str])] = &[
         &["mesh-engine", "mesh-plan"],
         // rustls, with ring: the server of plans is asked over HTTPS, and form_urlencoded says for whom; proxies speak mutual TLS with each
         // other (tokio-rustls), and x509-cert reads whose certificate it is. notify: a new plan is noticed at once.
-        // ring itself: what agrees to a WebSocket is a hash.
+        // ring itself: what agrees to a WebSocket is a hash. landlock, seccompiler with libc's numbers, and nix: what it gives up at its start.
         &[
             "arc-swap",
             "clap",
@@ -26,9 +26,13 @@ const ALLOWED: &[(&str, &[&str], &[&str])] = &[
             "hyper",
             "hyper-rustls",
             "hyper-util",
+            "landlock",
+            "libc",
+            "nix",
             "notify",
             "ring",
             "rustls",
+            "seccompiler",
             "socket2",
             "tokio",
             "tokio-rustls",

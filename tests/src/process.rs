@@ -52,6 +52,11 @@ impl Running {
         Running { child, said }
     }
 
+    /// Its number.
+    pub fn id(&self) -> u32 {
+        self.child.id()
+    }
+
     /// Everything it has said so far.
     pub fn said(&self) -> Vec<String> {
         self.said.lock().expect("no panic").clone()

@@ -2,6 +2,7 @@
 
 mod help;
 
+use crate::privileges::{self, User};
 use clap::builder::{BoolishValueParser, Resettable};
 use clap::error::ErrorKind;
 use clap::{Command, CommandFactory as _, FromArgMatches as _, Parser, ValueEnum};
@@ -90,6 +91,14 @@ pub(crate) struct Args {
     #[arg(long, env = "MESH_ZONE", value_name = "NAME")]
     pub(crate) zone: Option<String>,
 
+    /// Once the ports are open, be this user, with no other groups: a name or a number, and `:GID` where its own group is not meant
+    #[arg(long, env = "MESH_USER", value_name = "USER[:GID]", value_parser = privileges::user)]
+    pub(crate) user: Option<User>,
+
+    /// Give up programs, written files but --state, and system calls that a proxy does not need
+    #[arg(long, env = "MESH_SANDBOX", value_name = "WHETHER", value_enum, default_value_t)]
+    pub(crate) sandbox: Sandbox,
+
     /// Worker threads; 0 is one for each core
     #[arg(long, env = "MESH_WORKERS", value_name = "N", default_value_t = 0, value_parser = workers)]
     pub(crate) workers: usize,
@@ -142,6 +151,14 @@ impl fmt::Display for Source {
             Source::Url(url) => f.write_str(url),
         }
     }
+}
+
+/// Whether what a proxy does not need is given up.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, ValueEnum)]
+pub(crate) enum Sandbox {
+    #[default]
+    On,
+    Off,
 }
 
 /// Where the access log goes.

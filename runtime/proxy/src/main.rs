@@ -18,6 +18,7 @@ mod keep;
 mod notice;
 mod plans;
 mod poll;
+mod privileges;
 mod reload;
 
 use args::{Args, Source};
@@ -49,6 +50,15 @@ fn main() -> ExitCode {
 }
 
 fn run(args: &Args) -> Result<ExitCode, String> {
+    if let Some(state) = &args.state {
+        privileges::make(state, args.user.as_ref())
+            .map_err(|error| format!("cannot make {}: {}", state.display(), cause(&error)))?;
+    }
+    if args.sandbox == args::Sandbox::On
+        && let Some(missing) = privileges::confine(args.state.as_deref())
+    {
+        say(&format!("warning: {missing}; --sandbox off says that this is meant"));
+    }
     let runtime = tokio::runtime::Builder::new_current_thread()
         .enable_all()
         .build()
@@ -74,6 +84,15 @@ fn run(args: &Args) -> Result<ExitCode, String> {
             let _ = delivery.send(started.as_ref().map(|_| ()).map_err(Clone::clone));
         }
         let handle = started?;
+        match &args.user {
+            Some(user) => privileges::become_user(user)?,
+            None if privileges::is_root() => {
+                say(
+                    "warning: this proxy is root: --user NAME makes it somebody else once its ports are open",
+                );
+            }
+            None => {}
+        }
         plans.took(&plan);
         if let Some(address) = handle.admin_address() {
             say(&format!("admin on {address}"));

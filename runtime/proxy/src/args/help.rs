@@ -56,6 +56,14 @@ Identity and mutual TLS:
   nobody without a certificate. A bundle of another trust domain is DOMAIN=FILE. Files that are
   replaced are taken over at once, and what does not fit together is not.
 
+What the proxy gives up:
+  At its start it can get no new privileges, leaves no core file and, as far as the kernel has
+  landlock and seccomp, executes nothing, writes no file but those in --state, and makes no system
+  call that it does not need; where the kernel has not, one warning says so. --sandbox off leaves
+  that away. Started as root it opens its ports, then becomes --user: a plan that opens a port
+  below 1024 later needs net.ipv4.ip_unprivileged_port_start, and keys have to be readable for
+  that user when they are replaced.
+
 What is not protected:
   A service without an --inbound is reached by everybody who reaches its endpoint: keep such
   endpoints on a network that only proxies reach.
@@ -90,6 +98,8 @@ The access log, one JSON object on a line for each request:
   attempts     how many tries were made
   duration_ms  until the last byte of the answer was passed on
   request_id   `x-request-id`, of the client or made here
+  source_ip    the other end of the connection; behind `proxy-protocol`, as that says
+  client_ip    the client that the first trusted proxy saw, where `trusted-hops` trusts one that says it
   peer         the SPIFFE ID of who connected, if its certificate was good
   tls_error    of a connection whose handshake failed: how
   plan         the first digits of the digest of the plan that decided
