@@ -5,9 +5,13 @@
 //! looked at, so this knows nothing of what is compressed in them.
 
 mod counts;
+#[cfg(any(test, fuzzing))]
+mod law;
 
 use crate::framing::{HEAD_TIME, STALL_TIME};
 use counts::{Counts, Flood};
+#[cfg(any(test, fuzzing))]
+pub(crate) use law::law;
 use std::convert::Infallible;
 use std::io;
 use std::pin::Pin;

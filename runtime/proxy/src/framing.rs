@@ -8,10 +8,14 @@
 
 mod chunks;
 mod head;
+#[cfg(any(test, fuzzing))]
+mod law;
 mod scan;
 
 use crate::transport::Transport;
 pub(crate) use head::{Defect, Head};
+#[cfg(any(test, fuzzing))]
+pub(crate) use law::law;
 use scan::{Found, Scan};
 use std::cell::RefCell;
 use std::io;

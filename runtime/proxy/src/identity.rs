@@ -18,6 +18,8 @@ use std::time::{Duration, SystemTime};
 use std::{fmt, io};
 pub(crate) use svid::Svid;
 pub use svid::SvidError;
+#[cfg(any(test, fuzzing))]
+pub(crate) use svid::law;
 use verify::{Bundles, Callee, Callers};
 
 /// What an identity is made of, in PEM.

@@ -43,6 +43,8 @@ mod health;
 mod http1;
 mod http2;
 mod identity;
+#[cfg(any(test, fuzzing))]
+pub mod laws;
 mod limits;
 mod listen;
 mod log;

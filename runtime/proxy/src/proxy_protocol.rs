@@ -165,6 +165,24 @@ fn broken(_: io::Error) -> &'static str {
     "the connection ended inside its PROXY protocol header"
 }
 
+/// A line that says an address says it in no other way, and what is behind a binary header's end is never read.
+#[cfg(any(test, fuzzing))]
+pub(crate) fn law(bytes: &[u8]) {
+    if let Ok(Some(source)) = text(bytes) {
+        let family = if source.is_ipv4() { "TCP4" } else { "TCP6" };
+        let line = format!("PROXY {family} {} {} {} 0", source.ip(), source.ip(), source.port());
+        assert_eq!(text(line.as_bytes()), Ok(Some(source)));
+    }
+    let Some(([command, kind], rest)) = bytes.split_first_chunk::<2>() else { return };
+    if let Ok(Some(source)) = binary(*command, *kind, rest) {
+        let shorter = rest.len().checked_sub(1).and_then(|end| rest.get(..end)).unwrap_or_default();
+        let is_whole = [INET, INET6].contains(&rest.len());
+        let cut = binary(*command, *kind, shorter);
+        // Without its last byte an address is cut off, or an extension is.
+        assert!(cut.is_err() || cut == Ok(Some(source)) && !is_whole);
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use super::{INET, INET6, MAX_REST, SIGNATURE, binary, read, text};

@@ -362,46 +362,7 @@ mod tests {
             let length = random.usize(1..12);
             let bytes: Vec<u8> =
                 (0..length).flat_map(|_| PARTS[random.usize(..PARTS.len())].bytes()).collect();
-            let whole = all(&bytes, |_| bytes.len());
-            let pieces = all(&bytes, |left| random.usize(1..=left));
-            assert_eq!(whole.heads, pieces.heads, "{:?}", String::from_utf8_lossy(&bytes));
-            assert!(bytes.starts_with(&whole.passed) && bytes.starts_with(&pieces.passed));
-            // In pieces a head may pass before its body goes wrong, and so no more than that.
-            assert!(pieces.passed.len() >= whole.passed.len() || whole.refused == pieces.refused);
+            crate::framing::law(&bytes, |left| random.usize(1..=left));
         }
-    }
-
-    struct All {
-        heads: Vec<Option<&'static str>>,
-        passed: Vec<u8>,
-        refused: bool,
-    }
-
-    /// Reads all of it in pieces of the sizes that are said, as a connection does.
-    fn all(bytes: &[u8], mut size: impl FnMut(usize) -> usize) -> All {
-        let (mut scan, mut held, mut at) = (Scan::default(), 0, 0);
-        let mut all = All { heads: vec![], passed: vec![], refused: false };
-        while at < bytes.len() && !all.refused {
-            let end = at + size(bytes.len() - at);
-            let window = &bytes[at - held..end];
-            match scan.read(held, &bytes[at..end]) {
-                Ok(Found::Passes { until }) => {
-                    all.passed.extend_from_slice(&window[..until]);
-                    held = window.len() - until;
-                }
-                Ok(Found::Refused { from }) => {
-                    all.passed.extend_from_slice(&window[..from]);
-                    all.refused = true;
-                }
-                Ok(Found::Nothing) => panic!("nothing was refused"),
-                Err(defect) => {
-                    scan.heads.push_back(Some(defect));
-                    all.refused = true;
-                }
-            }
-            at = end;
-        }
-        all.heads = scan.heads.into_iter().map(|head| head.map(|defect| defect.why)).collect();
-        all
     }
 }

@@ -100,3 +100,11 @@ fn extension<E: AssociatedOid + for<'a> Decode<'a>>(
         (Some(_), Some(_)) => Err(SvidError::Malformed),
     }
 }
+
+/// A certificate of a workload says who that is as everything else does.
+#[cfg(any(test, fuzzing))]
+pub(crate) fn law(bytes: &[u8]) {
+    let Ok(svid) = Svid::of(&CertificateDer::from(bytes)) else { return };
+    let read = SpiffeId::read(&svid.id).map(|id| (id.trust_domain, id.is_workload));
+    assert_eq!(read, Some((svid.trust_domain.as_str(), true)));
+}
