@@ -297,6 +297,7 @@ impl Proxy {
             plan_header: true,
             here: mesh_proxy::Here::default(),
             identities: vec![],
+            certificates: None,
             drain: PATIENCE,
         };
         Proxy::Here(mesh_proxy::start(plan.clone(), config).expect("the proxy starts"))

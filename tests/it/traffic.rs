@@ -13,6 +13,7 @@ mod rotation;
 mod shown;
 mod silence;
 mod streams;
+mod termination;
 
 use mesh_tests::harness::{Mesh, Upstream};
 use std::time::Duration;

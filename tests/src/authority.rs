@@ -71,6 +71,17 @@ impl Authority {
         Certificate { chain, key: key.serialize_pem() }
     }
 
+    /// A certificate of a server of these names.
+    pub fn server(&self, names: &[&str]) -> Certificate {
+        let mut params =
+            CertificateParams::new(names.iter().map(|name| (*name).to_owned()).collect::<Vec<_>>())
+                .expect("names");
+        params.extended_key_usages = vec![ExtendedKeyUsagePurpose::ServerAuth];
+        let key = KeyPair::generate().expect("a key");
+        let chain = params.signed_by(&key, &self.root).expect("a certificate").pem();
+        Certificate { chain, key: key.serialize_pem() }
+    }
+
     /// What an identity is made of.
     pub fn material(&self, id: &str) -> Material {
         let own = self.certificate(&[id], Flaw::None);

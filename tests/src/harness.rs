@@ -2,7 +2,7 @@
 
 use crate::project::Project;
 use crate::up::Client;
-use mesh_proxy::{AccessLog, Config, Door, Handle, Here, Identity};
+use mesh_proxy::{AccessLog, Certificates, Config, Door, Handle, Here, Identity};
 use std::io::{BufRead, BufReader, Write};
 use std::net::{IpAddr, Ipv4Addr, SocketAddr, TcpListener};
 use std::sync::atomic::{AtomicUsize, Ordering};
@@ -52,7 +52,7 @@ impl Mesh {
     /// If the text does not compile, with what is said about it.
     #[track_caller]
     pub fn start_in(text: &str, callers: &[&str], here: Here) -> Mesh {
-        Mesh::start_with(text, callers, here, vec![], &[])
+        Mesh::start_with(text, callers, here, vec![], None, &[])
     }
 
     /// The same with identities, and with the inbound sides of services: the service, where it is called, and where it listens itself.
@@ -66,7 +66,16 @@ impl Mesh {
         identities: Vec<Arc<Identity>>,
         inbound: &[(&str, SocketAddr, &str)],
     ) -> Mesh {
-        Mesh::start_with(text, callers, Here::default(), identities, inbound)
+        Mesh::start_with(text, callers, Here::default(), identities, None, inbound)
+    }
+
+    /// The same with certificates that listeners show.
+    ///
+    /// # Panics
+    /// If the text does not compile, with what is said about it, or the proxy does not start.
+    #[track_caller]
+    pub fn start_showing(text: &str, certificates: Option<Arc<Certificates>>) -> Mesh {
+        Mesh::start_with(text, &[], Here::default(), vec![], certificates, &[])
     }
 
     #[track_caller]
@@ -75,6 +84,7 @@ impl Mesh {
         callers: &[&str],
         here: Here,
         identities: Vec<Arc<Identity>>,
+        certificates: Option<Arc<Certificates>>,
         inbound: &[(&str, SocketAddr, &str)],
     ) -> Mesh {
         let project = Project::parse(text);
@@ -104,6 +114,7 @@ impl Mesh {
             plan_header: false,
             here,
             identities,
+            certificates,
             drain: Duration::from_secs(1),
         };
         Mesh { handle: mesh_proxy::start(view, config).expect("the proxy starts"), lines }

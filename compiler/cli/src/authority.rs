@@ -74,6 +74,16 @@ impl Authority {
     }
 }
 
+/// A certificate of a server of these names that nobody vouches for, and its key.
+pub(crate) fn self_signed(names: &[&str], lifetime: Duration) -> Result<Issued, rcgen::Error> {
+    let mut params = valid_for(lifetime);
+    let name = |name: &&str| Ok(SanType::DnsName((*name).try_into()?));
+    params.subject_alt_names = names.iter().map(name).collect::<Result<_, rcgen::Error>>()?;
+    params.extended_key_usages = vec![ExtendedKeyUsagePurpose::ServerAuth];
+    let key = KeyPair::generate()?;
+    Ok(Issued { chain: params.self_signed(&key)?.pem(), key: key.serialize_pem() })
+}
+
 impl Issued {
     /// What a proxy's identity is made of, with the roots that it believes.
     pub(crate) fn material(self, bundle: &str) -> Material {

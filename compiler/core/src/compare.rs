@@ -303,6 +303,9 @@ impl Comparing<'_> {
         if partitions.iter().all(Option::is_some) {
             let limits = [limits(&self.sides[0]), limits(&self.sides[1])];
             self.texts(&place, limits);
+            let shown = |side: &Side<'_>| listener(side, gateway, name).map(shown).unwrap_or_default();
+            let shown = [shown(&self.sides[0]), shown(&self.sides[1])];
+            self.texts(&place, shown);
         }
         let hosts = |side: &Side<'_>| -> Vec<HostPattern> {
             let hosts = listener(side, gateway, name).map(|listener| &listener.hosts);
@@ -517,6 +520,18 @@ fn told(old: &Meaning, new: &Meaning, what: What) -> (Kind, [String; 2]) {
 
 fn gateway<'s>(side: &'s Side<'_>, name: &str) -> Option<&'s Gateway> {
     side.plan.gateways.iter().find(|gateway| gateway.name == name)
+}
+
+/// What a listener shows to its clients, and asks of them.
+fn shown(listener: &Listener) -> String {
+    let mut text = String::new();
+    if !listener.certificates.is_empty() {
+        text = format!("tls certificate {}", listener.certificates.join(", "));
+    }
+    if !listener.client_ca.is_empty() {
+        text = format!("{text} client-ca {}", listener.client_ca);
+    }
+    text
 }
 
 fn listener<'s>(side: &'s Side<'_>, gateway: &str, name: &str) -> Option<&'s Listener> {

@@ -182,9 +182,10 @@ fn weights(item: &ast::Item) -> Vec<Diagnostic> {
     controlled.map(|weight| unexecuted("a weight that is set while the mesh runs", weight.span)).collect()
 }
 
-/// The proxy speaks both versions of HTTP, passes connections on, and knows no TLS.
+/// The proxy speaks both versions of HTTP, in the clear and inside TLS that ends here, and passes connections on. It does not look for a
+/// name in TLS that ends elsewhere.
 fn protocol(protocol: Spanned<Protocol>) -> Option<Diagnostic> {
-    matches!(protocol.value, Protocol::Https | Protocol::Tls)
+    (protocol.value == Protocol::Tls)
         .then(|| unexecuted(&format!("`{}`", protocol.value.as_str()), protocol.span))
 }
 

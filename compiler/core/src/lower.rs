@@ -281,6 +281,8 @@ impl Lowering {
                     limits: listener.limits.clone(),
                     partition: partitions.get(&(1, index, number)).copied().unwrap_or(NONE),
                     hosts: listener.tables.iter().map(|table| host(&table.host)).collect(),
+                    certificates: listener.certificates.clone(),
+                    client_ca: listener.client_ca.clone(),
                 })
                 .collect(),
             consumer_routes: consumer_routes(model, Caller::Gateway(GatewayId(index)), &partitions),

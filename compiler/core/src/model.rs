@@ -352,6 +352,9 @@ pub(crate) struct Listener {
     pub(crate) span: Span,
     /// What it lets in, sorted.
     pub(crate) limits: Vec<mesh_plan::Edit>,
+    /// Names of the certificates that it shows, sorted, and of the authority of its clients.
+    pub(crate) certificates: Vec<String>,
+    pub(crate) client_ca: String,
     /// Sorted. A `tcp` listener knows no hosts: it has `*`.
     pub(crate) hosts: Vec<(HostPattern, Span)>,
     /// `redirect https` and `tls passthrough mesh` say what becomes of everything that no route takes.

@@ -989,9 +989,9 @@ const LISTENER: &[Signature] = &[
     row(
         "tls",
         "tls certificate STRING, … [client-ca STRING] | tls passthrough [mesh]",
-        "The certificates that are shown, by name, or connections passed on unopened.",
+        "The certificates that are shown, by name, and the authority of the clients; or connections passed on unopened, *which is not executed yet*.",
         Once,
-        Checked,
+        Executed,
         service::listener_tls,
     ),
     row(

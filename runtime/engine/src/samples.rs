@@ -200,6 +200,8 @@ fn edge() -> Gateway {
             number: 8_080,
             partition: 0,
             hosts,
+            certificates: vec![],
+            client_ca: String::new(),
         }],
         consumer_routes: vec![ConsumerRoute { service: RATINGS, port: 1, partition: 7 }],
     }

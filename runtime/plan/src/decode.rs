@@ -129,6 +129,8 @@ fn to_listener(listener: view::Listener<'_>) -> Listener {
         partition: listener.partition(),
         limits: listener.limits().iter().map(to_edit).collect(),
         hosts: listener.hosts().iter().map(|host| host.to_host()).collect(),
+        certificates: listener.certificates().map(str::to_owned).collect(),
+        client_ca: listener.client_ca().to_owned(),
     }
 }
 

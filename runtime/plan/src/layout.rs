@@ -149,11 +149,12 @@ pub enum Section {
     Vectors = 53,
     Facts = 54,
     Failover = 55,
+    Certificates = 56,
 }
 
 impl Section {
     /// All of them.
-    pub const ALL: [Section; 54] = {
+    pub const ALL: [Section; 55] = {
         use Section::*;
         [
             Strings,
@@ -210,6 +211,7 @@ impl Section {
             Vectors,
             Facts,
             Failover,
+            Certificates,
         ]
     };
 
@@ -248,6 +250,7 @@ impl Section {
             Section::Prefixes
             | Section::Subsets
             | Section::Failover
+            | Section::Certificates
             | Section::Members
             | Section::Roots
             | Section::States
@@ -353,6 +356,7 @@ impl Section {
             Section::Vectors => "vectors",
             Section::Facts => "facts",
             Section::Failover => "failover",
+            Section::Certificates => "certificates",
         }
     }
 }
@@ -475,7 +479,9 @@ pub mod listener {
     /// [`crate::Protocol`]
     pub const PROTOCOL: u32 = 7;
     pub const FLAGS: u32 = 8;
-    pub const WORDS: u32 = 9;
+    pub const CERTIFICATES: u32 = 9;
+    pub const CLIENT_CA: u32 = 11;
+    pub const WORDS: u32 = 12;
 
     /// A bit of the flags: connections begin with a header of the PROXY protocol.
     pub const PROXY_PROTOCOL: u32 = 1;

@@ -273,6 +273,10 @@ pub struct Listener {
     pub limits: Vec<Edit>,
     /// Host patterns with a table of their own. Sorted by (kind, name).
     pub hosts: Vec<Host>,
+    /// Names of the certificates that are shown: what its clients speak is inside TLS, which ends here. Sorted; empty where it is not.
+    pub certificates: Vec<String>,
+    /// The name of the authority whose certificate a client must show; empty where none is asked for.
+    pub client_ca: String,
 }
 
 /// A host pattern; its table is the partition's root of the same index.

@@ -224,6 +224,8 @@ fn edge() -> Gateway {
             number: 8_080,
             partition: 0,
             hosts,
+            certificates: vec!["shop-test".to_owned(), "shop-wild".to_owned()],
+            client_ca: "partners".to_owned(),
         }],
         consumer_routes: vec![ConsumerRoute { service: 1, port: 0, partition: 7 }],
     }

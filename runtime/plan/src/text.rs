@@ -114,6 +114,13 @@ fn gateway_text(plan: &PlanView, gateway: Gateway<'_>, out: &mut Page) {
             if listener.has_proxy_protocol() {
                 out.line("  proxy-protocol");
             }
+            let certificates: Vec<&str> = listener.certificates().collect();
+            if !certificates.is_empty() {
+                out.line(format_args!("  tls certificate {}", certificates.join(", ")));
+            }
+            if !listener.client_ca().is_empty() {
+                out.line(format_args!("  client-ca {}", listener.client_ca()));
+            }
             listener.limits().iter().for_each(|limit| out.line(format_args!("  {}", edit_text(plan, limit))));
             for (host, root) in listener.hosts().iter().zip(0u32..) {
                 let pattern = match host.kind() {
@@ -433,6 +440,8 @@ mod tests {
              per-try-timeout 250ms backoff from 25ms to 1000ms buffer 65536B budget 20.00% min 10/s over 10000ms",
             "gateway edge.shop, owned by platform",
             "  listener web port 8080, partition 0",
+            "    tls certificate shop-test, shop-wild",
+            "    client-ca partners",
             "    host **.shop.test, root 2",
             "service reviews.shop, owned by team-reviews",
             "  port 80 mtls strict, partition 1",

@@ -79,6 +79,10 @@ pub(crate) struct Args {
     #[arg(long, env = "MESH_TRUST_BUNDLE", value_name = "[DOMAIN=]FILE", requires = "svid", value_delimiter = ',', value_parser = bundle)]
     pub(crate) trust_bundle: Vec<Bundle>,
 
+    /// Where the certificates are that `https` listeners show, by name: NAME.crt and NAME.key, or NAME/tls.crt and NAME/tls.key (PEM)
+    #[arg(long, env = "MESH_CERTIFICATES", value_name = "DIRECTORY")]
+    pub(crate) certificates: Option<PathBuf>,
+
     /// The interface of the gateways; without it, every one
     #[arg(long, env = "MESH_BIND", value_name = "IP", default_value = "0.0.0.0", value_parser = interface)]
     pub(crate) bind: IpAddr,

@@ -1,6 +1,7 @@
 //! Who is at the other end of a client's connection.
 
 use crate::serving::Opened;
+use crate::terminate::OverTls;
 use mesh_engine::{Entry, Peer, Resolved};
 use std::cell::Cell;
 use std::net::SocketAddr;
@@ -11,17 +12,34 @@ pub(crate) struct Client {
     pub(crate) address: SocketAddr,
     /// Its SPIFFE ID, if the transport has verified one. No header can change that.
     identity: Option<Arc<str>>,
+    /// If TLS ends here: what was shown to it.
+    tls: Option<OverTls>,
     /// The entry and the identity as the plan knows them that decided last.
     known: Cell<Option<Resolved>>,
 }
 
 impl Client {
     pub(crate) fn at(address: SocketAddr) -> Client {
-        Client { address, identity: None, known: Cell::new(None) }
+        Client { address, identity: None, tls: None, known: Cell::new(None) }
     }
 
     pub(crate) fn verified(address: SocketAddr, identity: Option<Arc<str>>) -> Client {
-        Client { address, identity, known: Cell::new(None) }
+        Client { address, identity, tls: None, known: Cell::new(None) }
+    }
+
+    /// One of a gateway, over TLS. Who shows a certificate that the gateway asks for is nobody of the mesh by that.
+    pub(crate) fn over_tls(address: SocketAddr, tls: OverTls) -> Client {
+        Client { address, identity: None, tls: Some(tls), known: Cell::new(None) }
+    }
+
+    /// How it was called.
+    pub(crate) fn scheme(&self) -> &'static str {
+        if self.tls.is_some() { "https" } else { "http" }
+    }
+
+    /// Whether it asks for somebody else than the certificate that it was shown is of.
+    pub(crate) fn is_misdirected(&self, host: &str) -> bool {
+        self.tls.as_ref().is_some_and(|tls| !tls.is_of(host))
     }
 
     pub(crate) fn identity(&self) -> Option<&str> {

@@ -6,6 +6,7 @@ use crate::http1::{self, Closing};
 use crate::log::Record;
 use crate::mutual::{self, Accepted};
 use crate::serving::{Entrance, Opened};
+use crate::terminate::{self, Ended};
 use crate::transport::{Begun, Transport};
 use crate::worker::Worker;
 use crate::{http2, proxy_protocol, tcp};
@@ -55,14 +56,32 @@ pub(crate) async fn serve(
             }
         }
     }
+    if let Some(termination) = &opened.termination {
+        match terminate::accept(stream, termination, &mut closing).await {
+            Ended::Here(stream, tls) => {
+                // What was agreed on is what is spoken; who agreed on nothing speaks what the listener does.
+                let spoken = if tls.is_http2() { Spoken::Http2 } else { spoken(&opened) };
+                speak(worker, entrance, *stream, Client::over_tls(address, tls), spoken, closing).await;
+            }
+            Ended::Failed(why) => {
+                let mut record = Record::of_connection(worker.log.as_ref(), &opened.serving, &opened.name);
+                record.failed_handshake(&why);
+            }
+            Ended::Gone => {}
+        }
+        return;
+    }
+    let spoken = spoken(&opened);
     let Some((port, identity)) = opened.takes_tls() else {
-        return speak(worker, entrance, stream, Client::at(address), closing).await;
+        return speak(worker, entrance, stream, Client::at(address), spoken, closing).await;
     };
     match mutual::accept(stream, &port, &identity, &mut closing).await {
         Accepted::Mutual(stream, caller) => {
-            speak(worker, entrance, *stream, Client::verified(address, caller), closing).await;
+            speak(worker, entrance, *stream, Client::verified(address, caller), spoken, closing).await;
         }
-        Accepted::Plain(stream) => speak(worker, entrance, stream, Client::at(address), closing).await,
+        Accepted::Plain(stream) => {
+            speak(worker, entrance, stream, Client::at(address), spoken, closing).await;
+        }
         Accepted::NotTls(stream) => tcp::turn_away(&worker, &opened, &stream, &Client::at(address)),
         Accepted::Failed(why) => {
             let mut record = Record::of_connection(worker.log.as_ref(), &opened.serving, &opened.name);
@@ -78,10 +97,10 @@ async fn speak<S: Transport>(
     entrance: Entrance,
     stream: S,
     client: Client,
+    spoken: Spoken,
     mut closing: watch::Receiver<Option<Closing>>,
 ) {
     let client = Rc::new(client);
-    let spoken = spoken(&entrance.load());
     match spoken {
         Spoken::Connections => tcp::serve(worker, entrance, stream, client, closing).await,
         Spoken::Http1 => http1::serve(worker, entrance, stream, client, closing).await,

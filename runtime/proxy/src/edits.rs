@@ -71,7 +71,7 @@ fn add(headers: &mut HeaderMap, name: &str, value: &str) {
 }
 
 /// Where a redirect leads that says only what is different from the URL that was asked for.
-pub(crate) fn location(target: &Target, plan: &PlanView, edited: &Edited) -> String {
+pub(crate) fn location(target: &Target, own: &str, plan: &PlanView, edited: &Edited) -> String {
     let path = edited.path(plan, &target.path);
     let host = edited.host(plan, &target.host);
     let scheme = edited.edits(plan).find_map(|edit| match edit {
@@ -81,8 +81,8 @@ pub(crate) fn location(target: &Target, plan: &PlanView, edited: &Edited) -> Str
     if host == target.host && scheme.is_none() {
         return path.into_owned();
     }
-    // Another scheme or host has a port of its own, the default one. Listeners of this version speak no TLS.
-    format!("{}://{host}{path}", scheme.unwrap_or("http"))
+    // Another scheme or host has a port of its own, the default one.
+    format!("{}://{host}{path}", scheme.unwrap_or(own))
 }
 
 /// What is done to one request on purpose.

@@ -112,8 +112,13 @@ async fn decided(
     let forwarded = Forwarded::of(opened, &arrival.client, &parts.headers);
     let client_ip = forwarded.client;
     record.is_for(client_ip);
-    let canonical = canonicalize(&mut parts, arrival.client.address.ip(), &mut worker.random.borrow_mut());
+    let (peer, scheme) = (arrival.client.address.ip(), arrival.client.scheme());
+    let canonical = canonicalize(&mut parts, peer, scheme, &mut worker.random.borrow_mut());
     let target = match canonical {
+        Ok(target) if arrival.client.is_misdirected(&target.host) => {
+            record.asked(&target, request::request_id(&parts.headers));
+            return no_request(&mut record, &request::MISDIRECTED);
+        }
         Ok(target) => target,
         Err(why) => return no_request(&mut record, &why),
     };
@@ -216,7 +221,7 @@ async fn decided(
             local(status_of(refusal.status()), refusal::told(refusal, &decision.owner, opened, &target))
         }
         (None, Action::Redirect { status, location: "" }) => {
-            let location = edits::location(&target, &serving.view, &decision.edited);
+            let location = edits::location(&target, scheme, &serving.view, &decision.edited);
             redirect(&parts, status, &location)
         }
         (None, Action::Redirect { status, location }) => redirect(&parts, status, location),

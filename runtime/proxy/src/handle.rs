@@ -10,6 +10,7 @@ use crate::listen::{self, BindError};
 use crate::log::{self, AccessLog};
 use crate::outliers::Detectors;
 use crate::serving::{Entrance, Opened, Rejected, Serving, Shared, SocketId};
+use crate::terminate::{self, Certificates, Termination};
 use crate::worker::{self, Command, Thread};
 use crate::{admin, admin::Admin};
 use arc_swap::{ArcSwap, ArcSwapOption};
@@ -31,6 +32,8 @@ pub struct Config {
     pub doors: Vec<Door>,
     /// Who the proxy is: nobody, or for each door the identity that the plan has for whom it serves.
     pub identities: Vec<Arc<Identity>>,
+    /// Where the certificates are that listeners show.
+    pub certificates: Option<Arc<Certificates>>,
     /// Number of worker threads; 0: one for each core.
     pub workers: usize,
     /// Where `/live`, `/ready` and `/plan` are answered, if anywhere. Only on loopback.
@@ -52,6 +55,8 @@ pub enum StartError {
     Door(DoorError),
     /// The proxy is not who it would have to be.
     Identity(WrongIdentity),
+    /// A certificate that a listener shows, or of the authority of its clients, is not there or is none.
+    Certificate(String),
     /// A door's address, or the admin's.
     Bind(BindError),
     /// What the admin tells is not for the network.
@@ -67,6 +72,8 @@ pub enum SwapError {
     Door(DoorError),
     /// The proxy is not who it would have to be.
     Identity(WrongIdentity),
+    /// A certificate that a listener shows, or of the authority of its clients, is not there or is none.
+    Certificate(String),
     /// An address that only the new plan needs.
     Bind(BindError),
 }
@@ -76,6 +83,7 @@ impl fmt::Display for StartError {
         match self {
             StartError::Door(error) => error.fmt(f),
             StartError::Identity(error) => error.fmt(f),
+            StartError::Certificate(why) => f.write_str(why),
             StartError::Bind(error) => error.fmt(f),
             StartError::AdminNotLoopback(address) => {
                 write!(f, "the admin address {address} is not a loopback address, such as 127.0.0.1:9901")
@@ -90,6 +98,7 @@ impl fmt::Display for SwapError {
         match self {
             SwapError::Door(error) => error.fmt(f),
             SwapError::Identity(error) => error.fmt(f),
+            SwapError::Certificate(why) => f.write_str(why),
             SwapError::Bind(error) => error.fmt(f),
         }
     }
@@ -103,6 +112,7 @@ impl From<SwapError> for StartError {
         match error {
             SwapError::Door(error) => StartError::Door(error),
             SwapError::Identity(error) => StartError::Identity(error),
+            SwapError::Certificate(why) => StartError::Certificate(why),
             SwapError::Bind(error) => StartError::Bind(error),
         }
     }
@@ -117,6 +127,7 @@ pub struct Handle {
     asking: Asking,
     log: Option<log::Writer>,
     admin: Option<Admin>,
+    certificates: Option<Arc<Certificates>>,
     drain: Duration,
 }
 
@@ -186,6 +197,7 @@ pub fn start(plan: PlanView, config: Config) -> Result<Handle, StartError> {
         workers: Vec::with_capacity(count),
         log: writer,
         admin: None,
+        certificates: config.certificates,
         drain: config.drain,
     };
     for index in 0..count {
@@ -247,12 +259,17 @@ impl Handle {
         let wanted = doors::wanted(&plan, &asked).map_err(SwapError::Door)?;
         let serving = Arc::new(Serving::new(plan));
         let identities = doors::identities(&serving.view, &wanted, &own);
-        let wanted: Vec<_> = wanted.into_iter().zip(identities.map_err(SwapError::Identity)?).collect();
+        let identities = identities.map_err(SwapError::Identity)?;
+        let terminations = terminate::all(&serving.view, &wanted, self.certificates.as_deref());
+        let terminations = terminations.map_err(SwapError::Certificate)?;
+        let transports = identities.into_iter().zip(terminations);
+        let transports = transports.map(|(identity, termination)| Transports { identity, termination });
+        let wanted: Vec<_> = wanted.into_iter().zip(transports).collect();
         let bound = self.bind_new(doors, &wanted, &serving).map_err(SwapError::Bind)?;
 
         let open: Vec<Socket> = bound.iter().map(|(socket, _)| socket.clone()).collect();
-        for (socket, (wanted, identity)) in open.iter().zip(&wanted) {
-            socket.entrance.store(Arc::new(wanted.opened(&serving, identity.as_ref())));
+        for (socket, (wanted, transports)) in open.iter().zip(&wanted) {
+            socket.entrance.store(Arc::new(wanted.opened(&serving, transports)));
         }
         self.asking.of(serving.view.clone());
         self.shared.serving.store(serving);
@@ -277,11 +294,11 @@ impl Handle {
     fn bind_new(
         &self,
         doors: &mut Doors,
-        wanted: &[(Wanted, Option<Arc<Identity>>)],
+        wanted: &[(Wanted, Transports)],
         serving: &Arc<Serving>,
     ) -> Result<Vec<(Socket, Vec<TcpListener>)>, BindError> {
         let mut bound = Vec::new();
-        for (wanted, identity) in wanted {
+        for (wanted, transports) in wanted {
             if let Some(open) = doors.open.iter().find(|open| open.serves(wanted)) {
                 bound.push((Socket { name: wanted.name.clone(), ..open.clone() }, Vec::new()));
                 continue;
@@ -294,7 +311,7 @@ impl Handle {
                 .map_err(|error| BindError { door: wanted.name.clone(), address: asked, error })?;
             let id = SocketId(doors.next);
             doors.next += 1;
-            let entrance = Arc::new(ArcSwap::from_pointee(wanted.opened(serving, identity.as_ref())));
+            let entrance = Arc::new(ArcSwap::from_pointee(wanted.opened(serving, transports)));
             bound.push((Socket { id, name: wanted.name.clone(), asked, address, entrance }, listeners));
         }
         Ok(bound)
@@ -358,14 +375,21 @@ impl Drop for Handle {
     }
 }
 
+/// What is put around connections at a door.
+struct Transports {
+    identity: Option<Arc<Identity>>,
+    termination: Option<Arc<Termination>>,
+}
+
 impl Wanted {
-    fn opened(&self, serving: &Arc<Serving>, identity: Option<&Arc<Identity>>) -> Opened {
+    fn opened(&self, serving: &Arc<Serving>, transports: &Transports) -> Opened {
         Opened {
             serving: serving.clone(),
             entry: self.entry,
             resolved: Resolved::of(&serving.view, self.entry, Peer::Unauthenticated),
             name: self.name.clone(),
-            identity: identity.cloned(),
+            identity: transports.identity.clone(),
+            termination: transports.termination.clone(),
             application: self.application.map(|own| Address { ip: own.ip(), port: own.port() }),
         }
     }

@@ -20,6 +20,7 @@ pub(crate) use svid::Svid;
 pub use svid::SvidError;
 #[cfg(any(test, fuzzing))]
 pub(crate) use svid::law;
+pub(crate) use verify::provider;
 use verify::{Bundles, Callee, Callers};
 
 /// What an identity is made of, in PEM.

@@ -11,6 +11,7 @@
 )]
 
 mod args;
+mod certificates;
 mod credentials;
 mod events;
 mod intake;
@@ -22,12 +23,13 @@ mod privileges;
 mod reload;
 
 use args::{Args, Source};
+use certificates::Directory;
 use credentials::Credentials;
 use events::{Event, Events};
 use intake::Taken;
 use mesh_plan::view::Service;
 use mesh_plan::{LOCAL, PlanView};
-use mesh_proxy::{AccessLog, Config, Drained, Handle, Here, cause, start};
+use mesh_proxy::{AccessLog, Certificates, Config, Drained, Handle, Here, cause, start};
 use plans::Plans;
 use poll::{Delivery, News, Server};
 use reload::Found;
@@ -35,6 +37,7 @@ use std::collections::BTreeMap;
 use std::io::Write as _;
 use std::net::SocketAddr;
 use std::process::ExitCode;
+use std::sync::Arc;
 use tokio::sync::mpsc;
 
 /// It ended, but requests were cut off.
@@ -78,7 +81,9 @@ fn run(args: &Args) -> Result<ExitCode, String> {
             return Ok(ExitCode::SUCCESS);
         };
         let credentials = Credentials::of(args)?;
-        let started = start(plan.view.clone(), config(args, credentials.as_ref()));
+        let directory = args.certificates.as_deref().map(Directory::at);
+        let certificates = directory.clone().map(|directory| Certificates::of(Box::new(directory)));
+        let started = start(plan.view.clone(), config(args, credentials.as_ref(), certificates.clone()));
         let started = started.map_err(|error| error.to_string());
         if let Some(delivery) = delivery {
             let _ = delivery.send(started.as_ref().map(|_| ()).map_err(Clone::clone));
@@ -101,6 +106,9 @@ fn run(args: &Args) -> Result<ExitCode, String> {
         if let Some(credentials) = credentials {
             tokio::spawn(credentials.follow());
         }
+        if let (Some(directory), Some(certificates)) = (directory, certificates) {
+            tokio::spawn(certificates::follow(directory, certificates));
+        }
         loop {
             match events.next().await {
                 Event::Look { now } => look(&handle, &mut plans, &mut events.watch, now),
@@ -113,10 +121,11 @@ fn run(args: &Args) -> Result<ExitCode, String> {
     })
 }
 
-fn config(args: &Args, credentials: Option<&Credentials>) -> Config {
+fn config(args: &Args, credentials: Option<&Credentials>, certificates: Option<Arc<Certificates>>) -> Config {
     Config {
         doors: args.doors(),
         identities: credentials.map(Credentials::identity).into_iter().collect(),
+        certificates,
         workers: args.workers,
         admin: args.admin,
         access_log: match args.access_log {

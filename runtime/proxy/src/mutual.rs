@@ -17,7 +17,7 @@ use tokio_rustls::server::TlsStream;
 use tokio_rustls::{TlsAcceptor, TlsConnector};
 
 /// From the first byte of a handshake to its last: two round trips, and some patience.
-const HANDSHAKE_TIME: Duration = Duration::from_secs(10);
+pub(crate) const HANDSHAKE_TIME: Duration = Duration::from_secs(10);
 /// Once a connection has begun, how long it may leave open whether it is TLS.
 const DETECT_TIME: Duration = Duration::from_secs(5);
 /// At a port of connections the service may be the first to speak: a client that is silent for so long is taken to wait for that.

@@ -52,6 +52,7 @@ impl From<NotCanonical> for Refused {
 pub(crate) fn canonicalize(
     parts: &mut Parts,
     peer: IpAddr,
+    scheme: &'static str,
     random: &mut fastrand::Rng,
 ) -> Result<Target, Refused> {
     if parts.method == Method::CONNECT || parts.method == Method::TRACE {
@@ -81,7 +82,7 @@ pub(crate) fn canonicalize(
         parts.uri = origin_form(&target.path, parts.uri.query())?;
     }
     remove_claims(&mut parts.headers);
-    write_own(&mut parts.headers, &target, peer, random)?;
+    write_own(&mut parts.headers, &target, peer, scheme, random)?;
     Ok(target)
 }
 
@@ -274,6 +275,7 @@ fn write_own(
     headers: &mut HeaderMap,
     target: &Target,
     peer: IpAddr,
+    scheme: &'static str,
     random: &mut fastrand::Rng,
 ) -> Result<(), Refused> {
     let host = HeaderValue::try_from(target.authority()).map_err(|_| bad("the host is not text"))?;
@@ -283,7 +285,7 @@ fn write_own(
     if let Ok(peer) = HeaderValue::try_from(peer.to_canonical().to_string()) {
         headers.insert(X_FORWARDED_FOR, peer);
     }
-    headers.insert(X_FORWARDED_PROTO, HeaderValue::from_static("http"));
+    headers.insert(X_FORWARDED_PROTO, HeaderValue::from_static(scheme));
     // The proxy itself has told the client to go on, when the body is first read.
     headers.remove(header::EXPECT);
     if let Entry::Occupied(kept) = headers.entry(X_REQUEST_ID)
@@ -327,6 +329,13 @@ impl<'h> Headers<'h> {
         self.doubtful.get()
     }
 }
+
+/// What is said of a request for a host whose certificate its client was not shown (RFC 9110 7.4): it has not been verified who answers.
+pub(crate) const MISDIRECTED: Refused = Refused {
+    status: StatusCode::MISDIRECTED_REQUEST,
+    why: "this connection is for another host",
+    resets: false,
+};
 
 /// What is said of such a request.
 pub(crate) const DOUBTFUL: Refused = Refused {

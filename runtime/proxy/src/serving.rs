@@ -5,6 +5,7 @@ use crate::health::Unwell;
 use crate::identity::Identity;
 use crate::mutual::Port;
 use crate::outliers::Detectors;
+use crate::terminate::Termination;
 use arc_swap::{ArcSwap, ArcSwapOption};
 use mesh_engine::balance::nearness::Here;
 use mesh_engine::{Address, Entry, Resolved};
@@ -67,6 +68,8 @@ pub(crate) struct Opened {
     pub(crate) name: String,
     /// Who this proxy is here, if it is anybody.
     pub(crate) identity: Option<Arc<Identity>>,
+    /// If TLS of clients ends here: how.
+    pub(crate) termination: Option<Arc<Termination>>,
     /// At a port of a service: where the service itself listens.
     pub(crate) application: Option<Address>,
 }

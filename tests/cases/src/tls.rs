@@ -4,6 +4,7 @@
 mod authority;
 mod der;
 mod fixture;
+mod gateway;
 mod input;
 mod peer;
 mod special;
@@ -43,6 +44,14 @@ enum Fate {
 
 /// Plays a case; `before`: the input of the one before it, which it may go on about.
 pub(crate) fn play(case: &Case, before: Option<&str>, tools: &Tools) -> Verdict {
+    if case.input.contains("SNI") {
+        let Some(asks) = gateway::read(&case.input) else {
+            return Verdict::Skipped(format!("not understood: `{}`", case.input));
+        };
+        let words = case.expect.split(|character: char| !character.is_ascii_digit());
+        let status = words.filter_map(|word| word.parse().ok()).find(|status| (200..600).contains(status));
+        return told(gateway::play(&case.id, &asks, status, tools));
+    }
     let (fate, processor) = match expected(&case.expect) {
         Some(expected) => expected,
         None => return Verdict::Skipped("what is expected of a handshake is not understood".to_owned()),

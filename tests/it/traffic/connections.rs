@@ -1,7 +1,9 @@
 //! Ports of which only connections are seen.
 
 use super::flags;
-use mesh_tests::harness::Mesh;
+use super::mutual::{EDGE, SHOP};
+use mesh_tests::authority::Authority;
+use mesh_tests::harness::{Mesh, free_address};
 use std::io::{Read, Write};
 use std::net::{Shutdown, TcpListener, TcpStream};
 use std::sync::Arc;
@@ -93,6 +95,31 @@ fn a_server_may_speak_first_and_either_side_may_end_first() {
     {
         assert!(log[0].contains(part), "{part} in {}", log[0]);
     }
+}
+
+#[test]
+fn bytes_go_inside_mutual_tls_to_whom_they_are_meant_for() {
+    let (authority, one, called_at) = (Authority::new(), server("one"), free_address());
+    let identities = [EDGE, SHOP].map(|id| authority.identity(id)).to_vec();
+    let text = format!(
+        "mesh m {{ mtls strict }}\ngateway edge {{ listener db port 5432 tcp }}\nauthorize edge {{ allow from anyone }}\nroute edge {{ to shop }}\n\
+         service shop {{ port 5432 tcp; endpoints static \"{called_at}\" }}\nauthorize shop {{ allow from gateway edge }}\n"
+    );
+    let mesh = Mesh::start_as(&text, &[], identities, &[("shop", called_at, &*one.address)]);
+    let mut stream = connect(&mesh);
+    assert_eq!(greeting(&mut stream), "one;", "the server speaks first");
+    stream.write_all(b"hello").unwrap();
+    stream.shutdown(Shutdown::Write).unwrap();
+    let mut heard = String::new();
+    stream.read_to_string(&mut heard).unwrap();
+    assert_eq!(heard, "HELLO;5");
+    let mut plain = TcpStream::connect(called_at).unwrap();
+    plain.set_read_timeout(Some(Duration::from_secs(10))).unwrap();
+    plain.write_all(b"hello").unwrap();
+    assert_eq!(greeting(&mut plain), "", "without TLS nobody gets there");
+    let log = mesh.log();
+    assert!(log.iter().any(|line| line.contains(&format!("\"peer\":\"{EDGE}\""))), "{log:?}");
+    assert_eq!(one.connections.load(Ordering::SeqCst), 1);
 }
 
 #[test]

@@ -38,6 +38,7 @@ const COPYING: &str = "tests/it/traffic/copying.rs";
 const SILENCE: &str = "tests/it/traffic/silence.rs";
 const HEALTH: &str = "tests/it/traffic/health.rs";
 const NEARNESS: &str = "tests/it/traffic/nearness.rs";
+const TERMINATION: &str = "tests/it/traffic/termination.rs";
 const PROXY_BALANCING: &str = "runtime/proxy/tests/it/balancing.rs";
 const PROXY_RETRYING: &str = "runtime/proxy/tests/it/retrying.rs";
 
@@ -105,6 +106,7 @@ const SHOWN: &[(&str, &str, &str)] = &[
     ("trusted-hops", CLIENTS, "the_client_is_whom_the_trusted_proxies_name"),
     ("proxy-protocol", CLIENTS, "a_connection_says_first_whom_it_is_passed_on_for"),
     ("listener", E2E, "the_host_chooses_the_table_and_no_host_is_nobodys"),
+    ("listener tls", TERMINATION, "a_client_is_shown_the_certificate_of_the_name_that_it_asks_for"),
     ("listener redirect", E2E, "a_listener_redirects_everything_to_https"),
     ("rule", E2E, "a_rule_answers_redirects_or_sends_on"),
     ("to", E2E, "a_rule_answers_redirects_or_sends_on"),
@@ -123,7 +125,7 @@ fn name(place: Place, row: &Signature) -> String {
     match (place.keyword(), row.keyword) {
         (Some(block), word @ "interval") => format!("{block} {word}"),
         (Some("health-check"), word @ "timeout") => format!("health-check {word}"),
-        (Some("listener"), word @ "redirect") => format!("listener {word}"),
+        (Some("listener"), word @ ("redirect" | "tls")) => format!("listener {word}"),
         (_, word) => word.to_owned(),
     }
 }

@@ -2,11 +2,13 @@
 //! the proxy is: `runtime/proxy/tests/it/http2.rs` and `grpc.rs`.)
 
 use super::flags;
+use super::mutual::{EDGE, SHOP};
 use h2::client::SendRequest;
 use hyper::body::Bytes;
 use hyper::header::HeaderMap;
 use hyper::{Request, Response};
-use mesh_tests::harness::{Mesh, Upstream};
+use mesh_tests::authority::Authority;
+use mesh_tests::harness::{Mesh, Upstream, free_address};
 use std::io::{Read, Write};
 use std::net::SocketAddr;
 use std::sync::Arc;
@@ -155,6 +157,34 @@ fn services_and_methods_of_grpc_are_routed_and_authorized() {
     assert_eq!(ended, [(200, 0), (200, 7), (200, 0), (200, 12), (200, 12)]);
     assert_eq!(cart.calls(), 2);
     assert_eq!(flags(mesh), ["", "UAEX", "", "", ""]);
+}
+
+#[test]
+fn streams_go_inside_mutual_tls_and_their_caller_is_who_its_certificate_says() {
+    for protocol in ["grpc", "http2"] {
+        let (authority, cart, called_at) = (Authority::new(), server(), free_address());
+        let identities = [EDGE, SHOP].map(|id| authority.identity(id)).to_vec();
+        let text = format!(
+            r#"mesh m {{ mtls strict }}
+gateway edge {{ listener web port 80 {protocol} {{ host "*" }} }}
+authorize edge {{ allow from anyone }}
+route edge {{ to shop }}
+service shop {{ port 80 {protocol}; endpoints static "{called_at}" }}
+authorize shop {{ allow from gateway edge to POST /shop.Cart/Add }}
+"#
+        );
+        let text = if protocol == "grpc" { text.replace("POST /", "grpc ") } else { text };
+        let mesh = Mesh::start_as(&text, &[], identities, &[("shop", called_at, &*cart.address)]);
+        let ended = call(mesh.address("edge.default/web"), "shop", &["/shop.Cart/Add", "/shop.Cart/Clear"]);
+        assert_eq!(ended, [(200, 0), (200, 7)], "{protocol}");
+        assert_eq!(cart.calls(), 1);
+        let mut log = mesh.log();
+        log.retain(|line| line.contains("\"entry\":\"shop.default:80\""));
+        assert!(
+            !log.is_empty() && log.iter().all(|line| line.contains(&format!("\"peer\":\"{EDGE}\""))),
+            "{log:?}"
+        );
+    }
 }
 
 #[test]

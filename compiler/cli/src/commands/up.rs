@@ -4,6 +4,7 @@
 //! and without it, for the addresses of the gateways.
 
 mod announce;
+mod certificates;
 mod mutual;
 mod placement;
 mod proxies;

@@ -191,6 +191,7 @@ impl Said {
             for listener in &gateway.listeners {
                 let mesh_plan::Listener { name, number, hosts, proxy_protocol, .. } = listener;
                 said.texts.push(format!("{name} {number} {hosts:?} proxy-protocol {proxy_protocol}"));
+                said.texts.push(format!("{:?} {}", listener.certificates, listener.client_ca));
                 said.texts.extend(limits(&listener.limits));
                 said.decisions.push((What::Route, listener.partition));
             }

@@ -12,6 +12,7 @@ use mesh_lang::diagnostic::suggest::meant;
 use mesh_lang::signature::Place as Block;
 use mesh_lang::{Code, Diagnostic, Diagnostics, Name, Span, Spanned, Text};
 use std::borrow::Cow;
+use std::collections::BTreeSet;
 
 /// Fills in the listeners of a gateway.
 pub(super) fn listeners(
@@ -72,7 +73,10 @@ pub(super) fn listeners(
             hosts = vec![(HostPattern::Any, listener.span)];
         }
         hosts.sort();
+        let (certificates, client_ca) = shown(listener);
         listeners.push(Listener {
+            certificates,
+            client_ca,
             protocol: listener.protocol.value,
             proxy_protocol: listener.proxy_protocol.is_some(),
             name: listener.name.value.to_string(),
@@ -87,6 +91,18 @@ pub(super) fn listeners(
     }
     listeners.sort_by(|a, b| a.name.cmp(&b.name));
     model.gateways[id.0 as usize].listeners = listeners;
+}
+
+/// The certificates of a listener where TLS ends, each once, and the authority of its clients.
+fn shown(listener: &ast::Listener) -> (Vec<String>, String) {
+    let Some(ListenerTls::Terminate { certificates, client_ca }) =
+        listener.tls.as_ref().map(|tls| &tls.value)
+    else {
+        return (vec![], String::new());
+    };
+    let names: BTreeSet<String> = certificates.iter().map(|name| name.value.to_string()).collect();
+    let client_ca = client_ca.as_ref().map(|name| name.value.to_string());
+    (names.into_iter().collect(), client_ca.unwrap_or_default())
 }
 
 fn needs_no_route(listener: &ast::Listener) -> bool {

@@ -180,15 +180,34 @@ fn gateway_rows<'p>(gateway: &'p Gateway, draft: &mut Draft<'p>) {
             let name = draft.string(&host.name);
             draft.row(Section::Hosts, &[host.kind as u32, name]);
         }
+        let certificates = draft.count(Section::Certificates);
+        for certificate in &listener.certificates {
+            let name = draft.string(certificate);
+            draft.row(Section::Certificates, &[name]);
+        }
         let own = edit_rows(&listener.limits, draft);
         let name = draft.string(&listener.name);
+        let client_ca = draft.string(&listener.client_ca);
         let number = u32::from(listener.number);
         let (hosts_len, limits_len) = (listener.hosts.len() as u32, listener.limits.len() as u32);
         let protocol = listener.protocol as u32;
         let flags = if listener.proxy_protocol { listener_row::PROXY_PROTOCOL } else { 0 };
         draft.row(
             Section::Listeners,
-            &[name, number, listener.partition, hosts, hosts_len, own, limits_len, protocol, flags],
+            &[
+                name,
+                number,
+                listener.partition,
+                hosts,
+                hosts_len,
+                own,
+                limits_len,
+                protocol,
+                flags,
+                certificates,
+                listener.certificates.len() as u32,
+                client_ca,
+            ],
         );
     }
     let routes = consumer_route_rows(&gateway.consumer_routes, draft);

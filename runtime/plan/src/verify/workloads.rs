@@ -202,6 +202,7 @@ fn ports(plan: &PlanView) -> Result<(), PlanError> {
 fn gateways(plan: &PlanView) -> Result<(), PlanError> {
     let mut listeners = Tiles::of(plan, Section::Listeners);
     let mut hosts = Tiles::of(plan, Section::Hosts);
+    let mut certificates = Tiles::of(plan, Section::Certificates);
     for gateway in all(plan, Section::Gateways) {
         is_string(plan, gateway.word(gateway::NAME))?;
         is_string(plan, gateway.word(gateway::OWNER))?;
@@ -219,10 +220,30 @@ fn gateways(plan: &PlanView) -> Result<(), PlanError> {
             let patterns = hosts.take(listener.range(listener::HOSTS))?;
             has_roots(plan, listener.word(listener::PARTITION), patterns.1)?;
             host_patterns(plan, patterns)?;
+            let own = certificates.take(listener.range(listener::CERTIFICATES))?;
+            shown(plan, listener, own)?;
         }
     }
     listeners.end()?;
-    hosts.end()
+    hosts.end()?;
+    certificates.end()
+}
+
+/// What a listener shows to clients of TLS, and asks of them.
+fn shown(plan: &PlanView, listener: Record<'_>, range: (u32, u32)) -> Result<(), PlanError> {
+    let names = || some(plan, Section::Certificates, range).map(|own| own.word(0));
+    let text = |name| plan.heap(Section::Strings, name).unwrap_or_default();
+    names().try_for_each(|name| {
+        is_string(plan, name)?;
+        ensure(!text(name).is_empty(), "a certificate has no name")
+    })?;
+    ascending(names(), "certificates are not sorted")?;
+    let client_ca = listener.word(listener::CLIENT_CA);
+    is_string(plan, client_ca)?;
+    let is_shown = range.1 > 0;
+    ensure(is_shown || text(client_ca).is_empty(), "clients of no TLS must show a certificate")?;
+    let sees_connections = listener.word(listener::PROTOCOL) == Protocol::Connections as u32;
+    ensure(!(is_shown && sees_connections), "TLS ends at a listener that only sees connections")
 }
 
 fn host_patterns(plan: &PlanView, range: (u32, u32)) -> Result<(), PlanError> {

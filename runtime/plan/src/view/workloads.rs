@@ -543,6 +543,28 @@ impl<'p> Listener<'p> {
     pub fn hosts(self) -> Rows<'p, HostPattern<'p>> {
         self.0.rows(listener::HOSTS)
     }
+
+    /// Names of the certificates that are shown, sorted; none where it is not TLS that ends here.
+    pub fn certificates(self) -> impl Iterator<Item = &'p str> + use<'p> {
+        self.0.rows::<Certificate<'_>>(listener::CERTIFICATES).iter().map(|own| own.0.text(0))
+    }
+
+    /// The name of the authority whose certificate a client must show; empty where none is asked for.
+    pub fn client_ca(self) -> &'p str {
+        self.0.text(listener::CLIENT_CA)
+    }
+}
+
+/// The name of a certificate.
+#[derive(Clone, Copy)]
+struct Certificate<'p>(Record<'p>);
+
+impl<'p> Row<'p> for Certificate<'p> {
+    const SECTION: Section = Section::Certificates;
+
+    fn of(record: Record<'p>) -> Self {
+        Certificate(record)
+    }
 }
 
 /// A host pattern.

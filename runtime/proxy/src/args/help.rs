@@ -15,6 +15,9 @@ Examples:
     mesh-proxy --plan shop.mplan --service web --outbound 127.0.0.1:15001 \\
       --inbound 10.0.0.7:80=127.0.0.1:8080 --svid svid.pem --svid-key key.pem --trust-bundle ca.pem
 
+  A gateway with `https` listeners, whose certificates are certs/NAME.crt and certs/NAME.key:
+    mesh-proxy --plan shop.mplan --gateway edge --certificates certs
+
   Its plan from a server, signed, kept for when the server is away:
     mesh-proxy --plan https://plans.internal:7070 --plan-key release.pub --environment live \
       --state /var/lib/mesh --service web --outbound 127.0.0.1:15001
@@ -55,6 +58,14 @@ Identity and mutual TLS:
   stands before the service too: it lets in whom the service authorizes, and at a `strict` port
   nobody without a certificate. A bundle of another trust domain is DOMAIN=FILE. Files that are
   replaced are taken over at once, and what does not fit together is not.
+
+Certificates of listeners:
+  What `tls certificate \"shop-example\"` shows is in the directory of --certificates:
+  shop-example.crt, with those between it and a root behind it, and shop-example.key, or
+  shop-example/tls.crt and shop-example/tls.key. `client-ca \"partners\"` is partners.crt or
+  partners/ca.crt. A client is shown the certificate that has the name it asks for, else the first
+  by name; who then asks for a host of another one gets 421. Files that are replaced are taken over
+  at once, and what does not fit together is not.
 
 What the proxy gives up:
   At its start it can get no new privileges, leaves no core file and, as far as the kernel has

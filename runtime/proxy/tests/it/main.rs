@@ -33,6 +33,7 @@ fn config() -> Config {
         plan_header: false,
         here: mesh_proxy::Here::default(),
         identities: vec![],
+        certificates: None,
         drain: Duration::from_secs(5),
     }
 }

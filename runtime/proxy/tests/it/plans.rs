@@ -230,6 +230,8 @@ impl Mesh {
             number: self.listener_port,
             partition: 0,
             hosts: vec![Host { kind: HostKind::Any, name: String::new() }],
+            certificates: vec![],
+            client_ca: String::new(),
         };
         Plan {
             trust_domain: "local.test".to_owned(),

@@ -88,14 +88,26 @@ pub(super) fn asked(
     config: &Arc<ClientConfig>,
     path: &str,
 ) -> Result<(Outcome, bool), std::io::Error> {
+    let name = ServerName::IpAddress(address.ip().into());
+    let (outcome, resumed, _) = asked_for(address, config, name, "a.test", path)?;
+    Ok((outcome, resumed))
+}
+
+/// Asks for a name, which may be an address that is not said, and then for a host: also what was shown.
+pub(super) fn asked_for(
+    address: SocketAddr,
+    config: &Arc<ClientConfig>,
+    name: ServerName<'static>,
+    host: &str,
+    path: &str,
+) -> Result<(Outcome, bool, Vec<u8>), std::io::Error> {
     let socket = TcpStream::connect(address)?;
     socket.set_nodelay(true)?;
     socket.set_read_timeout(Some(PATIENCE))?;
     socket.set_write_timeout(Some(PATIENCE))?;
-    let name = ServerName::IpAddress(address.ip().into());
     let session = ClientConnection::new(config.clone(), name).map_err(std::io::Error::other)?;
     let mut stream = StreamOwned::new(session, socket);
-    let head = format!("GET {path} HTTP/1.1\r\nHost: a.test\r\nConnection: close\r\n\r\n");
+    let head = format!("GET {path} HTTP/1.1\r\nHost: {host}\r\nConnection: close\r\n\r\n");
     let mut heard = Vec::new();
     // What is refused is reset, and neither is an answer.
     let ended = stream.write_all(head.as_bytes()).and_then(|()| stream.read_to_end(&mut heard));
@@ -108,13 +120,70 @@ pub(super) fn asked(
         (None, Err(error)) if is_silent(&error) => Outcome::Silent,
         (None, _) => Outcome::Ended,
     };
-    Ok((outcome, stream.conn.handshake_kind() == Some(rustls::HandshakeKind::Resumed)))
+    let resumed = stream.conn.handshake_kind() == Some(rustls::HandshakeKind::Resumed);
+    let shown = stream.conn.peer_certificates().and_then(<[_]>::first);
+    Ok((outcome, resumed, shown.map(|own| own.to_vec()).unwrap_or_default()))
 }
 
 /// The bytes of a ClientHello.
 pub(super) fn hello() -> Result<Vec<u8>, String> {
     let name = ServerName::IpAddress(std::net::IpAddr::from([127, 0, 0, 1]).into());
-    let mut session = ClientConnection::new(config(None), name).map_err(|error| error.to_string())?;
+    hello_of(config(None), name)
+}
+
+/// The bytes of a ClientHello of TLS 1.2 that asks for these bytes, whether they are a name or not.
+pub(super) fn hello_for(asked: &[u8]) -> Result<Vec<u8>, String> {
+    let builder = ClientConfig::builder_with_provider(Arc::new(ring::default_provider()))
+        .with_protocol_versions(&[&rustls::version::TLS12])
+        .map_err(|error| error.to_string())?;
+    let builder = builder.dangerous().with_custom_certificate_verifier(Arc::new(Trusting));
+    // A name as long as the bytes, which take its place.
+    let name = "x".repeat(asked.len());
+    let stand_in = ServerName::try_from(name.clone()).map_err(|error| error.to_string())?;
+    let mut hello = hello_of(Arc::new(builder.with_no_client_auth()), stand_in)?;
+    let place = hello.windows(name.len()).position(|window| window == name.as_bytes());
+    let place = place.ok_or("the name is not in the hello")?;
+    hello.iter_mut().skip(place).zip(asked).for_each(|(byte, asked)| *byte = *asked);
+    Ok(hello)
+}
+
+/// The certificate that is shown in TLS 1.2 to who says hello; `None`: nothing is.
+pub(super) fn shown_to(address: SocketAddr, hello: &[u8]) -> Result<Option<Vec<u8>>, std::io::Error> {
+    const HANDSHAKE: u8 = 22;
+    const CERTIFICATE: u8 = 11;
+    let mut socket = TcpStream::connect(address)?;
+    socket.set_read_timeout(Some(PATIENCE))?;
+    socket.write_all(hello)?;
+    let mut messages = Vec::new();
+    loop {
+        let mut head = [0; 5];
+        if socket.read_exact(&mut head).is_err() || head[0] != HANDSHAKE {
+            return Ok(None);
+        }
+        let mut record = vec![0; usize::from(u16::from_be_bytes([head[3], head[4]]))];
+        if socket.read_exact(&mut record).is_err() {
+            return Ok(None);
+        }
+        messages.extend(record);
+        let mut rest = messages.as_slice();
+        while let Some((message, after)) = length(rest.get(1..)) {
+            if rest.first() == Some(&CERTIFICATE) {
+                // A list of certificates, of which the first is the server's own.
+                return Ok(length(message.get(3..)).map(|(own, _)| own.to_vec()));
+            }
+            rest = after;
+        }
+    }
+}
+
+/// What stands behind its length in three bytes, and what is behind it.
+fn length(bytes: Option<&[u8]>) -> Option<(&[u8], &[u8])> {
+    let (head, rest) = bytes?.split_first_chunk::<3>()?;
+    rest.split_at_checked(head.iter().fold(0, |length, byte| length << 8 | usize::from(*byte)))
+}
+
+fn hello_of(config: Arc<ClientConfig>, name: ServerName<'static>) -> Result<Vec<u8>, String> {
+    let mut session = ClientConnection::new(config, name).map_err(|error| error.to_string())?;
     let mut bytes = Vec::new();
     session.write_tls(&mut bytes).map_err(|error| error.to_string())?;
     Ok(bytes)

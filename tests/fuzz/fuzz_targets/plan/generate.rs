@@ -231,14 +231,20 @@ fn gateway(draw: &mut Draw<'_>, plan: &Plan) -> Gateway {
         Host { kind: HostKind::Labels, name: "test".to_owned() },
         Host { kind: HostKind::Any, name: String::new() },
     ];
-    let listener = |draw: &mut Draw<'_>, place: u16| Listener {
-        protocol: Protocol::ALL[draw.below(4)],
-        proxy_protocol: draw.one_in(4),
-        name: format!("l{place}"),
-        number: 8_080 + place,
-        partition: 0,
-        limits: limits(draw),
-        hosts: draw.some(all.len()).into_iter().map(|place| all[place as usize].clone()).collect(),
+    let listener = |draw: &mut Draw<'_>, place: u16| {
+        let protocol = Protocol::ALL[draw.below(4)];
+        let shows = protocol != Protocol::Connections && draw.one_in(2);
+        Listener {
+            protocol,
+            proxy_protocol: draw.one_in(4),
+            name: format!("l{place}"),
+            number: 8_080 + place,
+            partition: 0,
+            limits: limits(draw),
+            hosts: draw.some(all.len()).into_iter().map(|place| all[place as usize].clone()).collect(),
+            certificates: if shows { vec!["a".to_owned(), "b".to_owned()] } else { vec![] },
+            client_ca: if shows { draw.of(&["", "partners"]).to_owned() } else { String::new() },
+        }
     };
     Gateway {
         name: "g.n".to_owned(),

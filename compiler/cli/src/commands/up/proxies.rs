@@ -26,12 +26,15 @@ pub(super) struct Listener {
     pub(super) name: String,
     pub(super) address: SocketAddr,
     protocol: Protocol,
+    over_tls: bool,
 }
 
 impl Listener {
     /// Where to call it.
     pub(super) fn url(&self) -> String {
         let scheme = match self.protocol {
+            // Nobody vouches for its certificate: `curl -k`.
+            _ if self.over_tls => "https",
             Protocol::Connections => "tcp",
             // A client of HTTP/2 without TLS has to know it beforehand: `curl --http2-prior-knowledge`.
             Protocol::Http2 => "http2",
@@ -59,6 +62,7 @@ impl Proxies {
             plan_header: false,
             here: mesh_proxy::Here::default(),
             identities,
+            certificates: Some(super::certificates::made()),
             drain: super::DRAIN,
         };
         let handle = mesh_proxy::start(plan, config).map_err(|error| refused(&error.to_string()))?;
@@ -101,13 +105,15 @@ impl Proxies {
         let (addresses, plan) = (self.handle.addresses().into_iter(), self.handle.plan());
         let protocol = |gateway: &str, name: &str| {
             let own = plan.gateways().iter().find(|own| own.name() == gateway)?;
-            Some(own.listeners().iter().find(|own| own.name() == name)?.protocol())
+            let own = own.listeners().iter().find(|own| own.name() == name)?;
+            Some((own.protocol(), own.certificates().next().is_some()))
         };
         addresses
             .filter_map(|(door, address)| {
                 let (gateway, name) = door.split_once('/')?;
-                let protocol = protocol(gateway, name)?;
-                Some(Listener { gateway: gateway.to_owned(), name: name.to_owned(), address, protocol })
+                let (protocol, over_tls) = protocol(gateway, name)?;
+                let (gateway, name) = (gateway.to_owned(), name.to_owned());
+                Some(Listener { gateway, name, address, protocol, over_tls })
             })
             .collect()
     }
