@@ -7,6 +7,7 @@ mod clients;
 mod connections;
 mod copying;
 mod health;
+mod idle;
 mod mutual;
 mod nearness;
 mod rotation;

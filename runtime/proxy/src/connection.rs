@@ -13,6 +13,7 @@ use crate::{http2, proxy_protocol, tcp};
 use mesh_engine::Entry;
 use mesh_plan::Protocol;
 use std::net::SocketAddr;
+use std::pin::Pin;
 use std::rc::Rc;
 use std::time::Duration;
 use tokio::io::AsyncReadExt;
@@ -57,7 +58,7 @@ pub(crate) async fn serve(
         }
     }
     if let Some(termination) = &opened.termination {
-        match terminate::accept(stream, termination, &mut closing).await {
+        match Box::pin(terminate::accept(stream, termination, &mut closing)).await {
             Ended::Here(stream, tls) => {
                 // What was agreed on is what is spoken; who agreed on nothing speaks what the listener does.
                 let spoken = if tls.is_http2() { Spoken::Http2 } else { spoken(&opened) };
@@ -75,7 +76,7 @@ pub(crate) async fn serve(
     let Some((port, identity)) = opened.takes_tls() else {
         return speak(worker, entrance, stream, Client::at(address), spoken, closing).await;
     };
-    match mutual::accept(stream, &port, &identity, &mut closing).await {
+    match Box::pin(mutual::accept(stream, &port, &identity, &mut closing)).await {
         Accepted::Mutual(stream, caller) => {
             speak(worker, entrance, *stream, Client::verified(address, caller), spoken, closing).await;
         }
@@ -91,25 +92,36 @@ pub(crate) async fn serve(
     }
 }
 
-/// Serves what is inside a connection.
-async fn speak<S: Transport>(
+/// Serves what is inside a connection. It has what it needs for itself: a connection that is open for long is one of these, and not as large as
+/// the largest.
+fn speak<S: Transport>(
     worker: Rc<Worker>,
     entrance: Entrance,
     stream: S,
     client: Client,
     spoken: Spoken,
-    mut closing: watch::Receiver<Option<Closing>>,
-) {
+    closing: watch::Receiver<Option<Closing>>,
+) -> Pin<Box<dyn Future<Output = ()>>> {
     let client = Rc::new(client);
     match spoken {
-        Spoken::Connections => tcp::serve(worker, entrance, stream, client, closing).await,
-        Spoken::Http1 => http1::serve(worker, entrance, stream, client, closing).await,
-        Spoken::Http2 => http2::serve(worker, entrance, stream, client, closing).await,
-        Spoken::EitherHttp => match detect(stream, &mut closing).await {
-            None => {}
-            Some((stream, true)) => http2::serve(worker, entrance, stream, client, closing).await,
-            Some((stream, false)) => http1::serve(worker, entrance, stream, client, closing).await,
-        },
+        Spoken::Connections => Box::pin(tcp::serve(worker, entrance, stream, client, closing)),
+        Spoken::Http1 => Box::pin(http1::serve(worker, entrance, stream, client, closing)),
+        Spoken::Http2 => Box::pin(http2::serve(worker, entrance, stream, client, closing)),
+        Spoken::EitherHttp => Box::pin(either(worker, entrance, stream, client, closing)),
+    }
+}
+
+async fn either<S: Transport>(
+    worker: Rc<Worker>,
+    entrance: Entrance,
+    stream: S,
+    client: Rc<Client>,
+    mut closing: watch::Receiver<Option<Closing>>,
+) {
+    match detect(stream, &mut closing).await {
+        None => {}
+        Some((stream, true)) => Box::pin(http2::serve(worker, entrance, stream, client, closing)).await,
+        Some((stream, false)) => Box::pin(http1::serve(worker, entrance, stream, client, closing)).await,
     }
 }
 

@@ -109,7 +109,7 @@ pub(crate) async fn serve(
     // hyper has no more to do with a connection that has become something else, and gives it back.
     if let Some(agreed) = slot.take() {
         let parts = connection.into_parts();
-        let tunnel = websocket::run(parts.io.into_inner(), &parts.read_buf, agreed);
+        let tunnel = Box::pin(websocket::run(parts.io.into_inner(), &parts.read_buf, agreed));
         tokio::select! {
             () = tunnel => {}
             () = end(&mut closing) => {}
