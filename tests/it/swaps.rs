@@ -295,6 +295,7 @@ impl Proxy {
             admin: None,
             access_log: AccessLog::None,
             plan_header: true,
+            jwks: mesh_proxy::Fetching::default(),
             here: mesh_proxy::Here::default(),
             identities: vec![],
             certificates: None,

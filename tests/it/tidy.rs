@@ -15,7 +15,7 @@ const ALLOWED: &[(&str, &[&str], &[&str])] = &[
         &["mesh-engine", "mesh-plan"],
         // rustls, with ring: the server of plans is asked over HTTPS, and form_urlencoded says for whom; proxies speak mutual TLS with each
         // other (tokio-rustls), and x509-cert reads whose certificate it is. notify: a new plan is noticed at once.
-        // ring itself: what agrees to a WebSocket is a hash. landlock, seccompiler with libc's numbers, and nix: what it gives up at its start.
+        // ring itself: what agrees to a WebSocket is a hash, and tokens are signed. landlock, seccompiler with libc's numbers, and nix: what it gives up at its start.
         &[
             "arc-swap",
             "clap",

@@ -15,6 +15,7 @@ mod shown;
 mod silence;
 mod streams;
 mod termination;
+mod tokens;
 
 use mesh_tests::harness::{Mesh, Upstream};
 use std::time::Duration;

@@ -112,6 +112,7 @@ impl Mesh {
             admin: None,
             access_log: AccessLog::Writer(Box::new(lines.clone())),
             plan_header: false,
+            jwks: mesh_proxy::Fetching::default(),
             here,
             identities,
             certificates,

@@ -8,4 +8,5 @@ pub mod harness;
 pub mod line;
 pub mod process;
 pub mod project;
+pub mod tokens;
 pub mod up;

@@ -3,8 +3,8 @@
 //! Whole statements are known by the status of their row; here stand the forms of arguments.
 
 use mesh_lang::ast::{Condition, EndpointSource, Field, Limits, Mtls, Protocol, RateKey};
-use mesh_lang::{Code, Diagnostic, Span, Spanned, ast};
-use std::collections::BTreeMap;
+use mesh_lang::{Code, Diagnostic, Name, Span, Spanned, ast};
+use std::collections::{BTreeMap, BTreeSet};
 
 /// What would be without effect at run time, in order of place.
 pub(crate) fn refused(checked: &[(&'static str, Span)], files: &[ast::File]) -> Vec<Diagnostic> {
@@ -31,38 +31,82 @@ pub(crate) fn refused(checked: &[(&'static str, Span)], files: &[ast::File]) -> 
         found.extend(health_checks(item, mtls));
         found.extend(forms(item));
         found.extend(limits(item));
+        found.extend(tokens(item));
         found.extend(addresses(item, &services));
         found.extend(connections(item, &services));
         found.extend(websockets(item, &services, &gateways));
     }
+    found.extend(twins(items()));
     found.sort_by_key(Diagnostic::span);
     found
 }
 
+/// A proxy that decides for several modules knows an issuer by its name.
+fn twins<'f>(items: impl Iterator<Item = &'f ast::Item>) -> Vec<Diagnostic> {
+    let mut known: BTreeMap<&str, &ast::Jwt> = BTreeMap::new();
+    let mut found = Vec::new();
+    for item in items {
+        let ast::Item::Jwt(jwt) = item else { continue };
+        match known.get(jwt.name.value.as_str()) {
+            Some(first) if !is_same(first, jwt) => found.push(
+                unexecuted(&format!("`jwt {}` of a second meaning", jwt.name.value), jwt.name.span)
+                    .at(first.name.span, "another module's is another one"),
+            ),
+            Some(_) => {}
+            None => _ = known.insert(&jwt.name.value, jwt),
+        }
+    }
+    found
+}
+
+/// Whether two declarations say the same.
+fn is_same(one: &ast::Jwt, other: &ast::Jwt) -> bool {
+    let said = |jwt: &ast::Jwt| {
+        let texts = |names: &[Name]| names.iter().map(|name| name.value.clone()).collect::<BTreeSet<_>>();
+        let from = jwt.from.iter().map(|source| match source {
+            ast::TokenSource::Header(name) => ("header", name.value.clone()),
+            ast::TokenSource::Cookie(name) => ("cookie", name.value.clone()),
+            ast::TokenSource::Query(name) => ("query", name.value.clone()),
+        });
+        let one = |name: &Option<Name>| name.as_ref().map(|name| name.value.clone());
+        let skew = jwt.clock_skew.map(|skew| skew.value);
+        let sets = [texts(&jwt.audiences), texts(&jwt.list_claims)];
+        (one(&jwt.issuer), one(&jwt.jwks), sets, from.collect::<BTreeSet<_>>(), jwt.forward.is_some(), skew)
+    };
+    said(one) == said(other)
+}
+
+/// Connections have no tokens.
+fn tokens(item: &ast::Item) -> Vec<Diagnostic> {
+    let (uses, has_connections) = match item {
+        ast::Item::Service(service) => {
+            (&service.jwts, service.ports.iter().any(|port| port.protocol.value == Protocol::Tcp))
+        }
+        ast::Item::Gateway(gateway) => {
+            let mut listeners = gateway.listeners.iter();
+            (
+                &gateway.jwts,
+                listeners.any(|listener| matches!(listener.protocol.value, Protocol::Tcp | Protocol::Tls)),
+            )
+        }
+        _ => return vec![],
+    };
+    let of_connections = uses.iter().filter(|_| has_connections);
+    of_connections.map(|one| unexecuted("`jwt` of connections", one.span)).collect()
+}
+
 /// The forms of arguments that have a meaning and no effect at run time yet.
 fn forms(item: &ast::Item) -> Vec<Diagnostic> {
-    if let ast::Item::Authorize(authorize) = item {
-        return authorize.lines.iter().flat_map(|line| &line.when).filter_map(condition).collect();
-    }
-    let conditions: Vec<&Condition> = match item {
-        ast::Item::Route(route) => {
-            let lines = route.rules.iter().flat_map(|rule| &rule.matches);
-            lines.flat_map(|line| &line.when).collect()
-        }
-        ast::Item::Guardrail(guardrail) => guardrail.lines.iter().flat_map(|line| &line.when).collect(),
-        _ => vec![],
-    };
     let protocols: Vec<Spanned<Protocol>> = match item {
         ast::Item::Service(service) => service.ports.iter().map(|port| port.protocol).collect(),
         ast::Item::Gateway(gateway) => gateway.listeners.iter().map(|listener| listener.protocol).collect(),
         _ => vec![],
     };
-    let conditions = conditions.into_iter().filter_map(condition);
     let places = match item {
         ast::Item::Service(service) => places(service),
         _ => vec![],
     };
-    conditions.chain(protocols.into_iter().filter_map(protocol)).chain(places).chain(weights(item)).collect()
+    protocols.into_iter().filter_map(protocol).chain(places).chain(weights(item)).collect()
 }
 
 /// The proxy limits what comes in at gateways, listeners, rules and services, and counts by itself.
@@ -187,16 +231,6 @@ fn weights(item: &ast::Item) -> Vec<Diagnostic> {
 fn protocol(protocol: Spanned<Protocol>) -> Option<Diagnostic> {
     (protocol.value == Protocol::Tls)
         .then(|| unexecuted(&format!("`{}`", protocol.value.as_str()), protocol.span))
-}
-
-/// The proxy verifies no tokens: a condition on them would never hold, or always.
-fn condition(condition: &Condition) -> Option<Diagnostic> {
-    let field = match condition.field {
-        Field::Claim { .. } => "`claim`",
-        Field::Jwt(_) => "`jwt`",
-        _ => return None,
-    };
-    Some(unexecuted(field, condition.span))
 }
 
 /// A sidecar knows by the host of a request whom its service calls: connections say none.

@@ -269,6 +269,7 @@ impl Lowering {
             principal: self.principal(&gateway.workload.identity),
             limits: gateway.limits.clone(),
             trusted_hops: gateway.trusted_hops,
+            verifiers: gateway.workload.verifiers.clone(),
             listeners: gateway
                 .listeners
                 .iter()
@@ -351,6 +352,7 @@ impl Lowering {
             panic_threshold: service.panic_threshold,
             health_check: service.health_check.clone(),
             nearness: service.nearness.clone(),
+            verifiers: service.workload.verifiers.clone(),
             ports: ports.collect(),
             subsets: service.subsets.iter().map(|subset| subset.name.as_str().to_owned()).collect(),
             calls: calls.collect(),

@@ -175,6 +175,8 @@ pub(crate) struct Workload {
     pub(crate) authorized: bool,
     /// The `jwt`s whose tokens it verifies, in the order written.
     pub(crate) issuers: Vec<Text>,
+    /// How it verifies them, sorted by name.
+    pub(crate) verifiers: Vec<mesh_plan::Verifier>,
 }
 
 #[derive(Debug)]

@@ -28,6 +28,7 @@ mod settings;
 mod shape;
 mod shared;
 mod test;
+mod verifiers;
 
 use crate::case;
 use crate::day::Day;
@@ -195,7 +196,9 @@ fn read(
     for (place, gateway) in declared(modules, gateway) {
         if let Some(scope::Target::Gateway(id)) = scope.own(&gateway.name, place, model) {
             let issuers = declarations::issuers(&gateway.jwts, place, scope, mistakes.of(place.file));
-            model.gateways[id.0 as usize].workload.issuers = issuers;
+            let workload = &mut model.gateways[id.0 as usize].workload;
+            workload.issuers = issuers;
+            workload.verifiers = verifiers::of(&gateway.jwts, place, scope);
         }
     }
     let unbelieving = operation::unbelieving(&project.gateways);

@@ -174,7 +174,7 @@ const JWT_USE: Signature = row(
     "jwt NAME required|optional",
     "Tokens of this issuer are verified; with `required`, a request without one is answered with 401.",
     Many,
-    Checked,
+    Executed,
     service::jwt,
 );
 const ACCESS_LOG: Signature = row(
@@ -281,7 +281,7 @@ const FILE: &[Signature] = &[
             "jwt NAME { … }",
             "An issuer of tokens (RFC 7519) and how they are verified.",
             Many,
-            Checked,
+            Executed,
             project::a_name,
         ),
     ),
@@ -524,13 +524,13 @@ const ENV: &[Signature] =
     &[row("set", "set NAME = VALUE", "The value of a parameter here.", Many, Executed, project::set)];
 
 const JWT: &[Signature] = &[
-    row("issuer", "issuer STRING", "The `iss` claim that tokens have.", Once, Checked, project::a_string),
+    row("issuer", "issuer STRING", "The `iss` claim that tokens have.", Once, Executed, project::a_string),
     row(
         "audience",
         "audience STRING, …",
         "The `aud` claims that are accepted.",
         Once,
-        Checked,
+        Executed,
         project::strings,
     ),
     row(
@@ -538,7 +538,7 @@ const JWT: &[Signature] = &[
         "jwks STRING",
         "The issuer's keys: a URL, or a file beside the proxy.",
         Once,
-        Checked,
+        Executed,
         project::a_string,
     ),
     row(
@@ -546,16 +546,16 @@ const JWT: &[Signature] = &[
         "from header STRING | from cookie STRING | from query STRING",
         "Where the token stands; without it, in `authorization: Bearer`.",
         Many,
-        Checked,
+        Executed,
         project::token_source,
     ),
-    row("forward", "forward", "The token is sent on to the service.", Once, Checked, project::nothing),
+    row("forward", "forward", "The token is sent on to the service.", Once, Executed, project::nothing),
     row(
         "list-claims",
         "list-claims STRING, …",
         "Claims that are lists, written as one string with spaces between.",
         Once,
-        Checked,
+        Executed,
         project::strings,
     ),
     row(
@@ -563,7 +563,7 @@ const JWT: &[Signature] = &[
         "clock-skew DURATION",
         "How far the issuer's clock may be off; without it, not at all.",
         Once,
-        Checked,
+        Executed,
         service::a_duration,
     ),
     env(Place::Jwt),

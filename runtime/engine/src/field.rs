@@ -93,12 +93,25 @@ pub(crate) fn each_query_value<'q>(name: &[u8], query: &'q str, mut show: impl F
 }
 
 fn each_encoded<'q>(name: &[u8], query: &'q str, mut show: impl FnMut(&'q [u8])) {
-    for pair in query.as_bytes().split(|byte| *byte == b'&').filter(|pair| !pair.is_empty()) {
-        let (own, value) = split_at(pair, b'=').unwrap_or((pair, b""));
-        if Decoded(own).eq(name.iter().copied()) {
-            show(value);
-        }
-    }
+    let pairs = query.as_bytes().split(|byte| *byte == b'&').filter(|pair| !pair.is_empty());
+    pairs.filter_map(|pair| value_of(pair, name)).for_each(&mut show);
+}
+
+/// The value of a pair of a query, as it was sent, if it has this name.
+fn value_of<'q>(pair: &'q [u8], name: &[u8]) -> Option<&'q [u8]> {
+    let (own, value) = split_at(pair, b'=').unwrap_or((pair, b""));
+    Decoded(own).eq(name.iter().copied()).then_some(value)
+}
+
+/// The decoded value of a pair of a query, what stands between two `&`, if it has this name.
+pub fn query_value<'q>(pair: &'q [u8], name: &[u8]) -> Option<Decoded<'q>> {
+    value_of(pair, name).map(Decoded)
+}
+
+/// The value of a pair of a line of cookies, what stands between two `;`, if it has this name.
+pub fn cookie_value<'c>(pair: &'c [u8], name: &[u8]) -> Option<&'c [u8]> {
+    let (own, value) = split_at(pair, b'=')?;
+    (trim(own) == name).then(|| trim(value))
 }
 
 /// Where an automaton reads, it reads what is decoded on the way; otherwise only what is encoded at all has to be
@@ -126,7 +139,7 @@ fn atom_of_encoded(field: Field<'_>, value: &[u8]) -> u32 {
 const DECODED: usize = 4_096;
 
 /// Bytes with each `%` and two hex digits as the byte they stand for; a `%` without them stays.
-pub(crate) struct Decoded<'a>(&'a [u8]);
+pub struct Decoded<'a>(&'a [u8]);
 
 impl Iterator for Decoded<'_> {
     type Item = u8;
@@ -159,9 +172,8 @@ fn cookie(field: Field<'_>, request: &Request<'_>) -> u32 {
 pub(crate) fn each_cookie(name: &[u8], request: &Request<'_>, show: &mut dyn FnMut(&[u8])) {
     request.headers.each_line(b"cookie", &mut |line| {
         for pair in line.split(|byte| *byte == b';') {
-            let Some((own, value)) = split_at(pair, b'=') else { continue };
-            if trim(own) == name {
-                show(trim(value));
+            if let Some(value) = cookie_value(pair, name) {
+                show(value);
             }
         }
     });

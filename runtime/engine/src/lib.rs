@@ -35,6 +35,7 @@ mod walk;
 pub use decide::{callee, decide, decide_at, distribution, endpoints, instances, unauthorized};
 pub use decision::{Action, Decision, Distribution, Forward, Possible, Refusal, Retry};
 pub use edits::Edited;
+pub use field::{Decoded, cookie_value, query_value};
 pub use request::{
     Address, Claim, ClaimValue, Entry, HeaderValue, Headers, Method, Moment, Peer, Request, Token,
 };

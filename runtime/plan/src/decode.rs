@@ -65,6 +65,7 @@ fn to_service(service: view::Service<'_>) -> Service {
             failover: service.failover().map(str::to_owned).collect(),
             by_zone: service.is_by_zone(),
         },
+        verifiers: service.verifiers().iter().map(view::Verifier::to_value).collect(),
         ports: service.ports().iter().map(to_port).collect(),
         subsets: service.subsets().map(str::to_owned).collect(),
         calls: service
@@ -106,6 +107,7 @@ fn to_gateway(gateway: view::Gateway<'_>) -> Gateway {
         principal: gateway.principal(),
         limits: gateway.limits().iter().map(to_edit).collect(),
         trusted_hops: gateway.trusted_hops(),
+        verifiers: gateway.verifiers().iter().map(view::Verifier::to_value).collect(),
         listeners: gateway.listeners().iter().map(to_listener).collect(),
         consumer_routes: to_consumer_routes(gateway.consumer_routes()),
     }

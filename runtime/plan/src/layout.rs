@@ -150,11 +150,15 @@ pub enum Section {
     Facts = 54,
     Failover = 55,
     Certificates = 56,
+    Verifiers = 57,
+    Audiences = 58,
+    TokenPlaces = 59,
+    ListClaims = 60,
 }
 
 impl Section {
     /// All of them.
-    pub const ALL: [Section; 55] = {
+    pub const ALL: [Section; 59] = {
         use Section::*;
         [
             Strings,
@@ -212,6 +216,10 @@ impl Section {
             Facts,
             Failover,
             Certificates,
+            Verifiers,
+            Audiences,
+            TokenPlaces,
+            ListClaims,
         ]
     };
 
@@ -251,6 +259,8 @@ impl Section {
             | Section::Subsets
             | Section::Failover
             | Section::Certificates
+            | Section::Audiences
+            | Section::ListClaims
             | Section::Members
             | Section::Roots
             | Section::States
@@ -296,6 +306,8 @@ impl Section {
             Section::HealthChecks => health_check::WORDS,
             Section::Vectors => vector::WORDS,
             Section::Facts => fact::WORDS,
+            Section::Verifiers => verifier::WORDS,
+            Section::TokenPlaces => token_place::WORDS,
         }
     }
 
@@ -357,6 +369,10 @@ impl Section {
             Section::Facts => "facts",
             Section::Failover => "failover",
             Section::Certificates => "certificates",
+            Section::Verifiers => "verifiers",
+            Section::Audiences => "audiences",
+            Section::TokenPlaces => "token places",
+            Section::ListClaims => "list claims",
         }
     }
 }
@@ -402,7 +418,33 @@ pub mod service {
     pub const FAILOVER: u32 = 20;
     /// Whether the caller's zone is preferred.
     pub const BY_ZONE: u32 = 22;
-    pub const WORDS: u32 = 23;
+    pub const VERIFIERS: u32 = 23;
+    pub const WORDS: u32 = 25;
+}
+
+/// Whose tokens a service or gateway verifies, and how.
+pub mod verifier {
+    pub const NAME: u32 = 0;
+    pub const ISSUER: u32 = 1;
+    pub const JWKS: u32 = 2;
+    pub const AUDIENCES: u32 = 3;
+    pub const PLACES: u32 = 5;
+    pub const LIST_CLAIMS: u32 = 7;
+    /// Milliseconds.
+    pub const CLOCK_SKEW: u32 = 9;
+    /// Whether a token is required.
+    pub const REQUIRED: u32 = 10;
+    /// Whether it is sent on.
+    pub const FORWARD: u32 = 11;
+    pub const WORDS: u32 = 12;
+}
+
+/// Where a token stands.
+pub mod token_place {
+    /// [`crate::TokenPlaceKind`]
+    pub const KIND: u32 = 0;
+    pub const NAME: u32 = 1;
+    pub const WORDS: u32 = 2;
 }
 
 /// A port of a service.
@@ -466,7 +508,8 @@ pub mod gateway {
     pub const CONSUMER_ROUTES: u32 = 7;
     /// See [`crate::Gateway::trusted_hops`].
     pub const TRUSTED_HOPS: u32 = 9;
-    pub const WORDS: u32 = 10;
+    pub const VERIFIERS: u32 = 10;
+    pub const WORDS: u32 = 12;
 }
 
 /// A listener of a gateway.

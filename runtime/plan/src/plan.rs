@@ -70,6 +70,8 @@ pub struct Service {
     pub health_check: Option<HealthCheck>,
     /// Which of its endpoints are preferred, by where they are.
     pub nearness: Nearness,
+    /// Whose tokens it verifies, sorted by `name`.
+    pub verifiers: Vec<Verifier>,
     /// Names of its subsets, sorted.
     pub subsets: Vec<String>,
     /// The services it may call, sorted by (service, port).
@@ -88,6 +90,63 @@ pub struct Nearness {
     pub failover: Vec<String>,
     /// Whether endpoints in the caller's zone are preferred.
     pub by_zone: bool,
+}
+
+/// `jwt NAME { … }`, with the `jwt NAME required|optional` of a service or gateway: whose tokens it verifies, and how (RFC 7519).
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Verifier {
+    /// Its name, by which conditions ask for its claims.
+    pub name: String,
+    /// The `iss` that its tokens have.
+    pub issuer: String,
+    /// One of them is in `aud`; sorted, not empty.
+    pub audiences: Vec<String>,
+    /// `https://…`, or the path of a file.
+    pub jwks: String,
+    /// Where tokens stand; sorted, not empty.
+    pub places: Vec<TokenPlace>,
+    /// Claims that are lists in one string, with spaces between; sorted.
+    pub list_claims: Vec<String>,
+    /// Milliseconds that the issuer's clock may be off.
+    pub clock_skew: u32,
+    /// Whether a request without a token is refused.
+    pub required: bool,
+    /// Whether the token is sent on.
+    pub forward: bool,
+}
+
+/// Where a token stands in a request.
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub struct TokenPlace {
+    /// What kind of place.
+    pub kind: TokenPlaceKind,
+    /// The name; empty for [`TokenPlaceKind::Bearer`]. Of headers lower-case.
+    pub name: String,
+}
+
+/// What kind of place a token stands in.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub enum TokenPlaceKind {
+    /// `authorization: Bearer …` (RFC 6750 2.1).
+    Bearer = 0,
+    /// A header that is nothing else.
+    Header = 1,
+    /// A cookie.
+    Cookie = 2,
+    /// A query parameter.
+    Query = 3,
+}
+
+impl TokenPlaceKind {
+    /// All of them, each at its number.
+    pub const ALL: [TokenPlaceKind; 4] =
+        [TokenPlaceKind::Bearer, TokenPlaceKind::Header, TokenPlaceKind::Cookie, TokenPlaceKind::Query];
+
+    /// The kind of a number; a number that is none is [`TokenPlaceKind::Bearer`].
+    pub(crate) fn of_number(number: u32) -> TokenPlaceKind {
+        let at = |kind: &TokenPlaceKind| *kind as u32 == number;
+        TokenPlaceKind::ALL.into_iter().find(at).unwrap_or(TokenPlaceKind::Bearer)
+    }
 }
 
 /// In [`Nearness::failover`]: the cluster of whoever calls.
@@ -250,6 +309,8 @@ pub struct Gateway {
     pub limits: Vec<Edit>,
     /// How many proxies before it are believed in `x-forwarded-for`.
     pub trusted_hops: u32,
+    /// Whose tokens it verifies, sorted by `name`.
+    pub verifiers: Vec<Verifier>,
     /// Sorted by `name`.
     pub listeners: Vec<Listener>,
     /// Routes of its own for where its rules send, sorted by (service, port).

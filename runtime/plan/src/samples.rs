@@ -131,6 +131,7 @@ fn ratings() -> Service {
         panic_threshold: 0,
         health_check: None,
         nearness: Nearness::default(),
+        verifiers: vec![],
         ports: vec![port(80, "http", 2), port(9_000, "admin", 3)],
         subsets: vec![],
         calls: vec![],
@@ -167,6 +168,7 @@ fn reviews() -> Service {
             healthy: 2,
         }),
         nearness: Nearness { failover: vec![LOCAL.to_owned(), "west".to_owned()], by_zone: true },
+        verifiers: vec![verifier("sso", false)],
         ports: vec![Port {
             number: 80,
             protocol: Protocol::Http,
@@ -183,6 +185,26 @@ fn reviews() -> Service {
     }
 }
 
+fn verifier(name: &str, required: bool) -> Verifier {
+    let place = |kind, name: &str| TokenPlace { kind, name: name.to_owned() };
+    Verifier {
+        name: name.to_owned(),
+        issuer: format!("https://{name}.test"),
+        audiences: vec!["admin".to_owned(), "shop".to_owned()],
+        jwks: format!("/etc/mesh/{name}.json"),
+        places: vec![
+            place(TokenPlaceKind::Bearer, ""),
+            place(TokenPlaceKind::Header, "x-token"),
+            place(TokenPlaceKind::Cookie, "session"),
+            place(TokenPlaceKind::Query, "access_token"),
+        ],
+        list_claims: if required { vec!["scope".to_owned()] } else { vec![] },
+        clock_skew: 5_000,
+        required,
+        forward: !required,
+    }
+}
+
 fn web() -> Service {
     let host = |host: &str, call| CallHost { host: host.to_owned(), call };
     Service {
@@ -194,6 +216,7 @@ fn web() -> Service {
         panic_threshold: 0,
         health_check: None,
         nearness: Nearness::default(),
+        verifiers: vec![],
         ports: vec![],
         subsets: vec![],
         calls: vec![Call { service: 0, port: 1, partition: 5 }, Call { service: 1, port: 0, partition: 4 }],
@@ -213,6 +236,7 @@ fn edge() -> Gateway {
     Gateway {
         limits: vec![],
         trusted_hops: 1,
+        verifiers: vec![verifier("partner", false), verifier("sso", true)],
         name: "edge.shop".to_owned(),
         owner: "platform".to_owned(),
         principal: 1,

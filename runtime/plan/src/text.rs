@@ -1,6 +1,7 @@
 //! A plan for human eyes: what `mesh plan inspect` shows. Meant to be read, not to be parsed.
 
 mod balancing;
+mod verifiers;
 
 use crate::decode::to_target;
 use crate::layout::Section;
@@ -107,6 +108,7 @@ fn gateway_text(plan: &PlanView, gateway: Gateway<'_>, out: &mut Page) {
         if gateway.trusted_hops() > 0 {
             out.line(format_args!("trusted-hops {}", gateway.trusted_hops()));
         }
+        gateway.verifiers().iter().for_each(|own| verifiers::text(own, out));
         for listener in gateway.listeners().iter() {
             let (name, number, partition) = (listener.name(), listener.number(), listener.partition());
             let protocol = protocol_text(listener.protocol());
@@ -149,6 +151,7 @@ fn service_text(plan: &PlanView, service: Service<'_>, out: &mut Page) {
         if service.is_by_zone() {
             out.line("locality zone");
         }
+        service.verifiers().iter().for_each(|own| verifiers::text(own, out));
         if let Some(settings) = service.settings() {
             out.line(settings_text(settings));
         }

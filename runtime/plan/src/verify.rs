@@ -10,6 +10,7 @@ mod enter;
 mod lists;
 mod outcomes;
 mod vectors;
+mod verifiers;
 mod workloads;
 
 use crate::layout::{

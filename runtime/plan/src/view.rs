@@ -8,6 +8,7 @@ mod lists;
 mod outcomes;
 mod rows;
 mod vectors;
+mod verifiers;
 mod workloads;
 
 pub use balancing::{Balancer, HashKey, HealthCheck};
@@ -21,6 +22,7 @@ pub use lists::{List, ListBeaten, ListBeater, ListRow, ListTest};
 pub use outcomes::{Action, Cors, Edit, Outcome, RateLimit, Retry, Settings, Verdict, Written};
 pub use rows::{Record, Row, Rows, Text};
 pub use vectors::{Fact, Vector};
+pub use verifiers::{TokenPlace, Verifier};
 pub use workloads::{
     Call, CallHost, ConsumerRoute, Endpoint, Gateway, HostPattern, IdPrefix, Listener, Port, Principal,
     Service,

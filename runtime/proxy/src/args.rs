@@ -42,6 +42,10 @@ pub(crate) struct Args {
     #[arg(long, env = "MESH_PLAN_CA", value_name = "FILE")]
     pub(crate) plan_ca: Option<PathBuf>,
 
+    /// Certificate authorities (PEM) of the servers that `jwks "https://…"` names; without it, those of the system
+    #[arg(long, env = "MESH_JWKS_CA", value_name = "FILE")]
+    pub(crate) jwks_ca: Option<PathBuf>,
+
     /// What the plan's server calls this proxy; without it, the host's name and the process id
     #[arg(long, env = "MESH_NODE", value_name = "NAME")]
     pub(crate) node: Option<String>,

@@ -12,6 +12,7 @@ use crate::framing::{Defect, Watch};
 use crate::grpc;
 use crate::head::Head;
 use crate::http2::Stream;
+use crate::jwt;
 use crate::limits::{self, Counted, Limits};
 use crate::log::Record;
 use crate::mirror;
@@ -144,7 +145,6 @@ async fn decided(
         headers: &headers,
         source_ip: arrival.client.address.ip(),
         client_ip,
-        // Tokens are not verified yet: plans that ask for them are refused.
         tokens: &[],
     };
     if let Some((headers, rule)) = cors::preflight(&serving.view, opened.entry, &asked, &parts.headers, dice)
@@ -155,12 +155,23 @@ async fn decided(
         *response.headers_mut() = headers;
         return response;
     }
+    let checked = match opened.tokens.check(&parts).await {
+        Ok(checked) => checked,
+        Err(refused) => return no_token(&mut record, &refused),
+    };
+    let lists = jwt::lists(&checked.verified);
+    let claims = jwt::values(&checked.verified, &lists);
+    let tokens = jwt::tokens(&checked.verified, &claims);
+    let asked = mesh_engine::Request { tokens: &tokens, ..asked };
     let decision = decide_at(&serving.view, &arrival.client.resolved(opened), &asked, Moment { dice });
     if headers.were_doubtful() && !matches!(decision.action, Action::Refuse(_)) {
         return no_request(&mut record, &request::DOUBTFUL);
     }
     record.decided_by(&decision.rule, &decision.owner);
     record.audited(&decision.audit);
+    if let Some(refused) = checked.refused(&decision) {
+        return no_token(&mut record, refused);
+    }
     let allowed = Allowed::of(&serving.view, &decision.edited, &parts.headers);
     let limits = limits::of(&serving.view, opened.entry, &decision);
     let limited = match decision.action {
@@ -189,6 +200,7 @@ async fn decided(
                 let slot = arrival.way.slot().filter(|_| !to.http2);
                 let upgrades = slot.is_some() && websocket::is_asked(asks, view, &edited);
                 request::leave_hop(&mut parts.headers);
+                opened.tokens.take_off(&checked, &mut parts, &forward.service);
                 edits::of_request(&mut parts, &target, view, &edited);
                 if upgrades {
                     websocket::write(&mut parts.headers);
@@ -300,6 +312,26 @@ fn no_request(record: &mut Record, why: &Refused) -> Response<Reply> {
     let mut response = refused(record, why);
     if why.resets {
         response.extensions_mut().insert(Malformed);
+    }
+    response
+}
+
+/// The answer to a request whose token is not there or not good (RFC 6750 3). Which it was is told, and no more: why stands in the log.
+fn no_token(record: &mut Record, refused: &jwt::Refused) -> Response<Reply> {
+    record.flag("UAEX");
+    record.decided_by(&format!("jwt {}: {}", refused.name, refused.why), "");
+    record.answered_here(refused.status);
+    let text = match (refused.status, refused.was_there) {
+        (StatusCode::UNAUTHORIZED, false) => "a token is needed",
+        (StatusCode::UNAUTHORIZED, true) => "the token is not valid",
+        _ => "tokens cannot be verified now",
+    };
+    let mut response = local(refused.status, text);
+    if refused.status == StatusCode::UNAUTHORIZED {
+        let error = if refused.was_there { ", error=\"invalid_token\"" } else { "" };
+        if let Ok(challenge) = HeaderValue::try_from(format!("Bearer realm=\"{}\"{error}", refused.name)) {
+            response.headers_mut().insert(header::WWW_AUTHENTICATE, challenge);
+        }
     }
     response
 }

@@ -5,6 +5,7 @@ use crate::cause::cause;
 use crate::doors::{self, Door, DoorError, Wanted, WrongIdentity};
 use crate::health::Asking;
 use crate::identity::Identity;
+use crate::jwt::{Fetching, Guard, Sources};
 use crate::limits::Counts;
 use crate::listen::{self, BindError};
 use crate::log::{self, AccessLog};
@@ -44,6 +45,8 @@ pub struct Config {
     pub plan_header: bool,
     /// Where this proxy is, for services whose near endpoints are preferred.
     pub here: Here,
+    /// How keys of tokens' issuers are fetched.
+    pub jwks: Fetching,
     /// How long [`Handle::shutdown`] waits for requests in flight, and how long a door that a plan no longer has does.
     pub drain: Duration,
 }
@@ -125,6 +128,7 @@ pub struct Handle {
     doors: Mutex<Doors>,
     workers: Vec<Thread>,
     asking: Asking,
+    keys: Box<Sources>,
     log: Option<log::Writer>,
     admin: Option<Admin>,
     certificates: Option<Arc<Certificates>>,
@@ -190,9 +194,11 @@ pub fn start(plan: PlanView, config: Config) -> Result<Handle, StartError> {
     });
     let (log, writer) = log::open(config.access_log).map_err(StartError::Thread)?.unzip();
     let asking = Asking::start(shared.unwell.clone()).map_err(StartError::Thread)?;
+    let keys = Box::new(Sources::start(config.jwks).map_err(StartError::Thread)?);
     let mut handle = Handle {
         shared,
         asking,
+        keys,
         doors: Mutex::default(),
         workers: Vec::with_capacity(count),
         log: writer,
@@ -269,7 +275,7 @@ impl Handle {
 
         let open: Vec<Socket> = bound.iter().map(|(socket, _)| socket.clone()).collect();
         for (socket, (wanted, transports)) in open.iter().zip(&wanted) {
-            socket.entrance.store(Arc::new(wanted.opened(&serving, transports)));
+            socket.entrance.store(Arc::new(wanted.opened(&serving, transports, &self.keys)));
         }
         self.asking.of(serving.view.clone());
         self.shared.serving.store(serving);
@@ -311,7 +317,8 @@ impl Handle {
                 .map_err(|error| BindError { door: wanted.name.clone(), address: asked, error })?;
             let id = SocketId(doors.next);
             doors.next += 1;
-            let entrance = Arc::new(ArcSwap::from_pointee(wanted.opened(serving, transports)));
+            let opened = wanted.opened(serving, transports, &self.keys);
+            let entrance = Arc::new(ArcSwap::from_pointee(opened));
             bound.push((Socket { id, name: wanted.name.clone(), asked, address, entrance }, listeners));
         }
         Ok(bound)
@@ -382,12 +389,13 @@ struct Transports {
 }
 
 impl Wanted {
-    fn opened(&self, serving: &Arc<Serving>, transports: &Transports) -> Opened {
+    fn opened(&self, serving: &Arc<Serving>, transports: &Transports, keys: &Sources) -> Opened {
         Opened {
             serving: serving.clone(),
             entry: self.entry,
             resolved: Resolved::of(&serving.view, self.entry, Peer::Unauthenticated),
             name: self.name.clone(),
+            tokens: Guard::of(&serving.view, self.entry, keys),
             identity: transports.identity.clone(),
             termination: transports.termination.clone(),
             application: self.application.map(|own| Address { ip: own.ip(), port: own.port() }),

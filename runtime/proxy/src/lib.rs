@@ -43,6 +43,7 @@ mod health;
 mod http1;
 mod http2;
 mod identity;
+pub mod jwt;
 #[cfg(any(test, fuzzing))]
 pub mod laws;
 mod limits;
@@ -70,6 +71,7 @@ pub use cause::{cause, innermost};
 pub use doors::{Door, DoorError, WrongIdentity};
 pub use handle::{Config, Drained, Handle, StartError, SwapError, start};
 pub use identity::{Identity, IdentityError, Material, SvidError};
+pub use jwt::Fetching;
 pub use listen::BindError;
 pub use log::AccessLog;
 pub use mesh_engine::balance::nearness::Here;

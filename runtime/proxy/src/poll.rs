@@ -11,8 +11,6 @@ use hyper_util::client::legacy::connect::HttpConnector;
 use hyper_util::rt::TokioExecutor;
 use mesh_plan::layout::MAX_PLAN_BYTES;
 use mesh_plan::parts::Wanted;
-use rustls::pki_types::CertificateDer;
-use rustls::pki_types::pem::PemObject as _;
 use rustls::{ClientConfig, RootCertStore};
 use std::collections::BTreeSet;
 use std::path::Path;
@@ -76,7 +74,7 @@ impl Server {
         // There is one provider, so it does not matter who came first.
         let _ = rustls::crypto::ring::default_provider().install_default();
         let connector = match authorities {
-            Some(path) => HttpsConnectorBuilder::new().with_tls_config(trusting(path)?),
+            Some(path) => HttpsConnectorBuilder::new().with_tls_config(mesh_proxy::jwt::trusting(path)?),
             // Nobody has to be known where nobody is asked who he is: a small image has no authorities.
             None if base.starts_with("http://") => HttpsConnectorBuilder::new().with_tls_config(
                 ClientConfig::builder().with_root_certificates(RootCertStore::empty()).with_no_client_auth(),
@@ -169,20 +167,6 @@ impl Server {
         }
         request.body(Empty::new())
     }
-}
-
-/// Certificates of authorities, PEM.
-fn trusting(path: &Path) -> Result<ClientConfig, String> {
-    let failed = |why: String| format!("cannot use {} as certificate authorities: {why}", path.display());
-    let mut roots = RootCertStore::empty();
-    for certificate in CertificateDer::pem_file_iter(path).map_err(|error| failed(error.to_string()))? {
-        let certificate = certificate.map_err(|error| failed(error.to_string()))?;
-        roots.add(certificate).map_err(|error| failed(error.to_string()))?;
-    }
-    if roots.is_empty() {
-        return Err(failed("there is no certificate in it".to_owned()));
-    }
-    Ok(ClientConfig::builder().with_root_certificates(roots).with_no_client_auth())
 }
 
 fn query(wanted: &BTreeSet<Wanted>) -> String {

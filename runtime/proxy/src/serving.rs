@@ -3,6 +3,7 @@
 use crate::breaker::Gauges;
 use crate::health::Unwell;
 use crate::identity::Identity;
+use crate::jwt::Guard;
 use crate::mutual::Port;
 use crate::outliers::Detectors;
 use crate::terminate::Termination;
@@ -66,6 +67,8 @@ pub(crate) struct Opened {
     /// The entry as that plan knows it, for a peer that is nobody: who somebody is is verified by the transport, for each connection.
     pub(crate) resolved: Resolved,
     pub(crate) name: String,
+    /// Whose tokens are verified here.
+    pub(crate) tokens: Guard,
     /// Who this proxy is here, if it is anybody.
     pub(crate) identity: Option<Arc<Identity>>,
     /// If TLS of clients ends here: how.

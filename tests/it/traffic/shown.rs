@@ -5,7 +5,7 @@ use std::collections::BTreeSet;
 use std::path::Path;
 
 /// Where what happens to requests on their way is said.
-const PLACES: [Place; 15] = [
+const PLACES: [Place; 16] = [
     Place::Default,
     Place::Profile,
     Place::Service,
@@ -21,6 +21,7 @@ const PLACES: [Place; 15] = [
     Place::Route,
     Place::Rule,
     Place::Cors,
+    Place::Jwt,
 ];
 
 /// Says nothing about traffic, but who somebody is, what is taken over from elsewhere, or a fact that only checks rely on.
@@ -36,6 +37,7 @@ const CONNECTIONS: &str = "tests/it/traffic/connections.rs";
 const MUTUAL: &str = "tests/it/traffic/mutual.rs";
 const COPYING: &str = "tests/it/traffic/copying.rs";
 const SILENCE: &str = "tests/it/traffic/silence.rs";
+const TOKENS: &str = "tests/it/traffic/tokens.rs";
 const HEALTH: &str = "tests/it/traffic/health.rs";
 const NEARNESS: &str = "tests/it/traffic/nearness.rs";
 const TERMINATION: &str = "tests/it/traffic/termination.rs";
@@ -76,6 +78,14 @@ const SHOWN: &[(&str, &str, &str)] = &[
         MUTUAL,
         "a_strict_port_is_called_by_who_its_service_lets_in_and_by_nobody_without_a_certificate",
     ),
+    ("jwt", TOKENS, "a_service_verifies_tokens_itself_and_its_callers_for_it"),
+    ("issuer", TOKENS, "a_token_is_of_its_issuer"),
+    ("audience", TOKENS, "a_token_is_for_one_of_the_audiences"),
+    ("jwks", TOKENS, "keys_are_taken_over_when_their_file_is_replaced_and_stay_when_it_is_broken"),
+    ("from", TOKENS, "a_token_stands_where_it_is_said_to_and_ends_where_it_is_verified"),
+    ("forward", TOKENS, "a_token_is_sent_on_where_that_is_said"),
+    ("list-claims", TOKENS, "a_list_in_one_text_is_a_list"),
+    ("clock-skew", TOKENS, "a_token_is_taken_for_as_long_as_it_says_and_a_clock_may_be_off"),
     ("endpoints", BALANCING, "requests_of_one_connection_go_to_all_endpoints_in_turn"),
     ("calls", E2E, "a_sidecar_lets_its_service_make_the_calls_it_declares"),
     ("rate-limit", E2E, "a_rate_limit_lets_in_what_it_says_for_each_key"),

@@ -188,6 +188,7 @@ impl Said {
             said.texts.extend([gateway.owner.clone(), identity(gateway.principal)]);
             said.texts.extend(limits(&gateway.limits));
             said.texts.push(format!("trusted-hops {}", gateway.trusted_hops));
+            said.texts.push(format!("{:?}", gateway.verifiers));
             for listener in &gateway.listeners {
                 let mesh_plan::Listener { name, number, hosts, proxy_protocol, .. } = listener;
                 said.texts.push(format!("{name} {number} {hosts:?} proxy-protocol {proxy_protocol}"));
@@ -205,6 +206,7 @@ impl Said {
         let (panic, check, near) = (service.panic_threshold, &service.health_check, &service.nearness);
         said.texts.push(format!("{settings:?} {default:?} {:?} {panic} {check:?} {near:?}", service.subsets));
         said.texts.extend(limits(&service.limits));
+        said.texts.push(format!("{:?}", service.verifiers));
         for port in &service.ports {
             let (endpoints, subsets) = (&port.endpoints, &port.subset_endpoints);
             said.texts.push(format!("{} {} {endpoints:?} {subsets:?}", port.number, port.name));

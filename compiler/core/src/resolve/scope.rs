@@ -149,6 +149,7 @@ impl Scope {
             span: item.name().span,
             authorized: false,
             issuers: vec![],
+            verifiers: vec![],
         });
         let made: Vec<Workload> = made.collect();
         for ((full_name, namespace, place, item), workload) in found.into_iter().zip(made) {

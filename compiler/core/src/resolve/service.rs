@@ -2,12 +2,12 @@
 
 use super::scope::{self, Place, Scope};
 use super::settings::{self, Written};
-use super::{declarations, duplicate, mutual, outliers, protocol, shape};
+use super::{declarations, duplicate, mutual, outliers, protocol, shape, verifiers};
 use crate::model::{Call, CallLine, Client, Endpoint, Model, Port, PortId, Service, SettingsAt, Subset};
 use mesh_lang::ast::{self, Endpoints, Mtls};
 use mesh_lang::signature::Place as Block;
 use mesh_lang::{Code, Diagnostic, Diagnostics, Name, Span, Spanned, Text};
-use mesh_plan::{HealthCheck, Nearness, Probe, Settings};
+use mesh_plan::{HealthCheck, Nearness, Probe, Settings, Verifier};
 use std::collections::{BTreeMap, BTreeSet};
 use std::net::{IpAddr, SocketAddr};
 
@@ -25,6 +25,7 @@ pub(super) struct Own {
     health_check: Option<HealthCheck>,
     nearness: Nearness,
     issuers: Vec<Text>,
+    verifiers: Vec<Verifier>,
     propagates: Vec<Text>,
 }
 
@@ -38,6 +39,7 @@ impl Own {
         service.health_check = self.health_check;
         service.nearness = self.nearness;
         service.workload.issuers = self.issuers;
+        service.workload.verifiers = self.verifiers;
         service.propagates = self.propagates;
     }
 }
@@ -74,6 +76,7 @@ pub(super) fn read(
             by_zone: service.locality.is_some(),
         },
         issuers: declarations::issuers(&service.jwts, place, scope, diagnostics),
+        verifiers: verifiers::of(&service.jwts, place, scope),
         propagates: service.propagates.iter().map(|name| name.value.clone()).collect(),
     };
     own.ports.iter().for_each(|port| written.fits(port, diagnostics));

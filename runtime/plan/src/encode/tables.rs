@@ -8,7 +8,7 @@ use crate::layout::{
 };
 use crate::plan::{
     Action, Automaton, Balancer, ConsumerRoute, Edit, Field, Gateway, HashKey, LIST, List, NONE, Outcome,
-    Outliers, Partition, Plan, Port, Probe, Retry, Service, Settings, State, Vector,
+    Outliers, Partition, Plan, Port, Probe, Retry, Service, Settings, State, Vector, Verifier,
 };
 use std::collections::HashMap;
 
@@ -98,11 +98,8 @@ fn service_rows<'p>(service: &'p Service, draft: &mut Draft<'p>) {
         let row = [kind, path, own.interval, own.timeout, own.unhealthy, own.healthy];
         one_more(Section::HealthChecks, &row, draft)
     });
-    let failover = draft.count(Section::Failover);
-    for cluster in &service.nearness.failover {
-        let name = draft.string(cluster);
-        draft.row(Section::Failover, &[name]);
-    }
+    let failover = names_of(Section::Failover, &service.nearness.failover, draft);
+    let verifiers = verifier_rows(&service.verifiers, draft);
     draft.row(
         Section::Services,
         &[
@@ -126,11 +123,46 @@ fn service_rows<'p>(service: &'p Service, draft: &mut Draft<'p>) {
             of_hosts.1,
             service.panic_threshold,
             health_check,
-            failover,
-            service.nearness.failover.len() as u32,
+            failover.0,
+            failover.1,
             u32::from(service.nearness.by_zone),
+            verifiers,
+            service.verifiers.len() as u32,
         ],
     );
+}
+
+fn verifier_rows<'p>(verifiers: &'p [Verifier], draft: &mut Draft<'p>) -> u32 {
+    let start = draft.count(Section::Verifiers);
+    for own in verifiers {
+        let audiences = names_of(Section::Audiences, &own.audiences, draft);
+        let places = draft.count(Section::TokenPlaces);
+        for place in &own.places {
+            let name = draft.string(&place.name);
+            draft.row(Section::TokenPlaces, &[place.kind as u32, name]);
+        }
+        let lists = names_of(Section::ListClaims, &own.list_claims, draft);
+        let texts = [&own.name, &own.issuer, &own.jwks].map(|text| draft.string(text));
+        let ranges = [audiences, (places, own.places.len() as u32), lists];
+        let flags = [own.clock_skew, u32::from(own.required), u32::from(own.forward)];
+        let words: Vec<u32> = texts
+            .into_iter()
+            .chain(ranges.into_iter().flat_map(|(start, count)| [start, count]))
+            .chain(flags)
+            .collect();
+        draft.row(Section::Verifiers, &words);
+    }
+    start
+}
+
+/// Records of one string each.
+fn names_of<'p>(section: Section, texts: &'p [String], draft: &mut Draft<'p>) -> (u32, u32) {
+    let start = draft.count(section);
+    for text in texts {
+        let text = draft.string(text);
+        draft.row(section, &[text]);
+    }
+    (start, texts.len() as u32)
 }
 
 fn consumer_route_rows(routes: &[ConsumerRoute], draft: &mut Draft<'_>) -> u32 {
@@ -211,6 +243,7 @@ fn gateway_rows<'p>(gateway: &'p Gateway, draft: &mut Draft<'p>) {
         );
     }
     let routes = consumer_route_rows(&gateway.consumer_routes, draft);
+    let verifiers = verifier_rows(&gateway.verifiers, draft);
     let name = draft.string(&gateway.name);
     let owner = draft.string(&gateway.owner);
     draft.row(
@@ -226,6 +259,8 @@ fn gateway_rows<'p>(gateway: &'p Gateway, draft: &mut Draft<'p>) {
             routes,
             gateway.consumer_routes.len() as u32,
             gateway.trusted_hops,
+            verifiers,
+            gateway.verifiers.len() as u32,
         ],
     );
 }

@@ -1,5 +1,6 @@
 //! The mesh, identities, services and gateways.
 
+use super::verifiers::Verifiers;
 use super::{PlanError, Tiles, all, ascending, count, dictionaries, ensure, is_settings, is_string, some};
 use crate::layout::{
     MAX_TRUSTED_HOPS, Section, WHOLE, call, call_host, consumer_route, endpoint, gateway, host, listener,
@@ -75,6 +76,7 @@ fn services(plan: &PlanView, mut names: Tiles) -> Result<(), PlanError> {
     let mut routes = Tiles::of(plan, Section::ConsumerRoutes);
     let mut health_checks = Tiles::of(plan, Section::HealthChecks);
     let mut failover = Tiles::of(plan, Section::Failover);
+    let mut verifiers = Verifiers::of(plan);
     for service in all(plan, Section::Services) {
         is_string(plan, service.word(service::NAME))?;
         is_string(plan, service.word(service::OWNER))?;
@@ -87,6 +89,7 @@ fn services(plan: &PlanView, mut names: Tiles) -> Result<(), PlanError> {
         }
         let clusters = failover.take(service.range(service::FAILOVER))?;
         some(plan, Section::Failover, clusters).try_for_each(|own| is_string(plan, own.word(0)))?;
+        verifiers.take(service.range(service::VERIFIERS))?;
         ensure(service.word(service::BY_ZONE) <= 1, "zones neither are asked nor are not")?;
         let subset_range = subsets.take(service.range(service::SUBSETS))?;
         let subset_names = || some(plan, Section::Subsets, subset_range).map(|subset| subset.word(0));
@@ -106,7 +109,9 @@ fn services(plan: &PlanView, mut names: Tiles) -> Result<(), PlanError> {
     }
     for gateway in all(plan, Section::Gateways) {
         consumer_routes(plan, routes.take(gateway.range(gateway::CONSUMER_ROUTES))?)?;
+        verifiers.take(gateway.range(gateway::VERIFIERS))?;
     }
+    verifiers.end()?;
     routes.end()?;
     health_checks.end()?;
     failover.end()?;

@@ -2,6 +2,7 @@
 
 use super::dictionaries::{Dictionary, Words};
 use super::rows::{Record, Row, Rows, Text};
+use super::verifiers::Verifier;
 use super::{Edit, HealthCheck, Settings};
 use crate::layout::{
     Section, call, call_host, consumer_route, endpoint, gateway, host, listener, port, principal, service,
@@ -114,6 +115,11 @@ impl<'p> Service<'p> {
     /// Whether endpoints in the caller's zone are preferred.
     pub fn is_by_zone(self) -> bool {
         self.0.word(service::BY_ZONE) == 1
+    }
+
+    /// Whose tokens it verifies, sorted by name.
+    pub fn verifiers(self) -> Rows<'p, Verifier<'p>> {
+        self.0.rows(service::VERIFIERS)
     }
 
     /// Its own settings.
@@ -469,6 +475,11 @@ impl<'p> Gateway<'p> {
     /// Sorted by name.
     pub fn limits(self) -> Rows<'p, Edit<'p>> {
         self.0.rows(gateway::LIMITS)
+    }
+
+    /// Whose tokens it verifies, sorted by name.
+    pub fn verifiers(self) -> Rows<'p, Verifier<'p>> {
+        self.0.rows(gateway::VERIFIERS)
     }
 
     /// Sorted by name.

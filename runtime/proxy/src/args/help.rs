@@ -75,6 +75,12 @@ What the proxy gives up:
   below 1024 later needs net.ipv4.ip_unprivileged_port_start, and keys have to be readable for
   that user when they are replaced.
 
+Tokens:
+  Where the plan says `jwt`, tokens are verified before anything is decided. Keys come from the file
+  that `jwks` names, which is looked at all the time, or from its server, whose certificate the
+  system's authorities or those of --jwks-ca vouch for. What comes and is no set of keys is told
+  about, and the last good keys stay.
+
 What is not protected:
   A service without an --inbound is reached by everybody who reaches its endpoint: keep such
   endpoints on a network that only proxies reach.
@@ -118,7 +124,8 @@ The access log, one JSON object on a line for each request:
 
 Flags of a request, with the status of HTTP, which is one of gRPC where that was asked:
   DPE   4xx, 501 or 505: not a request, or one of which nothing can be decided
-  UAEX  refused with 403: an authorization, or the caller declares no such call
+  UAEX  refused with 403: an authorization, or the caller declares no such call; with 401 or 503:
+        a token, and rule says whose and why
   NR    404: no route
   UH    503: the destination has no endpoint, or all that it has are left out
   UO    503: a circuit breaker has no room for it

@@ -31,6 +31,7 @@ fn config() -> Config {
         admin: None,
         access_log: AccessLog::None,
         plan_header: false,
+        jwks: mesh_proxy::Fetching::default(),
         here: mesh_proxy::Here::default(),
         identities: vec![],
         certificates: None,

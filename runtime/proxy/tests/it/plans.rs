@@ -203,6 +203,7 @@ impl Mesh {
                 panic_threshold: 0,
                 health_check: None,
                 nearness: Nearness::default(),
+                verifiers: vec![],
                 ports: vec![port(endpoints, self.endpoints, partitions.len() as u32 - 1)],
                 subsets: vec![],
                 calls: vec![],
@@ -244,6 +245,7 @@ impl Mesh {
             gateways: vec![Gateway {
                 limits: vec![],
                 trusted_hops: 0,
+                verifiers: vec![],
                 name: format!("{}.default", self.gateway),
                 owner: self.owner.to_owned(),
                 principal: principal(self.gateway),

@@ -199,6 +199,7 @@ fn service(draw: &mut Draw<'_>, plan: &Plan, name: &str) -> Service {
             failover: [vec![], vec![LOCAL.to_owned(), "east".to_owned()]][draw.below(2)].clone(),
             by_zone: draw.one_in(2),
         },
+        verifiers: verifiers(draw),
         limits: limits(draw),
         ports,
         subsets,
@@ -252,9 +253,32 @@ fn gateway(draw: &mut Draw<'_>, plan: &Plan) -> Gateway {
         principal: 3,
         limits: limits(draw),
         trusted_hops: draw.below(3) as u32,
+        verifiers: verifiers(draw),
         listeners: (0..1 + usize::from(draw.one_in(4))).map(|place| listener(draw, place as u16)).collect(),
         consumer_routes: consumer_routes(draw, &all_ports(plan)),
     }
+}
+
+fn verifiers(draw: &mut Draw<'_>) -> Vec<Verifier> {
+    let places = [
+        TokenPlace { kind: TokenPlaceKind::Bearer, name: String::new() },
+        TokenPlace { kind: TokenPlaceKind::Header, name: "x-a".to_owned() },
+        TokenPlace { kind: TokenPlaceKind::Cookie, name: "c".to_owned() },
+        TokenPlace { kind: TokenPlaceKind::Query, name: "q".to_owned() },
+    ];
+    let names: Vec<u32> = draw.some(2);
+    let verifier = |place: u32| Verifier {
+        name: ["partner", "sso"][place as usize].to_owned(),
+        issuer: draw.of(&["", "https://sso.test"]).to_owned(),
+        audiences: vec!["a".to_owned(), "b".to_owned()][draw.below(2)..].to_vec(),
+        jwks: draw.of(&["/keys.json", "https://sso.test/keys"]).to_owned(),
+        places: places[draw.below(places.len())..].to_vec(),
+        list_claims: vec!["scope".to_owned(); draw.below(2)],
+        clock_skew: draw.byte().into(),
+        required: draw.one_in(2),
+        forward: draw.one_in(2),
+    };
+    names.into_iter().map(verifier).collect()
 }
 
 fn limits(draw: &mut Draw<'_>) -> Vec<Edit> {

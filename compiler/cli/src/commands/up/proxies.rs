@@ -60,6 +60,7 @@ impl Proxies {
             admin: None,
             access_log,
             plan_header: false,
+            jwks: mesh_proxy::Fetching::default(),
             here: mesh_proxy::Here::default(),
             identities,
             certificates: Some(super::certificates::made()),
