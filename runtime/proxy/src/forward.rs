@@ -169,7 +169,7 @@ async fn decided(
     }
     record.decided_by(&decision.rule, &decision.owner);
     record.audited(&decision.audit);
-    if let Some(refused) = checked.refused(&decision) {
+    if let Some(refused) = opened.tokens.refusal(&checked, &decision) {
         return no_token(&mut record, refused);
     }
     let allowed = Allowed::of(&serving.view, &decision.edited, &parts.headers);

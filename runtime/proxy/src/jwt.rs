@@ -32,8 +32,10 @@ pub use token::{Invalid, Rules, Unverified};
 #[derive(Default)]
 pub(crate) struct Guard {
     own: Vec<Verifier>,
-    /// By full name; those that verify some.
-    callees: BTreeMap<String, Vec<Verifier>>,
+    /// What callees verify, each different list once: a hundred services with the same issuer cost a request no more than one.
+    lists: Vec<Vec<Verifier>>,
+    /// Services that verify some, by full name, and which list that is.
+    callees: BTreeMap<String, usize>,
 }
 
 struct Verifier {
@@ -62,8 +64,8 @@ pub(crate) struct Refused {
 pub(crate) struct Checked {
     /// Each once.
     pub(crate) verified: Vec<(String, Claims)>,
-    /// Callees that would refuse the request.
-    refused: BTreeMap<String, Refused>,
+    /// For each list of the callees, why they would refuse the request.
+    refused: Vec<Option<Refused>>,
 }
 
 impl Guard {
@@ -71,44 +73,71 @@ impl Guard {
         let verifiers = |rows: Rows<'_, view::Verifier<'_>>| -> Vec<Verifier> {
             rows.iter().map(|own| Verifier::of(own, sources)).collect()
         };
-        let callees = |services: &mut dyn Iterator<Item = view::Service<'_>>| {
-            let services = services.filter(|service| !service.verifiers().is_empty());
-            services.map(|service| (service.name().to_owned(), verifiers(service.verifiers()))).collect()
-        };
+        let mut guard = Guard::default();
         match entry {
-            Entry::Gateway { gateway, .. } | Entry::FromGateway { gateway, .. } => Guard {
-                own: view.gateway(gateway).map(|own| verifiers(own.verifiers())).unwrap_or_default(),
-                callees: callees(&mut view.services().iter()),
-            },
+            Entry::Gateway { gateway, .. } | Entry::FromGateway { gateway, .. } => {
+                guard.own = view.gateway(gateway).map(|own| verifiers(own.verifiers())).unwrap_or_default();
+                view.services().iter().for_each(|service| guard.add(service, verifiers));
+            }
             Entry::Sidecar { service } | Entry::Call { service, .. } => {
                 let calls = view.service(service).map(|own| own.calls());
                 let called = calls.into_iter().flat_map(|calls| calls.iter());
-                let mut called = called.filter_map(|call| view.service(call.service()));
-                Guard { own: vec![], callees: callees(&mut called) }
+                let called = called.filter_map(|call| view.service(call.service()));
+                called.for_each(|service| guard.add(service, verifiers));
             }
-            Entry::Inbound { service, .. } => Guard {
-                own: view.service(service).map(|own| verifiers(own.verifiers())).unwrap_or_default(),
-                callees: BTreeMap::new(),
-            },
+            Entry::Inbound { service, .. } => {
+                guard.own = view.service(service).map(|own| verifiers(own.verifiers())).unwrap_or_default();
+            }
         }
+        guard
+    }
+
+    /// Adds a callee.
+    fn add(
+        &mut self,
+        service: view::Service<'_>,
+        verifiers: impl Fn(Rows<'_, view::Verifier<'_>>) -> Vec<Verifier>,
+    ) {
+        if service.verifiers().is_empty() {
+            return;
+        }
+        let own = verifiers(service.verifiers());
+        let list = self.lists.iter().position(|list| *list == own).unwrap_or_else(|| {
+            self.lists.push(own);
+            self.lists.len() - 1
+        });
+        self.callees.insert(service.name().to_owned(), list);
     }
 
     /// Verifies what a request carries.
     pub(crate) async fn check(&self, parts: &Parts) -> Result<Checked, Refused> {
         let mut checked = Checked::default();
         each(&self.own, parts, &mut checked.verified).await?;
-        for (callee, verifiers) in &self.callees {
-            if let Err(refused) = each(verifiers, parts, &mut checked.verified).await {
-                checked.refused.insert(callee.clone(), refused);
-            }
+        for list in &self.lists {
+            checked.refused.push(each(list, parts, &mut checked.verified).await.err());
         }
         Ok(checked)
+    }
+
+    /// Why a request is refused by whom it came to, if it is: the service it is sent to, or one that would not let it in, which cannot tell
+    /// without its token.
+    pub(crate) fn refusal<'c>(&self, checked: &'c Checked, decision: &Decision<'_>) -> Option<&'c Refused> {
+        if self.callees.is_empty() {
+            return None;
+        }
+        let service = match &decision.action {
+            Action::Forward(forward) => forward.service,
+            Action::Refuse(Refusal::Denied { by }) => *by,
+            _ => return None,
+        };
+        checked.refused.get(*self.callees.get(service.as_str())?)?.as_ref()
     }
 
     /// Takes off the tokens that are not for whoever comes next: those that are not to be sent on, unless the service that the request goes
     /// to verifies them itself.
     pub(crate) fn take_off(&self, checked: &Checked, parts: &mut Parts, service: &str) {
-        let again = self.callees.get(service).map_or(&[][..], Vec::as_slice);
+        let again = self.callees.get(service).and_then(|list| self.lists.get(*list));
+        let again = again.map_or(&[][..], Vec::as_slice);
         let is_over = |own: &&Verifier| {
             let was_there = checked.verified.iter().any(|(name, _)| *name == own.name);
             was_there && !own.forward && again.iter().all(|other| other.name != own.name)
@@ -118,16 +147,10 @@ impl Guard {
     }
 }
 
-impl Checked {
-    /// Why the request is refused by whom it came to, if it is: the service it is sent to, or one that would not let it in, which cannot
-    /// tell without its token.
-    pub(crate) fn refused(&self, decision: &Decision<'_>) -> Option<&Refused> {
-        let service = match &decision.action {
-            Action::Forward(forward) => forward.service,
-            Action::Refuse(Refusal::Denied { by }) => *by,
-            _ => return None,
-        };
-        self.refused.get(service.as_str()).filter(|_| !self.refused.is_empty())
+impl PartialEq for Verifier {
+    /// The same issuer's, in the same way. Of one name there is one in a plan.
+    fn eq(&self, other: &Verifier) -> bool {
+        self.name == other.name && self.required == other.required
     }
 }
 

@@ -6,6 +6,7 @@ mod expect;
 mod fixture;
 mod h1;
 mod h2;
+mod jwt;
 mod mesh;
 mod models;
 mod notation;
@@ -177,10 +178,7 @@ impl Stage {
             "mesh" => mesh::play(case, &self.tools),
             "desc" => scenario::play(case, &mut self.allow, &self.tools),
             "tls" => tls::play(case, case.before.as_deref(), &self.tools),
-            "jwt" => Verdict::Skipped(
-                "the fixture has no issuer of tokens yet: cargo it traffic::tokens, and cargo test -p mesh-proxy jwt"
-                    .to_owned(),
-            ),
+            "jwt" => jwt::play(case, &self.tools),
             "plan" => {
                 let why = "what a proxy takes for a plan is asked in its own process: cargo test -p mesh-plan, and cargo it damage, release, swaps";
                 Verdict::Skipped(why.to_owned())

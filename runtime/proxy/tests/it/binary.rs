@@ -227,7 +227,7 @@ fn the_log_on_standard_output_is_nothing_but_lines_of_requests() {
     let pieces: Vec<&str> = lines.split('"').collect();
     let names: Vec<&str> =
         pieces.windows(2).filter(|pair| pair[1].starts_with(':')).map(|pair| pair[0]).collect();
-    assert_eq!(names.len(), 16, "{names:?}");
+    assert_eq!(names.len(), 17, "{names:?}");
     for name in names {
         assert!(help.contains(&format!("\n  {name} ")), "--help does not say what `{name}` is");
     }

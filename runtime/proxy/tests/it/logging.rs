@@ -59,7 +59,7 @@ fn a_line_tells_what_was_asked_decided_and_done() {
         "{{\"time\":\"{time}\",\"entry\":\"edge.default/http\",\"method\":\"GET\",\"host\":\"shop.test:80\",\
          \"path\":\"/shop/~a\",\"status\":200,\"flags\":\"\",\"rule\":\"route edge.default rule shop\",\
          \"owner\":\"\",\"service\":\"shop.default\",\"subset\":\"\",\"upstream\":\"{}\",\"attempts\":1,\
-         \"duration_ms\":{duration},\"request_id\":\"my\\\"id\",\"plan\":\"{}\"}}",
+         \"duration_ms\":{duration},\"request_id\":\"my\\\"id\",\"source_ip\":\"127.0.0.1\",\"plan\":\"{}\"}}",
         shop.address,
         &digest[..12],
     );
