@@ -128,9 +128,19 @@ fn subject() -> Subject {
     Subject { plan, sample }
 }
 
+/// Who shows certificates and verifies tokens, with everything that may be said of that: generated programs seldom have all of it at once.
+const QUAY: &str = r#"module harbour { namespace harbour }
+gateway quay { listener tls port 8443 https { host "*"; tls certificate "quay" } }
+authorize quay { allow from anyone }
+route quay { otherwise 404 }
+jwt sso { issuer "https://sso.test"; audience "pier"; jwks "/keys.json"; from header "x-token"; list-claims "scope" }
+service customs { port 80 http; jwt sso optional }
+authorize customs { allow from gateway quay when claim "scope" has "read" }
+"#;
+
 /// The plan of a program with services beside it that have endpoints in subsets, which generated ones have not.
 fn planned(files: &[(String, String)], piers: usize) -> Option<Vec<u8>> {
-    let mut harbour = "module harbour { namespace harbour }\n".to_owned();
+    let mut harbour = QUAY.to_owned();
     for pier in 0..piers {
         let _ = writeln!(
             harbour,
