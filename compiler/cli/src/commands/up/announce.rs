@@ -162,24 +162,29 @@ fn examples(examples: &[ExampleRequest], proxies: &Proxies) -> Vec<String> {
 }
 
 fn curl(example: &ExampleRequest, proxies: &Proxies) -> Option<String> {
-    let address = proxies
+    let listener = proxies
         .listeners()
         .into_iter()
-        .find(|listener| listener.gateway == example.gateway && listener.name == example.listener)?
-        .address;
+        .find(|listener| listener.gateway == example.gateway && listener.name == example.listener)?;
     let method = match example.method.as_str() {
         "GET" => String::new(),
         "HEAD" => " -I".to_owned(),
         method => format!(" -X {method}"),
     };
-    let host = example.host.iter().map(|host| ("host", host.as_str()));
+    // Over TLS the host is said before the request, and the certificate is one of our own making.
+    let (to, origin) = match (listener.over_tls, &example.host) {
+        (true, Some(host)) => (format!(" -k --connect-to ::{}", listener.address), format!("https://{host}")),
+        (true, None) => (" -k".to_owned(), listener.url()),
+        (false, _) => (String::new(), format!("http://{}", listener.address)),
+    };
+    let host = example.host.iter().filter(|_| !listener.over_tls).map(|host| ("host", host.as_str()));
     let headers = example.headers.iter().map(|(name, value)| (name.as_str(), value.as_str()));
     let headers: String = host
         .chain(headers)
         .map(|(name, value)| format!(" -H {}", quoted(&format!("{name}: {value}"))))
         .collect();
-    let url = quoted_if_needed(&format!("http://{address}{}", example.path));
-    Some(format!("curl -s{method}{headers} {url}"))
+    let url = quoted_if_needed(&format!("{origin}{}", example.path));
+    Some(format!("curl -s{method}{to}{headers} {url}"))
 }
 
 /// For a POSIX shell: nothing is special between single quotes but the single quote.

@@ -26,7 +26,7 @@ pub(super) struct Listener {
     pub(super) name: String,
     pub(super) address: SocketAddr,
     protocol: Protocol,
-    over_tls: bool,
+    pub(super) over_tls: bool,
 }
 
 impl Listener {
