@@ -30,7 +30,7 @@ pub(crate) fn refused(checked: &[(&'static str, Span)], files: &[ast::File]) -> 
     for item in items() {
         found.extend(health_checks(item, mtls));
         found.extend(forms(item));
-        found.extend(limits(item));
+        found.extend(limits(item, &gateways));
         found.extend(tokens(item));
         found.extend(addresses(item, &services));
         found.extend(connections(item, &services));
@@ -110,7 +110,7 @@ fn forms(item: &ast::Item) -> Vec<Diagnostic> {
 }
 
 /// The proxy limits what comes in at gateways, listeners, rules and services, and counts by itself.
-fn limits(item: &ast::Item) -> Vec<Diagnostic> {
+fn limits(item: &ast::Item, gateways: &BTreeMap<&str, &ast::Gateway>) -> Vec<Diagnostic> {
     let places: Vec<&Limits> = match item {
         ast::Item::Service(service) => vec![&service.limits],
         ast::Item::Gateway(gateway) => {
@@ -120,10 +120,18 @@ fn limits(item: &ast::Item) -> Vec<Diagnostic> {
         ast::Item::Route(route) => route.rules.iter().map(|rule| &rule.limits).collect(),
         _ => return vec![],
     };
+    let is_at_gateway = match item {
+        ast::Item::Gateway(_) => true,
+        ast::Item::Route(route) => gateways.contains_key(route.target.name()),
+        _ => false,
+    };
     let mut found = Vec::new();
     for limit in places.iter().flat_map(|limits| &limits.rate_limits) {
         if limit.global {
             found.push(unexecuted("`rate-limit global`", limit.span));
+        }
+        if is_at_gateway && limit.per.contains(&RateKey::Source) {
+            found.push(unexecuted("`per source` at a gateway, whose clients have no identity,", limit.span));
         }
     }
     found.extend(of_connections(item));
@@ -343,6 +351,24 @@ mod tests {
         assert_eq!(refused("rate-limit local 1/s per source-ip, header \"x-a\""), nothing);
         assert_eq!(refused("max-request-body 64KiB"), nothing);
         assert_eq!(refused("rate-limit local 1/s per source"), nothing);
+    }
+
+    #[test]
+    fn clients_of_gateways_have_no_identity_to_be_counted_by() {
+        let limit = "rate-limit local 1/s per source";
+        let text = |gateway: &str, rule: &str| {
+            format!(
+                "gateway edge {{ listener web port 80 http {{ host \"*\" }}\n{gateway} }}\nauthorize edge {{ allow from anyone }}\n\
+                 route edge {{ rule all {{ match /**\nto s\n{rule} }} }}\nservice s {{ port 80 http }}\n\
+                 authorize s {{ allow from gateway edge }}\n"
+            )
+        };
+        let refused = |text: &str| {
+            let compilation = compile(&SourceSet::single("test.mesh", text), &StandIns::new());
+            assert!(compilation.diagnostics.is_empty(), "{text}");
+            compilation.unexecuted.len()
+        };
+        assert_eq!([refused(&text("", "")), refused(&text(limit, "")), refused(&text("", limit))], [0, 1, 1]);
     }
 
     #[test]
