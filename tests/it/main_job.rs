@@ -3,6 +3,7 @@
 #![expect(clippy::print_stdout, reason = "the figures are for who runs it with --nocapture")]
 
 use mesh_tests::up::{Client, Up, Workplace};
+use std::collections::BTreeSet;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::time::{Duration, Instant};
@@ -65,6 +66,19 @@ fn a_mesh_of_mutual_tls_is_tried_out_encrypted_between_all_of_its_proxies() {
     up.wait_for("  - inbound");
     let (status, _) = client.get("shop.example", "/productpage", &["end-user: jason"]).expect("an answer");
     assert_eq!(status, 200);
+}
+
+/// Between finding a port free and listening on it another program may take it: here the others do, all the time.
+#[test]
+fn meshes_that_are_started_at_once_all_find_ports() {
+    let place = Workplace::of_example("bookinfo");
+    place.edit("bookinfo.mesh", "mesh bookinfo {", "mesh bookinfo {\n  mtls strict");
+    let ups: Vec<Up> = std::thread::scope(|scope| {
+        let starts: Vec<_> = (0..6).map(|_| scope.spawn(|| Up::start(&place.path))).collect();
+        starts.into_iter().map(|start| start.join().expect("it serves")).collect()
+    });
+    let gateways: BTreeSet<String> = ups.iter().map(|up| up.address("gateway", "bookinfo")).collect();
+    assert_eq!(gateways.len(), ups.len(), "{gateways:?}");
 }
 
 #[test]

@@ -26,7 +26,7 @@ use mesh_lang::Diagnostic;
 use mesh_plan::PlanView;
 use mutual::{Fronts, Identities};
 use placement::{Moved, Placement};
-use proxies::Proxies;
+use proxies::{NotRun, Proxies};
 use std::collections::BTreeSet;
 use std::path::Path;
 use std::sync::mpsc::RecvTimeoutError;
@@ -35,6 +35,9 @@ use watch::Watch;
 
 /// How long requests in flight may take once Ctrl-C was pressed: longer than a person at a terminal waits.
 const DRAIN: Duration = Duration::from_secs(5);
+/// How often ports are looked for when another program is faster each time: it takes one more of them with each try, and
+/// has none of its own to look for after the first few.
+const TRIES: u32 = 8;
 
 pub(crate) fn run(up: &Up, output: &mut Output<'_>) -> Result<u8, Failure> {
     if output.for_program() {
@@ -49,23 +52,29 @@ pub(crate) fn run(up: &Up, output: &mut Output<'_>) -> Result<u8, Failure> {
     let mut watch = Watch::new(&up.path);
 
     let project = load(std::slice::from_ref(&up.path))?;
-    let planned = match plan(&project, up.environment.as_deref(), &mut stand_ins, &Standing::default())? {
-        Ok(planned) => planned,
+    let mut identities = Identities::default();
+    let environment = up.environment.as_deref();
+    let started = until_placed(
+        || plan(&project, environment, &mut stand_ins, &Standing::default()),
+        |planned| {
+            let own = identities.of(&planned.view, &planned.standing.fronts).map_err(NotRun::Failed)?;
+            Proxies::start(planned.view.clone(), planned.standing.clone(), own, up.access_log)
+        },
+    )?;
+    let (planned, proxies) = match started {
+        Ok(started) => started,
         Err(diagnostics) => {
             show(output, &diagnostics, &project);
             return Ok(FINDINGS);
         }
     };
     show(output, &planned.compilation.diagnostics, &project);
-    let mut identities = Identities::default();
-    let own = identities.of(&planned.view, &planned.standing.fronts)?;
-    let proxies = Proxies::start(planned.view.clone(), planned.standing.clone(), own, up.access_log)?;
     stand_ins.route_calls(&planned.compilation.calls, proxies.sidecars());
     announce::started(output, up, &project, &planned, &proxies);
 
     let mut session = Session {
         path: &up.path,
-        environment: up.environment.as_deref(),
+        environment,
         stand_ins,
         proxies,
         identities,
@@ -139,6 +148,25 @@ fn plan(
     Ok(Ok(Planned { compilation, environment, rules, digest, notes, standing, view }))
 }
 
+/// Plans and runs it. A port that was free when it was looked at may be another program's when it is listened on: then
+/// others are looked for.
+fn until_placed<T>(
+    mut plan: impl FnMut() -> Result<Result<Planned, Vec<Diagnostic>>, Failure>,
+    mut run: impl FnMut(&Planned) -> Result<T, NotRun>,
+) -> Result<Result<(Planned, T), Vec<Diagnostic>>, Failure> {
+    let mut tries = 1..TRIES;
+    loop {
+        let planned = match plan()? {
+            Ok(planned) => planned,
+            Err(diagnostics) => return Ok(Err(diagnostics)),
+        };
+        match run(&planned) {
+            Err(NotRun::Taken(_)) if tries.next().is_some() => {}
+            ran => return Ok(Ok((planned, ran?))),
+        }
+    }
+}
+
 /// What a save led to.
 enum Replanned {
     /// The proxies serve a new plan.
@@ -175,23 +203,32 @@ impl Session<'_> {
     fn try_to_replan(&mut self, output: &mut Output<'_>) -> Result<Replanned, Failure> {
         let started = Instant::now();
         let project = load(&[self.path.to_owned()])?;
-        let standing = self.proxies.standing();
-        let planned = match plan(&project, self.environment, &mut self.stand_ins, &standing)? {
-            Ok(planned) => planned,
+        let before = self.scene();
+        let Session { environment, stand_ins, proxies, identities, .. } = self;
+        let standing = proxies.standing();
+        let replanned = until_placed(
+            || plan(&project, *environment, stand_ins, &standing),
+            |planned| {
+                if planned.view.digest_hex() == proxies.digest() {
+                    proxies.remember(planned.standing.clone());
+                    return Ok(false);
+                }
+                let own = identities.of(&planned.view, &planned.standing.fronts).map_err(NotRun::Failed)?;
+                proxies.swap(planned.view.clone(), planned.standing.clone(), own).map(|()| true)
+            },
+        )?;
+        let (planned, swapped) = match replanned {
+            Ok(replanned) => replanned,
             Err(diagnostics) => {
                 show(output, &diagnostics, &project);
                 return Ok(Replanned::Refused);
             }
         };
-        let Planned { compilation, digest, notes, standing, view, .. } = planned;
+        let Planned { compilation, digest, notes, .. } = planned;
         show(output, &compilation.diagnostics, &project);
-        if view.digest_hex() == self.proxies.digest() {
-            self.proxies.remember(standing);
+        if !swapped {
             return Ok(Replanned::Same { after_refusal: self.refused, notes });
         }
-        let before = self.scene();
-        let own = self.identities.of(&view, &standing.fronts)?;
-        self.proxies.swap(view, standing, own)?;
         self.stand_ins.route_calls(&compilation.calls, self.proxies.sidecars());
         self.needs = compilation.needs;
         let differences = announce::differences(&before, &self.scene());

@@ -4,11 +4,12 @@ use super::Standing;
 use super::mutual::Fronts;
 use crate::failure::Failure;
 use mesh_plan::{PlanView, Protocol};
-use mesh_proxy::{AccessLog, Config, Door, Handle, Identity};
+use mesh_proxy::{AccessLog, BindError, Config, Door, Handle, Identity, StartError, SwapError};
 use std::collections::{BTreeMap, BTreeSet};
 use std::net::{IpAddr, Ipv4Addr, SocketAddr};
 use std::sync::Arc;
 use std::time::Duration;
+use std::{fmt, io};
 
 /// Nobody but this machine: a mesh that somebody tries out is not for the network.
 pub(super) const LOOPBACK: IpAddr = IpAddr::V4(Ipv4Addr::LOCALHOST);
@@ -52,7 +53,7 @@ impl Proxies {
         standing: Standing,
         identities: Vec<Arc<Identity>>,
         access_log: bool,
-    ) -> Result<Proxies, Failure> {
+    ) -> Result<Proxies, NotRun> {
         let access_log = if access_log { AccessLog::Stdout } else { AccessLog::None };
         let config = Config {
             doors: doors(&plan, &standing),
@@ -66,7 +67,7 @@ impl Proxies {
             certificates: Some(super::certificates::made()),
             drain: super::DRAIN,
         };
-        let handle = mesh_proxy::start(plan, config).map_err(|error| refused(&error.to_string()))?;
+        let handle = mesh_proxy::start(plan, config)?;
         Ok(Proxies { handle, standing })
     }
 
@@ -77,9 +78,9 @@ impl Proxies {
         plan: PlanView,
         standing: Standing,
         identities: Vec<Arc<Identity>>,
-    ) -> Result<(), Failure> {
+    ) -> Result<(), NotRun> {
         let doors = doors(&plan, &standing);
-        self.handle.swap_as(plan, doors, identities).map_err(|error| refused(&error.to_string()))?;
+        self.handle.swap_as(plan, doors, identities)?;
         self.standing = standing;
         Ok(())
     }
@@ -135,11 +136,54 @@ impl Proxies {
     }
 }
 
-fn refused(error: &str) -> Failure {
-    Failure::new(
-        error,
-        "End the program that uses the address, or write another port in the gateway's listener.",
-    )
+/// Why a plan is not run.
+pub(super) enum NotRun {
+    /// Somebody took an address between the moment it was found free and the one it was to be listened on.
+    Taken(Failure),
+    /// Something that another address would not change.
+    Failed(Failure),
+}
+
+impl NotRun {
+    fn at_an_address(error: &BindError) -> NotRun {
+        let failure = Failure::new(
+            error.to_string(),
+            "End the program that uses the address, or write another port in the gateway's listener.",
+        );
+        match error.error.kind() {
+            io::ErrorKind::AddrInUse => NotRun::Taken(failure),
+            _ => NotRun::Failed(failure),
+        }
+    }
+
+    fn otherwise(error: &dyn fmt::Display) -> NotRun {
+        NotRun::Failed(Failure::new(error.to_string(), "The plan before it, if there is one, keeps serving."))
+    }
+}
+
+impl From<StartError> for NotRun {
+    fn from(error: StartError) -> NotRun {
+        match &error {
+            StartError::Bind(error) => NotRun::at_an_address(error),
+            _ => NotRun::otherwise(&error),
+        }
+    }
+}
+
+impl From<SwapError> for NotRun {
+    fn from(error: SwapError) -> NotRun {
+        match &error {
+            SwapError::Bind(error) => NotRun::at_an_address(error),
+            _ => NotRun::otherwise(&error),
+        }
+    }
+}
+
+impl From<NotRun> for Failure {
+    fn from(why: NotRun) -> Failure {
+        let (NotRun::Taken(failure) | NotRun::Failed(failure)) = why;
+        failure
+    }
 }
 
 /// A door for every gateway, one for every service that calls, and one before each endpoint of a port with mutual TLS.
