@@ -10,6 +10,7 @@ mod health;
 mod idle;
 mod mutual;
 mod nearness;
+mod passthrough;
 mod rotation;
 mod shown;
 mod silence;

@@ -1,6 +1,6 @@
 #!/usr/bin/env bash
-# TLS with other implementations: OpenSSL's client and curl at a gateway that ends TLS and at a port of mutual TLS, with certificates that
-# OpenSSL and `mesh ca` make, and that are replaced under handshakes. Passes iff each hears what it must.
+# TLS with other implementations: OpenSSL's client and curl at a gateway that ends TLS, at one that passes it on to OpenSSL's server, and at a
+# port of mutual TLS, with certificates that OpenSSL and `mesh ca` make, and that are replaced under handshakes. Passes iff each hears what it must.
 #
 #   tests/real/tls.sh        BIN=DIRECTORY: of programs that are built already
 set -euo pipefail
@@ -20,7 +20,7 @@ if [ -z "${BIN:-}" ]; then
 fi
 BIN=$(realpath "$BIN")
 source tests/real/servers.sh
-front=$(free_port) partners=$(free_port) called=$(free_port) shop=$(free_port)
+front=$(free_port) partners=$(free_port) called=$(free_port) shop=$(free_port) unopened=$(free_port) bank=$(free_port)
 
 python3 -m http.server "$shop" --bind 127.0.0.1 --directory "$work" >/dev/null 2>&1 &
 echo $! > "$work/shop.pid"
@@ -41,6 +41,10 @@ gateway edge {
     host "a.test", "b.test"
     tls certificate "a", "b"
   }
+  listener unopened port $unopened tls {
+    host "bank.test"
+    tls passthrough
+  }
 }
 
 authorize edge {
@@ -55,8 +59,21 @@ route edge listener web {
   to shop
 }
 
+route edge listener unopened {
+  to bank
+}
+
 service web {
   calls shop
+}
+
+service bank {
+  port 443 tls mtls off
+  endpoints static "127.0.0.1:$bank"
+}
+
+authorize bank {
+  allow from anyone
 }
 
 service shop {
@@ -89,6 +106,10 @@ make b b.test servers
 cp "$work/clients.crt" "$work/certs/partners.crt"
 make friend friend.test clients
 make stranger stranger.test servers
+
+make bank bank.test servers
+openssl s_server -accept "127.0.0.1:$bank" -cert "$work/certs/bank.crt" -key "$work/certs/bank.key" -www -quiet >/dev/null 2>&1 &
+echo $! > "$work/bank.pid"
 
 (cd "$work" && "$BIN/mesh" ca init local.test >/dev/null)
 for who in edge shop web; do
@@ -132,6 +153,15 @@ expect "the certificate of no name" a "$(shown -noservername)"
 for old in tls1 tls1_1; do
   expect "$old" "" "$(shown "-$old" -cipher 'ALL:@SECLEVEL=0' -servername a.test)"
 done
+
+# Unopened: what is shown is the service's own, by whichever version, and who asks for nobody or somebody else hears so from the gateway.
+expect "a service behind" "200 1" "$(ask "$unopened" bank.test)"
+at_bank() { openssl s_client -connect "127.0.0.1:$unopened" "$@" </dev/null 2>&1 | grep -o 'Verify return code: 0\|unrecognized name\|missing extension' | head -1; }
+for version in tls1_2 tls1_3; do
+  expect "$version" "Verify return code: 0" "$(at_bank -servername bank.test "-$version" -CAfile "$work/servers.crt" -verify_hostname bank.test)"
+done
+expect "another name" "unrecognized name" "$(at_bank -servername b.test)"
+expect "no name" "missing extension" "$(at_bank -noservername)"
 
 # At the service itself: who the certificate says, and nobody without one.
 at_shop() { curl -s -o /dev/null -w '%{http_code}' --max-time 10 -k "$@" "https://127.0.0.1:$called/" || true; }

@@ -8,5 +8,6 @@ pub mod harness;
 pub mod line;
 pub mod process;
 pub mod project;
+pub mod secure;
 pub mod tokens;
 pub mod up;

@@ -80,14 +80,11 @@ fn is_same(one: &ast::Jwt, other: &ast::Jwt) -> bool {
 fn tokens(item: &ast::Item) -> Vec<Diagnostic> {
     let (uses, has_connections) = match item {
         ast::Item::Service(service) => {
-            (&service.jwts, service.ports.iter().any(|port| port.protocol.value == Protocol::Tcp))
+            (&service.jwts, service.ports.iter().any(|port| sees_connections(port.protocol)))
         }
         ast::Item::Gateway(gateway) => {
             let mut listeners = gateway.listeners.iter();
-            (
-                &gateway.jwts,
-                listeners.any(|listener| matches!(listener.protocol.value, Protocol::Tcp | Protocol::Tls)),
-            )
+            (&gateway.jwts, listeners.any(|listener| sees_connections(listener.protocol)))
         }
         _ => return vec![],
     };
@@ -95,18 +92,25 @@ fn tokens(item: &ast::Item) -> Vec<Diagnostic> {
     of_connections.map(|one| unexecuted("`jwt` of connections", one.span)).collect()
 }
 
+fn sees_connections(protocol: Spanned<Protocol>) -> bool {
+    matches!(protocol.value, Protocol::Tcp | Protocol::Tls)
+}
+
 /// The forms of arguments that have a meaning and no effect at run time yet.
 fn forms(item: &ast::Item) -> Vec<Diagnostic> {
-    let protocols: Vec<Spanned<Protocol>> = match item {
-        ast::Item::Service(service) => service.ports.iter().map(|port| port.protocol).collect(),
-        ast::Item::Gateway(gateway) => gateway.listeners.iter().map(|listener| listener.protocol).collect(),
-        _ => vec![],
-    };
     let places = match item {
         ast::Item::Service(service) => places(service),
+        ast::Item::Gateway(gateway) => gateway.listeners.iter().filter_map(of_other_clusters).collect(),
         _ => vec![],
     };
-    protocols.into_iter().filter_map(protocol).chain(places).chain(weights(item)).collect()
+    places.into_iter().chain(weights(item)).collect()
+}
+
+/// The proxy passes TLS on by the hosts of routes. What callers in other clusters mean it does not know yet.
+fn of_other_clusters(listener: &ast::Listener) -> Option<Diagnostic> {
+    let tls = listener.tls.as_ref()?;
+    let is_mesh = matches!(tls.value, ast::ListenerTls::Passthrough { mesh: true });
+    is_mesh.then(|| unexecuted("`tls passthrough mesh`", tls.span))
 }
 
 /// The proxy limits what comes in at gateways, listeners, rules and services, and counts by itself.
@@ -150,13 +154,13 @@ fn of_connections(item: &ast::Item) -> Vec<Diagnostic> {
         let limits = limits.rate_limits.iter().filter(by_header);
         found.extend(limits.map(|limit| unexecuted("`per header` of connections", limit.span)));
     };
-    let is_tcp = |protocol: &Spanned<Protocol>| protocol.value == Protocol::Tcp;
     match item {
-        ast::Item::Service(service) if service.ports.iter().any(|port| is_tcp(&port.protocol)) => {
+        ast::Item::Service(service) if service.ports.iter().any(|port| sees_connections(port.protocol)) => {
             add(&service.limits);
         }
         ast::Item::Gateway(gateway) => {
-            let listeners = || gateway.listeners.iter().filter(|listener| is_tcp(&listener.protocol));
+            let listeners =
+                || gateway.listeners.iter().filter(|listener| sees_connections(listener.protocol));
             if listeners().next().is_some() {
                 add(&gateway.limits);
             }
@@ -187,7 +191,7 @@ fn places(service: &ast::Service) -> Vec<Diagnostic> {
         found.extend(subset.endpoints.first().map(|own| unexecuted("`endpoints` in a `subset`", own.span)));
     }
     if let Some(check) = &service.health_check {
-        let is_tcp = |port: &ast::Port| port.protocol.value == Protocol::Tcp;
+        let is_tcp = |port: &ast::Port| sees_connections(port.protocol);
         let is_no_grpc = |port: &ast::Port| !matches!(port.protocol.value, Protocol::Grpc | Protocol::Http2);
         match check.probe {
             ast::ProbeKind::Grpc if service.ports.iter().any(is_no_grpc) => {
@@ -234,14 +238,7 @@ fn weights(item: &ast::Item) -> Vec<Diagnostic> {
     controlled.map(|weight| unexecuted("a weight that is set while the mesh runs", weight.span)).collect()
 }
 
-/// The proxy speaks both versions of HTTP, in the clear and inside TLS that ends here, and passes connections on. It does not look for a
-/// name in TLS that ends elsewhere.
-fn protocol(protocol: Spanned<Protocol>) -> Option<Diagnostic> {
-    (protocol.value == Protocol::Tls)
-        .then(|| unexecuted(&format!("`{}`", protocol.value.as_str()), protocol.span))
-}
-
-/// A sidecar knows by the host of a request whom its service calls: connections say none.
+/// A sidecar knows by the host of a request, or the name that a client of TLS asks for, whom its service calls: other connections say none.
 fn connections(item: &ast::Item, services: &BTreeMap<&str, &ast::Service>) -> Vec<Diagnostic> {
     let ast::Item::Service(caller) = item else { return vec![] };
     let mut found = Vec::new();
@@ -369,6 +366,26 @@ mod tests {
             compilation.unexecuted.len()
         };
         assert_eq!([refused(&text("", "")), refused(&text(limit, "")), refused(&text("", limit))], [0, 1, 1]);
+    }
+
+    #[test]
+    fn tls_is_passed_on_by_name_and_not_for_other_clusters() {
+        let text = |passthrough: &str| {
+            format!(
+                "gateway edge {{ listener web port 443 tls {{ host \"a.test\"; tls {passthrough} }} }}\n\
+                 authorize edge {{ allow from anyone }}\nroute edge {{ to s }}\n\
+                 service web {{ port 80 http; calls s }}\nauthorize web {{ allow from anyone }}\n\
+                 service s {{ port 443 tls }}\nauthorize s {{ allow from gateway edge, web }}\n"
+            )
+        };
+        let refused = |passthrough: &str| {
+            let compilation = compile(&SourceSet::single("test.mesh", &text(passthrough)), &StandIns::new());
+            assert!(compilation.diagnostics.is_empty(), "{:?}", compilation.diagnostics);
+            compilation.unexecuted.into_iter().map(|diagnostic| diagnostic.message).collect::<Vec<_>>()
+        };
+        assert!(refused("passthrough").is_empty());
+        let message = "`tls passthrough mesh` is not executed by this version's proxy";
+        assert_eq!(refused("passthrough mesh"), [message]);
     }
 
     #[test]

@@ -45,7 +45,8 @@ fn protocol(protocol: ast::Protocol) -> plan::Protocol {
         ast::Protocol::Http | ast::Protocol::Https => plan::Protocol::Http,
         ast::Protocol::Http2 => plan::Protocol::Http2,
         ast::Protocol::Grpc => plan::Protocol::Grpc,
-        ast::Protocol::Tcp | ast::Protocol::Tls => plan::Protocol::Connections,
+        ast::Protocol::Tcp => plan::Protocol::Connections,
+        ast::Protocol::Tls => plan::Protocol::Tls,
     }
 }
 

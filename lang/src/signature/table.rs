@@ -989,7 +989,7 @@ const LISTENER: &[Signature] = &[
     row(
         "tls",
         "tls certificate STRING, … [client-ca STRING] | tls passthrough [mesh]",
-        "The certificates that are shown, by name, and the authority of the clients; or connections passed on unopened, *which is not executed yet*.",
+        "The certificates that are shown, by name, and the authority of the clients; or connections passed on unopened, *of other clusters not executed yet*.",
         Once,
         Executed,
         service::listener_tls,

@@ -190,15 +190,23 @@ pub enum Protocol {
     Grpc = 2,
     /// Bytes: only connections are seen, and no requests in them.
     Connections = 3,
+    /// TLS that ends elsewhere: connections, each known by the name that its client asks for.
+    Tls = 4,
 }
 
 impl Protocol {
     /// All of them, each at its number.
-    pub const ALL: [Protocol; 4] = [Protocol::Http, Protocol::Http2, Protocol::Grpc, Protocol::Connections];
+    pub const ALL: [Protocol; 5] =
+        [Protocol::Http, Protocol::Http2, Protocol::Grpc, Protocol::Connections, Protocol::Tls];
 
     /// Whether requests come as streams of HTTP/2.
     pub fn is_http2(self) -> bool {
         matches!(self, Protocol::Http2 | Protocol::Grpc)
+    }
+
+    /// Whether nothing in its connections is a request.
+    pub fn sees_connections(self) -> bool {
+        matches!(self, Protocol::Connections | Protocol::Tls)
     }
 
     /// The protocol of a number; a number that is none is [`Protocol::Connections`], in which nothing is looked for.

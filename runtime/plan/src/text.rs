@@ -201,6 +201,7 @@ fn protocol_text(protocol: Protocol) -> &'static str {
         Protocol::Http2 => " http2",
         Protocol::Grpc => " grpc",
         Protocol::Connections => " of connections",
+        Protocol::Tls => " of tls",
     }
 }
 

@@ -2,6 +2,7 @@
 //! does by how it begins.
 
 use crate::client::Client;
+use crate::hello::{Greeted, greet};
 use crate::http1::{self, Closing};
 use crate::log::Record;
 use crate::mutual::{self, Accepted};
@@ -9,9 +10,9 @@ use crate::serving::{Entrance, Opened};
 use crate::terminate::{self, Ended};
 use crate::transport::{Begun, Transport};
 use crate::worker::Worker;
-use crate::{http2, proxy_protocol, tcp};
+use crate::{http2, passthrough, proxy_protocol, tcp};
 use mesh_engine::Entry;
-use mesh_plan::Protocol;
+use mesh_plan::{Mtls, Protocol};
 use std::net::SocketAddr;
 use std::pin::Pin;
 use std::rc::Rc;
@@ -23,6 +24,8 @@ use tokio::time::timeout;
 
 /// How every connection of HTTP/2 begins (RFC 9113 3.4). `PRI` is a method that nobody else has.
 const PREFACE: &[u8] = b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n";
+/// The first byte of a record with a handshake of TLS (RFC 8446 5.1), and of no request of HTTP.
+const HANDSHAKE: u8 = 22;
 /// Once a connection has begun, how long it may leave open which version of HTTP it is: the next byte tells nearly always.
 const DETECT_TIME: Duration = Duration::from_secs(5);
 
@@ -31,9 +34,19 @@ const DETECT_TIME: Duration = Duration::from_secs(5);
 enum Spoken {
     Http1,
     Http2,
-    /// A service's own sidecar: it calls services of both versions at one address, and each connection says which it is.
+    /// A service's own sidecar: it calls services of both versions, and of TLS, at one address, and each connection says which it is.
     EitherHttp,
     Connections,
+    /// TLS that ends elsewhere.
+    Tls,
+}
+
+/// How a connection begins that may be of several protocols.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Begins {
+    Http1,
+    Http2,
+    Tls,
 }
 
 /// Serves a connection until it ends, or until there is a `closing` and what has begun by then has ended.
@@ -76,7 +89,24 @@ pub(crate) async fn serve(
     let Some((port, identity)) = opened.takes_tls() else {
         return speak(worker, entrance, stream, Client::at(address), spoken, closing).await;
     };
-    match Box::pin(mutual::accept(stream, &port, &identity, &mut closing)).await {
+    let accepted = match (port.protocol, port.mode) {
+        // Which TLS it is, a connection says in its first message.
+        (Protocol::Tls, Mtls::None | Mtls::Permissive) => match greet(stream, &mut closing).await {
+            Greeted::Tls(hello, stream) if hello.is_ours => {
+                Box::pin(mutual::handshake(stream, &port, &identity)).await
+            }
+            Greeted::Tls(hello, stream) => {
+                let client = Rc::new(Client::at(address));
+                return Box::pin(passthrough::pass(worker, opened, stream, client, hello, closing)).await;
+            }
+            Greeted::Other(why, stream) => {
+                return passthrough::turn_away(&worker, &opened, &stream, &Client::at(address), &why);
+            }
+            Greeted::Gone => return,
+        },
+        _ => Box::pin(mutual::accept(stream, &port, &identity, &mut closing)).await,
+    };
+    match accepted {
         Accepted::Mutual(stream, caller) => {
             speak(worker, entrance, *stream, Client::verified(address, caller), spoken, closing).await;
         }
@@ -107,6 +137,7 @@ fn speak<S: Transport>(
         Spoken::Connections => Box::pin(tcp::serve(worker, entrance, stream, client, closing)),
         Spoken::Http1 => Box::pin(http1::serve(worker, entrance, stream, client, closing)),
         Spoken::Http2 => Box::pin(http2::serve(worker, entrance, stream, client, closing)),
+        Spoken::Tls => Box::pin(passthrough::serve(worker, entrance, stream, client, closing)),
         Spoken::EitherHttp => Box::pin(either(worker, entrance, stream, client, closing)),
     }
 }
@@ -120,8 +151,15 @@ async fn either<S: Transport>(
 ) {
     match detect(stream, &mut closing).await {
         None => {}
-        Some((stream, true)) => Box::pin(http2::serve(worker, entrance, stream, client, closing)).await,
-        Some((stream, false)) => Box::pin(http1::serve(worker, entrance, stream, client, closing)).await,
+        Some((stream, Begins::Http2)) => {
+            Box::pin(http2::serve(worker, entrance, stream, client, closing)).await;
+        }
+        Some((stream, Begins::Http1)) => {
+            Box::pin(http1::serve(worker, entrance, stream, client, closing)).await;
+        }
+        Some((stream, Begins::Tls)) => {
+            Box::pin(passthrough::serve(worker, entrance, stream, client, closing)).await;
+        }
     }
 }
 
@@ -130,15 +168,16 @@ fn spoken(opened: &Opened) -> Spoken {
         _ if matches!(opened.entry, Entry::Sidecar { .. }) => Spoken::EitherHttp,
         Some(Protocol::Http) => Spoken::Http1,
         Some(Protocol::Http2 | Protocol::Grpc) => Spoken::Http2,
+        Some(Protocol::Tls) => Spoken::Tls,
         Some(Protocol::Connections) | None => Spoken::Connections,
     }
 }
 
-/// Reads until it is clear whether the connection is HTTP/2. `None`: it has ended, or never says.
+/// Reads until it is clear which version of HTTP a connection is, or that it is TLS. `None`: it has ended, or never says.
 async fn detect<S: Transport>(
     mut stream: S,
     closing: &mut watch::Receiver<Option<Closing>>,
-) -> Option<(Begun<S>, bool)> {
+) -> Option<(Begun<S>, Begins)> {
     let mut read = Vec::with_capacity(PREFACE.len());
     let mut last_call = None;
     loop {
@@ -161,9 +200,12 @@ async fn detect<S: Transport>(
         };
         let before = read.len();
         read.extend_from_slice(bytes.get(before..before + count)?);
-        let is_http2 = read == PREFACE;
-        if is_http2 || !PREFACE.starts_with(&read) {
-            return Some((Begun { read, rest: stream }, is_http2));
-        }
+        let begins = match read.first() {
+            Some(&HANDSHAKE) => Begins::Tls,
+            _ if read == PREFACE => Begins::Http2,
+            _ if PREFACE.starts_with(&read) => continue,
+            _ => Begins::Http1,
+        };
+        return Some((Begun { read, rest: stream }, begins));
     }
 }

@@ -26,7 +26,8 @@ use hyper::body::{Body as _, Bytes, Incoming};
 use hyper::header::{self, HeaderMap, HeaderName, HeaderValue};
 use hyper::http::request::Parts;
 use hyper::{Request, Response, StatusCode};
-use mesh_engine::{Action, Method, Moment, decide_at};
+use mesh_engine::{Action, Forward, Method, Moment, Refusal, decide_at};
+use mesh_plan::PlanView;
 use std::convert::Infallible;
 use std::rc::Rc;
 use std::sync::Arc;
@@ -181,6 +182,11 @@ async fn decided(
 
     let mut response = match (limited, decision.action) {
         (Some(refused), _) => refused,
+        (None, Action::Forward(forward)) if is_of_connections(&serving.view, &forward) => {
+            record.refused(Refusal::UndeclaredCall);
+            let told = refusal::told(Refusal::UndeclaredCall, &decision.owner, opened, &target);
+            local(StatusCode::FORBIDDEN, told)
+        }
         (None, Action::Forward(forward)) => {
             let path = || decision.edited.path(&serving.view, &target.path);
             record.sent_to(&forward.service, &forward.subset, path);
@@ -247,6 +253,12 @@ async fn decided(
     }
     record.answered_here(response.status());
     response
+}
+
+/// Whether nothing in what goes there is a request: a call of such a port covers connections, and no requests.
+fn is_of_connections(view: &PlanView, forward: &Forward<'_>) -> bool {
+    let port = view.service(forward.service_index).and_then(|service| service.port(forward.port));
+    port.is_some_and(|port| port.protocol().sees_connections())
 }
 
 /// Says which plan decided, to whoever asked for the answer.

@@ -147,16 +147,27 @@ pub(crate) enum Inside {
     Http2,
     /// Bytes of connections, which have no name.
     Bytes,
+    /// TLS of the two ends: it begins as that of the mesh does, which therefore has a name.
+    Tls,
 }
 
+/// The name of the mesh's own TLS where another one may be.
+const TLS_OF_MESH: &[u8] = b"mesh-tls";
+
 impl Inside {
-    const ALL: [Inside; 3] = [Inside::Http1, Inside::Http2, Inside::Bytes];
+    const ALL: [Inside; 4] = [Inside::Http1, Inside::Http2, Inside::Bytes, Inside::Tls];
+
+    /// Whether a protocol that a client offers is what only proxies of the mesh do.
+    pub(crate) fn is_tls_of_mesh(offer: &[u8]) -> bool {
+        offer == TLS_OF_MESH
+    }
 
     fn alpn(self) -> Vec<Vec<u8>> {
         match self {
             Inside::Http1 => vec![b"http/1.1".to_vec()],
             Inside::Http2 => vec![b"h2".to_vec()],
             Inside::Bytes => vec![],
+            Inside::Tls => vec![TLS_OF_MESH.to_vec()],
         }
     }
 }

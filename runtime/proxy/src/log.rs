@@ -217,6 +217,13 @@ impl Record {
         }
     }
 
+    /// Whom a connection asks for.
+    pub(crate) fn asked_for(&mut self, host: &str) {
+        if let Some(fields) = &mut self.0 {
+            host.clone_into(&mut fields.host);
+        }
+    }
+
     /// `owner` is that of what refused, or empty.
     pub(crate) fn decided_by(&mut self, rule: &str, owner: &str) {
         if let Some(fields) = &mut self.0 {

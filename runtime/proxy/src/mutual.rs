@@ -31,6 +31,7 @@ impl Inside {
             Protocol::Http => Inside::Http1,
             Protocol::Http2 | Protocol::Grpc => Inside::Http2,
             Protocol::Connections => Inside::Bytes,
+            Protocol::Tls => Inside::Tls,
         }
     }
 }
@@ -71,6 +72,16 @@ pub(crate) async fn accept<S: Transport>(
     if !is_tls {
         return if demands { Accepted::NotTls(stream) } else { Accepted::Plain(stream) };
     }
+    handshake(stream, port, identity).await
+}
+
+/// Ends the TLS of a connection that begins with it.
+pub(crate) async fn handshake<S: Transport>(
+    stream: Begun<S>,
+    port: &Port,
+    identity: &Identity,
+) -> Accepted<S> {
+    let demands = port.mode == Mtls::Strict;
     let Some(config) = identity.current().server(Inside::of(port.protocol), demands) else {
         return Accepted::Failed("there is no configuration for it".to_owned());
     };
@@ -166,7 +177,7 @@ impl Mutual {
         // What was agreed on is what is spoken.
         let agreed = match self.inside {
             Inside::Http2 => session.alpn_protocol() == Some(b"h2"),
-            Inside::Http1 | Inside::Bytes => true,
+            Inside::Http1 | Inside::Bytes | Inside::Tls => true,
         };
         agreed.then(|| Wire::Mutual(Box::new(connected)))
     }

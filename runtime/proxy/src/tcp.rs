@@ -1,5 +1,5 @@
 //! Connections in which nobody looks for requests: each is decided about once, then bytes go both ways. The endpoint is connected to at
-//! once, so that whichever side speaks first is heard. What is refused is reset: there is no other way to say no.
+//! once, so that whichever side speaks first is heard. What is refused is reset: there is no other way to say no, but where TLS is passed on.
 
 use crate::affinity::Affinity;
 use crate::balance::Chosen;
@@ -7,6 +7,7 @@ use crate::body::Activity;
 use crate::breaker::{Counted, Overflow};
 use crate::client::Client;
 use crate::destination::{Destination, Tries};
+use crate::hello::Alert;
 use crate::http1::{Closing, end};
 use crate::limits;
 use crate::log::Record;
@@ -17,26 +18,50 @@ use crate::tunnel::{Bounds, tunnel};
 use crate::upstream::stream_to;
 use crate::worker::Worker;
 use mesh_engine::balance::outliers::Seen;
-use mesh_engine::{Action, Headers, Method, Moment, Request, decide_at};
+use mesh_engine::{Action, Headers, Method, Moment, Refusal, Request, decide_at};
 use std::rc::Rc;
 use std::sync::Arc;
 use std::time::Duration;
+use tokio::io::AsyncWriteExt as _;
 use tokio::sync::watch;
 use tokio::time::sleep;
 
-/// Serves a connection until it ends, or for as long as a door that closes waits.
+/// What a connection says of whom it is for.
+#[derive(Clone, Copy, Debug, Default)]
+pub(crate) struct Asks<'a> {
+    pub(crate) host: &'a str,
+    pub(crate) host_port: Option<u16>,
+    /// What it is told, where it has to name somebody and does not.
+    pub(crate) unnamed: Option<Alert>,
+    /// Whether its client can be told in TLS that it is refused.
+    pub(crate) is_tls: bool,
+}
+
+/// Serves a connection that says nothing of whom it is for.
 pub(crate) async fn serve(
     worker: Rc<Worker>,
     entrance: Entrance,
     stream: impl Transport,
     client: Rc<Client>,
+    closing: watch::Receiver<Option<Closing>>,
+) {
+    pass_on(worker, entrance.load_full(), stream, client, Asks::default(), closing).await;
+}
+
+/// Serves a connection until it ends, or for as long as a door that closes waits.
+pub(crate) async fn pass_on(
+    worker: Rc<Worker>,
+    opened: Arc<Opened>,
+    stream: impl Transport,
+    client: Rc<Client>,
+    asks: Asks<'_>,
     mut closing: watch::Receiver<Option<Closing>>,
 ) {
-    let opened = entrance.load_full();
     let mut record = Record::of_connection(worker.log.as_ref(), &opened.serving, &opened.name);
     record.from(&client);
+    record.asked_for(asks.host);
     tokio::select! {
-        () = pass(&worker, &opened, stream, &client, &mut record) => {}
+        () = pass(&worker, &opened, stream, &client, asks, &mut record) => {}
         () = end(&mut closing) => record.flag("DC"),
     }
 }
@@ -46,18 +71,19 @@ pub(crate) async fn serve(
 pub(crate) fn turn_away(worker: &Worker, opened: &Opened, stream: &impl Transport, client: &Client) {
     let mut record = Record::of_connection(worker.log.as_ref(), &opened.serving, &opened.name);
     let moment = Moment { dice: worker.random.borrow_mut().u64(..) };
-    let decision = decide_at(&opened.serving.view, &opened.resolved, &asked(client), moment);
+    let asked = asked(client, Asks::default());
+    let decision = decide_at(&opened.serving.view, &opened.resolved, &asked, moment);
     record.decided_by(&decision.rule, &decision.owner);
     record.flag("UAEX");
     stream.reset_when_closed();
 }
 
 /// A connection, as it is decided about.
-fn asked(client: &Client) -> Request<'static> {
+fn asked<'a>(client: &Client, asks: Asks<'a>) -> Request<'a> {
     Request {
         method: Method::Other,
-        host: "",
-        host_port: None,
+        host: asks.host,
+        host_port: asks.host_port,
         path: "",
         query: "",
         headers: &NONE,
@@ -72,10 +98,15 @@ async fn pass(
     opened: &Arc<Opened>,
     stream: impl Transport,
     client: &Client,
+    asks: Asks<'_>,
     record: &mut Record,
 ) {
     let serving = &opened.serving;
-    let asked = asked(client);
+    if let Some(alert) = asks.unnamed {
+        record.refused(Refusal::NoRoute);
+        return tell(stream, alert).await;
+    }
+    let asked = asked(client, asks);
     let moment = Moment { dice: worker.random.borrow_mut().u64(..) };
     let decision = decide_at(&serving.view, &client.resolved(opened), &asked, moment);
     record.decided_by(&decision.rule, &decision.owner);
@@ -85,7 +116,11 @@ async fn pass(
         Action::Forward(forward) => forward,
         Action::Refuse(refusal) => {
             record.refused(refusal);
-            return stream.reset_when_closed();
+            return match refusal {
+                Refusal::NoRoute if asks.is_tls => tell(stream, Alert::UnrecognizedName).await,
+                _ if asks.is_tls => tell(stream, Alert::AccessDenied).await,
+                _ => stream.reset_when_closed(),
+            };
         }
         // No rule of a connection answers.
         Action::Redirect { .. } | Action::Respond { .. } => return stream.reset_when_closed(),
@@ -121,6 +156,13 @@ async fn pass(
             stream.reset_when_closed();
         }
     }
+}
+
+/// Says to a client of TLS that it is refused, and ends.
+async fn tell(mut stream: impl Transport, alert: Alert) {
+    // One who does not hear it sees an end.
+    let _ = stream.write_all(&alert.bytes()).await;
+    let _ = stream.shutdown().await;
 }
 
 /// What a connection holds while it lasts.

@@ -99,7 +99,7 @@ impl Stage {
     }
 }
 
-fn client(
+pub(super) fn client(
     authority: &Authority,
     versions: &[&'static SupportedProtocolVersion],
     own: Option<&Certificate>,
@@ -119,10 +119,10 @@ fn client(
     }
 }
 
-type Stream = StreamOwned<ClientConnection, TcpStream>;
+pub(super) type Stream = StreamOwned<ClientConnection, TcpStream>;
 
 /// A connection behind its handshake; `None`: it failed.
-fn connect(address: SocketAddr, config: &ClientConfig, name: &str) -> Option<Stream> {
+pub(super) fn connect(address: SocketAddr, config: &ClientConfig, name: &str) -> Option<Stream> {
     let mut socket = TcpStream::connect(address).unwrap();
     socket.set_read_timeout(Some(Duration::from_secs(10))).unwrap();
     let name = ServerName::try_from(name.to_owned()).unwrap();
@@ -134,7 +134,7 @@ fn connect(address: SocketAddr, config: &ClientConfig, name: &str) -> Option<Str
 }
 
 /// One answer, whose body is as long as it says.
-fn ask(stream: &mut Stream, host: &str, path: &str) -> String {
+pub(super) fn ask(stream: &mut Stream, host: &str, path: &str) -> String {
     let head = format!("GET {path} HTTP/1.1\r\nhost: {host}\r\n\r\n");
     if stream.write_all(head.as_bytes()).is_err() {
         return String::new();
@@ -151,7 +151,7 @@ fn ask(stream: &mut Stream, host: &str, path: &str) -> String {
     heard
 }
 
-const BOTH: [&SupportedProtocolVersion; 2] = [&version::TLS12, &version::TLS13];
+pub(super) const BOTH: [&SupportedProtocolVersion; 2] = [&version::TLS12, &version::TLS13];
 
 #[test]
 fn a_client_is_shown_the_certificate_of_the_name_that_it_asks_for() {

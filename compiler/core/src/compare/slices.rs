@@ -192,6 +192,7 @@ impl Said {
             for listener in &gateway.listeners {
                 let mesh_plan::Listener { name, number, hosts, proxy_protocol, .. } = listener;
                 said.texts.push(format!("{name} {number} {hosts:?} proxy-protocol {proxy_protocol}"));
+                said.texts.push(format!("{:?}", listener.protocol));
                 said.texts.push(format!("{:?} {}", listener.certificates, listener.client_ca));
                 said.texts.extend(limits(&listener.limits));
                 said.decisions.push((What::Route, listener.partition));
@@ -210,6 +211,7 @@ impl Said {
         for port in &service.ports {
             let (endpoints, subsets) = (&port.endpoints, &port.subset_endpoints);
             said.texts.push(format!("{} {} {endpoints:?} {subsets:?}", port.number, port.name));
+            said.texts.push(format!("{:?} {:?}", port.protocol, port.mtls));
             said.decisions.push((What::Route, port.partition));
         }
         for call in &service.calls {

@@ -247,7 +247,7 @@ fn shown(plan: &PlanView, listener: Record<'_>, range: (u32, u32)) -> Result<(),
     is_string(plan, client_ca)?;
     let is_shown = range.1 > 0;
     ensure(is_shown || text(client_ca).is_empty(), "clients of no TLS must show a certificate")?;
-    let sees_connections = listener.word(listener::PROTOCOL) == Protocol::Connections as u32;
+    let sees_connections = Protocol::of_number(listener.word(listener::PROTOCOL)).sees_connections();
     ensure(!(is_shown && sees_connections), "TLS ends at a listener that only sees connections")
 }
 

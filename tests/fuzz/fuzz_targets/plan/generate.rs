@@ -155,7 +155,7 @@ fn service(draw: &mut Draw<'_>, plan: &Plan, name: &str) -> Service {
                 zone: draw.of(&["", "a"]).to_owned(),
             }).collect();
         let subset_endpoints = subsets.iter().map(|_| draw.some(endpoints.len())).collect();
-        let protocol = Protocol::ALL[draw.below(4)];
+        let protocol = Protocol::ALL[draw.below(Protocol::ALL.len())];
         let mtls = Mtls::ALL[draw.below(4)];
         Port {
             number: 80 + place as u16,
@@ -233,8 +233,8 @@ fn gateway(draw: &mut Draw<'_>, plan: &Plan) -> Gateway {
         Host { kind: HostKind::Any, name: String::new() },
     ];
     let listener = |draw: &mut Draw<'_>, place: u16| {
-        let protocol = Protocol::ALL[draw.below(4)];
-        let shows = protocol != Protocol::Connections && draw.one_in(2);
+        let protocol = Protocol::ALL[draw.below(Protocol::ALL.len())];
+        let shows = !protocol.sees_connections() && draw.one_in(2);
         Listener {
             protocol,
             proxy_protocol: draw.one_in(4),

@@ -37,6 +37,8 @@ impl Listener {
             // Nobody vouches for its certificate: `curl -k`.
             _ if self.over_tls => "https",
             Protocol::Connections => "tcp",
+            // It is unopened: its certificate is the service's.
+            Protocol::Tls => "tls",
             // A client of HTTP/2 without TLS has to know it beforehand: `curl --http2-prior-knowledge`.
             Protocol::Http2 => "http2",
             Protocol::Grpc => "grpc",
