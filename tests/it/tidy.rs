@@ -50,6 +50,8 @@ const ALLOWED: &[(&str, &[&str], &[&str])] = &[
         "mesh-cli",
         &["mesh-compiler", "mesh-engine", "mesh-ide", "mesh-lang", "mesh-lsp", "mesh-plan", "mesh-proxy"],
         &[
+            // Of join tokens the authority keeps a hash.
+            "blake3",
             "bytes",
             "clap",
             "clap_complete",

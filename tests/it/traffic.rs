@@ -8,6 +8,7 @@ mod connections;
 mod copying;
 mod health;
 mod idle;
+mod joining;
 mod mutual;
 mod nearness;
 mod passthrough;

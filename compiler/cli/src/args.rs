@@ -3,6 +3,7 @@
 use clap::{Args, Parser, Subcommand, ValueEnum};
 use std::net::SocketAddr;
 use std::path::PathBuf;
+use std::time::Duration;
 
 /// Exit codes are part of the interface; `commands` and the tests refer to the same numbers.
 const EXIT_CODES: &str = "\
@@ -556,6 +557,106 @@ Examples:
         #[arg(short, long, value_name = "NAME")]
         output: PathBuf,
     },
+    /// Make a join token: who has it gets a certificate of one identity from `mesh ca serve`
+    ///
+    /// It is printed once; the authority keeps a hash of it in TRUST_DOMAIN.tokens. It is for one proxy unless --uses says more, and a proxy
+    /// that asks once more with the same key is answered again.
+    #[command(after_help = "\
+Examples:
+  mesh ca token spiffe://local.test/ns/default/sa/web > web.token
+                                   for one proxy, within ten minutes
+  mesh ca token spiffe://local.test/ns/default/sa/web --uses 20 --ttl 1h
+                                   for twenty proxies of the same service")]
+    Token {
+        /// Whose certificate it gets, as the plan has it
+        #[arg(value_name = "SPIFFE_ID")]
+        id: String,
+        /// Where the authority's files are
+        #[arg(long = "dir", value_name = "DIR", default_value = ".")]
+        directory: PathBuf,
+        /// How long it may be used: a number and s, m, h or d
+        #[arg(long, value_name = "TIME", default_value = "10m", value_parser = time)]
+        ttl: Duration,
+        /// By how many proxies it may be used
+        #[arg(long, value_name = "N", default_value_t = 1, value_parser = clap::value_parser!(u32).range(1..=10_000))]
+        uses: u32,
+    },
+    /// Give certificates to proxies over HTTPS: for a join token, and from then on for the certificate that they have
+    ///
+    /// A proxy makes its key itself and keeps it. Whose certificate it gets is said by the token, or by the certificate that it has. With each
+    /// one come the roots to believe, so a root is replaced while everything runs (`mesh ca rotate`). What is given and what is refused is
+    /// one line each. Prints the URL, then runs until Ctrl-C.
+    #[command(after_help = "\
+Examples:
+  mesh ca serve local.test         on this machine, https://127.0.0.1:7071
+  mesh ca serve shop.example --dir /etc/mesh/ca --listen 0.0.0.0:7071 --name ca.internal
+                                   for others, who call it ca.internal
+  mesh-proxy --ca https://ca.internal:7071 --ca-bundle shop.example.pem \\
+    --join-token-file web.token --state /var/lib/mesh …")]
+    Serve(CaServe),
+    /// Replace the authority's root while everything runs: prepare, activate, finish
+    ///
+    /// Between the steps all proxies renew their certificates, which takes half of the --ttl of `mesh ca serve`: so nobody meets a root that
+    /// it does not know. A `mesh ca serve` that runs takes each step over at once.
+    #[command(after_help = "\
+Examples:
+  mesh ca rotate prepare local.test     a second root is believed
+  mesh ca rotate activate local.test    it signs, and the first one is still believed
+  mesh ca rotate finish local.test      the first one is forgotten")]
+    Rotate {
+        /// Which step
+        #[arg(value_enum)]
+        step: Step,
+        /// The trust domain
+        trust_domain: String,
+        /// Where the authority's files are
+        #[arg(long = "dir", value_name = "DIR", default_value = ".")]
+        directory: PathBuf,
+        /// How long the next root is valid
+        #[arg(long, value_name = "N", default_value_t = 3650, value_parser = clap::value_parser!(u32).range(1..=36_500))]
+        days: u32,
+    },
+}
+
+/// A step of a rotation.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
+pub(crate) enum Step {
+    Prepare,
+    Activate,
+    Finish,
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct CaServe {
+    /// The trust domain
+    pub(crate) trust_domain: String,
+    /// Where the authority's files are
+    #[arg(long = "dir", value_name = "DIR", default_value = ".")]
+    pub(crate) directory: PathBuf,
+    /// Where proxies ask; port 0 is any free port
+    #[arg(long, value_name = "ADDRESS", default_value = "127.0.0.1:7071")]
+    pub(crate) listen: SocketAddr,
+    /// What proxies call this server in their --ca, a host or an IP address; can be repeated. Without it, the address of --listen
+    #[arg(long = "name", value_name = "NAME")]
+    pub(crate) names: Vec<String>,
+    /// How long certificates are valid: a number and s, m, h or d
+    #[arg(long, value_name = "TIME", default_value = "24h", value_parser = time)]
+    pub(crate) ttl: Duration,
+}
+
+/// A year: what lasts longer is not short-lived.
+const MAX_TIME: u64 = 365 * 24 * 3_600;
+
+/// A number and a unit.
+fn time(text: &str) -> Result<Duration, String> {
+    let units = [('s', 1), ('m', 60), ('h', 3_600), ('d', 24 * 3_600)];
+    let found = units.into_iter().find_map(|(unit, seconds)| Some((text.strip_suffix(unit)?, seconds)));
+    let number = found.and_then(|(number, seconds)| Some(number.parse::<u32>().ok()? as u64 * seconds));
+    match number {
+        Some(seconds @ 1..=MAX_TIME) => Ok(Duration::from_secs(seconds)),
+        Some(_) => Err("write a time between 1s and 365d".to_owned()),
+        None => Err("write a number and s, m, h or d, such as 10m or 24h".to_owned()),
+    }
 }
 
 #[derive(Debug, Subcommand)]

@@ -4,7 +4,7 @@
 use mesh_proxy::Material;
 use rcgen::{
     BasicConstraints, CertificateParams, DnType, ExtendedKeyUsagePurpose, IsCa, Issuer, KeyPair,
-    KeyUsagePurpose, SanType,
+    KeyUsagePurpose, PublicKeyData, SanType, SerialNumber,
 };
 use std::fmt;
 use std::time::{Duration, SystemTime};
@@ -24,6 +24,12 @@ pub(crate) struct Authority {
 pub(crate) struct Issued {
     pub(crate) chain: String,
     pub(crate) key: String,
+}
+
+/// A certificate for a key that stays where it is, PEM.
+pub(crate) struct Signed {
+    pub(crate) chain: String,
+    pub(crate) serial: String,
 }
 
 impl fmt::Debug for Issued {
@@ -66,6 +72,26 @@ impl Authority {
         &self.trust_domain
     }
 
+    /// A certificate of a workload for a key that is somebody else's.
+    pub(crate) fn sign(
+        &self,
+        id: &str,
+        lifetime: Duration,
+        key: &impl PublicKeyData,
+    ) -> Result<Signed, rcgen::Error> {
+        let mut params = svid(id, lifetime)?;
+        let serial = serial()?;
+        params.serial_number = Some(serial.clone());
+        let chain = params.signed_by(key, &self.issuer)?.pem();
+        Ok(Signed { chain, serial: serial.to_string() })
+    }
+
+    /// A certificate of a server of these names, which no workload has, and a new key.
+    pub(crate) fn server(&self, names: &[&str], lifetime: Duration) -> Result<Issued, rcgen::Error> {
+        let (params, key) = (server(names, lifetime)?, KeyPair::generate()?);
+        Ok(Issued { chain: params.signed_by(&key, &self.issuer)?.pem(), key: key.serialize_pem() })
+    }
+
     /// A certificate of a workload, and a new key.
     pub(crate) fn issue(&self, id: &str, lifetime: Duration) -> Result<Issued, rcgen::Error> {
         let key = KeyPair::generate()?;
@@ -76,11 +102,7 @@ impl Authority {
 
 /// A certificate of a server of these names that nobody vouches for, and its key.
 pub(crate) fn self_signed(names: &[&str], lifetime: Duration) -> Result<Issued, rcgen::Error> {
-    let mut params = valid_for(lifetime);
-    let name = |name: &&str| Ok(SanType::DnsName((*name).try_into()?));
-    params.subject_alt_names = names.iter().map(name).collect::<Result<_, rcgen::Error>>()?;
-    params.extended_key_usages = vec![ExtendedKeyUsagePurpose::ServerAuth];
-    let key = KeyPair::generate()?;
+    let (params, key) = (server(names, lifetime)?, KeyPair::generate()?);
     Ok(Issued { chain: params.self_signed(&key)?.pem(), key: key.serialize_pem() })
 }
 
@@ -103,6 +125,25 @@ fn svid(id: &str, lifetime: Duration) -> Result<CertificateParams, rcgen::Error>
         vec![ExtendedKeyUsagePurpose::ServerAuth, ExtendedKeyUsagePurpose::ClientAuth];
     params.use_authority_key_identifier_extension = true;
     Ok(params)
+}
+
+fn server(names: &[&str], lifetime: Duration) -> Result<CertificateParams, rcgen::Error> {
+    let mut params = valid_for(lifetime);
+    let name = |name: &&str| match name.parse() {
+        Ok(address) => Ok(SanType::IpAddress(address)),
+        Err(_) => Ok(SanType::DnsName((*name).try_into()?)),
+    };
+    params.subject_alt_names = names.iter().map(name).collect::<Result<_, rcgen::Error>>()?;
+    params.extended_key_usages = vec![ExtendedKeyUsagePurpose::ServerAuth];
+    Ok(params)
+}
+
+/// A positive number of 126 bits that nobody foresees, and that is written in 16 bytes.
+fn serial() -> Result<SerialNumber, rcgen::Error> {
+    let mut bytes = [0; 16];
+    getrandom::fill(&mut bytes).map_err(|_| rcgen::Error::RingUnspecified)?;
+    bytes[0] = bytes[0] & 0x3f | 0x40;
+    Ok(SerialNumber::from_slice(&bytes))
 }
 
 fn valid_for(lifetime: Duration) -> CertificateParams {

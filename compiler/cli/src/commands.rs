@@ -9,6 +9,7 @@ mod environment;
 pub(crate) mod explain;
 pub(crate) mod fmt;
 pub(crate) mod graph;
+mod listening;
 pub(crate) mod lsp;
 pub(crate) mod plan;
 mod running;

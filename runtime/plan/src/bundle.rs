@@ -216,8 +216,8 @@ fn leaf(unit: &Unit, plan: &PlanView) -> Vec<u8> {
 }
 
 /// Lower-case hexadecimal digits.
-pub fn hex(hash: &Hash) -> String {
-    hash.iter().map(|byte| format!("{byte:02x}")).collect()
+pub fn hex(bytes: &[u8]) -> String {
+    bytes.iter().map(|byte| format!("{byte:02x}")).collect()
 }
 
 fn unhex(text: &str) -> Option<Hash> {

@@ -34,7 +34,7 @@ pub(crate) struct Args {
     #[arg(long, env = "MESH_ENVIRONMENT", value_name = "NAME")]
     pub(crate) environment: Option<String>,
 
-    /// Keep the last good plan in this directory, and start with it where there is no other
+    /// Keep the last good plan and the last certificate of --ca in this directory, and start with them where there are no others
     #[arg(long, env = "MESH_STATE", value_name = "DIR")]
     pub(crate) state: Option<PathBuf>,
 
@@ -82,6 +82,18 @@ pub(crate) struct Args {
     /// Certificates of the authorities of its trust domain (PEM), or of another one; can be repeated, or a list separated by commas
     #[arg(long, env = "MESH_TRUST_BUNDLE", value_name = "[DOMAIN=]FILE", requires = "svid", value_delimiter = ',', value_parser = bundle)]
     pub(crate) trust_bundle: Vec<Bundle>,
+
+    /// Where the proxy gets its certificate instead, and renews it: the URL of a `mesh ca serve`
+    #[arg(long, env = "MESH_CA", value_name = "URL", conflicts_with = "svid", requires = "ca_bundle", value_parser = secure_url)]
+    pub(crate) ca: Option<String>,
+
+    /// Certificates of the authority (PEM): whoever answers at --ca has to have one that they vouch for
+    #[arg(long, env = "MESH_CA_BUNDLE", value_name = "FILE", requires = "ca")]
+    pub(crate) ca_bundle: Option<PathBuf>,
+
+    /// What `mesh ca token` printed, for the first certificate
+    #[arg(long, env = "MESH_JOIN_TOKEN_FILE", value_name = "FILE", requires = "ca")]
+    pub(crate) join_token_file: Option<PathBuf>,
 
     /// Where the certificates are that `https` listeners show, by name: NAME.crt and NAME.key, or NAME/tls.crt and NAME/tls.key (PEM)
     #[arg(long, env = "MESH_CERTIFICATES", value_name = "DIRECTORY")]
@@ -258,6 +270,13 @@ fn source(text: &str) -> Result<Source, String> {
             Err(format!("`{scheme}` is not spoken: write http://… or https://…, or the path of a file"))
         }
         None => Ok(Source::Path(PathBuf::from(text))),
+    }
+}
+
+fn secure_url(text: &str) -> Result<String, String> {
+    match text.strip_prefix("https://") {
+        Some(rest) if !rest.is_empty() => Ok(text.trim_end_matches('/').to_owned()),
+        _ => Err("write https:// and where it listens, such as https://ca.internal:7071".to_owned()),
     }
 }
 

@@ -1,118 +1,46 @@
-//! Certificate, key and trust bundles in files, which somebody else replaces from time to time.
+//! Who this proxy is, and where that comes from: files that somebody replaces, or an authority that is asked.
+
+mod asking;
+mod authority;
+mod files;
+mod text;
+mod wish;
 
 use crate::args::Args;
-use crate::notice::Notices;
-use crate::reload::{Found, INTERVAL, Watch};
-use crate::say;
-use mesh_proxy::{Identity, Material, cause};
-use std::fs;
-use std::path::PathBuf;
+use authority::Member;
+use files::Watched;
+use mesh_proxy::Identity;
 use std::sync::Arc;
-use std::time::Duration;
-use tokio::time::sleep;
 
-/// Files are replaced one after the other, and fit together only when all of them are: so long is waited before somebody is told that they
-/// do not.
-const SETTLE_TIME: Duration = Duration::from_secs(1);
-
-/// The files, and the identity that they make.
-pub(crate) struct Credentials {
-    files: Files,
-    watches: Vec<Watch>,
-    notices: Vec<Notices>,
-    identity: Arc<Identity>,
-}
-
-struct Files {
-    svid: PathBuf,
-    key: PathBuf,
-    bundles: Vec<(Option<String>, PathBuf)>,
+/// An identity, and what renews it.
+pub(crate) enum Credentials {
+    /// In files.
+    Watched(Watched),
+    /// Of an authority.
+    Member(Box<Member>),
 }
 
 impl Credentials {
-    /// Those of the flags, if there are some.
-    pub(crate) fn of(args: &Args) -> Result<Option<Credentials>, String> {
-        let (Some(svid), Some(key)) = (args.svid.clone(), args.svid_key.clone()) else { return Ok(None) };
-        let bundles = args.trust_bundle.iter().map(|bundle| (bundle.domain.clone(), bundle.path.clone()));
-        let files = Files { svid, key, bundles: bundles.collect() };
-        // Watched before they are read, so that no change is missed.
-        let watches = files.all().map(|path| Watch::new(path)).collect();
-        let notices = files.all().map(|path| Notices::of(path)).collect();
-        let identity = Identity::new(&files.read()?);
-        let identity = identity.map_err(|error| format!("cannot use {}: {error}", files.svid.display()))?;
-        Ok(Some(Credentials { files, watches, notices, identity }))
+    /// Those of the flags, if there are some. Waits for an authority that is not there.
+    pub(crate) async fn of(args: &Args) -> Result<Option<Credentials>, String> {
+        if let Some(watched) = Watched::of(args)? {
+            return Ok(Some(Credentials::Watched(watched)));
+        }
+        Ok(Member::of(args).await?.map(|member| Credentials::Member(Box::new(member))))
     }
 
     pub(crate) fn identity(&self) -> Arc<Identity> {
-        self.identity.clone()
-    }
-
-    /// Takes over what the files become.
-    pub(crate) async fn follow(mut self) {
-        loop {
-            tokio::select! {
-                () = any(&self.notices) => {}
-                () = sleep(INTERVAL) => {}
-            }
-            if !self.have_changed() {
-                continue;
-            }
-            let mut waited = Duration::ZERO;
-            loop {
-                let renewed = self
-                    .files
-                    .read()
-                    .and_then(|material| self.identity.renew(&material).map_err(|error| error.to_string()));
-                match renewed {
-                    Ok(()) => {
-                        say(&format!("took over another certificate of {}", self.identity.id()));
-                        break;
-                    }
-                    Err(why) if waited >= SETTLE_TIME => {
-                        let path = self.files.svid.display();
-                        say(&format!("{path} is not taken over: {why}; the certificate before it stays"));
-                        break;
-                    }
-                    Err(_) => {
-                        sleep(INTERVAL).await;
-                        waited += INTERVAL;
-                    }
-                }
-            }
+        match self {
+            Credentials::Watched(watched) => watched.identity(),
+            Credentials::Member(member) => member.identity(),
         }
     }
 
-    fn have_changed(&mut self) -> bool {
-        let found = self.watches.iter_mut().map(Watch::look);
-        // Each is looked at, for each remembers what it saw.
-        found.filter(|found| matches!(found, Found::Change | Found::Return)).count() > 0
-    }
-}
-
-/// Waits for a notice of any of the files.
-async fn any(notices: &[Notices]) {
-    let mut all: Vec<_> = notices.iter().map(|notices| Box::pin(notices.next())).collect();
-    std::future::poll_fn(|cx| {
-        let heard = all.iter_mut().any(|notice| notice.as_mut().poll(cx).is_ready());
-        if heard { std::task::Poll::Ready(()) } else { std::task::Poll::Pending }
-    })
-    .await;
-}
-
-impl Files {
-    fn all(&self) -> impl Iterator<Item = &PathBuf> {
-        [&self.svid, &self.key].into_iter().chain(self.bundles.iter().map(|(_, path)| path))
-    }
-
-    fn read(&self) -> Result<Material, String> {
-        let read = |path: &PathBuf| {
-            fs::read(path).map_err(|error| format!("cannot read {}: {}", path.display(), cause(&error)))
-        };
-        let bundles = self.bundles.iter().map(|(domain, path)| Ok((domain.clone(), read(path)?)));
-        Ok(Material {
-            chain: read(&self.svid)?,
-            key: read(&self.key)?,
-            bundles: bundles.collect::<Result<_, String>>()?,
-        })
+    /// Takes over what comes.
+    pub(crate) async fn follow(self) {
+        match self {
+            Credentials::Watched(watched) => watched.follow().await,
+            Credentials::Member(member) => member.follow().await,
+        }
     }
 }

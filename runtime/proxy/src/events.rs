@@ -70,6 +70,14 @@ impl Events {
         }
     }
 
+    /// Waits to be told to end, and hears nothing else: what else there is waits.
+    pub(crate) async fn only_end(&mut self) {
+        tokio::select! {
+            _ = self.terminate.recv() => {}
+            _ = self.interrupt.recv() => {}
+        }
+    }
+
     /// Waits to be told to end.
     pub(crate) async fn end(&mut self) {
         while !matches!(self.next().await, Event::End) {}

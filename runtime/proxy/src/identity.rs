@@ -172,6 +172,11 @@ impl Inside {
     }
 }
 
+/// Whose certificate this is, if it may be one of a workload at all. Nothing else of it is verified.
+pub fn svid_id(certificate: &CertificateDer<'_>) -> Result<Arc<str>, SvidError> {
+    Svid::of(certificate).map(|svid| svid.id)
+}
+
 type Clients = HashMap<(Arc<str>, Inside), Arc<ClientConfig>>;
 
 /// Certificate, key and bundles, ready for handshakes.

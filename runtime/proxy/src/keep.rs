@@ -1,4 +1,4 @@
-//! The last good plan on disk: what a proxy starts with where its server, or its file, is not there.
+//! What a proxy keeps on disk, to start with where it cannot be had anew: the last good plan, and the last certificate.
 
 use mesh_proxy::cause;
 use std::fs::{self, File, OpenOptions};
@@ -6,28 +6,31 @@ use std::io::{self, Write as _};
 use std::os::unix::fs::OpenOptionsExt as _;
 use std::path::{Path, PathBuf};
 
-/// Its name in the directory.
-const NAME: &str = "last-good.mplan";
+/// The last plan that was taken over.
+pub(crate) const PLAN: &str = "last-good.mplan";
+/// The last certificate, with its key and the roots to believe.
+pub(crate) const SVID: &str = "svid.pem";
 
-/// A plan says who may call whom: nobody else has to read it here.
+/// A plan says who may call whom, and a key is a secret: nobody else has to read them here.
 const MODE: u32 = 0o600;
 
-/// A directory that keeps the last plan that was taken over.
+/// A file that keeps the last of something.
 pub(crate) struct Keep {
     directory: PathBuf,
+    name: &'static str,
 }
 
 impl Keep {
     /// The directory, made if it is not there.
-    pub(crate) fn at(directory: &Path) -> Result<Keep, String> {
+    pub(crate) fn at(directory: &Path, name: &'static str) -> Result<Keep, String> {
         fs::create_dir_all(directory)
             .map_err(|error| format!("cannot make {}: {}", directory.display(), cause(&error)))?;
-        Ok(Keep { directory: directory.to_owned() })
+        Ok(Keep { directory: directory.to_owned(), name })
     }
 
     /// Where it is kept.
     pub(crate) fn path(&self) -> PathBuf {
-        self.directory.join(NAME)
+        self.directory.join(self.name)
     }
 
     /// What was kept, if anything.
@@ -35,15 +38,14 @@ impl Keep {
         fs::read(self.path()).ok()
     }
 
-    /// Keeps a plan: whole or not at all, whenever the machine stops. What was kept before stays until then.
+    /// Keeps it: whole or not at all, whenever the machine stops. What was kept before stays until then.
     pub(crate) fn store(&self, bytes: &[u8]) -> Result<(), String> {
-        let temporary = self.directory.join(format!(".{NAME}.{}.tmp", std::process::id()));
+        let temporary = self.directory.join(format!(".{}.{}.tmp", self.name, std::process::id()));
         let stored = self.replace(&temporary, bytes);
         if stored.is_err() {
             let _ = fs::remove_file(&temporary);
         }
-        stored
-            .map_err(|error| format!("cannot keep the plan in {}: {}", self.path().display(), cause(&error)))
+        stored.map_err(|error| format!("cannot write {}: {}", self.path().display(), cause(&error)))
     }
 
     fn replace(&self, temporary: &Path, bytes: &[u8]) -> io::Result<()> {

@@ -72,7 +72,7 @@ mod worker;
 pub use cause::{cause, innermost};
 pub use doors::{Door, DoorError, WrongIdentity};
 pub use handle::{Config, Drained, Handle, StartError, SwapError, start};
-pub use identity::{Identity, IdentityError, Material, SvidError};
+pub use identity::{Identity, IdentityError, Material, SvidError, svid_id};
 pub use jwt::Fetching;
 pub use listen::BindError;
 pub use log::AccessLog;

@@ -80,7 +80,10 @@ fn run(args: &Args) -> Result<ExitCode, String> {
         let Some((plan, delivery)) = first(args, &mut plans, &mut events).await? else {
             return Ok(ExitCode::SUCCESS);
         };
-        let credentials = Credentials::of(args)?;
+        let credentials = tokio::select! {
+            credentials = Credentials::of(args) => credentials?,
+            () = events.only_end() => return Ok(ExitCode::SUCCESS),
+        };
         let directory = args.certificates.as_deref().map(Directory::at);
         let certificates = directory.clone().map(|directory| Certificates::of(Box::new(directory)));
         let started = start(plan.view.clone(), config(args, credentials.as_ref(), certificates.clone()));

@@ -2,7 +2,7 @@
 
 use crate::args::{Args, Source};
 use crate::intake::{Intake, Taken};
-use crate::keep::Keep;
+use crate::keep::{self, Keep};
 use crate::say;
 use mesh_plan::bundle::Trust;
 use mesh_plan::keys::PublicKey;
@@ -20,7 +20,7 @@ impl Plans {
     pub(crate) fn of(args: &Args) -> Result<Plans, String> {
         let keys = public_keys(&args.plan_key)?;
         let trust = Trust { keys, environment: args.environment.clone(), last: None };
-        let keep = args.state.as_deref().map(Keep::at).transpose()?;
+        let keep = args.state.as_deref().map(|state| Keep::at(state, keep::PLAN)).transpose()?;
         Ok(Plans { source: args.plan.clone(), intake: Intake { trust, wanted: args.wanted() }, keep })
     }
 

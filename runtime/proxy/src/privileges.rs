@@ -46,6 +46,15 @@ pub(crate) fn make(directory: &Path, user: Option<&User>) -> io::Result<()> {
     user.map_or(Ok(()), |user| system::give(directory, user))
 }
 
+/// Gives a file to whom the proxy becomes.
+///
+/// # Errors
+///
+/// What the system says.
+pub(crate) fn give(path: &Path, user: &User) -> io::Result<()> {
+    system::give(path, user)
+}
+
 /// Whether this process may do everything.
 pub(crate) fn is_root() -> bool {
     system::is_root()
@@ -213,8 +222,8 @@ mod system {
         Uid::effective().is_root()
     }
 
-    pub(super) fn give(directory: &Path, user: &User) -> io::Result<()> {
-        std::os::unix::fs::chown(directory, Some(user.user), Some(user.group))
+    pub(super) fn give(path: &Path, user: &User) -> io::Result<()> {
+        std::os::unix::fs::chown(path, Some(user.user), Some(user.group))
     }
 
     pub(super) fn become_user(user: &User) -> Result<(), String> {

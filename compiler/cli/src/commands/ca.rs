@@ -1,8 +1,15 @@
-//! `mesh ca`: a small certificate authority in two files, for meshes that have no other yet.
+//! `mesh ca`: a small certificate authority in a directory, for meshes that have no other yet.
+
+mod keyring;
+mod rotate;
+mod serve;
+mod tokens;
 
 use crate::OK;
 use crate::args;
 use crate::authority::Authority;
+use crate::commands::ca::keyring::{Files, Keyring};
+use crate::commands::ca::tokens::Tokens;
 use crate::commands::plan::keys::{PUBLIC, SECRET, create, with_end};
 use crate::failure::Failure;
 use crate::output::Output;
@@ -12,7 +19,7 @@ use std::fs::{self, OpenOptions};
 use std::io::Write as _;
 use std::os::unix::fs::OpenOptionsExt as _;
 use std::path::Path;
-use std::time::Duration;
+use std::time::{Duration, SystemTime};
 
 const HOUR: u64 = 60 * 60;
 
@@ -20,18 +27,18 @@ pub(crate) fn run(ca: &args::Ca, output: &mut Output<'_>) -> Result<u8, Failure>
     match ca {
         args::Ca::Init { trust_domain, directory, days } => init(trust_domain, directory, *days, output),
         args::Ca::Issue { id, directory, hours, output: name } => issue(id, directory, *hours, name, output),
+        args::Ca::Token { id, directory, ttl, uses } => token(id, directory, *ttl, *uses, output),
+        args::Ca::Serve(own) => serve::run(own, output),
+        args::Ca::Rotate { step, trust_domain, directory, days } => {
+            rotate::run(*step, trust_domain, directory, *days, output)
+        }
     }
 }
 
 /// `mesh ca init TRUST_DOMAIN`
 fn init(trust_domain: &str, directory: &Path, days: u32, output: &mut Output<'_>) -> Result<u8, Failure> {
-    if SpiffeId::read(&format!("spiffe://{trust_domain}")).is_none_or(|read| read.is_workload) {
-        return Err(Failure::new(
-            format!("`{trust_domain}` is no trust domain"),
-            "Write the name that stands in `mesh { trust-domain … }`: lower-case letters, digits, dots, dashes, underscores.",
-        ));
-    }
-    let lifetime = Duration::from_secs(u64::from(days) * 24 * HOUR);
+    trust_domain_of(trust_domain)?;
+    let lifetime = days_of(days);
     let authority = Authority::new(trust_domain, lifetime).map_err(failed)?;
     let [secret, public] = ["key", "pem"].map(|end| with_end(&directory.join(trust_domain), end));
     create(&secret, SECRET, &authority.key())?;
@@ -60,22 +67,9 @@ fn issue(
     name: &Path,
     output: &mut Output<'_>,
 ) -> Result<u8, Failure> {
-    let Some(read) = SpiffeId::read(id).filter(|read| read.is_workload) else {
-        return Err(Failure::new(
-            format!("`{id}` is no identity of a workload"),
-            "Write it as the plan has it, such as spiffe://local.test/ns/default/sa/web; `mesh plan inspect` shows them.",
-        ));
-    };
-    let [key, certificate] = ["key", "pem"].map(|end| with_end(&directory.join(read.trust_domain), end));
-    let text = |path: &Path| fs::read_to_string(path).map_err(|error| Failure::io("read", path, &error));
-    let authority =
-        Authority::read(read.trust_domain, &text(&certificate)?, &text(&key)?).map_err(|error| {
-            Failure::new(
-                format!("cannot use `{}` and `{}`: {error}", certificate.display(), key.display()),
-                "Give the directory of what `mesh ca init` made.",
-            )
-        })?;
-    let issued = authority.issue(id, Duration::from_secs(u64::from(hours) * HOUR)).map_err(failed)?;
+    let read = workload(id)?;
+    let keyring = Keyring::read(read.trust_domain, directory)?;
+    let issued = keyring.authority.issue(id, Duration::from_secs(u64::from(hours) * HOUR)).map_err(failed)?;
     let [secret, public] = ["key", "pem"].map(|end| with_end(name, end));
     replace(&secret, SECRET, &issued.key)?;
     replace(&public, PUBLIC, &issued.chain)?;
@@ -87,9 +81,59 @@ fn issue(
     output.data(&format!("{secret}\n{public}"));
     output.say(&format!(
         "{id}, for {hours} h: mesh-proxy --svid {public} --svid-key {secret} --trust-bundle {}",
-        certificate.display()
+        Files::of(read.trust_domain, directory).certificate.display()
     ));
     Ok(OK)
+}
+
+/// `mesh ca token ID`
+fn token(
+    id: &str,
+    directory: &Path,
+    ttl: Duration,
+    uses: u32,
+    output: &mut Output<'_>,
+) -> Result<u8, Failure> {
+    let read = workload(id)?;
+    let files = Files::of(read.trust_domain, directory);
+    // A token of an authority that is not there would be of no use to anybody.
+    Keyring::read(read.trust_domain, directory)?;
+    let tokens = Tokens::at(&files.tokens);
+    tokens.sweep(SystemTime::now());
+    let token = tokens.make(id, ttl, uses)?;
+    if output.for_program() {
+        output.document(&json!({ "schema": "mesh.ca.token/v1", "id": id, "token": token, "seconds": ttl.as_secs(), "uses": uses }));
+        return Ok(OK);
+    }
+    output.data(&token);
+    let times = if uses == 1 { "once".to_owned() } else { format!("{uses} times") };
+    output.say(&format!("{id}, {times}, for {} s: mesh-proxy --join-token-file FILE", ttl.as_secs()));
+    Ok(OK)
+}
+
+/// A name that may be one of a trust domain.
+fn trust_domain_of(name: &str) -> Result<(), Failure> {
+    if SpiffeId::read(&format!("spiffe://{name}")).is_none_or(|read| read.is_workload) {
+        return Err(Failure::new(
+            format!("`{name}` is no trust domain"),
+            "Write the name that stands in `mesh { trust-domain … }`: lower-case letters, digits, dots, dashes, underscores.",
+        ));
+    }
+    Ok(())
+}
+
+/// The identity of a workload.
+fn workload(id: &str) -> Result<SpiffeId<'_>, Failure> {
+    SpiffeId::read(id).filter(|read| read.is_workload).ok_or_else(|| {
+        Failure::new(
+            format!("`{id}` is no identity of a workload"),
+            "Write it as the plan has it, such as spiffe://local.test/ns/default/sa/web; `mesh plan inspect` shows them.",
+        )
+    })
+}
+
+fn days_of(days: u32) -> Duration {
+    Duration::from_secs(u64::from(days) * 24 * HOUR)
 }
 
 /// Puts a file in the place of another one, whole: a proxy that watches it takes it over.

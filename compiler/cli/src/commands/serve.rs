@@ -4,23 +4,20 @@ mod answers;
 mod proxies;
 mod release;
 
+use super::listening::{self, stamp};
 use super::running::{interrupts, runtime, trouble};
 use crate::OK;
 use crate::args::Serve;
 use crate::commands::plan::{Found, keys, open, unusable};
-use crate::failure::{Failure, reason};
+use crate::failure::Failure;
 use crate::output::{Output, count};
 use answers::Service;
 use mesh_plan::bundle::{Bundle, Trust};
 use release::Release;
-use std::fs;
-use std::io;
-use std::os::unix::fs::MetadataExt as _;
 use std::path::Path;
 use std::sync::Arc;
 use std::sync::mpsc::RecvTimeoutError;
-use std::time::{Duration, SystemTime};
-use tokio::net::TcpListener;
+use std::time::Duration;
 
 /// How often the plan's file is looked at.
 const INTERVAL: Duration = Duration::from_millis(100);
@@ -40,14 +37,11 @@ pub(crate) fn run(serve: &Serve, output: &mut Output<'_>) -> Result<u8, Failure>
     let interrupts = interrupts(&runtime)?;
     let service = Service::new(release);
     let address = runtime.block_on(async {
-        let listener = TcpListener::bind(serve.listen).await.map_err(|error| {
-            let message = format!("cannot listen on {}: {}", serve.listen, reason(&error));
-            Failure::new(message, "Choose another address with --listen.")
-        })?;
+        let listener = listening::bind(serve.listen).await?;
         let address = listener.local_addr().map_err(|error| trouble("listen", &error))?;
         let tls = serve.tls_cert.as_deref().zip(serve.tls_key.as_deref());
-        let tls = tls.map(|(certificate, key)| answers::tls(certificate, key)).transpose()?;
-        tokio::spawn(answers::accept(listener, tls, service.clone()));
+        let tls = tls.map(|(certificate, key)| listening::tls(certificate, key)).transpose()?;
+        tokio::spawn(listening::accept(listener, tls, service.clone()));
         Ok::<_, Failure>(address)
     })?;
     let scheme = if serve.tls_cert.is_some() { "https" } else { "http" };
@@ -55,7 +49,7 @@ pub(crate) fn run(serve: &Serve, output: &mut Output<'_>) -> Result<u8, Failure>
     output.say(&said(&service.release()));
     while let Err(RecvTimeoutError::Timeout) = interrupts.recv_timeout(INTERVAL) {
         service.proxies().heard().iter().for_each(|line| output.say(line));
-        let now = self::stamp(&serve.file).ok();
+        let now = listening::stamp(&serve.file).ok();
         if now.is_some() && now != stamp {
             stamp = now;
             renew(serve, &trust, &service, output);
@@ -104,10 +98,4 @@ fn load(path: &Path, trust: &Trust) -> Result<Release, Failure> {
     }
     trust.check(&bundle.statement, &bundle.signatures).map_err(|error| super::plan::refused(path, &error))?;
     Ok(Release::new(bundle))
-}
-
-/// What changes when another file takes the place or the file is written to.
-fn stamp(path: &Path) -> io::Result<(u64, u64, Option<SystemTime>)> {
-    let found = fs::metadata(path)?;
-    Ok((found.ino(), found.len(), found.modified().ok()))
 }

@@ -15,6 +15,10 @@ Examples:
     mesh-proxy --plan shop.mplan --service web --outbound 127.0.0.1:15001 \\
       --inbound 10.0.0.7:80=127.0.0.1:8080 --svid svid.pem --svid-key key.pem --trust-bundle ca.pem
 
+  Its certificate from `mesh ca serve`, for what `mesh ca token` printed, and renewed from then on:
+    mesh-proxy --plan shop.mplan --service web --outbound 127.0.0.1:15001 --state /var/lib/mesh \\
+      --ca https://ca.internal:7071 --ca-bundle shop.example.pem --join-token-file web.token
+
   A gateway with `https` listeners, whose certificates are certs/NAME.crt and certs/NAME.key:
     mesh-proxy --plan shop.mplan --gateway edge --certificates certs
 
@@ -58,6 +62,12 @@ Identity and mutual TLS:
   stands before the service too: it lets in whom the service authorizes, and at a `strict` port
   nobody without a certificate. A bundle of another trust domain is DOMAIN=FILE. Files that are
   replaced are taken over at once, and what does not fit together is not.
+  With --ca it asks `mesh ca serve` instead: the first time with the join token of
+  --join-token-file, then, at half of a certificate's life, with the certificate that it has. The
+  key is made here, anew for each certificate, and stays here. Whoever answers at --ca has to have
+  a certificate that --ca-bundle vouches for. --state keeps certificate, key and roots (svid.pem,
+  for its owner alone), so a restart needs neither the authority nor another token. An authority
+  that is away is asked again, and what there is serves as long as it lasts.
 
 Certificates of listeners:
   What `tls certificate \"shop-example\"` shows is in the directory of --certificates:

@@ -2,40 +2,21 @@
 
 use super::proxies::{Proxies, Word};
 use super::release::{Release, Slice};
-use crate::failure::Failure;
+use crate::commands::listening::{Answer, Answers, Asker, HEAD_TIME, text};
 use bytes::Bytes;
 use http_body_util::Full;
 use hyper::body::Incoming;
 use hyper::header::{self, HeaderMap, HeaderValue};
-use hyper::server::conn::http1::Builder;
-use hyper::service::service_fn;
 use hyper::{Method, Request, Response, StatusCode};
-use hyper_util::rt::{TokioIo, TokioTimer};
 use mesh_plan::parts::Wanted;
 use std::collections::BTreeSet;
-use std::convert::Infallible;
 use std::net::SocketAddr;
-use std::path::Path;
 use std::sync::Arc;
 use std::time::Duration;
-use tokio::io::{AsyncRead, AsyncWrite};
-use tokio::net::TcpListener;
-use tokio::sync::{Semaphore, watch};
-use tokio::time::timeout;
-use tokio_rustls::TlsAcceptor;
-use tokio_rustls::rustls::ServerConfig;
-use tokio_rustls::rustls::crypto::ring;
-use tokio_rustls::rustls::pki_types::pem::PemObject as _;
-use tokio_rustls::rustls::pki_types::{CertificateDer, PrivateKeyDer};
+use tokio::sync::watch;
 
-/// Proxies keep a connection each while they wait.
-const MAX_CONNECTIONS: usize = 20_000;
-/// A question has to arrive in this time, and a handshake to be over.
-const HEAD_TIME: Duration = Duration::from_secs(10);
 /// No question is kept longer, whatever it asks for.
 const MOST_WAIT: Duration = Duration::from_secs(60);
-/// When files run out, accepting at once again would only spin.
-const ACCEPT_PAUSE: Duration = Duration::from_millis(50);
 /// As much as a proxy may say of itself in one header.
 const MAX_WORD: usize = 500;
 /// As many units as one proxy may serve.
@@ -68,60 +49,15 @@ impl Service {
     }
 }
 
-/// A server's certificate and key, PEM.
-pub(super) fn tls(certificate: &Path, key: &Path) -> Result<TlsAcceptor, Failure> {
-    let failed = |path: &Path, why: &dyn std::fmt::Display| {
-        let message = format!("cannot use `{}`: {why}", path.display());
-        Failure::new(message, "Give a certificate chain and its private key, both PEM.")
-    };
-    let chain: Result<Vec<_>, _> =
-        CertificateDer::pem_file_iter(certificate).map_err(|error| failed(certificate, &error))?.collect();
-    let chain = chain.map_err(|error| failed(certificate, &error))?;
-    let private = PrivateKeyDer::from_pem_file(key).map_err(|error| failed(key, &error))?;
-    let config = ServerConfig::builder_with_provider(Arc::new(ring::default_provider()))
-        .with_safe_default_protocol_versions()
-        .map_err(|error| failed(certificate, &error))?
-        .with_no_client_auth()
-        .with_single_cert(chain, private)
-        .map_err(|error| failed(certificate, &error))?;
-    Ok(TlsAcceptor::from(Arc::new(config)))
-}
+impl Answers for Service {
+    const REST: Duration = MOST_WAIT.saturating_add(HEAD_TIME);
 
-/// Answers until the process ends.
-pub(super) async fn accept(listener: TcpListener, tls: Option<TlsAcceptor>, service: Arc<Service>) {
-    let places = Arc::new(Semaphore::new(MAX_CONNECTIONS));
-    loop {
-        let place = places.clone().acquire_owned().await;
-        let Ok((stream, peer)) = listener.accept().await else {
-            tokio::time::sleep(ACCEPT_PAUSE).await;
-            continue;
-        };
-        let (service, tls) = (service.clone(), tls.clone());
-        tokio::spawn(async move {
-            let _place = place;
-            match tls {
-                None => serve(stream, peer, service).await,
-                Some(tls) => {
-                    if let Ok(Ok(stream)) = timeout(HEAD_TIME, tls.accept(stream)).await {
-                        serve(stream, peer, service).await;
-                    }
-                }
-            }
-        });
+    async fn answer(&self, request: Request<Incoming>, asker: Asker) -> Answer {
+        answer(&request, asker.address, self).await
     }
 }
 
-async fn serve(stream: impl AsyncRead + AsyncWrite + Unpin, peer: SocketAddr, service: Arc<Service>) {
-    let answer = service_fn(|request: Request<Incoming>| {
-        let service = service.clone();
-        async move { Ok::<_, Infallible>(answer(&request, peer, &service).await) }
-    });
-    let mut builder = Builder::new();
-    builder.timer(TokioTimer::new()).header_read_timeout(MOST_WAIT + HEAD_TIME);
-    let _ = builder.serve_connection(TokioIo::new(stream), answer).await;
-}
-
-async fn answer(request: &Request<Incoming>, peer: SocketAddr, service: &Service) -> Response<Full<Bytes>> {
+async fn answer(request: &Request<Incoming>, peer: SocketAddr, service: &Service) -> Answer {
     if request.method() != Method::GET {
         return text(StatusCode::METHOD_NOT_ALLOWED, "ask with GET\n".to_owned());
     }
@@ -140,7 +76,7 @@ async fn answer(request: &Request<Incoming>, peer: SocketAddr, service: &Service
 }
 
 /// What a proxy needs of the plan, at once or when there is another one than it has.
-async fn plan(request: &Request<Incoming>, peer: SocketAddr, service: &Service) -> Response<Full<Bytes>> {
+async fn plan(request: &Request<Incoming>, peer: SocketAddr, service: &Service) -> Answer {
     let wanted = match wanted(request.uri().query().unwrap_or_default()) {
         Some(wanted) if !wanted.is_empty() => wanted,
         _ => {
@@ -180,7 +116,7 @@ async fn plan(request: &Request<Incoming>, peer: SocketAddr, service: &Service) 
     }
 }
 
-fn sliced(status: StatusCode, slice: &Slice, body: Bytes) -> Response<Full<Bytes>> {
+fn sliced(status: StatusCode, slice: &Slice, body: Bytes) -> Answer {
     let mut response = Response::new(Full::new(body));
     *response.status_mut() = status;
     let headers = response.headers_mut();
@@ -218,14 +154,6 @@ fn wanted(query: &str) -> Option<BTreeSet<Wanted>> {
         });
     }
     Some(wanted)
-}
-
-fn text(status: StatusCode, text: String) -> Response<Full<Bytes>> {
-    let mut response = Response::new(Full::new(text.into()));
-    *response.status_mut() = status;
-    let plain = HeaderValue::from_static("text/plain; charset=utf-8");
-    response.headers_mut().insert(header::CONTENT_TYPE, plain);
-    response
 }
 
 #[cfg(test)]
