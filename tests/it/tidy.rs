@@ -14,7 +14,7 @@ const ALLOWED: &[(&str, &[&str], &[&str])] = &[
         "mesh-proxy",
         &["mesh-engine", "mesh-plan"],
         // rustls, with ring: the server of plans is asked over HTTPS, and form_urlencoded says for whom; proxies speak mutual TLS with each
-        // other (tokio-rustls), and x509-cert reads whose certificate it is. notify: a new plan is noticed at once.
+        // other (tokio-rustls), and x509-cert reads whose certificate it is and asks for one; prost reads what an agent of the SPIFFE Workload API sends. notify: a new plan is noticed at once.
         // ring itself: what agrees to a WebSocket is a hash, and tokens are signed. landlock, seccompiler with libc's numbers, and nix: what it gives up at its start.
         &[
             "arc-swap",
@@ -30,6 +30,7 @@ const ALLOWED: &[(&str, &[&str], &[&str])] = &[
             "libc",
             "nix",
             "notify",
+            "prost",
             "ring",
             "rustls",
             "seccompiler",

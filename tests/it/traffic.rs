@@ -1,5 +1,6 @@
 //! What a file says about traffic, the real proxy does, with real upstreams. `shown` counts the statements.
 
+mod agent;
 mod balancing;
 mod breaking;
 mod browsers;

@@ -2,6 +2,7 @@
 
 mod help;
 
+use crate::credentials::workload::Endpoint;
 use crate::privileges::{self, User};
 use clap::builder::{BoolishValueParser, Resettable};
 use clap::error::ErrorKind;
@@ -94,6 +95,10 @@ pub(crate) struct Args {
     /// What `mesh ca token` printed, for the first certificate
     #[arg(long, env = "MESH_JOIN_TOKEN_FILE", value_name = "FILE", requires = "ca")]
     pub(crate) join_token_file: Option<PathBuf>,
+
+    /// Where the proxy gets its certificates instead: the socket of an agent of the SPIFFE Workload API; without it, what SPIFFE_ENDPOINT_SOCKET says
+    #[arg(long, env = "MESH_WORKLOAD_API", value_name = "unix:///PATH", conflicts_with_all = ["svid", "ca"], value_parser = Endpoint::read)]
+    pub(crate) workload_api: Option<Endpoint>,
 
     /// Where the certificates are that `https` listeners show, by name: NAME.crt and NAME.key, or NAME/tls.crt and NAME/tls.key (PEM)
     #[arg(long, env = "MESH_CERTIFICATES", value_name = "DIRECTORY")]

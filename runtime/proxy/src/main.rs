@@ -127,7 +127,7 @@ fn run(args: &Args) -> Result<ExitCode, String> {
 fn config(args: &Args, credentials: Option<&Credentials>, certificates: Option<Arc<Certificates>>) -> Config {
     Config {
         doors: args.doors(),
-        identities: credentials.map(Credentials::identity).into_iter().collect(),
+        identities: credentials.map(Credentials::identities).unwrap_or_default(),
         certificates,
         workers: args.workers,
         admin: args.admin,

@@ -19,6 +19,10 @@ Examples:
     mesh-proxy --plan shop.mplan --service web --outbound 127.0.0.1:15001 --state /var/lib/mesh \\
       --ca https://ca.internal:7071 --ca-bundle shop.example.pem --join-token-file web.token
 
+  Its certificates from an agent of the SPIFFE Workload API:
+    mesh-proxy --plan shop.mplan --service web --outbound 127.0.0.1:15001 \\
+      --workload-api unix:///run/spire/agent.sock
+
   A gateway with `https` listeners, whose certificates are certs/NAME.crt and certs/NAME.key:
     mesh-proxy --plan shop.mplan --gateway edge --certificates certs
 
@@ -68,6 +72,10 @@ Identity and mutual TLS:
   a certificate that --ca-bundle vouches for. --state keeps certificate, key and roots (svid.pem,
   for its owner alone), so a restart needs neither the authority nor another token. An authority
   that is away is asked again, and what there is serves as long as it lasts.
+  With --workload-api, or where SPIFFE_ENDPOINT_SOCKET is set and no other flag says where from, an
+  agent of the SPIFFE Workload API sends certificates, keys and roots, those of federated domains
+  too, and others whenever they change (SPIRE: unix:///run/spire/agent.sock). They are kept in
+  memory alone. An agent that is away is asked again, and what there is serves as long as it lasts.
 
 Certificates of listeners:
   What `tls certificate \"shop-example\"` shows is in the directory of --certificates:

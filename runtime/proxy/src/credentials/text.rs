@@ -2,6 +2,8 @@
 //! certificate, those between it and a root, and behind a line the roots to believe.
 
 use mesh_proxy::Material;
+use x509_cert::der::pem::{LineEnding, encode_string};
+use x509_cert::der::{Reader as _, SliceReader};
 
 /// The line in front of the roots of the certificate's own trust domain; with ` of DOMAIN` behind it, of another one. What stands between
 /// two blocks of PEM is for people (RFC 7468 2).
@@ -18,6 +20,29 @@ pub(super) fn material(text: &str) -> Material {
     Material { key: own.clone(), chain: own, bundles: bundles.collect() }
 }
 
+/// A private key (DER of PKCS #8), for the front of a text.
+pub(super) fn key(der: &[u8]) -> Result<String, String> {
+    encode_string("PRIVATE KEY", LineEnding::LF, der).map_err(|error| format!("cannot write a key: {error}"))
+}
+
+/// Certificates, whose DER stands one behind the other.
+pub(super) fn certificates(der: &[u8]) -> Result<String, String> {
+    let broken = |error: &dyn std::fmt::Display| format!("what should be certificates is not: {error}");
+    let mut reader = SliceReader::new(der).map_err(|error| broken(&error))?;
+    let mut text = String::new();
+    while !reader.is_finished() {
+        let one = reader.tlv_bytes().map_err(|error| broken(&error))?;
+        text.push_str(&encode_string("CERTIFICATE", LineEnding::LF, one).map_err(|error| broken(&error))?);
+    }
+    Ok(text)
+}
+
+/// Roots of a trust domain, or of the certificate's own, behind their line. The domain is one that was read as such.
+pub(super) fn roots(domain: Option<&str>, der: &[u8]) -> Result<String, String> {
+    let of = domain.map(|domain| format!(" of {domain}")).unwrap_or_default();
+    Ok(format!("{ROOTS}{of}\n{}", certificates(der)?))
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -30,5 +55,17 @@ mod tests {
         let theirs = (Some("partner.test".to_owned()), b"theirs\n".to_vec());
         assert_eq!(read.bundles, [(None, b"root\nother\n".to_vec()), theirs]);
         assert_eq!(material("").bundles, []);
+    }
+
+    #[test]
+    fn certificates_that_stand_one_behind_the_other_are_told_apart() {
+        let (one, other) = ([0x30, 1, 7], [0x30, 2, 8, 9]);
+        let text = roots(Some("partner.test"), &[&one[..], &other].concat()).unwrap();
+        let both = format!("{}{}", certificates(&one).unwrap(), certificates(&other).unwrap());
+        assert_eq!(text, format!("# Trust bundle of partner.test\n{both}"));
+        assert_eq!(text.matches("BEGIN CERTIFICATE").count(), 2);
+        for broken in [&[0x30, 5, 0][..], &[0x30], b"certificate"] {
+            assert!(certificates(broken).is_err(), "{broken:?}");
+        }
     }
 }

@@ -5,7 +5,6 @@ use ring::signature::{ECDSA_P256_SHA256_ASN1_SIGNING, EcdsaKeyPair, KeyPair as _
 use std::fmt::Display;
 use x509_cert::der::asn1::{Any, BitString};
 use x509_cert::der::oid::ObjectIdentifier;
-use x509_cert::der::pem::{LineEnding, encode_string};
 use x509_cert::der::{self, Encode as _};
 use x509_cert::name::Name;
 use x509_cert::request::{CertReq, CertReqInfo, Version};
@@ -36,9 +35,7 @@ impl Wish {
         let info = info(pair.public_key().as_ref()).map_err(|error| cannot(&error))?;
         let signature = sign(&info.to_der().map_err(|error| cannot(&error))?)?;
         let request = signed(info, signature.as_ref()).map_err(|error| cannot(&error))?;
-        let key =
-            encode_string("PRIVATE KEY", LineEnding::LF, key.as_ref()).map_err(|error| cannot(&error))?;
-        Ok(Wish { request, key })
+        Ok(Wish { request, key: super::text::key(key.as_ref())? })
     }
 }
 

@@ -11,8 +11,8 @@ use crate::say;
 use mesh_engine::SpiffeId;
 use mesh_proxy::Identity;
 use message::{Answer, Own};
-pub(crate) use stream::Endpoint;
 use std::sync::Arc;
+pub(crate) use stream::Endpoint;
 use stream::{Stream, Trouble};
 use tokio::time::sleep;
 
@@ -72,7 +72,11 @@ impl Workload {
             };
             // A stream that ends is opened again at once (4.2); what goes on failing is told about once.
             if failures == 1 || matches!(trouble, Trouble::Final(_)) {
-                say(&format!("{} sends nothing: {}; what it sent serves as long as it lasts", self.endpoint, trouble.why()));
+                say(&format!(
+                    "{} sends nothing: {}; what it sent serves as long as it lasts",
+                    self.endpoint,
+                    trouble.why()
+                ));
             }
             if matches!(trouble, Trouble::Final(_)) {
                 return;
@@ -86,7 +90,11 @@ impl Workload {
                         break;
                     }
                     Err(trouble) if failures == 1 => {
-                        say(&format!("{} is gone: {}; what it sent serves as long as it lasts", self.endpoint, trouble.why()));
+                        say(&format!(
+                            "{} is gone: {}; what it sent serves as long as it lasts",
+                            self.endpoint,
+                            trouble.why()
+                        ));
                     }
                     Err(_) => {}
                 }
@@ -124,7 +132,9 @@ async fn first(endpoint: &Endpoint) -> Result<(Vec<Arc<Identity>>, Stream), Trou
     let identities = texts(&answer).and_then(|texts| {
         let identity = |(id, text): (String, String)| {
             let identity = Identity::new(&material(&text)).map_err(|error| format!("{id}: {error}"))?;
-            (identity.id() == id).then_some(identity).ok_or_else(|| format!("{id} has a certificate of another one"))
+            (identity.id() == id)
+                .then_some(identity)
+                .ok_or_else(|| format!("{id} has a certificate of another one"))
         };
         texts.into_iter().map(identity).collect::<Result<Vec<_>, _>>()
     });
@@ -147,7 +157,12 @@ fn texts(answer: &Answer) -> Result<Vec<(String, String)>, String> {
             if [&own.chain, &own.key, &own.bundle].into_iter().any(Vec::is_empty) {
                 return Err("something of it is missing".to_owned());
             }
-            Ok(format!("{}{}{}{federated}", key(&own.key)?, certificates(&own.chain)?, roots(None, &own.bundle)?))
+            Ok(format!(
+                "{}{}{}{federated}",
+                key(&own.key)?,
+                certificates(&own.chain)?,
+                roots(None, &own.bundle)?
+            ))
         };
         match SpiffeId::read(&own.id) {
             Some(read) if read.is_workload => whole().map_err(|why| format!("{}: {why}", own.id)),

@@ -46,7 +46,15 @@ impl Message for Answer {
     fn encode_raw(&self, buf: &mut impl BufMut) {
         message::encode_repeated(1, &self.svids, buf);
         bytes::encode_repeated(2, &self.crls, buf);
-        btree_map::encode(string::encode, string::encoded_len, bytes::encode, bytes::encoded_len, 3, &self.federated, buf);
+        btree_map::encode(
+            string::encode,
+            string::encoded_len,
+            bytes::encode,
+            bytes::encoded_len,
+            3,
+            &self.federated,
+            buf,
+        );
     }
 
     fn merge_field(
@@ -124,7 +132,10 @@ mod tests {
         bytes.extend([15 << 3 | 2, 2, b'h', b'i']);
         let read = Answer::decode(&*bytes).unwrap();
         let [own] = &*read.svids else { panic!("{read:?}") };
-        assert_eq!((&*own.id, own.chain.len(), &*own.key, &*own.bundle), ("spiffe://a/b", 300, &[2][..], &[3][..]));
+        assert_eq!(
+            (&*own.id, own.chain.len(), &*own.key, &*own.bundle),
+            ("spiffe://a/b", 300, &[2][..], &[3][..])
+        );
         assert_eq!((read.crls, read.federated.into_values().collect()), (vec![vec![5]], vec![vec![4]]));
         for end in 1..bytes.len() - 4 {
             // What is cut off is an error, or less: never a panic.

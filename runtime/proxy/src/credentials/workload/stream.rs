@@ -116,7 +116,8 @@ impl Stream {
     async fn message(&mut self) -> Result<Answer, Trouble> {
         loop {
             if let Some(message) = whole(&mut self.read)? {
-                return Answer::decode(&*message).map_err(|error| passing(format!("a message is damaged: {error}")));
+                return Answer::decode(&*message)
+                    .map_err(|error| passing(format!("a message is damaged: {error}")));
             }
             let frame = self.body.frame().await.ok_or_else(|| passing("the stream has ended"))?;
             let frame = frame.map_err(|error| passing(mesh_proxy::innermost(&error)))?;
@@ -203,7 +204,14 @@ mod tests {
         ] {
             assert_eq!(Endpoint::read(text), Ok(wanted), "{text}");
         }
-        for text in ["", "/run/agent.sock", "unix://run/agent.sock", "tcp://localhost:1", "tcp://127.0.0.1:1/x", "unix:///a?b"] {
+        for text in [
+            "",
+            "/run/agent.sock",
+            "unix://run/agent.sock",
+            "tcp://localhost:1",
+            "tcp://127.0.0.1:1/x",
+            "unix:///a?b",
+        ] {
             assert!(Endpoint::read(text).is_err(), "{text}");
         }
     }
