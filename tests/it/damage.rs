@@ -128,7 +128,7 @@ fn subject() -> Subject {
     Subject { plan, sample }
 }
 
-/// Who shows certificates and verifies tokens, with everything that may be said of that: generated programs seldom have all of it at once.
+/// Who shows certificates, verifies tokens and is outside, with everything that may be said of that: generated programs seldom have all of it at once.
 const QUAY: &str = r#"module harbour { namespace harbour }
 gateway quay { listener tls port 8443 https { host "*"; tls certificate "quay" } }
 authorize quay { allow from anyone }
@@ -136,6 +136,8 @@ route quay { otherwise 404 }
 jwt sso { issuer "https://sso.test"; audience "pier"; jwks "/keys.json"; from header "x-token"; list-claims "scope" }
 service customs { port 80 http; jwt sso optional }
 authorize customs { allow from gateway quay when claim "scope" has "read" }
+service lighthouse { external "light.test"; port 443 http; tls ca "coast" certificate "quay"; endpoints static "10.8.0.1" }
+authorize lighthouse { allow from gateway quay }
 "#;
 
 /// The plan of a program with services beside it that have endpoints in subsets, which generated ones have not.

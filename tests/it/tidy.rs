@@ -33,6 +33,7 @@ const ALLOWED: &[(&str, &[&str], &[&str])] = &[
             "prost",
             "ring",
             "rustls",
+            "rustls-native-certs",
             "seccompiler",
             "socket2",
             "tokio",

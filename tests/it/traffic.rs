@@ -12,6 +12,7 @@ mod idle;
 mod joining;
 mod mutual;
 mod nearness;
+mod outside;
 mod passthrough;
 mod rotation;
 mod shown;

@@ -1,6 +1,6 @@
 #!/usr/bin/env bash
-# TLS with other implementations: OpenSSL's client and curl at a gateway that ends TLS, at one that passes it on to OpenSSL's server, and at a
-# port of mutual TLS, with certificates that OpenSSL and `mesh ca` make, and that are replaced under handshakes. Passes iff each hears what it must.
+# TLS with other implementations: OpenSSL's client and curl at a gateway that ends TLS, at one that passes it on to OpenSSL's server, at one that
+# calls that server as a service outside of the mesh, and at a port of mutual TLS, with certificates that OpenSSL and `mesh ca` make, and that are replaced under handshakes. Passes iff each hears what it must.
 #
 #   tests/real/tls.sh        BIN=DIRECTORY: of programs that are built already
 set -euo pipefail
@@ -20,7 +20,7 @@ if [ -z "${BIN:-}" ]; then
 fi
 BIN=$(realpath "$BIN")
 source tests/real/servers.sh
-front=$(free_port) partners=$(free_port) called=$(free_port) shop=$(free_port) unopened=$(free_port) bank=$(free_port)
+front=$(free_port) partners=$(free_port) called=$(free_port) shop=$(free_port) unopened=$(free_port) bank=$(free_port) outside=$(free_port) strict=$(free_port)
 
 python3 -m http.server "$shop" --bind 127.0.0.1 --directory "$work" >/dev/null 2>&1 &
 echo $! > "$work/shop.pid"
@@ -40,6 +40,9 @@ gateway edge {
   listener web port $front https {
     host "a.test", "b.test"
     tls certificate "a", "b"
+  }
+  listener outside port $outside http {
+    host "**.test"
   }
   listener unopened port $unopened tls {
     host "bank.test"
@@ -61,6 +64,47 @@ route edge listener web {
 
 route edge listener unopened {
   to bank
+}
+
+route edge listener outside host "**.test" {
+  otherwise 404
+}
+
+route edge listener outside host "system.test" {
+  to system
+}
+
+route edge listener outside host "named.test" {
+  to named
+}
+
+route edge listener outside host "stranger.test" {
+  to stranger
+}
+
+service system {
+  external "bank.test"
+  port 443 http
+  endpoints static "127.0.0.1:$bank"
+  tls ca system
+}
+
+service named {
+  external "strict.test"
+  port 443 http
+  endpoints static "127.0.0.1:$strict"
+  tls host "bank.test" ca "servers" certificate "friend"
+}
+
+service stranger {
+  external "stranger.test"
+  port 443 http
+  endpoints static "127.0.0.1:$bank"
+  tls ca "servers"
+}
+
+authorize system, named, stranger {
+  allow from gateway edge
 }
 
 service web {
@@ -110,6 +154,10 @@ make stranger stranger.test servers
 make bank bank.test servers
 openssl s_server -accept "127.0.0.1:$bank" -cert "$work/certs/bank.crt" -key "$work/certs/bank.key" -www -quiet >/dev/null 2>&1 &
 echo $! > "$work/bank.pid"
+openssl s_server -accept "127.0.0.1:$strict" -cert "$work/certs/bank.crt" -key "$work/certs/bank.key" -Verify 1 -verify_return_error \
+  -CAfile "$work/clients.crt" -www -quiet >/dev/null 2>&1 &
+echo $! > "$work/strict.pid"
+cp "$work/servers.crt" "$work/certs/servers.crt"
 
 (cd "$work" && "$BIN/mesh" ca init local.test >/dev/null)
 for who in edge shop web; do
@@ -117,7 +165,7 @@ for who in edge shop web; do
 done
 svid() { echo --svid "$work/$1.pem" --svid-key "$work/$1.key" --trust-bundle "$work/local.test.pem"; }
 
-"$BIN/mesh-proxy" --plan "$work/shop.mplan" --gateway edge --bind 127.0.0.1 --certificates "$work/certs" $(svid edge) 2> "$work/edge.log" &
+SSL_CERT_FILE="$work/servers.crt" "$BIN/mesh-proxy" --plan "$work/shop.mplan" --gateway edge --bind 127.0.0.1 --certificates "$work/certs" $(svid edge) 2> "$work/edge.log" &
 echo $! > "$work/edge.pid"
 "$BIN/mesh-proxy" --plan "$work/shop.mplan" --service shop --inbound "127.0.0.1:$called=127.0.0.1:$shop" $(svid shop) 2> "$work/shop.log" &
 echo $! > "$work/inbound.pid"
@@ -162,6 +210,12 @@ for version in tls1_2 tls1_3; do
 done
 expect "another name" "unrecognized name" "$(at_bank -servername b.test)"
 expect "no name" "missing extension" "$(at_bank -noservername)"
+
+# Outside of the mesh: who answers must be who is meant, and is shown a certificate where it asks for one.
+at_outside() { curl -s -o /dev/null -w '%{http_code}' --max-time 10 -H "Host: $1.test" "http://127.0.0.1:$outside/" || true; }
+expect "an authority of the system" 200 "$(at_outside system)"
+expect "one of its own, and a certificate that is asked for" 200 "$(at_outside named)"
+expect "who has another name" 503 "$(at_outside stranger)"
 
 # At the service itself: who the certificate says, and nobody without one.
 at_shop() { curl -s -o /dev/null -w '%{http_code}' --max-time 10 -k "$@" "https://127.0.0.1:$called/" || true; }

@@ -6,7 +6,7 @@ use rustls::pki_types::CertificateDer;
 use rustls::pki_types::pem::PemObject as _;
 use rustls::server::WebPkiClientVerifier;
 use rustls::{HandshakeKind, RootCertStore, ServerConfig, ServerConnection, StreamOwned};
-use std::io::{BufRead as _, BufReader, Write as _};
+use std::io::{BufRead as _, BufReader, Read as _, Write as _};
 use std::net::{TcpListener, TcpStream};
 use std::sync::{Arc, Mutex};
 
@@ -48,6 +48,26 @@ impl Secure {
             for stream in listener.incoming().map_while(Result::ok) {
                 let (config, heard) = (config.lock().expect("no panic").clone(), heard.clone());
                 std::thread::spawn(move || serve(stream, config, name, &heard));
+            }
+        });
+        secure
+    }
+
+    /// One that speaks HTTP/2 alone, and answers a request of the scheme `https` with 204, others with 400.
+    ///
+    /// # Panics
+    /// If the certificate is none.
+    pub fn of_http2(own: &Certificate) -> Secure {
+        let listener = TcpListener::bind("127.0.0.1:0").expect("a port");
+        let address = listener.local_addr().expect("an address").to_string();
+        let mut newer = ServerConfig::clone(&config(own, None));
+        newer.alpn_protocols = vec![b"h2".to_vec()];
+        let newer = Arc::new(newer);
+        let secure = Secure { address, config: Arc::new(Mutex::new(newer.clone())), heard: Arc::default() };
+        std::thread::spawn(move || {
+            for stream in listener.incoming().map_while(Result::ok) {
+                let newer = newer.clone();
+                std::thread::spawn(move || answer_stream(stream, newer));
             }
         });
         secure
@@ -102,9 +122,40 @@ fn serve(stream: TcpStream, config: Arc<ServerConfig>, name: &str, heard: &Mutex
             is_resumed: session.handshake_kind() == Some(HandshakeKind::Resumed),
             head: head.to_ascii_lowercase(),
         });
-        let answer = format!("HTTP/1.1 200 OK\r\ncontent-length: {}\r\n\r\n{name}", name.len());
+        let ends = head.to_ascii_lowercase().contains("\r\nx-end: ");
+        let close = if ends { "connection: close\r\n" } else { "" };
+        let answer = format!("HTTP/1.1 200 OK\r\n{close}content-length: {}\r\n\r\n{name}", name.len());
+        if ends {
+            let session = stream.get_mut();
+            let _ = session.write_all(answer.as_bytes());
+            session.conn.send_close_notify();
+            let _ = session.flush();
+            return;
+        }
         if stream.get_mut().write_all(answer.as_bytes()).is_err() {
             return;
+        }
+    }
+}
+
+/// Reads frames (RFC 9113 4.1) until there is a head, and answers it.
+fn answer_stream(stream: TcpStream, config: Arc<ServerConfig>) -> Option<()> {
+    const HEADERS: u8 = 1;
+    let session = ServerConnection::new(config).expect("a session");
+    let mut stream = StreamOwned::new(session, stream);
+    stream.read_exact(&mut [0; 24]).ok()?;
+    // Settings, of which there are none.
+    stream.write_all(&[0, 0, 0, 4, 0, 0, 0, 0, 0]).ok()?;
+    loop {
+        let mut head = [0; 9];
+        stream.read_exact(&mut head).ok()?;
+        let length = usize::from(head[0]) << 16 | usize::from(head[1]) << 8 | usize::from(head[2]);
+        let mut frame = vec![0; length];
+        stream.read_exact(&mut frame).ok()?;
+        if head[3] == HEADERS {
+            // Of HPACK's own table `:scheme: https`, and `:status` of 204 and of 400; with the flags of a whole head and the end of the stream.
+            let status = if frame.contains(&0x87) { 0x89 } else { 0x8c };
+            stream.write_all(&[&[0, 0, 1, HEADERS, 5], &head[5..], &[status]].concat()).ok()?;
         }
     }
 }

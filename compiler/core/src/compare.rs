@@ -22,7 +22,7 @@ use crate::space::peer::Candidate;
 use crate::witness::Witness;
 use joint::{Joint, TooFine, root};
 use mesh_lang::ast::HostPattern;
-use mesh_plan::{Gateway, HostKind, Listener, NONE, PlanView, Target};
+use mesh_plan::{Gateway, HostKind, Listener, NONE, PlanView, Protocol, Target};
 use region::EVERY;
 use rustc_hash::FxHashMap;
 use same::is_same;
@@ -181,6 +181,11 @@ impl Comparing<'_> {
                     limits.map(|limit| side.edit(limit)).collect::<Vec<_>>().join(", ")
                 };
                 self.texts(&name, [of(&self.sides[0]), of(&self.sides[1])]);
+                let outside = |side: &Side<'_>| {
+                    let tls = side.service(&name).and_then(|(_, service)| service.tls.as_ref());
+                    tls.map(ToString::to_string).unwrap_or_default()
+                };
+                self.texts(&name, [outside(&self.sides[0]), outside(&self.sides[1])]);
             }
         }
     }
@@ -209,6 +214,8 @@ impl Comparing<'_> {
                     self.decisions(&place, What::Route, partitions, [0, 0]);
                     let endpoints = [0, 1].map(|side| endpoints(&self.sides[side], service, number));
                     self.texts(&place, endpoints);
+                    let spoken = [0, 1].map(|side| spoken(&self.sides[side], service, number));
+                    self.texts(&place, spoken);
                 }
             }
         }
@@ -547,6 +554,23 @@ fn partition_of_port(side: &Side<'_>, service: &str, number: u16) -> Option<u32>
 /// Whom an index of a service and one of its ports mean, whatever the plan's numbers.
 fn callee(side: &Side<'_>, service: u32, port: u32) -> (String, u16) {
     (side.plan.services[service as usize].name.clone(), side.port(service, port).number)
+}
+
+/// What a port speaks.
+fn spoken(side: &Side<'_>, service: &str, number: u16) -> String {
+    let port = side.service(service).and_then(|(_, service)| {
+        service.ports.iter().find(|port| port.number == number).map(|port| port.protocol)
+    });
+    port.map_or(String::new(), |protocol| {
+        let said = match protocol {
+            Protocol::Http => "http",
+            Protocol::Http2 => "http2",
+            Protocol::Grpc => "grpc",
+            Protocol::Connections => "tcp",
+            Protocol::Tls => "tls",
+        };
+        format!("speaks {said}")
+    })
 }
 
 /// `endpoints 10.0.0.1:8080 (v1), 10.0.0.2:8080`

@@ -2,6 +2,7 @@
 //!
 //! Whole statements are known by the status of their row; here stand the forms of arguments.
 
+use crate::resolve::outside;
 use mesh_lang::ast::{Condition, EndpointSource, Field, Limits, Mtls, Protocol, RateKey};
 use mesh_lang::{Code, Diagnostic, Name, Span, Spanned, ast};
 use std::collections::{BTreeMap, BTreeSet};
@@ -99,7 +100,7 @@ fn sees_connections(protocol: Spanned<Protocol>) -> bool {
 /// The forms of arguments that have a meaning and no effect at run time yet.
 fn forms(item: &ast::Item) -> Vec<Diagnostic> {
     let places = match item {
-        ast::Item::Service(service) => places(service),
+        ast::Item::Service(service) => places(service).into_iter().chain(outside(service)).collect(),
         ast::Item::Gateway(gateway) => gateway.listeners.iter().filter_map(of_other_clusters).collect(),
         _ => vec![],
     };
@@ -167,6 +168,26 @@ fn of_connections(item: &ast::Item) -> Vec<Diagnostic> {
             listeners().for_each(|listener| add(&listener.limits));
         }
         _ => {}
+    }
+    found
+}
+
+/// Names outside are not looked up yet, so what is there is known by its addresses; and one name is expected of all of them.
+fn outside(service: &ast::Service) -> Vec<Diagnostic> {
+    let Some(first) = service.external.first() else { return vec![] };
+    let mut found = Vec::new();
+    if service.endpoints.is_empty() {
+        found.push(unexecuted("`external` without `endpoints static`", first.span));
+    }
+    let names_nobody = matches!(
+        service.tls.as_ref().map(|tls| &tls.value),
+        Some(ast::Tls::Verified { host: None, .. }) if outside::only_name(service).is_none()
+    );
+    if let Some(tls) = service.tls.as_ref().filter(|_| names_nobody) {
+        found.push(
+            unexecuted("`tls` without a `host`, beside an `external` that is not one name,", tls.span)
+                .help("Write whom the certificate must be of: `tls host \"www.example.com\" ca system`."),
+        );
     }
     found
 }
@@ -366,6 +387,39 @@ mod tests {
             compilation.unexecuted.len()
         };
         assert_eq!([refused(&text("", "")), refused(&text(limit, "")), refused(&text("", limit))], [0, 1, 1]);
+    }
+
+    #[test]
+    fn what_is_outside_is_known_by_addresses_and_expected_to_be_somebody() {
+        let refused = |statements: &str| {
+            let text = format!(
+                "service web {{ port 80 http; calls s }}\nauthorize web {{ allow from anyone }}\n\
+                 service s {{ port 443 http; {statements} }}\nauthorize s {{ allow from web }}"
+            );
+            let compilation = compile(&SourceSet::single("test.mesh", &text), &StandIns::new());
+            assert!(compilation.diagnostics.is_empty(), "{text}: {:?}", compilation.diagnostics);
+            compilation.unexecuted.into_iter().map(|diagnostic| diagnostic.message).collect::<Vec<_>>()
+        };
+        let nothing: [&str; 0] = [];
+        let at = "endpoints static \"192.0.2.1\"";
+        assert_eq!(refused(&format!("external \"x.test\"; tls ca system; {at}")), nothing);
+        assert_eq!(
+            refused(&format!("external \"*.x.test\"; tls host \"a.x.test\" ca system; {at}")),
+            nothing
+        );
+        assert_eq!(refused(&format!("external \"192.0.2.0/24\"; tls none; {at}")), nothing);
+        assert_eq!(
+            refused("external \"x.test\"; tls ca system"),
+            ["`external` without `endpoints static` is not executed by this version's proxy"]
+        );
+        for external in ["\"*.x.test\"", "\"192.0.2.0/24\"", "\"x.test\", \"y.test\""] {
+            assert_eq!(
+                refused(&format!("external {external}; tls ca system; {at}")),
+                [
+                    "`tls` without a `host`, beside an `external` that is not one name, is not executed by this version's proxy"
+                ]
+            );
+        }
     }
 
     #[test]

@@ -352,6 +352,7 @@ impl Lowering {
             limits: service.limits.clone(),
             panic_threshold: service.panic_threshold,
             health_check: service.health_check.clone(),
+            tls: service.tls.clone(),
             nearness: service.nearness.clone(),
             verifiers: service.workload.verifiers.clone(),
             ports: ports.collect(),

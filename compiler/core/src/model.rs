@@ -187,6 +187,8 @@ pub(crate) struct Service {
     /// Basis points: with a smaller share of healthy endpoints all of them are used. 0: never.
     pub(crate) panic_threshold: u32,
     pub(crate) health_check: Option<mesh_plan::HealthCheck>,
+    /// Of one outside: the TLS that it is spoken to in.
+    pub(crate) tls: Option<mesh_plan::OutsideTls>,
     pub(crate) nearness: mesh_plan::Nearness,
     /// What it lets in, sorted.
     pub(crate) limits: Vec<mesh_plan::Edit>,
@@ -209,6 +211,7 @@ impl Service {
             settings_at: SettingsAt::default(),
             panic_threshold: 0,
             health_check: None,
+            tls: None,
             nearness: mesh_plan::Nearness::default(),
             limits,
             ports: vec![],

@@ -18,6 +18,7 @@ mod limits_inside;
 mod mutual;
 mod operation;
 mod outliers;
+pub(crate) mod outside;
 mod production;
 mod protocol;
 mod questions;

@@ -643,7 +643,7 @@ const SERVICE: &[Signature] = &[
         "external STRING, …",
         "The service is outside of the mesh, under these names or networks.",
         Once,
-        Checked,
+        Executed,
         project::strings,
     ),
     row(
@@ -651,7 +651,7 @@ const SERVICE: &[Signature] = &[
         "tls [host STRING] ca system|STRING [certificate STRING] | tls insecure | tls none",
         "How a service outside of the mesh is spoken to.",
         Once,
-        Checked,
+        Executed,
         service::tls,
     ),
     row(

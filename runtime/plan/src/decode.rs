@@ -61,6 +61,7 @@ fn to_service(service: view::Service<'_>) -> Service {
         limits: service.limits().iter().map(to_edit).collect(),
         panic_threshold: service.panic_threshold(),
         health_check: service.health_check().map(view::HealthCheck::to_value),
+        tls: service.tls().map(view::OutsideTls::to_value),
         nearness: Nearness {
             failover: service.failover().map(str::to_owned).collect(),
             by_zone: service.is_by_zone(),

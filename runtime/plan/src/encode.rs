@@ -355,6 +355,7 @@ mod tests {
             settings: NONE,
             panic_threshold: 0,
             health_check: None,
+            tls: None,
             nearness: Nearness::default(),
             verifiers: vec![],
             ports: vec![port(index)],

@@ -154,11 +154,12 @@ pub enum Section {
     Audiences = 58,
     TokenPlaces = 59,
     ListClaims = 60,
+    OutsideTls = 61,
 }
 
 impl Section {
     /// All of them.
-    pub const ALL: [Section; 59] = {
+    pub const ALL: [Section; 60] = {
         use Section::*;
         [
             Strings,
@@ -220,6 +221,7 @@ impl Section {
             Audiences,
             TokenPlaces,
             ListClaims,
+            OutsideTls,
         ]
     };
 
@@ -308,6 +310,7 @@ impl Section {
             Section::Facts => fact::WORDS,
             Section::Verifiers => verifier::WORDS,
             Section::TokenPlaces => token_place::WORDS,
+            Section::OutsideTls => outside_tls::WORDS,
         }
     }
 
@@ -373,6 +376,7 @@ impl Section {
             Section::Audiences => "audiences",
             Section::TokenPlaces => "token places",
             Section::ListClaims => "list claims",
+            Section::OutsideTls => "outside tls",
         }
     }
 }
@@ -419,7 +423,9 @@ pub mod service {
     /// Whether the caller's zone is preferred.
     pub const BY_ZONE: u32 = 22;
     pub const VERIFIERS: u32 = 23;
-    pub const WORDS: u32 = 25;
+    /// Or none.
+    pub const TLS: u32 = 25;
+    pub const WORDS: u32 = 26;
 }
 
 /// Whose tokens a service or gateway verifies, and how.
@@ -941,4 +947,17 @@ pub mod fact {
     pub const POINTER: u32 = 2;
     pub const VALUE: u32 = 3;
     pub const WORDS: u32 = 4;
+}
+
+/// The TLS in which a service outside of the mesh is spoken to.
+pub mod outside_tls {
+    pub const TRUST: u32 = 0;
+    pub const NAME: u32 = 1;
+    pub const AUTHORITY: u32 = 2;
+    pub const CERTIFICATE: u32 = 3;
+    pub const WORDS: u32 = 4;
+
+    pub const SYSTEM: u32 = 0;
+    pub const NAMED: u32 = 1;
+    pub const ANYONE: u32 = 2;
 }

@@ -3,6 +3,8 @@
 //! Every reference is an index into another table of the same plan; `Vec`s that are said to be sorted are sorted by
 //! bytes and hold no value twice. `encode` asserts what `verify` will ask.
 
+use std::fmt;
+
 /// No index: "there is none".
 pub const NONE: u32 = u32::MAX;
 
@@ -68,6 +70,8 @@ pub struct Service {
     pub panic_threshold: u32,
     /// How proxies ask its endpoints whether they are well.
     pub health_check: Option<HealthCheck>,
+    /// If its endpoints are outside of the mesh and spoken to inside TLS: how.
+    pub tls: Option<OutsideTls>,
     /// Which of its endpoints are preferred, by where they are.
     pub nearness: Nearness,
     /// Whose tokens it verifies, sorted by `name`.
@@ -151,6 +155,44 @@ impl TokenPlaceKind {
 
 /// In [`Nearness::failover`]: the cluster of whoever calls.
 pub const LOCAL: &str = "local";
+
+/// `tls …` of a service outside of the mesh: who must answer at its endpoints, and who asks there.
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct OutsideTls {
+    /// Whom connections ask for, and whom the certificate that is shown must be of. Empty only where nobody verifies it: then nobody is asked for.
+    pub name: String,
+    /// Who must have signed that certificate.
+    pub trust: Trust,
+    /// The name of the certificate that is shown there; empty for none.
+    pub certificate: String,
+}
+
+impl fmt::Display for OutsideTls {
+    /// In the words of the language.
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("tls")?;
+        if !self.name.is_empty() {
+            write!(f, " host {}", self.name)?;
+        }
+        match &self.trust {
+            Trust::System => f.write_str(" ca system")?,
+            Trust::Authority(name) => write!(f, " ca {name}")?,
+            Trust::Anyone => f.write_str(" insecure")?,
+        }
+        if self.certificate.is_empty() { Ok(()) } else { write!(f, " certificate {}", self.certificate) }
+    }
+}
+
+/// Whose signatures under certificates are believed.
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub enum Trust {
+    /// Those of the authorities that the machine believes.
+    System,
+    /// Those of the authority of this name.
+    Authority(String),
+    /// None is asked for: whoever answers is spoken to.
+    Anyone,
+}
 
 /// `health-check … { … }`
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]

@@ -130,6 +130,7 @@ fn ratings() -> Service {
         settings: 0,
         panic_threshold: 0,
         health_check: None,
+        tls: None,
         nearness: Nearness::default(),
         verifiers: vec![],
         ports: vec![port(80, "http", 2), port(9_000, "admin", 3)],
@@ -167,6 +168,7 @@ fn reviews() -> Service {
             unhealthy: 3,
             healthy: 2,
         }),
+        tls: None,
         nearness: Nearness { failover: vec![LOCAL.to_owned(), "west".to_owned()], by_zone: true },
         verifiers: vec![verifier("sso", false)],
         ports: vec![Port {
@@ -215,6 +217,11 @@ fn web() -> Service {
         settings: 2,
         panic_threshold: 0,
         health_check: None,
+        tls: Some(OutsideTls {
+            name: "web.example".to_owned(),
+            trust: Trust::Authority("partners".to_owned()),
+            certificate: "shop".to_owned(),
+        }),
         nearness: Nearness::default(),
         verifiers: vec![],
         ports: vec![],

@@ -144,6 +144,9 @@ fn service_text(plan: &PlanView, service: Service<'_>, out: &mut Page) {
         if let Some(check) = service.health_check() {
             out.line(balancing::health_check(&check.to_value()));
         }
+        if let Some(tls) = service.tls() {
+            out.line(tls.to_value());
+        }
         let chain: Vec<&str> = service.failover().collect();
         if !chain.is_empty() {
             out.line(format_args!("failover {}", chain.join(" -> ")));

@@ -100,7 +100,7 @@ pub(crate) struct Args {
     #[arg(long, env = "MESH_WORKLOAD_API", value_name = "unix:///PATH", conflicts_with_all = ["svid", "ca"], value_parser = Endpoint::read)]
     pub(crate) workload_api: Option<Endpoint>,
 
-    /// Where the certificates are that `https` listeners show, by name: NAME.crt and NAME.key, or NAME/tls.crt and NAME/tls.key (PEM)
+    /// Where the certificates are that listeners show and services outside see, by name: NAME.crt and NAME.key, or NAME/tls.crt and NAME/tls.key (PEM)
     #[arg(long, env = "MESH_CERTIFICATES", value_name = "DIRECTORY")]
     pub(crate) certificates: Option<PathBuf>,
 

@@ -3,7 +3,7 @@
 //! Too many requests, or too many that wait for a connection, are refused at once; one that waits is refused when its time is up.
 
 use crate::together::{Known, Place, Registry, levels};
-use crate::upstream::{Connection, Origin, Pool};
+use crate::upstream::{Connection, NotConnected, Origin, Pool};
 use crate::worker::Worker;
 use mesh_engine::Forward;
 use mesh_plan::{Breaker, PlanView};
@@ -133,11 +133,13 @@ impl Breakers {
         let _pending = self.count(What::Pending)?;
         let wait = async {
             if let Some(joined) = pool.join(origin).await {
-                return joined.map_or(Got::Nothing, Got::New);
+                return joined.map_or_else(Got::Nothing, Got::New);
             }
             match self.room(pool, room, || pool.idle(origin)).await {
                 Room::Other(idle) => Got::Idle(idle),
-                Room::Counted(counted) => pool.connect(origin, counted).await.map_or(Got::Nothing, Got::New),
+                Room::Counted(counted) => {
+                    pool.connect(origin, counted).await.map_or_else(Got::Nothing, Got::New)
+                }
             }
         };
         self.within_patience(wait).await
@@ -213,5 +215,5 @@ pub(crate) enum Got {
     New(Connection),
     Idle(Connection),
     /// None could be made.
-    Nothing,
+    Nothing(NotConnected),
 }

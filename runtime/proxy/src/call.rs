@@ -116,6 +116,10 @@ impl Call<'_> {
                 record.ended(answer.sent.response.headers());
                 return self.pass(answer, admitted, record);
             }
+            Err(Failed::Try(Failure::Connect)) => {
+                self.to.why_not().iter().for_each(|why| record.tls_failed(why));
+                Failed::Try(Failure::Connect).answer(&mut record)
+            }
             Err(_) if self.fate.get() == Fate::TooLong => Failed::TooLong.answer(&mut record),
             Err(failed) => failed.answer(&mut record),
         };
@@ -234,15 +238,16 @@ impl Call<'_> {
             let (mut connection, fresh) = match got {
                 Ok(Got::Idle(connection)) => (connection, false),
                 Ok(Got::New(connection)) => (connection, true),
-                Ok(Got::Nothing) => {
+                Ok(Got::Nothing(why)) => {
                     give_back(body, unsent);
+                    self.to.tell_why(why);
                     return Err(Failed::Try(Failure::Connect));
                 }
                 Err(Overflow) => return Err(Failed::Overflow),
             };
             let mut request = match unsent.take() {
                 Some(request) => request,
-                None => self.head.request(take(body), origin.http2, fresh && self.is_last(made)),
+                None => self.head.request(take(body), &origin, fresh && self.is_last(made)),
             };
             if let Some(deadline) = self.deadline {
                 grpc::lower_timeout(

@@ -63,7 +63,7 @@ impl Store for Directory {
         Ok(Pem { chain: self.read(name, "crt", "tls.crt")?, key: self.read(name, "key", "tls.key")? })
     }
 
-    fn client_ca(&self, name: &str) -> Result<Vec<u8>, String> {
+    fn authority(&self, name: &str) -> Result<Vec<u8>, String> {
         self.read(name, "crt", "ca.crt")
     }
 }

@@ -6,13 +6,15 @@ use crate::breaker::Breakers;
 use crate::identity::Inside;
 use crate::mutual::Mutual;
 use crate::outliers::Judges;
+use crate::outside::{self, Secured};
 use crate::retry::{self, Failure, is_retryable};
 use crate::serving::{Opened, Serving};
-use crate::upstream::{CONNECT_TIME, Endpoint, Origin};
+use crate::upstream::{CONNECT_TIME, Endpoint, NotConnected, Origin};
 use crate::worker::Worker;
 use mesh_engine::budget::Balance;
 use mesh_engine::{Address, Forward, Method, Retry};
 use mesh_plan::Mtls;
+use std::cell::RefCell;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -29,8 +31,10 @@ pub(crate) struct Destination<'c> {
     port: u16,
     /// Whether it speaks HTTP/2.
     pub(crate) http2: bool,
-    /// Whether that is inside mutual TLS.
-    mutual: Option<Mutual>,
+    /// If that is inside TLS: in which.
+    tls: Option<Secured>,
+    /// Why the handshake of the last try failed.
+    why_not: RefCell<Option<Arc<str>>>,
     /// The service itself, where this is its own proxy: then there is nothing to choose, and nothing to try again.
     application: Option<Address>,
     /// Nothing may be sent there.
@@ -40,15 +44,15 @@ pub(crate) struct Destination<'c> {
 /// How a port of a service is spoken to.
 pub(crate) struct Spoken {
     pub(crate) http2: bool,
-    pub(crate) mutual: Option<Mutual>,
+    pub(crate) tls: Option<Secured>,
     number: u16,
 }
 
 impl Spoken {
-    /// `None`: it cannot be, for it is strict, and there is no identity to call it as.
-    pub(crate) fn at(opened: &Opened, service: u32, port: u32) -> Option<Spoken> {
+    /// `None`: it cannot be, for it is strict, and there is no identity to call it as, or it is outside, and nobody said how.
+    pub(crate) fn at(opened: &Opened, service_index: u32, port: u32) -> Option<Spoken> {
         let view = &opened.serving.view;
-        let service = view.service(service)?;
+        let service = view.service(service_index)?;
         let port = service.port(port)?;
         let (http2, number) = (port.protocol().is_http2(), port.number());
         let own = match port.mtls() {
@@ -57,11 +61,17 @@ impl Spoken {
             Mtls::None | Mtls::Off => None,
         };
         let callee = || Some(Arc::from(view.principals().get(service.principal())?.identity()));
-        let mutual = match own {
-            Some(own) => Some(Mutual { own, callee: callee()?, inside: Inside::of(port.protocol()) }),
-            None => None,
+        let tls = match own {
+            Some(own) => {
+                let inside = Inside::of(port.protocol());
+                Some(Secured::Mutual(Mutual { own, callee: callee()?, inside }))
+            }
+            None => {
+                let outside = outside::of(&opened.serving, service_index).ok()?;
+                outside.and_then(|outside| outside.at(port.protocol()))
+            }
         };
-        Some(Spoken { http2, mutual, number })
+        Some(Spoken { http2, tls, number })
     }
 }
 
@@ -90,14 +100,14 @@ impl<'c> Destination<'c> {
         let view = &serving.view;
         let spoken = Spoken::at(opened, forward.service_index, forward.port);
         let closed = spoken.is_none();
-        let Spoken { http2, mutual, number: port } =
-            spoken.unwrap_or(Spoken { http2: false, mutual: None, number: 0 });
+        let Spoken { http2, tls, number: port } =
+            spoken.unwrap_or(Spoken { http2: false, tls: None, number: 0 });
         let application = opened.application;
-        let (retry, judges, breakers, mutual) = match application {
+        let (retry, judges, breakers, tls) = match application {
             Some(_) => (None, Judges::default(), Breakers::default(), None),
             None => {
                 let judges = Judges::of(worker, view, forward, port);
-                (forward.retry(), judges, Breakers::of(worker, view, forward, port), mutual)
+                (forward.retry(), judges, Breakers::of(worker, view, forward, port), tls)
             }
         };
         Destination {
@@ -110,7 +120,8 @@ impl<'c> Destination<'c> {
             key,
             port,
             http2,
-            mutual,
+            tls,
+            why_not: RefCell::default(),
             application,
             closed,
         }
@@ -134,6 +145,7 @@ impl<'c> Destination<'c> {
             if self.judges.leave_somebody_out() { Some(&leaves_out) } else { None };
         let mut random = self.worker.random.borrow_mut();
         let chosen = self.worker.destinations.borrow_mut().choose(&ask, out, &mut random)?;
+        self.why_not.take();
         tries.made += 1;
         tries.last = Some(chosen.address);
         tries.under_way = Some((chosen.address, chosen.of));
@@ -142,8 +154,18 @@ impl<'c> Destination<'c> {
 
     /// How one of its endpoints is spoken to.
     pub(crate) fn origin(&self, address: Address) -> Origin {
-        let endpoint = Endpoint { address, mutual: self.mutual.clone() };
+        let endpoint = Endpoint { address, tls: self.tls.clone() };
         Origin { endpoint, http2: self.http2, connect_time: self.connect_time() }
+    }
+
+    /// A connection could not be made.
+    pub(crate) fn tell_why(&self, NotConnected(why): NotConnected) {
+        self.why_not.replace(why);
+    }
+
+    /// Why the handshake of the last try failed, if it did.
+    pub(crate) fn why_not(&self) -> Option<Arc<str>> {
+        self.why_not.borrow().clone()
     }
 
     pub(crate) fn connect_time(&self) -> Duration {

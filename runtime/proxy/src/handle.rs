@@ -10,13 +10,15 @@ use crate::limits::Counts;
 use crate::listen::{self, BindError};
 use crate::log::{self, AccessLog};
 use crate::outliers::Detectors;
+use crate::outside;
 use crate::serving::{Entrance, Opened, Rejected, Serving, Shared, SocketId};
-use crate::terminate::{self, Certificates, Termination};
+use crate::store::Certificates;
+use crate::terminate::{self, Termination};
 use crate::worker::{self, Command, Thread};
 use crate::{admin, admin::Admin};
 use arc_swap::{ArcSwap, ArcSwapOption};
 use mesh_engine::balance::nearness::Here;
-use mesh_engine::{Address, Peer, Resolved};
+use mesh_engine::{Address, Entry, Peer, Resolved};
 use mesh_plan::PlanView;
 use std::collections::BTreeMap;
 use std::net::{SocketAddr, TcpListener};
@@ -33,7 +35,7 @@ pub struct Config {
     pub doors: Vec<Door>,
     /// Who the proxy is: nobody, or for each door the identity that the plan has for whom it serves.
     pub identities: Vec<Arc<Identity>>,
-    /// Where the certificates are that listeners show.
+    /// Where the certificates are that listeners show, and of services outside of the mesh.
     pub certificates: Option<Arc<Certificates>>,
     /// Number of worker threads; 0: one for each core.
     pub workers: usize,
@@ -58,7 +60,7 @@ pub enum StartError {
     Door(DoorError),
     /// The proxy is not who it would have to be.
     Identity(WrongIdentity),
-    /// A certificate that a listener shows, or of the authority of its clients, is not there or is none.
+    /// A certificate that a listener shows or that a service outside is shown, or one of an authority, is not there or is none.
     Certificate(String),
     /// A door's address, or the admin's.
     Bind(BindError),
@@ -75,7 +77,7 @@ pub enum SwapError {
     Door(DoorError),
     /// The proxy is not who it would have to be.
     Identity(WrongIdentity),
-    /// A certificate that a listener shows, or of the authority of its clients, is not there or is none.
+    /// A certificate that a listener shows or that a service outside is shown, or one of an authority, is not there or is none.
     Certificate(String),
     /// An address that only the new plan needs.
     Bind(BindError),
@@ -131,7 +133,7 @@ pub struct Handle {
     keys: Box<Sources>,
     log: Option<log::Writer>,
     admin: Option<Admin>,
-    certificates: Option<Arc<Certificates>>,
+    certificates: Arc<Certificates>,
     drain: Duration,
 }
 
@@ -182,7 +184,7 @@ pub fn start(plan: PlanView, config: Config) -> Result<Handle, StartError> {
         return Err(StartError::AdminNotLoopback(address));
     }
     let shared = Arc::new(Shared {
-        serving: ArcSwap::from_pointee(Serving::new(plan.clone())),
+        serving: ArcSwap::from_pointee(Serving::new(plan.clone(), vec![])),
         here: config.here,
         rejected: ArcSwapOption::empty(),
         draining: AtomicBool::new(false),
@@ -203,7 +205,7 @@ pub fn start(plan: PlanView, config: Config) -> Result<Handle, StartError> {
         workers: Vec::with_capacity(count),
         log: writer,
         admin: None,
-        certificates: config.certificates,
+        certificates: config.certificates.unwrap_or_else(Certificates::none),
         drain: config.drain,
     };
     for index in 0..count {
@@ -263,10 +265,13 @@ impl Handle {
         own: Vec<Arc<Identity>>,
     ) -> Result<(), SwapError> {
         let wanted = doors::wanted(&plan, &asked).map_err(SwapError::Door)?;
-        let serving = Arc::new(Serving::new(plan));
+        // Who only takes calls makes none.
+        let is_calling = wanted.iter().any(|door| !matches!(door.entry, Entry::Inbound { .. }));
+        let outside = if is_calling { outside::all(&plan, &self.certificates) } else { Ok(vec![]) };
+        let serving = Arc::new(Serving::new(plan, outside.map_err(SwapError::Certificate)?));
         let identities = doors::identities(&serving.view, &wanted, &own);
         let identities = identities.map_err(SwapError::Identity)?;
-        let terminations = terminate::all(&serving.view, &wanted, self.certificates.as_deref());
+        let terminations = terminate::all(&serving.view, &wanted, &self.certificates);
         let terminations = terminations.map_err(SwapError::Certificate)?;
         let transports = identities.into_iter().zip(terminations);
         let transports = transports.map(|(identity, termination)| Transports { identity, termination });
@@ -277,7 +282,7 @@ impl Handle {
         for (socket, (wanted, transports)) in open.iter().zip(&wanted) {
             socket.entrance.store(Arc::new(wanted.opened(&serving, transports, &self.keys)));
         }
-        self.asking.of(serving.view.clone());
+        self.asking.of(serving.clone());
         self.shared.serving.store(serving);
 
         for (socket, listeners) in bound {

@@ -4,6 +4,8 @@
 use crate::body::Outgoing;
 use crate::grpc;
 use crate::head::Head;
+use crate::outside::{self, Secured};
+use crate::serving::Serving;
 use crate::upstream::{Endpoint, Origin, Pool, stream_to};
 use arc_swap::ArcSwap;
 use hyper::body::{Body as _, Bytes};
@@ -11,7 +13,7 @@ use hyper::header::{self, HeaderMap, HeaderValue};
 use hyper::{Method, Uri};
 use mesh_engine::balance::health::Health;
 use mesh_engine::{Address, endpoints};
-use mesh_plan::{HealthCheck, NONE, PlanView, Probe};
+use mesh_plan::{HealthCheck, NONE, Probe, Protocol};
 use std::cell::RefCell;
 use std::collections::{BTreeMap, BTreeSet, HashMap};
 use std::future::poll_fn;
@@ -31,7 +33,7 @@ pub(crate) type Unwell = ArcSwap<HashMap<String, Arc<[Address]>>>;
 
 /// The thread that asks. It ends when this is dropped.
 pub(crate) struct Asking {
-    plans: Option<UnboundedSender<PlanView>>,
+    plans: Option<UnboundedSender<Arc<Serving>>>,
     thread: Option<JoinHandle<()>>,
 }
 
@@ -45,7 +47,7 @@ impl Asking {
     }
 
     /// From now on the endpoints of this plan are asked. Those that were asked in the same way before go on.
-    pub(crate) fn of(&self, plan: PlanView) {
+    pub(crate) fn of(&self, plan: Arc<Serving>) {
         if let Some(plans) = &self.plans {
             let _ = plans.send(plan);
         }
@@ -61,60 +63,86 @@ impl Drop for Asking {
     }
 }
 
-/// One endpoint that is asked, in one way: its service, its address, whether it speaks HTTP/2, and how.
-type Asked = (String, Address, bool, HealthCheck);
+/// One endpoint that is asked, in one way.
+#[derive(Clone, PartialEq, Eq, PartialOrd, Ord)]
+struct Asked {
+    service: String,
+    address: Address,
+    protocol: Protocol,
+    /// If the service is outside of the mesh and spoken to in TLS: in which, by its number.
+    outside: Option<u64>,
+    check: HealthCheck,
+}
+
+/// As whom an endpoint is asked, and in which TLS.
+struct Way {
+    host: String,
+    tls: Option<Secured>,
+}
 
 /// Who is out: shared by the tasks of the thread.
 type Out = Rc<RefCell<BTreeMap<String, BTreeSet<Address>>>>;
 
-async fn follow(mut plans: UnboundedReceiver<PlanView>, unwell: Arc<Unwell>) {
+async fn follow(mut plans: UnboundedReceiver<Arc<Serving>>, unwell: Arc<Unwell>) {
     let mut tasks: BTreeMap<Asked, AbortHandle> = BTreeMap::new();
     let out = Out::default();
     while let Some(plan) = plans.recv().await {
         let wanted = wanted(&plan);
         tasks.retain(|asked, task| {
-            let stays = wanted.contains(asked);
+            let stays = wanted.contains_key(asked);
             if !stays {
                 task.abort();
-                is_in(&out, &asked.0, asked.1);
+                is_in(&out, &asked.service, asked.address);
             }
             stays
         });
-        for asked in wanted {
-            let begin = || tokio::task::spawn_local(ask(asked.clone(), out.clone(), unwell.clone()));
+        for (asked, way) in wanted {
+            let begin = || tokio::task::spawn_local(ask(asked.clone(), way, out.clone(), unwell.clone()));
             tasks.entry(asked.clone()).or_insert_with(|| begin().abort_handle());
         }
         publish(&out, &unwell);
     }
 }
 
-/// All that a plan wants to be asked.
-fn wanted(plan: &PlanView) -> BTreeSet<Asked> {
-    let services = plan.services().iter().zip(0..);
-    let asked =
-        services.filter_map(|(service, index)| Some((service, index, service.health_check()?.to_value())));
-    let addresses = asked.flat_map(|(service, index, check)| {
-        let ports = 0..service.ports().len();
-        let of_port = move |port| {
-            let http2 = service.port(port).is_some_and(|port| port.protocol().is_http2());
-            endpoints(plan, index, port, NONE).map(move |address| (address, http2))
+/// All that a plan wants to be asked. What this proxy does not know how to speak to it does not ask.
+fn wanted(serving: &Serving) -> BTreeMap<Asked, Way> {
+    let plan = &serving.view;
+    let mut wanted = BTreeMap::new();
+    for (service, index) in plan.services().iter().zip(0..) {
+        let (Some(check), Ok(outside)) = (service.health_check(), outside::of(serving, index)) else {
+            continue;
         };
-        let asked = move |(address, http2)| (service.name().to_owned(), address, http2, check.clone());
-        ports.flat_map(of_port).map(asked)
-    });
-    addresses.collect()
+        let check = check.to_value();
+        // One outside knows itself by its name there.
+        let host = outside.map(|outside| outside.name()).filter(|name| !name.is_empty());
+        for (port, number) in service.ports().iter().zip(0..) {
+            wanted.extend(endpoints(plan, index, number, NONE).map(|address| {
+                let (protocol, check) = (port.protocol(), check.clone());
+                let service = service.name().to_owned();
+                let way = Way {
+                    host: host.unwrap_or(&service).to_owned(),
+                    tls: outside.and_then(|outside| outside.at(protocol)),
+                };
+                let outside = outside.map(|outside| outside.number());
+                (Asked { service, address, protocol, outside, check }, way)
+            }));
+        }
+    }
+    wanted
 }
 
 /// Asks one endpoint for as long as it is there.
-async fn ask((service, address, http2, check): Asked, out: Out, unwell: Arc<Unwell>) {
+async fn ask(asked: Asked, Way { host, tls }: Way, out: Out, unwell: Arc<Unwell>) {
+    let Asked { service, address, protocol, check, .. } = asked;
     let mut health = Health::default();
     let mut times = interval(Duration::from_millis(check.interval.into()));
     times.set_missed_tick_behavior(MissedTickBehavior::Delay);
     loop {
         times.tick().await;
         let time = Duration::from_millis(check.timeout.into());
-        let origin = Origin { endpoint: Endpoint { address, mutual: None }, http2, connect_time: time };
-        let well = timeout(time, is_well(&service, origin, &check.probe)).await.unwrap_or(false);
+        let endpoint = Endpoint { address, tls: tls.clone() };
+        let origin = Origin { endpoint, http2: protocol.is_http2(), connect_time: time };
+        let well = timeout(time, is_well(&host, origin, &check.probe)).await.unwrap_or(false);
         if !health.hear(&check, well) {
             continue;
         }
@@ -144,24 +172,24 @@ fn publish(out: &Out, unwell: &Unwell) {
 }
 
 /// Asks once.
-async fn is_well(service: &str, origin: Origin, probe: &Probe) -> bool {
+async fn is_well(host: &str, origin: Origin, probe: &Probe) -> bool {
     match probe {
         Probe::Tcp => stream_to(&origin).await.is_ok(),
-        Probe::Grpc => serves(service, origin).await.unwrap_or(false),
-        Probe::Get(path) => answers(service, origin, path).await.is_some_and(|status| status / 100 == 2),
+        Probe::Grpc => serves(host, origin).await.unwrap_or(false),
+        Probe::Get(path) => answers(host, origin, path).await.is_some_and(|status| status / 100 == 2),
     }
 }
 
 /// The status of the answer to `GET` of a path.
-async fn answers(service: &str, origin: Origin, path: &str) -> Option<u16> {
+async fn answers(host: &str, origin: Origin, path: &str) -> Option<u16> {
     let mut headers = HeaderMap::new();
-    headers.insert(header::HOST, HeaderValue::try_from(service).ok()?);
+    headers.insert(header::HOST, HeaderValue::try_from(host).ok()?);
     headers.insert(header::USER_AGENT, HeaderValue::from_static("mesh-proxy health-check"));
     headers.insert(header::CONNECTION, HeaderValue::from_static("close"));
     let mut head = Head { method: Method::GET, uri: Uri::try_from(path).ok()?, headers };
     // A connection of its own: whether one can be made is a part of the question.
     let mut connection = Rc::<Pool>::default().connect(&origin, vec![]).await.ok()?;
-    let response = connection.send(head.request(Outgoing::Empty, origin.http2, true)).await.ok()?;
+    let response = connection.send(head.request(Outgoing::Empty, &origin, true)).await.ok()?;
     Some(response.status().as_u16())
 }
 
@@ -171,16 +199,16 @@ const ASK: &[u8] = &[0, 0, 0, 0, 0];
 const SERVING: &[u8] = &[0, 0, 0, 0, 2, 0x08, 1];
 
 /// Whether `grpc.health.v1.Health/Check` says so.
-async fn serves(service: &str, origin: Origin) -> Option<bool> {
+async fn serves(host: &str, origin: Origin) -> Option<bool> {
     let mut headers = HeaderMap::new();
-    headers.insert(header::HOST, HeaderValue::try_from(service).ok()?);
+    headers.insert(header::HOST, HeaderValue::try_from(host).ok()?);
     headers.insert(header::USER_AGENT, HeaderValue::from_static("mesh-proxy health-check"));
     headers.insert(header::CONTENT_TYPE, HeaderValue::from_static("application/grpc"));
     headers.insert(header::TE, HeaderValue::from_static("trailers"));
     let uri = Uri::from_static("/grpc.health.v1.Health/Check");
     let mut head = Head { method: Method::POST, uri, headers };
     let mut connection = Rc::<Pool>::default().connect(&origin, vec![]).await.ok()?;
-    let request = head.request(Outgoing::Kept(Bytes::from_static(ASK)), origin.http2, true);
+    let request = head.request(Outgoing::Kept(Bytes::from_static(ASK)), &origin, true);
     let response = connection.send(request).await.ok()?;
     // A status in the head is the end of a call without a message, and no answer.
     let mut body = response.into_body();

@@ -162,7 +162,7 @@ impl Inside {
         offer == TLS_OF_MESH
     }
 
-    fn alpn(self) -> Vec<Vec<u8>> {
+    pub(crate) fn alpn(self) -> Vec<Vec<u8>> {
         match self {
             Inside::Http1 => vec![b"http/1.1".to_vec()],
             Inside::Http2 => vec![b"h2".to_vec()],

@@ -208,6 +208,13 @@ impl Record {
         }
     }
 
+    /// The handshake with an endpoint failed.
+    pub(crate) fn tls_failed(&mut self, why: &str) {
+        if let Some(fields) = &mut self.0 {
+            why.clone_into(&mut fields.tls_error);
+        }
+    }
+
     /// What was asked, once it is canonical.
     pub(crate) fn asked(&mut self, target: &Target, request_id: &str) {
         if let Some(fields) = &mut self.0 {

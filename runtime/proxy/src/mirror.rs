@@ -104,8 +104,8 @@ pub(crate) fn send(worker: &Rc<Worker>, opened: &Opened, edited: &Edited, head: 
         let endpoints: Vec<Address> = endpoints(plan, service, port, subset).collect();
         let Some(address) = random.choice(endpoints) else { continue };
         let Some(under_way) = worker.mirrors.one_more() else { continue };
-        let Some(Spoken { http2, mutual, .. }) = Spoken::at(opened, service, port) else { continue };
-        let origin = Origin { endpoint: Endpoint { address, mutual }, http2, connect_time: CONNECT_TIME };
+        let Some(Spoken { http2, tls, .. }) = Spoken::at(opened, service, port) else { continue };
+        let origin = Origin { endpoint: Endpoint { address, tls }, http2, connect_time: CONNECT_TIME };
         let head = head.clone();
         let waited = match &body {
             Outgoing::Streamed(_) | Outgoing::Remembered(_) => {
@@ -138,7 +138,7 @@ async fn copy(
         Some(waited) => Outgoing::Kept(waited.await.ok()?),
         None => Outgoing::Empty,
     };
-    let mut request = head.request(body, origin.http2, true);
+    let mut request = head.request(body, &origin, true);
     loop {
         let idle = pool.idle(&origin);
         let fresh = idle.is_none();

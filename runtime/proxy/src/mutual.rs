@@ -165,20 +165,23 @@ pub(crate) struct Mutual {
 }
 
 impl Mutual {
-    /// Makes a connection one of mutual TLS.
-    pub(crate) async fn connect(&self, stream: TcpStream, ip: IpAddr) -> Option<Wire> {
-        let config = self.own.current().client(&self.callee, self.inside).ok()?;
-        let connected =
-            TlsConnector::from(config).connect(ServerName::IpAddress(ip.into()), stream).await.ok()?;
+    /// Makes a connection one of mutual TLS. The error is in words for a log.
+    pub(crate) async fn connect(&self, stream: TcpStream, ip: IpAddr) -> Result<Wire, String> {
+        let config =
+            self.own.current().client(&self.callee, self.inside).map_err(|error| error.to_string())?;
+        let connected = TlsConnector::from(config).connect(ServerName::IpAddress(ip.into()), stream).await;
+        let connected = connected.map_err(|error| why(&error))?;
         let (_, session) = connected.get_ref();
         // A session that is resumed is not verified again, and its certificate may have ended since.
-        let certificate = session.peer_certificates().and_then(<[_]>::first)?;
-        Svid::of(certificate).ok().filter(|svid| svid.is_valid_at(UnixTime::now()))?;
+        let svid = session.peer_certificates().and_then(<[_]>::first).map(Svid::of);
+        if !matches!(svid, Some(Ok(svid)) if svid.is_valid_at(UnixTime::now())) {
+            return Err("the certificate of the session has expired".to_owned());
+        }
         // What was agreed on is what is spoken.
         let agreed = match self.inside {
             Inside::Http2 => session.alpn_protocol() == Some(b"h2"),
             Inside::Http1 | Inside::Bytes | Inside::Tls => true,
         };
-        agreed.then(|| Wire::Mutual(Box::new(connected)))
+        if agreed { Ok(Wire::Tls(Box::new(connected))) } else { Err("it does not speak HTTP/2".to_owned()) }
     }
 }

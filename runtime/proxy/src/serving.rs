@@ -6,6 +6,7 @@ use crate::identity::Identity;
 use crate::jwt::Guard;
 use crate::mutual::Port;
 use crate::outliers::Detectors;
+use crate::outside::Outside;
 use crate::terminate::Termination;
 use arc_swap::{ArcSwap, ArcSwapOption};
 use mesh_engine::balance::nearness::Here;
@@ -44,6 +45,8 @@ pub(crate) struct Shared {
 /// A plan in service.
 pub(crate) struct Serving {
     pub(crate) view: PlanView,
+    /// How its services are spoken to that are outside of the mesh, each in its place; empty where nobody here calls any.
+    pub(crate) outside: Vec<Option<Arc<Outside>>>,
     /// The beginning of the plan's digest, for logs.
     pub(crate) digest: String,
     pub(crate) since: SystemTime,
@@ -110,8 +113,8 @@ impl Opened {
 const DIGEST_DIGITS: usize = 12;
 
 impl Serving {
-    pub(crate) fn new(view: PlanView) -> Serving {
+    pub(crate) fn new(view: PlanView, outside: Vec<Option<Arc<Outside>>>) -> Serving {
         let digest = view.digest_hex().chars().take(DIGEST_DIGITS).collect();
-        Serving { view, digest, since: SystemTime::now() }
+        Serving { view, outside, digest, since: SystemTime::now() }
     }
 }

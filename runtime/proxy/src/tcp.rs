@@ -152,6 +152,7 @@ async fn pass(
             }
         }
         Err(flag) => {
+            to.why_not().iter().for_each(|why| record.tls_failed(why));
             record.flag(flag);
             stream.reset_when_closed();
         }
@@ -184,7 +185,7 @@ async fn connect(to: &Destination<'_>, tries: &mut Tries) -> Result<(Wire, Taken
         let made = stream_to(&to.origin(address)).await;
         tries.under_way = None;
         let now = to.worker.began.elapsed();
-        let stream = made.ok();
+        let stream = made.map_err(|why| to.tell_why(why)).ok();
         chosen.took(now, now.saturating_sub(began), stream.is_none());
         let seen = if stream.is_some() { Seen::Success } else { Seen::GatewayError };
         to.judges.see(address, of, seen);

@@ -8,91 +8,26 @@ use crate::doors::Wanted;
 use crate::http1::Closing;
 use crate::identity::{provider, why};
 use crate::mutual::HANDSHAKE_TIME;
+use crate::store::{Certificates, roots};
 use crate::transport::{Begun, Transport};
 use arc_swap::ArcSwap;
 use chooser::{Chooser, Shown};
 use mesh_engine::Entry;
 use mesh_plan::{PlanView, Protocol};
+use rustls::ServerConfig;
 use rustls::crypto::ring::Ticketer;
-use rustls::pki_types::CertificateDer;
-use rustls::pki_types::pem::PemObject as _;
 use rustls::server::{NoServerSessionStorage, WebPkiClientVerifier};
-use rustls::{RootCertStore, ServerConfig};
-use std::collections::BTreeMap;
 use std::fmt;
-use std::sync::{Arc, Mutex, PoisonError, Weak};
+use std::sync::Arc;
 use tokio::io::AsyncReadExt as _;
 use tokio::sync::watch;
 use tokio::time::timeout;
 use tokio_rustls::TlsAcceptor;
 use tokio_rustls::server::TlsStream;
 
-/// A certificate with those between it and a root, and its private key, in PEM.
-pub struct Pem {
-    /// The certificate first.
-    pub chain: Vec<u8>,
-    /// Its key.
-    pub key: Vec<u8>,
-}
-
-impl fmt::Debug for Pem {
-    /// Nothing of a key.
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str("Pem")
-    }
-}
-
-/// Where certificates are found by the names that a plan has for them. What is not found is told in words for an operator.
-pub trait Store: fmt::Debug + Send + Sync {
-    /// One that is shown to clients.
-    fn certificate(&self, name: &str) -> Result<Pem, String>;
-
-    /// Those of an authority that signs for clients, in PEM.
-    fn client_ca(&self, name: &str) -> Result<Vec<u8>, String>;
-}
-
-/// The certificates of a proxy.
-#[derive(Debug)]
-pub struct Certificates {
-    store: Box<dyn Store>,
-    /// What is in use: a door whose certificates stay the same in another plan keeps its sessions.
-    made: Mutex<BTreeMap<Key, Weak<Termination>>>,
-}
-
-impl Certificates {
-    /// Those of a store.
-    pub fn of(store: Box<dyn Store>) -> Arc<Certificates> {
-        Arc::new(Certificates { store, made: Mutex::default() })
-    }
-
-    /// Reads all that are in use again. On failure all of them stay.
-    pub fn renew(&self) -> Result<(), String> {
-        let made = self.made.lock().unwrap_or_else(PoisonError::into_inner);
-        let used = made.values().filter_map(Weak::upgrade);
-        let renewed: Result<Vec<_>, String> =
-            used.map(|own| Ok((Current::of(&own.key, self.store.as_ref())?, own))).collect();
-        for (current, own) in renewed? {
-            own.current.store(Arc::new(current));
-        }
-        Ok(())
-    }
-
-    fn termination(&self, key: Key) -> Result<Arc<Termination>, String> {
-        let mut made = self.made.lock().unwrap_or_else(PoisonError::into_inner);
-        if let Some(own) = made.get(&key).and_then(Weak::upgrade) {
-            return Ok(own);
-        }
-        let current = ArcSwap::from_pointee(Current::of(&key, self.store.as_ref())?);
-        let own = Arc::new(Termination { key: key.clone(), current });
-        made.retain(|_, own| own.strong_count() > 0);
-        made.insert(key, Arc::downgrade(&own));
-        Ok(own)
-    }
-}
-
 /// What makes the TLS of a door.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
-struct Key {
+pub(crate) struct Key {
     door: String,
     certificates: Vec<String>,
     client_ca: String,
@@ -103,18 +38,22 @@ struct Key {
 /// The TLS of a door.
 #[derive(Debug)]
 pub(crate) struct Termination {
-    key: Key,
-    current: ArcSwap<Current>,
+    pub(crate) key: Key,
+    pub(crate) current: ArcSwap<Current>,
 }
 
 #[derive(Debug)]
-struct Current {
+pub(crate) struct Current {
     config: Arc<ServerConfig>,
     chooser: Arc<Chooser>,
 }
 
 impl Current {
-    fn of(key: &Key, store: &dyn Store) -> Result<Current, String> {
+    pub(crate) fn of(key: &Key, certificates: &Certificates) -> Result<Current, String> {
+        let store = certificates.store().map_err(|why| {
+            let first = key.certificates.first().map_or("", String::as_str);
+            format!("`{}` shows the certificate `{first}`, and {why}", key.door)
+        })?;
         let told = |what: &str, name: &str, why: &dyn fmt::Display| {
             format!("`{}` cannot use the {what} `{name}`: {why}", key.door)
         };
@@ -130,7 +69,7 @@ impl Current {
         let asks = !key.client_ca.is_empty();
         let builder = if asks {
             let name = &key.client_ca;
-            let bytes = store.client_ca(name).map_err(|why| told("client-ca", name, &why))?;
+            let bytes = store.authority(name).map_err(|why| told("client-ca", name, &why))?;
             let roots = roots(&bytes).map_err(|why| told("client-ca", name, &why))?;
             let verifier = WebPkiClientVerifier::builder_with_provider(Arc::new(roots), provider()).build();
             builder.with_client_cert_verifier(verifier.map_err(|error| told("client-ca", name, &error))?)
@@ -153,34 +92,20 @@ impl Current {
     }
 }
 
-fn roots(bytes: &[u8]) -> Result<RootCertStore, String> {
-    let mut roots = RootCertStore::empty();
-    for certificate in CertificateDer::pem_slice_iter(bytes) {
-        let certificate = certificate.map_err(|error| error.to_string())?;
-        roots.add(certificate).map_err(|error| error.to_string())?;
-    }
-    if roots.is_empty() { Err("there is no certificate in it".to_owned()) } else { Ok(roots) }
-}
-
 /// How TLS ends at each door; `None`: it does not. Of a gateway that shows certificates nothing is served without them.
 pub(crate) fn all(
     view: &PlanView,
     wanted: &[Wanted],
-    certificates: Option<&Certificates>,
+    certificates: &Certificates,
 ) -> Result<Vec<Option<Arc<Termination>>>, String> {
     let of = |door: &Wanted| {
         let Entry::Gateway { gateway, listener } = door.entry else { return Ok(None) };
         let listener = view.gateway(gateway).and_then(|gateway| gateway.listener(listener));
         let Some(listener) = listener else { return Ok(None) };
         let names: Vec<String> = listener.certificates().map(str::to_owned).collect();
-        let Some(first) = names.first() else { return Ok(None) };
-        let Some(certificates) = certificates else {
-            return Err(format!(
-                "`{}` shows the certificate `{first}`, and this proxy was not told where certificates are: say \
-                 --certificates DIRECTORY",
-                door.name
-            ));
-        };
+        if names.is_empty() {
+            return Ok(None);
+        }
         let key = Key {
             door: door.name.clone(),
             certificates: names,

@@ -104,7 +104,7 @@ impl<S: Transport> Transport for server::TlsStream<S> {
 /// A connection to an endpoint.
 pub(crate) enum Wire {
     Plain(TcpStream),
-    Mutual(Box<client::TlsStream<TcpStream>>),
+    Tls(Box<client::TlsStream<TcpStream>>),
 }
 
 impl AsyncRead for Wire {
@@ -115,7 +115,7 @@ impl AsyncRead for Wire {
     ) -> Poll<io::Result<()>> {
         match self.get_mut() {
             Wire::Plain(stream) => Pin::new(stream).poll_read(cx, buffer),
-            Wire::Mutual(stream) => Pin::new(stream).poll_read(cx, buffer),
+            Wire::Tls(stream) => Pin::new(stream).poll_read(cx, buffer),
         }
     }
 }
@@ -124,7 +124,7 @@ impl AsyncWrite for Wire {
     fn poll_write(self: Pin<&mut Self>, cx: &mut Context<'_>, bytes: &[u8]) -> Poll<io::Result<usize>> {
         match self.get_mut() {
             Wire::Plain(stream) => Pin::new(stream).poll_write(cx, bytes),
-            Wire::Mutual(stream) => Pin::new(stream).poll_write(cx, bytes),
+            Wire::Tls(stream) => Pin::new(stream).poll_write(cx, bytes),
         }
     }
 
@@ -135,28 +135,28 @@ impl AsyncWrite for Wire {
     ) -> Poll<io::Result<usize>> {
         match self.get_mut() {
             Wire::Plain(stream) => Pin::new(stream).poll_write_vectored(cx, slices),
-            Wire::Mutual(stream) => Pin::new(stream).poll_write_vectored(cx, slices),
+            Wire::Tls(stream) => Pin::new(stream).poll_write_vectored(cx, slices),
         }
     }
 
     fn is_write_vectored(&self) -> bool {
         match self {
             Wire::Plain(stream) => stream.is_write_vectored(),
-            Wire::Mutual(stream) => stream.is_write_vectored(),
+            Wire::Tls(stream) => stream.is_write_vectored(),
         }
     }
 
     fn poll_flush(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
         match self.get_mut() {
             Wire::Plain(stream) => Pin::new(stream).poll_flush(cx),
-            Wire::Mutual(stream) => Pin::new(stream).poll_flush(cx),
+            Wire::Tls(stream) => Pin::new(stream).poll_flush(cx),
         }
     }
 
     fn poll_shutdown(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
         match self.get_mut() {
             Wire::Plain(stream) => Pin::new(stream).poll_shutdown(cx),
-            Wire::Mutual(stream) => Pin::new(stream).poll_shutdown(cx),
+            Wire::Tls(stream) => Pin::new(stream).poll_shutdown(cx),
         }
     }
 }

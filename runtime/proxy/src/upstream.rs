@@ -5,7 +5,7 @@ mod multiplexed;
 
 use crate::body::Outgoing;
 use crate::breaker::Counted;
-use crate::mutual::Mutual;
+use crate::outside::Secured;
 use crate::serving::Shared;
 use crate::transport::Wire;
 use answers::Expected;
@@ -44,7 +44,7 @@ const MAX_HEAD: usize = 64 * 1024;
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
 pub(crate) struct Endpoint {
     pub(crate) address: Address,
-    pub(crate) mutual: Option<Mutual>,
+    pub(crate) tls: Option<Secured>,
 }
 
 /// An endpoint, and how it is spoken to.
@@ -139,7 +139,7 @@ impl Pool {
             .max_header_size(MAX_HEAD)
             .handshake(TokioIo::new(stream))
             .await
-            .map_err(|_| NotConnected)?;
+            .map_err(|_| NotConnected::default())?;
         // How it ended is seen by the request on it, if there is one.
         let task = tokio::task::spawn_local(async {
             let _ = connection.with_upgrades().await;
@@ -198,22 +198,23 @@ impl Pool {
 
 /// A connection of bytes to an endpoint, made within its time, all of its handshakes included.
 pub(crate) async fn stream_to(origin: &Origin) -> Result<Wire, NotConnected> {
-    let Endpoint { address, mutual } = &origin.endpoint;
+    let Endpoint { address, tls } = &origin.endpoint;
     let make = async {
-        let stream = TcpStream::connect(SocketAddr::new(address.ip, address.port)).await.ok()?;
+        let stream = TcpStream::connect(SocketAddr::new(address.ip, address.port)).await;
+        let stream = stream.map_err(|_| NotConnected::default())?;
         // Without it a small request may wait for the acknowledgement of the one before; failing to set it costs only that.
         let _ = stream.set_nodelay(true);
-        match mutual {
-            Some(mutual) => mutual.connect(stream, address.ip).await,
-            None => Some(Wire::Plain(stream)),
+        match tls {
+            Some(tls) => tls.connect(stream, address.ip).await.map_err(|why| NotConnected(Some(why.into()))),
+            None => Ok(Wire::Plain(stream)),
         }
     };
-    timeout(origin.connect_time, make).await.ok().flatten().ok_or(NotConnected)
+    timeout(origin.connect_time, make).await.unwrap_or_else(|_| Err(NotConnected::default()))
 }
 
-/// No connection was made.
-#[derive(Clone, Copy, Debug)]
-pub(crate) struct NotConnected;
+/// No connection was made; if its handshake failed, why, in words for a log.
+#[derive(Clone, Debug, Default)]
+pub(crate) struct NotConnected(pub(crate) Option<Arc<str>>);
 
 impl Connection {
     /// Sends a request. What was not sent comes back with the error.

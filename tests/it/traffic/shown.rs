@@ -39,6 +39,7 @@ const COPYING: &str = "tests/it/traffic/copying.rs";
 const SILENCE: &str = "tests/it/traffic/silence.rs";
 const TOKENS: &str = "tests/it/traffic/tokens.rs";
 const HEALTH: &str = "tests/it/traffic/health.rs";
+const OUTSIDE: &str = "tests/it/traffic/outside.rs";
 const NEARNESS: &str = "tests/it/traffic/nearness.rs";
 const TERMINATION: &str = "tests/it/traffic/termination.rs";
 const PROXY_BALANCING: &str = "runtime/proxy/tests/it/balancing.rs";
@@ -78,6 +79,8 @@ const SHOWN: &[(&str, &str, &str)] = &[
         MUTUAL,
         "a_strict_port_is_called_by_who_its_service_lets_in_and_by_nobody_without_a_certificate",
     ),
+    ("external", OUTSIDE, "who_is_outside_is_called_over_tls_and_must_be_who_is_meant"),
+    ("tls", OUTSIDE, "who_is_outside_is_called_over_tls_and_must_be_who_is_meant"),
     ("jwt", TOKENS, "a_service_verifies_tokens_itself_and_its_callers_for_it"),
     ("issuer", TOKENS, "a_token_is_of_its_issuer"),
     ("audience", TOKENS, "a_token_is_for_one_of_the_audiences"),

@@ -16,14 +16,14 @@ use std::time::Duration;
 
 /// Certificates by name, and authorities of clients.
 #[derive(Clone, Debug, Default)]
-struct Shelf(Arc<Mutex<BTreeMap<String, (String, String)>>>);
+pub(super) struct Shelf(Arc<Mutex<BTreeMap<String, (String, String)>>>);
 
 impl Shelf {
-    fn put(&self, name: &str, certificate: &Certificate) {
+    pub(super) fn put(&self, name: &str, certificate: &Certificate) {
         self.set(name, &certificate.chain, &certificate.key);
     }
 
-    fn set(&self, name: &str, chain: &str, key: &str) {
+    pub(super) fn set(&self, name: &str, chain: &str, key: &str) {
         self.0.lock().unwrap().insert(name.to_owned(), (chain.to_owned(), key.to_owned()));
     }
 
@@ -38,7 +38,7 @@ impl Store for Shelf {
         Ok(Pem { chain: chain.into_bytes(), key: key.into_bytes() })
     }
 
-    fn client_ca(&self, name: &str) -> Result<Vec<u8>, String> {
+    fn authority(&self, name: &str) -> Result<Vec<u8>, String> {
         Ok(self.get(name)?.0.into_bytes())
     }
 }

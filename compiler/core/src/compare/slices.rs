@@ -207,7 +207,7 @@ impl Said {
         let (panic, check, near) = (service.panic_threshold, &service.health_check, &service.nearness);
         said.texts.push(format!("{settings:?} {default:?} {:?} {panic} {check:?} {near:?}", service.subsets));
         said.texts.extend(limits(&service.limits));
-        said.texts.push(format!("{:?}", service.verifiers));
+        said.texts.push(format!("{:?} {:?}", service.verifiers, service.tls));
         for port in &service.ports {
             let (endpoints, subsets) = (&port.endpoints, &port.subset_endpoints);
             said.texts.push(format!("{} {} {endpoints:?} {subsets:?}", port.number, port.name));

@@ -262,6 +262,15 @@ impl About<'_> {
                 .help("Write `tls ca system`, or `tls ca \"…\"` with the authority that signed the certificate."),
             );
         }
+        if let Some(Tls::Verified { host: Some(host), .. }) = service.tls.as_ref().map(|tls| &tls.value) {
+            let is_address = host.value.parse::<std::net::IpAddr>().is_ok();
+            if !is_address && (host.value.contains(['*', '/']) || !is_outside_name(&host.value)) {
+                let message = format!("`{}` is neither a name nor an address", host.value);
+                let help =
+                    "Write the name that the certificate is of: `tls host \"www.example.com\" ca system`.";
+                self.say(Code::InvalidValue, message, host.span, "nobody can have it", help);
+            }
+        }
         if let Some(identity) = &service.identity
             && let Some(why) = super::access::not_an_identity(&identity.value)
         {
@@ -623,6 +632,12 @@ mod tests {
             &text.replace("443 http", "443 http; tls insecure"),
             &["2 MESH5041 nobody verifies who answers for `s`"],
         );
+        let host = |host: &str| text.replace("443 http", &format!("443 http; tls host \"{host}\" ca system"));
+        says(&host("www.example.com"), &[]);
+        says(&host("192.0.2.1"), &[]);
+        for wrong in ["*.example.com", "www.example.com:443", "192.0.2.0/24"] {
+            says(&host(wrong), &[&format!("2 MESH1012 `{wrong}` is neither a name nor an address")]);
+        }
         says(&service("external \"192.0.2.0/24\"; port 22 tcp"), &[]);
         says(
             &service("external \"192.0.2.1/24\"; port 22 tcp"),

@@ -2,12 +2,12 @@
 
 use super::scope::{self, Place, Scope};
 use super::settings::{self, Written};
-use super::{declarations, duplicate, mutual, outliers, protocol, shape, verifiers};
+use super::{declarations, duplicate, mutual, outliers, outside, protocol, shape, verifiers};
 use crate::model::{Call, CallLine, Client, Endpoint, Model, Port, PortId, Service, SettingsAt, Subset};
 use mesh_lang::ast::{self, Endpoints, Mtls};
 use mesh_lang::signature::Place as Block;
 use mesh_lang::{Code, Diagnostic, Diagnostics, Name, Span, Spanned, Text};
-use mesh_plan::{HealthCheck, Nearness, Probe, Settings, Verifier};
+use mesh_plan::{HealthCheck, Nearness, OutsideTls, Probe, Settings, Verifier};
 use std::collections::{BTreeMap, BTreeSet};
 use std::net::{IpAddr, SocketAddr};
 
@@ -23,6 +23,7 @@ pub(super) struct Own {
     settings_at: SettingsAt,
     panic_threshold: u32,
     health_check: Option<HealthCheck>,
+    tls: Option<OutsideTls>,
     nearness: Nearness,
     issuers: Vec<Text>,
     verifiers: Vec<Verifier>,
@@ -37,6 +38,7 @@ impl Own {
         service.settings_at = self.settings_at;
         service.panic_threshold = self.panic_threshold;
         service.health_check = self.health_check;
+        service.tls = self.tls;
         service.nearness = self.nearness;
         service.workload.issuers = self.issuers;
         service.workload.verifiers = self.verifiers;
@@ -71,6 +73,7 @@ pub(super) fn read(
         settings_at: written.at,
         panic_threshold: service.panic_threshold.map_or(0, |share| share.value),
         health_check: service.health_check.as_ref().and_then(health_check),
+        tls: outside::tls(service),
         nearness: Nearness {
             failover: service.failover.iter().map(|cluster| cluster.value.to_string()).collect(),
             by_zone: service.locality.is_some(),

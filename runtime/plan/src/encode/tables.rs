@@ -3,12 +3,12 @@
 use super::nodes::Nodes;
 use super::{Draft, dictionary};
 use crate::layout::{
-    Section, balancer, edit, health_check, listener as listener_row, outcome, outliers, retry, settings,
-    state,
+    Section, balancer, edit, health_check, listener as listener_row, outcome, outliers, outside_tls, retry,
+    settings, state,
 };
 use crate::plan::{
     Action, Automaton, Balancer, ConsumerRoute, Edit, Field, Gateway, HashKey, LIST, List, NONE, Outcome,
-    Outliers, Partition, Plan, Port, Probe, Retry, Service, Settings, State, Vector, Verifier,
+    Outliers, Partition, Plan, Port, Probe, Retry, Service, Settings, State, Trust, Vector, Verifier,
 };
 use std::collections::HashMap;
 
@@ -98,6 +98,16 @@ fn service_rows<'p>(service: &'p Service, draft: &mut Draft<'p>) {
         let row = [kind, path, own.interval, own.timeout, own.unhealthy, own.healthy];
         one_more(Section::HealthChecks, &row, draft)
     });
+    let tls = service.tls.as_ref().map_or(NONE, |own| {
+        let (trust, authority) = match &own.trust {
+            Trust::System => (outside_tls::SYSTEM, ""),
+            Trust::Authority(name) => (outside_tls::NAMED, name.as_str()),
+            Trust::Anyone => (outside_tls::ANYONE, ""),
+        };
+        let [name, authority, certificate] =
+            [&own.name, authority, &own.certificate].map(|text| draft.string(text));
+        one_more(Section::OutsideTls, &[trust, name, authority, certificate], draft)
+    });
     let failover = names_of(Section::Failover, &service.nearness.failover, draft);
     let verifiers = verifier_rows(&service.verifiers, draft);
     draft.row(
@@ -128,6 +138,7 @@ fn service_rows<'p>(service: &'p Service, draft: &mut Draft<'p>) {
             u32::from(service.nearness.by_zone),
             verifiers,
             service.verifiers.len() as u32,
+            tls,
         ],
     );
 }

@@ -4,7 +4,7 @@ use super::verifiers::Verifiers;
 use super::{PlanError, Tiles, all, ascending, count, dictionaries, ensure, is_settings, is_string, some};
 use crate::layout::{
     MAX_TRUSTED_HOPS, Section, WHOLE, call, call_host, consumer_route, endpoint, gateway, host, listener,
-    mesh, partition, port, principal, service, subset_endpoints,
+    mesh, outside_tls, partition, port, principal, service, subset_endpoints,
 };
 use crate::plan::{HostKind, Mtls, NONE, Protocol};
 use crate::view::{Endpoint, PlanView, Record, Row};
@@ -75,6 +75,7 @@ fn services(plan: &PlanView, mut names: Tiles) -> Result<(), PlanError> {
     let mut hosts = Tiles::of(plan, Section::CallHosts);
     let mut routes = Tiles::of(plan, Section::ConsumerRoutes);
     let mut health_checks = Tiles::of(plan, Section::HealthChecks);
+    let mut outside = Tiles::of(plan, Section::OutsideTls);
     let mut failover = Tiles::of(plan, Section::Failover);
     let mut verifiers = Verifiers::of(plan);
     for service in all(plan, Section::Services) {
@@ -86,6 +87,13 @@ fn services(plan: &PlanView, mut names: Tiles) -> Result<(), PlanError> {
         let health_check = service.word(service::HEALTH_CHECK);
         if health_check != NONE {
             health_checks.take((health_check, 1))?;
+        }
+        let tls = service.word(service::TLS);
+        if tls != NONE {
+            outside.take((tls, 1))?;
+            let ports = service.range(service::PORTS);
+            let is_inside = |port: Record<'_>| port.word(port::MTLS) != Mtls::None as u32;
+            ensure(!some(plan, Section::Ports, ports).any(is_inside), "a port has two kinds of TLS")?;
         }
         let clusters = failover.take(service.range(service::FAILOVER))?;
         some(plan, Section::Failover, clusters).try_for_each(|own| is_string(plan, own.word(0)))?;
@@ -114,12 +122,26 @@ fn services(plan: &PlanView, mut names: Tiles) -> Result<(), PlanError> {
     verifiers.end()?;
     routes.end()?;
     health_checks.end()?;
+    outside.end()?;
+    all(plan, Section::OutsideTls).try_for_each(|own| tls_outside(plan, own))?;
     failover.end()?;
     ports.end()?;
     subsets.end()?;
     calls.end()?;
     hosts.end()?;
     names.end()
+}
+
+/// Who must answer outside of the mesh is said, or that anyone may.
+fn tls_outside(plan: &PlanView, own: Record<'_>) -> Result<(), PlanError> {
+    let [name, authority, certificate] =
+        [outside_tls::NAME, outside_tls::AUTHORITY, outside_tls::CERTIFICATE].map(|word| own.word(word));
+    [name, authority, certificate].into_iter().try_for_each(|text| is_string(plan, text))?;
+    let is_said = |text| plan.heap(Section::Strings, text).is_some_and(|text| !text.is_empty());
+    let trust = own.word(outside_tls::TRUST);
+    ensure(trust <= outside_tls::ANYONE, "nobody is believed in a way that is none")?;
+    ensure(is_said(authority) == (trust == outside_tls::NAMED), "an authority is believed that has no name")?;
+    ensure(is_said(name) || trust == outside_tls::ANYONE, "who must answer is not said")
 }
 
 /// Each host leads to the first record with it.

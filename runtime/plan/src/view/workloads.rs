@@ -3,7 +3,7 @@
 use super::dictionaries::{Dictionary, Words};
 use super::rows::{Record, Row, Rows, Text};
 use super::verifiers::Verifier;
-use super::{Edit, HealthCheck, Settings};
+use super::{Edit, HealthCheck, OutsideTls, Settings};
 use crate::layout::{
     Section, call, call_host, consumer_route, endpoint, gateway, host, listener, port, principal, service,
     subset_endpoints,
@@ -104,6 +104,11 @@ impl<'p> Service<'p> {
     /// How its endpoints are asked whether they are well.
     pub fn health_check(self) -> Option<HealthCheck<'p>> {
         Rows::all(self.0.plan()).get(self.0.word(service::HEALTH_CHECK))
+    }
+
+    /// If its endpoints are outside of the mesh and spoken to inside TLS: how.
+    pub fn tls(self) -> Option<OutsideTls<'p>> {
+        Rows::all(self.0.plan()).get(self.0.word(service::TLS))
     }
 
     /// The clusters that requests go to, each while no endpoint of those before it is healthy; [`LOCAL`](crate::LOCAL) is the caller's

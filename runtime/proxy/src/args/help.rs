@@ -77,13 +77,15 @@ Identity and mutual TLS:
   too, and others whenever they change (SPIRE: unix:///run/spire/agent.sock). They are kept in
   memory alone. An agent that is away is asked again, and what there is serves as long as it lasts.
 
-Certificates of listeners:
+Certificates of listeners, and of services outside of the mesh:
   What `tls certificate \"shop-example\"` shows is in the directory of --certificates:
   shop-example.crt, with those between it and a root behind it, and shop-example.key, or
   shop-example/tls.crt and shop-example/tls.key. `client-ca \"partners\"` is partners.crt or
   partners/ca.crt. A client is shown the certificate that has the name it asks for, else the first
   by name; who then asks for a host of another one gets 421. Files that are replaced are taken over
-  at once, and what does not fit together is not.
+  at once, and what does not fit together is not. Of a service outside `ca \"partners\"` and
+  `certificate \"shop\"` are found in the same way; `ca system` is what this machine believes,
+  or SSL_CERT_FILE and SSL_CERT_DIR.
 
 What the proxy gives up:
   At its start it can get no new privileges, leaves no core file and, as far as the kernel has

@@ -1,8 +1,8 @@
 //! Which certificate is shown to whom: the one that has the name that is asked for (RFC 6066 3), else the one that has it with a wildcard
 //! (RFC 9525 6.3), else the first.
 
-use super::Pem;
 use crate::identity::provider;
+use crate::store::Pem;
 use rustls::pki_types::pem::PemObject as _;
 use rustls::pki_types::{CertificateDer, PrivateKeyDer};
 use rustls::server::{ClientHello, ResolvesServerCert};

@@ -58,7 +58,7 @@ impl Making {
     /// Ends when it is made, or is not.
     pub(super) async fn made(mut self) -> Result<(), NotConnected> {
         let made = self.0.wait_for(Option::is_some).await;
-        made.ok().and_then(|made| *made).unwrap_or(Err(NotConnected))
+        made.ok().and_then(|made| made.clone()).unwrap_or_else(|| Err(NotConnected::default()))
     }
 }
 
@@ -79,7 +79,7 @@ impl Known {
         origin: &Origin,
         counted: Vec<Counted>,
     ) -> Result<Lease, NotConnected> {
-        let (tell, told) = watch::channel(None);
+        let (tell, mut told) = watch::channel(None);
         let (origin, open, making) = (origin.clone(), self.open.clone(), self.making.clone());
         making.borrow_mut().insert(origin.endpoint.clone(), Making(told.clone()));
         let (first, mine) = tokio::sync::oneshot::channel();
@@ -94,7 +94,11 @@ impl Known {
             });
             tell.send_replace(Some(outcome));
         });
-        mine.await.map_err(|_| NotConnected)
+        if let Ok(mine) = mine.await {
+            return Ok(mine);
+        }
+        let told = told.wait_for(Option::is_some).await;
+        Err(told.ok().and_then(|told| told.clone()?.err()).unwrap_or_default())
     }
 
     /// Closes the connections without streams of which this holds.
@@ -134,7 +138,7 @@ impl Multiplexed {
             .keep_alive_timeout(PING_TIME)
             .handshake(TokioIo::new(stream))
             .await
-            .map_err(|_| NotConnected)?;
+            .map_err(|_| NotConnected::default())?;
         let allowed = Rc::new(Cell::new(MAX_STREAMS as usize));
         let told = allowed.clone();
         let mut connection = Box::pin(connection);

@@ -202,6 +202,7 @@ impl Mesh {
                 settings: own_settings,
                 panic_threshold: 0,
                 health_check: None,
+                tls: None,
                 nearness: Nearness::default(),
                 verifiers: vec![],
                 ports: vec![port(endpoints, self.endpoints, partitions.len() as u32 - 1)],

@@ -182,6 +182,8 @@ fn service(draw: &mut Draw<'_>, plan: &Plan, name: &str) -> Service {
         .map(|(own, call)| CallHost { host: SERVICES[own.service as usize].to_owned(), call })
         .collect();
     hosts.sort_by(|one, other| (&one.host, one.call).cmp(&(&other.host, other.call)));
+    // In one service are not two kinds of TLS.
+    let is_outside = ports.iter().all(|port: &Port| port.mtls == Mtls::None) && draw.one_in(4);
     Service {
         name: name.to_owned(),
         owner: draw.of(&["", "team"]).to_owned(),
@@ -194,6 +196,11 @@ fn service(draw: &mut Draw<'_>, plan: &Plan, name: &str) -> Service {
             timeout: 1 + u32::from(draw.byte()),
             unhealthy: 1,
             healthy: 2,
+        }),
+        tls: is_outside.then(|| OutsideTls {
+            name: "a.test".to_owned(),
+            trust: [Trust::System, Trust::Authority("a".to_owned()), Trust::Anyone][draw.below(3)].clone(),
+            certificate: draw.of(&["", "a"]).to_owned(),
         }),
         nearness: Nearness {
             failover: [vec![], vec![LOCAL.to_owned(), "east".to_owned()]][draw.below(2)].clone(),

@@ -17,8 +17,8 @@ impl Store for Made {
         Ok(Pem { chain: made.chain.into_bytes(), key: made.key.into_bytes() })
     }
 
-    fn client_ca(&self, _: &str) -> Result<Vec<u8>, String> {
-        Err("`mesh up` has no clients who could show a certificate; run `mesh-proxy --certificates` with one"
+    fn authority(&self, _: &str) -> Result<Vec<u8>, String> {
+        Err("`mesh up` knows no authorities; run `mesh-proxy --certificates` with a directory where it is"
             .to_owned())
     }
 }

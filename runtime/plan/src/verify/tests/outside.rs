@@ -55,6 +55,10 @@ fn references() -> (Vec<Reference>, Vec<Reference>) {
         (Facts, fact::NAME, Strings),
         (Facts, fact::POINTER, Strings),
         (Facts, fact::VALUE, Strings),
+        (Services, service::TLS, OutsideTls),
+        (OutsideTls, outside_tls::NAME, Strings),
+        (OutsideTls, outside_tls::AUTHORITY, Strings),
+        (OutsideTls, outside_tls::CERTIFICATE, Strings),
     ];
     let ranges = vec![
         (Mesh, mesh::IDENTITIES, Names),
