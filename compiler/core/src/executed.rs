@@ -35,7 +35,7 @@ pub(crate) fn refused(checked: &[(&'static str, Span)], files: &[ast::File]) -> 
         found.extend(tokens(item));
         found.extend(addresses(item, &services));
         found.extend(connections(item, &services));
-        found.extend(websockets(item, &services, &gateways));
+        found.extend(websockets(item, &services));
     }
     found.extend(twins(items()));
     found.sort_by_key(Diagnostic::span);
@@ -278,18 +278,9 @@ fn connections(item: &ast::Item, services: &BTreeMap<&str, &ast::Service>) -> Ve
     found
 }
 
-/// A WebSocket is a connection of HTTP/1.1 on both sides.
-fn websockets(
-    item: &ast::Item,
-    services: &BTreeMap<&str, &ast::Service>,
-    gateways: &BTreeMap<&str, &ast::Gateway>,
-) -> Vec<Diagnostic> {
+/// A WebSocket is a connection of HTTP/1.1 to its service.
+fn websockets(item: &ast::Item, services: &BTreeMap<&str, &ast::Service>) -> Vec<Diagnostic> {
     let ast::Item::Route(route) = item else { return vec![] };
-    let listeners = gateways.get(route.target.name()).map_or(&[][..], |gateway| &gateway.listeners);
-    let is_own = |listener: &&ast::Listener| {
-        route.listener.as_ref().is_none_or(|meant| meant.value == listener.name.value)
-    };
-    let comes_by_http2 = listeners.iter().filter(is_own).any(|listener| is_newer(listener.protocol.value));
     let is_http2 = |backend: &ast::Backend| {
         let ports = services.get(backend.service.name()).map_or(&[][..], |service| &service.ports);
         let is_meant = |port: &&ast::Port| match (&backend.port, &port.name) {
@@ -303,12 +294,8 @@ fn websockets(
         let Some(ast::Action::To(backends)) = rule.action.as_ref().map(|action| &action.value) else {
             return None;
         };
-        match backends.iter().any(is_http2) {
-            true => Some(unexecuted("`upgrade websocket` to a port of HTTP/2", span)),
-            false => {
-                comes_by_http2.then(|| unexecuted("`upgrade websocket` behind a listener of HTTP/2", span))
-            }
-        }
+        let is_asked = backends.iter().any(is_http2);
+        is_asked.then(|| unexecuted("`upgrade websocket` to a port of HTTP/2", span))
     });
     asked.collect()
 }
@@ -443,7 +430,7 @@ mod tests {
     }
 
     #[test]
-    fn versions_of_http_are_executed_and_websockets_on_the_newer_one_are_not() {
+    fn versions_of_http_are_executed_and_websockets_to_the_newer_one_are_not() {
         let text = |listener: &str, protocol: &str| {
             format!(
                 "gateway edge {{ listener web port 80 {listener} {{ host \"*\" }} }}\nauthorize edge {{ allow from anyone }}\n\
@@ -461,8 +448,6 @@ mod tests {
         let message = "`upgrade websocket` to a port of HTTP/2 is not executed by this version's proxy";
         assert_eq!(refused("http", "http2"), [message]);
         assert_eq!(refused("http", "grpc"), [message]);
-        let message =
-            "`upgrade websocket` behind a listener of HTTP/2 is not executed by this version's proxy";
-        assert_eq!(refused("http2", "http"), [message]);
+        assert!(refused("http2", "http").is_empty());
     }
 }

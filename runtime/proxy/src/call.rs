@@ -40,6 +40,8 @@ pub(crate) struct Call<'c> {
     pub(crate) allowed: Option<Allowed<'c>>,
     /// Where to leave it what the connection becomes, if the request may and wants that.
     pub(crate) upgrades: Option<&'c Slot>,
+    /// Whether it wants nothing else: then any other success is none.
+    pub(crate) only_upgrades: bool,
     pub(crate) activity: Activity,
     /// What became of the client's body.
     pub(crate) fate: Rc<Cell<Fate>>,
@@ -256,6 +258,9 @@ impl Call<'_> {
                 );
             }
             let mut error = match connection.send(request).await {
+                Ok(response) if self.only_upgrades && response.status().is_success() => {
+                    return Err(Failed::Try(Failure::Reset));
+                }
                 Ok(response) => return accept(response, connection, agrees.as_deref()),
                 Err(error) => error,
             };

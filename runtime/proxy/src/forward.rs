@@ -26,7 +26,7 @@ use hyper::body::{Body as _, Bytes, Incoming};
 use hyper::header::{self, HeaderMap, HeaderName, HeaderValue};
 use hyper::http::request::Parts;
 use hyper::{Request, Response, StatusCode};
-use mesh_engine::{Action, Forward, Method, Moment, Refusal, decide_at};
+use mesh_engine::{Action, Edited, Forward, Method, Moment, Refusal, decide_at};
 use mesh_plan::PlanView;
 use std::convert::Infallible;
 use std::rc::Rc;
@@ -47,8 +47,8 @@ pub(crate) struct Arrival {
 pub(crate) enum Way {
     /// An HTTP/1.1 connection, and where it is left what it becomes.
     Connection { watch: Watch, slot: Slot },
-    /// A stream of an HTTP/2 connection.
-    Stream(Rc<Stream>),
+    /// A stream of an HTTP/2 connection, and, where its request asks to become a WebSocket, where it is left that it has.
+    Stream(Rc<Stream>, Option<Slot>),
 }
 
 impl Way {
@@ -56,15 +56,20 @@ impl Way {
     fn cut_at(&self, deadline: Option<Instant>) {
         match self {
             Way::Connection { watch, .. } => watch.cut_at(deadline),
-            Way::Stream(stream) => stream.cut_at(deadline),
+            Way::Stream(stream, _) => stream.cut_at(deadline),
         }
     }
 
     fn slot(&self) -> Option<&Slot> {
         match self {
             Way::Connection { slot, .. } => Some(slot),
-            Way::Stream(_) => None,
+            Way::Stream(_, slot) => slot.as_ref(),
         }
+    }
+
+    /// Whether it is a stream that asks for a WebSocket and for nothing else.
+    fn is_for_websocket(&self) -> bool {
+        matches!(self, Way::Stream(_, Some(_)))
     }
 
     /// What follows is no HTTP.
@@ -182,6 +187,11 @@ async fn decided(
 
     let mut response = match (limited, decision.action) {
         (Some(refused), _) => refused,
+        (None, action)
+            if arrival.way.is_for_websocket() && !may_become_one(&action, &decision.edited, serving) =>
+        {
+            local(StatusCode::NOT_IMPLEMENTED, "nothing here becomes a WebSocket")
+        }
         (None, Action::Forward(forward)) if is_of_connections(&serving.view, &forward) => {
             record.refused(Refusal::UndeclaredCall);
             let told = refusal::told(Refusal::UndeclaredCall, &decision.owner, opened, &target);
@@ -204,12 +214,17 @@ async fn decided(
                 let (view, asks) = (&serving.view, (&parts.method, parts.version, &parts.headers));
                 let to = Destination::of(&worker, opened, &forward, affinity.key);
                 let slot = arrival.way.slot().filter(|_| !to.http2);
-                let upgrades = slot.is_some() && websocket::is_asked(asks, view, &edited);
+                let on_stream = arrival.way.is_for_websocket();
+                let upgrades = slot.is_some() && (on_stream || websocket::is_asked(asks, view, &edited));
                 request::leave_hop(&mut parts.headers);
                 opened.tokens.take_off(&checked, &mut parts, &forward.service);
                 edits::of_request(&mut parts, &target, view, &edited);
                 if upgrades {
                     websocket::write(&mut parts.headers);
+                }
+                if on_stream {
+                    let key = websocket::key(&mut worker.random.borrow_mut());
+                    parts.headers.insert(header::SEC_WEBSOCKET_KEY, key);
                 }
                 let head = Head { method: parts.method, uri: parts.uri, headers: parts.headers };
                 let (fate, activity) = (Rc::default(), Activity::now());
@@ -223,6 +238,7 @@ async fn decided(
                     cookie: affinity.issued,
                     allowed,
                     upgrades: slot.filter(|_| upgrades),
+                    only_upgrades: on_stream,
                     activity,
                     fate,
                     deadline,
@@ -253,6 +269,15 @@ async fn decided(
     }
     record.answered_here(response.status());
     response
+}
+
+/// Whether what is decided of a stream that asks for a WebSocket can be answered: any response with a status of success makes it one.
+fn may_become_one(action: &Action<'_>, edited: &Edited, serving: &Serving) -> bool {
+    match action {
+        Action::Forward(_) => websocket::is_let(&serving.view, edited),
+        Action::Respond { status, .. } => !status_of(*status).is_success(),
+        Action::Redirect { .. } | Action::Refuse(_) => true,
+    }
 }
 
 /// Whether nothing in what goes there is a request: a call of such a port covers connections, and no requests.

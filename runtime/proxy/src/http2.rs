@@ -6,13 +6,15 @@ mod streams;
 use crate::client::Client;
 use crate::forward::{self, Arrival, Malformed, Way};
 use crate::frames::{self, Other};
-use crate::http1::Closing;
+use crate::http1::{self, Closing};
 use crate::serving::Entrance;
 use crate::transport::Transport;
+use crate::websocket::{self, Agreed, Slot};
 use crate::worker::Worker;
 use hyper::body::Incoming;
 use hyper::server::conn::http2::Builder;
 use hyper::service::service_fn;
+use hyper::upgrade::OnUpgrade;
 use hyper::{Request, Response, StatusCode};
 use hyper_util::rt::{TokioIo, TokioTimer};
 use std::future::poll_fn;
@@ -56,7 +58,9 @@ fn builder(streams: Streams) -> Builder<Streams> {
         .max_pending_accept_reset_streams(MAX_PENDING_RESETS)
         .max_local_error_reset_streams(MAX_LOCAL_RESETS)
         .keep_alive_interval(PING_EVERY)
-        .keep_alive_timeout(PING_TIME);
+        .keep_alive_timeout(PING_TIME)
+        // A stream may become a WebSocket (RFC 8441).
+        .enable_connect_protocol();
     builder
 }
 
@@ -85,7 +89,8 @@ pub(crate) async fn serve(
     mut closing: watch::Receiver<Option<Closing>>,
 ) {
     let streams = Streams::default();
-    let service = service_fn(|request| answer(&worker, &entrance, &client, streams.next(), request));
+    let told = &closing.clone();
+    let service = service_fn(|request| answer(&worker, &entrance, &client, (streams.next(), told), request));
     let io = TokioIo::new(frames::watch(stream, Other::Client));
     let mut connection = pin!(builder(streams.clone()).serve_connection(io, service));
     let mut look = pin!(sleep_until(streams.next_look()));
@@ -134,13 +139,15 @@ fn answer(
     worker: &Rc<Worker>,
     entrance: &Entrance,
     client: &Rc<Client>,
-    stream: Rc<Stream>,
-    request: Request<Incoming>,
+    (stream, closing): (Rc<Stream>, &watch::Receiver<Option<Closing>>),
+    mut request: Request<Incoming>,
 ) -> impl Future<Output = Result<Response<Told>, h2::Error>> + use<> {
     // Taken here and not in the future: heads are taken up in the order in which they arrive.
     let opened = entrance.load_full();
     let plan = worker.plan_header.then(|| opened.serving.clone());
-    let way = Way::Stream(stream.clone());
+    let becomes =
+        websocket::of_stream(&mut request).map(|upgrade| (upgrade, Slot::default(), closing.clone()));
+    let way = Way::Stream(stream.clone(), becomes.as_ref().map(|(_, slot, _)| slot.clone()));
     let arrival = Arrival { opened, client: client.clone(), defect: None, way };
     let answer = forward::answer(worker.clone(), arrival, request);
     async move {
@@ -152,6 +159,26 @@ fn answer(
         if let Some(plan) = plan {
             forward::say_plan(response.headers_mut(), &plan);
         }
+        if let Some((upgrade, slot, closing)) = becomes {
+            match slot.take() {
+                Some(agreed) => {
+                    websocket::accepted_on_stream(&mut response);
+                    tokio::task::spawn_local(become_websocket(upgrade, agreed, closing));
+                }
+                // To its client a status of success would say that it is one; nothing answers so.
+                None if response.status().is_success() => return Err(h2::Reason::INTERNAL_ERROR.into()),
+                None => {}
+            }
+        }
         Ok(response.map(|reply| Told { reply, stream }))
+    }
+}
+
+/// Passes bytes both ways on a stream, as long as a door that closes waits.
+async fn become_websocket(upgrade: OnUpgrade, agreed: Agreed, mut closing: watch::Receiver<Option<Closing>>) {
+    let Ok(stream) = upgrade.await else { return };
+    tokio::select! {
+        () = websocket::run(TokioIo::new(stream), &[], agreed) => {}
+        () = http1::end(&mut closing) => {}
     }
 }

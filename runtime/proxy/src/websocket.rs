@@ -1,13 +1,15 @@
 //! Requests that become WebSocket connections (RFC 6455): where a rule lets them, and the service agrees, bytes go both ways until one
-//! side ends, nothing passes for too long, or the request's time is up.
+//! side ends, nothing passes for too long, or the request's time is up. A client of HTTP/2 asks for one on a stream (RFC 8441), its service by
+//! a connection of HTTP/1.1.
 
 use crate::log::Record;
 use crate::reply::Kept;
 use crate::tunnel::{Bounds, tunnel};
 use crate::upstream::Connection;
+use hyper::ext::Protocol;
 use hyper::header::{self, HeaderMap, HeaderName, HeaderValue};
 use hyper::upgrade::OnUpgrade;
-use hyper::{Method, Version};
+use hyper::{Method, Request, Response, StatusCode, Version};
 use hyper_util::rt::TokioIo;
 use mesh_engine::Edited;
 use mesh_plan::PlanView;
@@ -18,6 +20,35 @@ use std::rc::Rc;
 use std::time::Duration;
 use tokio::io::{AsyncRead, AsyncWrite};
 use tokio::time::Instant;
+
+/// Takes the request of a stream for what it is where it asks for a WebSocket (RFC 8441 5): a `GET` like that of HTTP/1.1, but for what only the
+/// two ends of a connection say. What comes back is the stream, once it has been answered.
+pub(crate) fn of_stream<B>(request: &mut Request<B>) -> Option<OnUpgrade> {
+    let asks = request.extensions().get::<Protocol>().is_some_and(|asked| asked.as_str() == "websocket");
+    if request.method() != Method::CONNECT || !asks {
+        return None;
+    }
+    *request.method_mut() = Method::GET;
+    Some(hyper::upgrade::on(request))
+}
+
+/// The response to a stream that has become a WebSocket: there a status of success says so.
+pub(crate) fn accepted_on_stream<B>(response: &mut Response<B>) {
+    *response.status_mut() = StatusCode::OK;
+    for name in [header::CONNECTION, header::UPGRADE, header::SEC_WEBSOCKET_ACCEPT] {
+        response.headers_mut().remove(name);
+    }
+}
+
+/// A key for a service, where the client had none to give. It is no secret: it tells one request from another.
+pub(crate) fn key(random: &mut fastrand::Rng) -> HeaderValue {
+    HeaderValue::try_from(base64(&random.u128(..).to_be_bytes())).unwrap_or(HeaderValue::from_static(""))
+}
+
+/// Whether a rule on the way of a request lets it become one.
+pub(crate) fn is_let(plan: &PlanView, edited: &Edited) -> bool {
+    edited.edits(plan).any(|edit| edit == Edit::WebSocket)
+}
 
 /// Whether a request asks for it (RFC 6455 4.1) and a rule on its way lets it.
 pub(crate) fn is_asked(
@@ -30,7 +61,7 @@ pub(crate) fn is_asked(
         && says(headers, header::UPGRADE, "websocket")
         && says(headers, header::CONNECTION, "upgrade")
         && expected(headers).is_some()
-        && edited.edits(plan).any(|edit| edit == Edit::WebSocket)
+        && is_let(plan, edited)
 }
 
 /// Whether a list of tokens has this one.

@@ -103,6 +103,20 @@ fn a_response_says_who_may_read_it() {
     assert_eq!(s.heads().len(), 5);
 }
 
+/// What agrees to a key (RFC 6455 4.2.2), in base64 (RFC 4648 4).
+fn accept(key: &str) -> String {
+    const LETTERS: &[u8] = b"ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789+/";
+    let text = format!("{key}258EAFA5-E914-47DA-95CA-C5AB0DC85B11");
+    let digest = ring::digest::digest(&ring::digest::SHA1_FOR_LEGACY_USE_ONLY, text.as_bytes());
+    // Twenty bytes, and one of padding.
+    let letters = [digest.as_ref(), &[0]].concat().chunks(3).fold(String::new(), |mut letters, group| {
+        let word = group.iter().fold(0, |word, byte| word << 8 | usize::from(*byte));
+        letters.extend((0..4).map(|place| char::from(LETTERS[word >> (18 - 6 * place) & 63])));
+        letters
+    });
+    format!("{}=", &letters[..27])
+}
+
 /// Agrees to become a WebSocket, and then sends back what it gets in capitals. The heads that it heard are kept.
 fn echo(agrees: bool) -> (String, Arc<Mutex<Vec<String>>>) {
     let listener = TcpListener::bind("127.0.0.1:0").unwrap();
@@ -121,12 +135,15 @@ fn echo(agrees: bool) -> (String, Arc<Mutex<Vec<String>>>) {
                     }
                     head.push(byte[0]);
                 }
-                heard.lock().unwrap().push(String::from_utf8(head).unwrap().to_ascii_lowercase());
+                let head = String::from_utf8(head).unwrap();
+                let key = head.lines().find_map(|line| line.strip_prefix("sec-websocket-key: "));
+                let accept = key.map(accept).unwrap_or_default();
+                heard.lock().unwrap().push(head.to_ascii_lowercase());
                 let answer = match agrees {
-                    true => {
-                        "HTTP/1.1 101 X\r\nconnection: Upgrade\r\nupgrade: WebSocket\r\nsec-websocket-accept: s3pPLMBiTxaQ9kYGzzhZRbK+xOo=\r\n\r\nhi;"
-                    }
-                    false => "HTTP/1.1 200 X\r\ncontent-length: 2\r\n\r\nno",
+                    true => format!(
+                        "HTTP/1.1 101 X\r\nconnection: Upgrade\r\nupgrade: WebSocket\r\nsec-websocket-accept: {accept}\r\n\r\nhi;"
+                    ),
+                    false => "HTTP/1.1 200 X\r\ncontent-length: 2\r\n\r\nno".to_owned(),
                 };
                 let _ = stream.write_all(answer.as_bytes());
                 let mut buffer = [0; 4096];
@@ -215,6 +232,82 @@ fn a_request_becomes_a_websocket_where_its_rule_lets_it() {
     assert_eq!(rest, "bye");
     let log = mesh.log();
     assert!(log.len() == 1 && log[0].contains("\"status\":101,\"flags\":\"\""), "{log:?}");
+}
+
+/// What a client of HTTP/2 hears that asks for a WebSocket on a stream (RFC 8441): a status, and then what comes back for what it sends.
+fn on_stream(mesh: &Mesh, path: &str) -> (u16, String) {
+    let address = mesh.address("edge.default/web");
+    let uri = format!("http://a{path}");
+    let asks = async move {
+        let stream = tokio::net::TcpStream::connect(address).await.unwrap();
+        let (mut client, mut connection) = h2::client::handshake(stream).await.unwrap();
+        // The settings of the server say whether streams may be asked for that.
+        while !client.is_extended_connect_protocol_enabled() {
+            tokio::select! {
+                _ = &mut connection => panic!("it ended"),
+                () = tokio::time::sleep(Duration::from_millis(1)) => {}
+            }
+        }
+        tokio::task::spawn_local(connection);
+        let mut request =
+            hyper::Request::builder().method("CONNECT").uri(uri).header("sec-websocket-version", "13");
+        request.extensions_mut().unwrap().insert(h2::ext::Protocol::from_static("websocket"));
+        let (response, mut sends) = client.send_request(request.body(()).unwrap(), false).unwrap();
+        let response = response.await.unwrap();
+        let (head, mut body) = response.into_parts();
+        for name in ["connection", "upgrade", "sec-websocket-accept"] {
+            assert!(!head.headers.contains_key(name), "{:?}", head.headers);
+        }
+        let mut heard = String::new();
+        if head.status.is_success() {
+            sends.send_data("hello".into(), true).unwrap();
+        }
+        while let Some(Ok(bytes)) = body.data().await {
+            body.flow_control().release_capacity(bytes.len()).unwrap();
+            heard.push_str(&String::from_utf8_lossy(&bytes));
+        }
+        (head.status.as_u16(), heard)
+    };
+    let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
+    tokio::task::LocalSet::new().block_on(&runtime, asks)
+}
+
+#[test]
+fn a_stream_becomes_a_websocket_to_a_service_of_http1() {
+    let start = |agrees: bool, statements: &str| {
+        let (address, heads) = echo(agrees);
+        let text = behind_edge(&[], "")
+            .replace("port 80 http {", "port 80 http2 {")
+            .replace("endpoints static ", &format!("endpoints static \"{address}\""))
+            .replace(
+                "route edge { to s }",
+                &format!(
+                    "route edge {{ rule live {{ match GET /live; to s; {statements} }}\n otherwise 404 }}"
+                ),
+            );
+        (Mesh::start(&text, &[]), heads)
+    };
+    let (mesh, heads) = start(true, "timeout none; upgrade websocket");
+    assert_eq!(on_stream(&mesh, "/live"), (200, "hi;HELLObye".to_owned()));
+    let sent = heads.lock().unwrap()[0].clone();
+    for line in [
+        "get /live http/1.1",
+        "connection: upgrade",
+        "upgrade: websocket",
+        "sec-websocket-version: 13",
+        "host: a",
+    ] {
+        assert!(sent.contains(&format!("{line}\r\n")), "{line} in {sent}");
+    }
+    assert_eq!(sent.matches("sec-websocket-key: ").count(), 1, "{sent}");
+    assert_eq!(on_stream(&mesh, "/elsewhere").0, 404);
+    let log = mesh.log();
+    assert!(log.iter().any(|line| line.contains("\"status\":101,\"flags\":\"\"")), "{log:?}");
+    let (mesh, heads) = start(true, "timeout none");
+    assert_eq!(on_stream(&mesh, "/live").0, 501, "no rule lets it");
+    assert!(heads.lock().unwrap().is_empty());
+    let (mesh, _) = start(false, "timeout none; upgrade websocket");
+    assert_eq!(on_stream(&mesh, "/live").0, 502, "what is no WebSocket is not taken for one");
 }
 
 #[test]
