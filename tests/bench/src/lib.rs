@@ -1,11 +1,13 @@
 //! One generated workspace in three languages: ours, Istio's AuthorizationPolicy and Cedar.
 
 pub mod cedar;
+pub mod contenders;
 pub mod decisions;
 pub mod istio;
 pub mod measure;
 pub mod mesh;
 pub mod shapes;
+pub mod tls;
 
 use fastrand::Rng;
 
