@@ -7,6 +7,7 @@ use hyper::body::{Body, Bytes, Frame, Incoming, SizeHint};
 use replay::Replay;
 use std::cell::Cell;
 use std::fmt;
+use std::future::pending;
 use std::pin::Pin;
 use std::rc::Rc;
 use std::task::{Context, Poll, ready};
@@ -66,8 +67,9 @@ impl Activity {
         self.0.get()
     }
 
-    /// Ends when nothing has passed for so long.
-    pub(crate) async fn silence(&self, time: Duration) {
+    /// Ends when nothing has passed for so long; `None`: never.
+    pub(crate) async fn silence(&self, time: Option<Duration>) {
+        let Some(time) = time else { return pending().await };
         loop {
             let end = self.last() + time;
             if Instant::now() >= end {

@@ -22,11 +22,11 @@ use mesh_engine::balance::outliers::Seen;
 use mesh_engine::{Address, Edited, Method};
 use std::cell::Cell;
 use std::error::Error as _;
-use std::future::poll_fn;
+use std::future::{pending, poll_fn};
 use std::pin::Pin;
 use std::rc::Rc;
 use std::time::Duration;
-use tokio::time::{Instant, sleep, timeout, timeout_at};
+use tokio::time::{Instant, sleep, sleep_until};
 
 /// A request on its way to a destination.
 pub(crate) struct Call<'c> {
@@ -96,12 +96,13 @@ impl Call<'_> {
         let outcome = match self.to.breakers.admit() {
             Err(Overflow) => Err(Failed::Overflow),
             Ok(admitted) => {
-                let exchanged = match self.deadline {
+                let deadline = self.deadline;
+                let exchanged = tokio::select! {
+                    biased;
+                    exchanged = self.exchange(body, &mut tries) => exchanged,
                     // To drop the exchange is to cancel it: its connection closes.
-                    Some(deadline) => timeout_at(deadline, self.exchange(body, &mut tries)).await,
-                    None => Ok(self.exchange(body, &mut tries).await),
+                    () = until(deadline) => Err(Failed::Timeout),
                 };
-                let exchanged = exchanged.unwrap_or(Err(Failed::Timeout));
                 exchanged.map(|answer| (answer, admitted))
             }
         };
@@ -183,30 +184,15 @@ impl Call<'_> {
     ) -> Result<Answer, Failed> {
         let began = self.to.worker.began.elapsed();
         let limit = self.to.retry.as_ref().and_then(|retry| retry.per_try_timeout);
+        let limit = limit.map(|millis| Instant::now() + Duration::from_millis(millis.into()));
         let (idle, activity) = (self.to.idle_time(), self.activity.clone());
         activity.touch();
-        let peeks = self.is_grpc && self.to.retry.as_ref().is_some_and(retry::hears_grpc);
-        let send = async {
-            let mut sent = self.send(chosen.address, body, made).await?;
-            if peeks && sent.grpc_status().is_none() {
-                let incoming = sent.response.body_mut();
-                let first = poll_fn(|cx| Pin::new(&mut *incoming).poll_frame(cx)).await;
-                sent.first = first.transpose().map_err(|_| Failed::Try(Failure::Reset))?;
-            }
-            Ok(sent)
-        };
-        let attempt = async {
-            let Some(idle) = idle else { return send.await };
-            tokio::select! {
-                sent = send => sent,
-                () = activity.silence(idle) => Err(Failed::Silent),
-            }
-        };
-        let sent = match limit {
-            Some(millis) => timeout(Duration::from_millis(millis.into()), attempt)
-                .await
-                .unwrap_or(Err(Failed::Try(Failure::TryTimeout))),
-            None => attempt.await,
+        // One future that is not moved, whatever holds for it: what is copied on the way to an endpoint is copied for each request.
+        let sent = tokio::select! {
+            biased;
+            sent = self.head_of_answer(chosen.address, body, made) => sent,
+            () = until(limit) => Err(Failed::Try(Failure::TryTimeout)),
+            () = activity.silence(idle) => Err(Failed::Silent),
         };
         let now = self.to.worker.began.elapsed();
         let failed = sent.as_ref().map_or(true, |sent| sent.response.status().is_server_error());
@@ -217,6 +203,23 @@ impl Call<'_> {
     /// Whether it is not known yet how a call went.
     fn says_at_its_end(&self, sent: &Sent) -> bool {
         self.is_grpc && sent.response.status() == StatusCode::OK && sent.grpc_status().is_none()
+    }
+
+    /// Sends the request, and waits for the response head; for what is behind it too, where only that says how a call went.
+    async fn head_of_answer(
+        &mut self,
+        address: Address,
+        body: &mut Option<Outgoing>,
+        made: u32,
+    ) -> Result<Sent, Failed> {
+        let peeks = self.is_grpc && self.to.retry.as_ref().is_some_and(retry::hears_grpc);
+        let mut sent = self.send(address, body, made).await?;
+        if peeks && sent.grpc_status().is_none() {
+            let incoming = sent.response.body_mut();
+            let first = poll_fn(|cx| Pin::new(&mut *incoming).poll_frame(cx)).await;
+            sent.first = first.transpose().map_err(|_| Failed::Try(Failure::Reset))?;
+        }
+        Ok(sent)
     }
 
     /// Sends the request on an idle connection or a new one, and waits for the response head.
@@ -235,7 +238,8 @@ impl Call<'_> {
         loop {
             let got = match idle {
                 Some(connection) => Ok(Got::Idle(connection)),
-                None => breakers.connection(pool, room, &origin).await,
+                // Kept apart, because few requests need one and all would have room for it.
+                None => Box::pin(breakers.connection(pool, room, &origin)).await,
             };
             let (mut connection, fresh) = match got {
                 Ok(Got::Idle(connection)) => (connection, false),
@@ -318,6 +322,14 @@ impl Call<'_> {
         }
         let passed = Passed::new((first, incoming), connection, deadline, idle, record, kept);
         Response::from_parts(parts, Reply::Passed(Box::new(passed)))
+    }
+}
+
+/// Ends at the deadline, if there is one.
+pub(crate) async fn until(deadline: Option<Instant>) {
+    match deadline {
+        Some(deadline) => sleep_until(deadline).await,
+        None => pending().await,
     }
 }
 

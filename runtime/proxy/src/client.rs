@@ -2,8 +2,9 @@
 
 use crate::serving::Opened;
 use crate::terminate::OverTls;
+use hyper::header::HeaderValue;
 use mesh_engine::{Entry, Peer, Resolved};
-use std::cell::Cell;
+use std::cell::{Cell, OnceCell};
 use std::net::SocketAddr;
 use std::sync::Arc;
 
@@ -14,22 +15,31 @@ pub(crate) struct Client {
     identity: Option<Arc<str>>,
     /// If TLS ends here: what was shown to it.
     tls: Option<OverTls>,
+    /// Its address as it is said on.
+    said: OnceCell<HeaderValue>,
     /// The entry and the identity as the plan knows them that decided last.
     known: Cell<Option<Resolved>>,
 }
 
 impl Client {
     pub(crate) fn at(address: SocketAddr) -> Client {
-        Client { address, identity: None, tls: None, known: Cell::new(None) }
+        Client { address, identity: None, tls: None, said: OnceCell::new(), known: Cell::new(None) }
     }
 
     pub(crate) fn verified(address: SocketAddr, identity: Option<Arc<str>>) -> Client {
-        Client { address, identity, tls: None, known: Cell::new(None) }
+        Client { identity, ..Client::at(address) }
     }
 
     /// One of a gateway, over TLS. Who shows a certificate that the gateway asks for is nobody of the mesh by that.
     pub(crate) fn over_tls(address: SocketAddr, tls: OverTls) -> Client {
-        Client { address, identity: None, tls: Some(tls), known: Cell::new(None) }
+        Client { tls: Some(tls), ..Client::at(address) }
+    }
+
+    /// Its address, as a header says it: written down once for all of its requests.
+    pub(crate) fn said(&self) -> HeaderValue {
+        let said = || HeaderValue::try_from(self.address.ip().to_canonical().to_string());
+        // An address is digits, letters, dots and colons.
+        self.said.get_or_init(|| said().unwrap_or(HeaderValue::from_static("unknown"))).clone()
     }
 
     /// How it was called.

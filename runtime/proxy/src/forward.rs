@@ -87,7 +87,7 @@ pub(crate) async fn answer(
     request: Request<Incoming>,
 ) -> Result<Response<Reply>, Infallible> {
     let is_grpc = grpc::is_asked(request.version(), request.headers());
-    // Kept apart: what a request needs while it is under way is 13 KiB, for which every idle connection would have room otherwise, and which
+    // Kept apart: what a request needs while it is under way is some KiB, for which every idle connection would have room otherwise, and which
     // would be moved from task to task.
     let response = Box::pin(decided(worker, arrival, request, is_grpc)).await;
     Ok(if is_grpc { grpc::answer(response) } else { response })
@@ -121,8 +121,8 @@ async fn decided(
     let forwarded = Forwarded::of(opened, &arrival.client, &parts.headers);
     let client_ip = forwarded.client;
     record.is_for(client_ip);
-    let (peer, scheme) = (arrival.client.address.ip(), arrival.client.scheme());
-    let canonical = canonicalize(&mut parts, peer, scheme, &mut worker.random.borrow_mut());
+    let scheme = arrival.client.scheme();
+    let canonical = canonicalize(&mut parts, &arrival.client, &mut worker.random.borrow_mut());
     let target = match canonical {
         Ok(target) if arrival.client.is_misdirected(&target.host) => {
             record.asked(&target, request::request_id(&parts.headers));

@@ -218,7 +218,7 @@ impl Record {
     /// What was asked, once it is canonical.
     pub(crate) fn asked(&mut self, target: &Target, request_id: &str) {
         if let Some(fields) = &mut self.0 {
-            fields.host = target.authority();
+            fields.host = target.authority().into_owned();
             fields.path = target.path.clone();
             fields.request_id = request_id.to_owned();
         }

@@ -1,12 +1,13 @@
 //! What a request must be before anything is decided about it: canonical, and free of what only this hop may say.
 
+use crate::client::Client;
 use crate::forwarded::{X_FORWARDED_FOR, X_FORWARDED_HOST, X_FORWARDED_PROTO};
 use hyper::header::{self, Entry, HeaderMap, HeaderName, HeaderValue};
 use hyper::http::request::Parts;
 use hyper::{Method, StatusCode, Uri, Version};
 use mesh_engine::canonical::{self, NotCanonical};
+use std::borrow::Cow;
 use std::cell::Cell;
-use std::net::IpAddr;
 
 /// A request's target in canonical form.
 #[derive(Debug)]
@@ -20,10 +21,10 @@ pub(crate) struct Target {
 
 impl Target {
     /// The host, and the port if the client said one.
-    pub(crate) fn authority(&self) -> String {
+    pub(crate) fn authority(&self) -> Cow<'_, str> {
         match self.port {
-            Some(port) => format!("{}:{port}", self.host),
-            None => self.host.clone(),
+            Some(port) => format!("{}:{port}", self.host).into(),
+            None => self.host.as_str().into(),
         }
     }
 }
@@ -51,8 +52,7 @@ impl From<NotCanonical> for Refused {
 /// Brings a request into canonical form, as it is decided about.
 pub(crate) fn canonicalize(
     parts: &mut Parts,
-    peer: IpAddr,
-    scheme: &'static str,
+    client: &Client,
     random: &mut fastrand::Rng,
 ) -> Result<Target, Refused> {
     if parts.method == Method::CONNECT || parts.method == Method::TRACE {
@@ -82,7 +82,7 @@ pub(crate) fn canonicalize(
         parts.uri = origin_form(&target.path, parts.uri.query())?;
     }
     remove_claims(&mut parts.headers);
-    write_own(&mut parts.headers, &target, peer, scheme, random)?;
+    write_own(&mut parts.headers, &target, client, random)?;
     Ok(target)
 }
 
@@ -91,10 +91,8 @@ pub(crate) fn canonicalize(
 pub(crate) fn leave_hop(headers: &mut HeaderMap) {
     let trailers = takes_trailers(headers);
     let own = [header::HOST, X_FORWARDED_FOR, X_FORWARDED_PROTO, X_FORWARDED_HOST, X_REQUEST_ID];
-    let own: Vec<_> =
-        own.into_iter().filter_map(|name| headers.remove(&name).map(|value| (name, value))).collect();
-    remove_hop_by_hop(headers);
-    headers.extend(own);
+    let named = named_by_connection(headers);
+    take_off(headers, named.iter().filter(|name| !own.contains(name)));
     if trailers {
         headers.insert(header::TE, HeaderValue::from_static("trailers"));
         headers.insert(header::CONNECTION, HeaderValue::from_static("te"));
@@ -214,7 +212,7 @@ fn origin_form(path: &str, query: Option<&str>) -> Result<Uri, Refused> {
 }
 
 /// Headers that speak of one connection (RFC 9110 7.6.1).
-const HOP_BY_HOP: [HeaderName; 7] = [
+static HOP_BY_HOP: [HeaderName; 7] = [
     header::CONNECTION,
     header::TE,
     header::TRANSFER_ENCODING,
@@ -226,7 +224,12 @@ const HOP_BY_HOP: [HeaderName; 7] = [
 
 /// Removes what speaks of the connection that a message came on, and what its `connection` header names.
 pub(crate) fn remove_hop_by_hop(headers: &mut HeaderMap) {
-    for name in named_by_connection(headers).iter().chain(&HOP_BY_HOP) {
+    let named = named_by_connection(headers);
+    take_off(headers, named.iter());
+}
+
+fn take_off<'n>(headers: &mut HeaderMap, named: impl Iterator<Item = &'n HeaderName>) {
+    for name in named.chain(&HOP_BY_HOP) {
         headers.remove(name);
     }
 }
@@ -251,6 +254,10 @@ const OVERRIDES: [&str; 5] =
 /// Whether a header says of a client, or of the way here, what this hop alone knows, or makes another request of it.
 fn is_claim(name: &HeaderName) -> bool {
     let name = name.as_str();
+    // Nearly all names are told by their first letter.
+    if !name.starts_with(['x', 'f']) {
+        return false;
+    }
     name.starts_with("x-forwarded-")
         || name.starts_with("x-mesh-")
         || name == "forwarded"
@@ -274,18 +281,22 @@ const MAX_REQUEST_ID: usize = 128;
 fn write_own(
     headers: &mut HeaderMap,
     target: &Target,
-    peer: IpAddr,
-    scheme: &'static str,
+    client: &Client,
     random: &mut fastrand::Rng,
 ) -> Result<(), Refused> {
-    let host = HeaderValue::try_from(target.authority()).map_err(|_| bad("the host is not text"))?;
-    headers.insert(X_FORWARDED_HOST, host.clone());
-    headers.insert(header::HOST, host);
-    // An address is digits, dots and colons.
-    if let Ok(peer) = HeaderValue::try_from(peer.to_canonical().to_string()) {
-        headers.insert(X_FORWARDED_FOR, peer);
-    }
-    headers.insert(X_FORWARDED_PROTO, HeaderValue::from_static(scheme));
+    let authority = target.authority();
+    let host = match headers.get(header::HOST).filter(|said| *said == authority.as_ref()) {
+        Some(said) => said.clone(),
+        None => {
+            let host = HeaderValue::try_from(authority.into_owned());
+            let host = host.map_err(|_| bad("the host is not text"))?;
+            headers.insert(header::HOST, host.clone());
+            host
+        }
+    };
+    headers.insert(X_FORWARDED_HOST, host);
+    headers.insert(X_FORWARDED_FOR, client.said());
+    headers.insert(X_FORWARDED_PROTO, HeaderValue::from_static(client.scheme()));
     // The proxy itself has told the client to go on, when the body is first read.
     headers.remove(header::EXPECT);
     if let Entry::Occupied(kept) = headers.entry(X_REQUEST_ID)

@@ -1,10 +1,10 @@
 //! Bytes both ways between a client and an endpoint, until both sides have ended, nothing passes for too long, or the time is up.
 
 use crate::body::Activity;
-use std::future::pending;
+use crate::call::until;
 use std::time::Duration;
 use tokio::io::{AsyncRead, AsyncReadExt, AsyncWrite, AsyncWriteExt, split};
-use tokio::time::{Instant, sleep_until};
+use tokio::time::Instant;
 
 /// What is read of one side before the other one has taken it.
 const BUFFER: usize = 16 * 1024;
@@ -37,8 +37,8 @@ pub(crate) async fn tunnel(
     tokio::select! {
         // Each side ends when its own end has been passed on: the other one may have more to say.
         _ = async { tokio::join!(there, back) } => None,
-        () = at(bounds.deadline) => Some("UT"),
-        () = silence(activity, bounds.idle) => Some("SI"),
+        () = until(bounds.deadline) => Some("UT"),
+        () = activity.silence(bounds.idle) => Some("SI"),
     }
 }
 
@@ -54,18 +54,4 @@ async fn pass(from: &mut (impl AsyncRead + Unpin), to: &mut (impl AsyncWrite + U
         activity.touch();
     }
     let _ = to.shutdown().await;
-}
-
-async fn at(deadline: Option<Instant>) {
-    match deadline {
-        Some(deadline) => sleep_until(deadline).await,
-        None => pending().await,
-    }
-}
-
-async fn silence(activity: &Activity, time: Option<Duration>) {
-    match time {
-        Some(time) => activity.silence(time).await,
-        None => pending().await,
-    }
 }

@@ -124,18 +124,14 @@ impl Head {
         if matches!(line.first(), Some(b' ' | b'\t')) {
             return Err(bad("a folded header line"));
         }
-        if line.contains(&b'\r') {
-            return Err(bad("a carriage return inside a line"));
-        }
-        let colon = line.iter().position(|byte| *byte == b':');
-        let colon = colon.ok_or(bad("a header line without a colon"))?;
-        let (name, value) = line.split_at_checked(colon).unwrap_or((line, &[]));
-        if name.is_empty() || !name.iter().all(|byte| is_token(*byte)) {
-            return Err(bad("a header name that is none"));
-        }
-        let value = value.get(1..).unwrap_or_default();
+        // Of nearly all lines each byte is looked at once: what is wrong with one is asked of the few that are wrong.
+        let end = line.iter().position(|byte| !is_token(*byte)).unwrap_or(line.len());
+        let (name, value) = line.split_at_checked(end).unwrap_or((line, &[]));
+        let (Some((b':', value)), false) = (value.split_first(), name.is_empty()) else {
+            return Err(why_no_field(line));
+        };
         if !value.iter().all(|byte| matches!(byte, b'\t' | b' '..=b'~' | 0x80..)) {
-            return Err(bad("a header value with a control character"));
+            return Err(why_no_field(line));
         }
         // The two names that frame a message are told from almost all others by their first letter.
         if matches!(name.first(), Some(b'c' | b'C' | b't' | b'T')) {
@@ -170,6 +166,21 @@ impl Head {
             }
             (0, 1..) => Err(bad("transfer-encoding is not `chunked`")),
         }
+    }
+}
+
+/// What is wrong with a line that is no header.
+fn why_no_field(line: &[u8]) -> Defect {
+    if line.contains(&b'\r') {
+        return bad("a carriage return inside a line");
+    }
+    let Some(colon) = line.iter().position(|byte| *byte == b':') else {
+        return bad("a header line without a colon");
+    };
+    let name = line.get(..colon).unwrap_or_default();
+    match !name.is_empty() && name.iter().all(|byte| is_token(*byte)) {
+        true => bad("a header value with a control character"),
+        false => bad("a header name that is none"),
     }
 }
 
@@ -226,9 +237,25 @@ fn status_line(line: &[u8]) -> Result<(u8, u16), Defect> {
     status.filter(|_| is_line).map(|status| (minor, status)).ok_or(bad("the status line is malformed"))
 }
 
-/// RFC 9110 5.6.2.
+/// Which bytes a token has (RFC 9110 5.6.2), looked up because it is asked of every byte of a name.
+#[expect(clippy::indexing_slicing, reason = "it is made when this is compiled")]
+const TOKEN: [bool; 256] = {
+    let mut table = [false; 256];
+    let mut byte = 0;
+    while byte < 256 {
+        table[byte] = (byte as u8).is_ascii_alphanumeric();
+        byte += 1;
+    }
+    let mut marks: &[u8] = b"!#$%&'*+-.^_`|~";
+    while let [mark, rest @ ..] = marks {
+        table[*mark as usize] = true;
+        marks = rest;
+    }
+    table
+};
+
 fn is_token(byte: u8) -> bool {
-    byte.is_ascii_alphanumeric() || b"!#$%&'*+-.^_`|~".contains(&byte)
+    TOKEN.get(usize::from(byte)).copied().unwrap_or_default()
 }
 
 /// Without the blanks around it (RFC 9110 5.6.3), and nothing else.

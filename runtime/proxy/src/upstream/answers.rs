@@ -52,13 +52,19 @@ impl Scan {
             if self.bytes > MAX_HEAD {
                 return Err("the head is too long");
             }
-            self.line.extend_from_slice(line);
             bytes = rest;
             if end.is_none() {
+                self.line.extend_from_slice(line);
                 return Ok(());
             }
-            let line = std::mem::take(&mut self.line);
-            match self.head.line_of_response(&line).map_err(|defect| defect.why)? {
+            let read = if self.line.is_empty() {
+                self.head.line_of_response(line)
+            } else {
+                let mut whole = std::mem::take(&mut self.line);
+                whole.extend_from_slice(line);
+                self.head.line_of_response(&whole)
+            };
+            match read.map_err(|defect| defect.why)? {
                 None => {}
                 Some(true) => {
                     (self.head, self.bytes) = (Head::default(), 0);
