@@ -18,19 +18,23 @@ pub(crate) use head::{Defect, Head};
 pub(crate) use law::law;
 use scan::{Found, Scan};
 use std::cell::RefCell;
+use std::future::poll_fn;
 use std::io;
 use std::pin::Pin;
 use std::rc::Rc;
 use std::task::{Context, Poll, ready};
 use std::time::Duration;
 use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
-use tokio::time::{Instant, Sleep, sleep_until};
+use tokio::time::{Instant, Sleep, sleep, sleep_until};
 
 /// From the first byte of a request head to its last. A head fits in a few packets; who takes longer holds connections.
 pub(crate) const HEAD_TIME: Duration = Duration::from_secs(10);
 /// How long a client may take none of the bytes that wait for it. Longer than any pause of a network that still works, and no longer: what waits
 /// is memory that the client has for nothing.
 pub(crate) const STALL_TIME: Duration = Duration::from_secs(30);
+/// How long a connection has nothing to do before it keeps nothing ready. Between one and two of these it does: what asks again sooner is
+/// served by what there is, and to look that often costs nothing.
+const REST_TIME: Duration = Duration::from_secs(4);
 /// What is read at once of a head that comes in pieces.
 const PIECE: usize = 4 * 1024;
 
@@ -57,6 +61,10 @@ struct Watching {
     /// When the incomplete head began.
     head_since: Option<Instant>,
     cut_at: Option<Instant>,
+    /// How often bytes came or went.
+    moved: u64,
+    /// Whether bytes wait for the client to take them.
+    stalls: bool,
     /// Whether a read that finds nothing asks the kernel.
     closely: bool,
     /// Whether the last one found that bytes wait there.
@@ -77,6 +85,21 @@ impl Watch {
     /// From now on, a read that finds nothing asks the kernel too, which may have heard of bytes before the runtime does.
     pub(crate) fn look_closely(&self) {
         self.0.borrow_mut().closely = true;
+    }
+
+    /// Ends when there has been nothing to do for a while: no bytes went either way, none are awaited of a message, and nobody's request is
+    /// under way.
+    pub(crate) async fn rests(&self, is_quiet: impl Fn() -> bool) {
+        let mut moved = None;
+        loop {
+            sleep(REST_TIME).await;
+            let watching = self.0.borrow();
+            let now = Some(watching.moved);
+            if now == moved && !watching.stalls && watching.scan.is_between_messages() && is_quiet() {
+                return;
+            }
+            moved = now;
+        }
     }
 
     /// Whether a part of a request is there that hyper has not taken up, as of the last read.
@@ -138,6 +161,22 @@ impl<S: Transport> AsyncRead for Watched<S> {
 }
 
 impl<S: Transport> Watched<S> {
+    /// Waits until there is something to pass on: a whole head, or what stands for one that is refused. `false`: the connection has ended.
+    ///
+    /// The HTTP library has 8 KiB ready for whoever says nothing, and this nothing.
+    pub(crate) async fn begin(&mut self) -> bool {
+        let read = |cx: &mut Context<'_>| -> Poll<bool> {
+            while self.ready.is_empty() {
+                match ready!(self.read_more(cx)) {
+                    Ok(false) => {}
+                    Ok(true) | Err(_) => return Poll::Ready(false),
+                }
+            }
+            Poll::Ready(true)
+        };
+        poll_fn(read).await
+    }
+
     /// Reads where no head has begun. `true`: something is read, or the stream has ended.
     fn read_on(&mut self, cx: &mut Context<'_>, buffer: &mut ReadBuf<'_>) -> Poll<io::Result<bool>> {
         let before = buffer.filled().len();
@@ -161,7 +200,7 @@ impl<S: Transport> Watched<S> {
         Poll::Ready(Ok(passing > 0))
     }
 
-    /// Reads on in a head that has begun. `true`: the stream has ended.
+    /// Reads on in a head that has begun, or begins one. `true`: the stream has ended.
     fn read_more(&mut self, cx: &mut Context<'_>) -> Poll<io::Result<bool>> {
         let mut piece = [0; PIECE];
         let mut piece = ReadBuf::new(&mut piece);
@@ -202,6 +241,7 @@ impl<S: Transport> Watched<S> {
         let mut watching = self.watch.0.borrow_mut();
         watching.waiting = false;
         if read.is_ready() {
+            watching.moved += 1;
             self.reading = None;
             return read;
         }
@@ -219,11 +259,16 @@ impl<S> Watched<S> {
         cx: &mut Context<'_>,
         written: Poll<io::Result<T>>,
     ) -> Poll<io::Result<T>> {
+        let cut_at = {
+            let mut watching = self.watch.0.borrow_mut();
+            watching.stalls = written.is_pending();
+            watching.moved += 1;
+            watching.cut_at
+        };
         if written.is_ready() {
             self.writing = None;
             return written;
         }
-        let cut_at = self.watch.0.borrow().cut_at;
         let end = self.writing.get_or_insert_with(|| {
             let stalled = Instant::now() + STALL_TIME;
             Box::pin(sleep_until(cut_at.map_or(stalled, |cut| cut.min(stalled))))
@@ -254,7 +299,10 @@ impl<S: Transport> AsyncWrite for Watched<S> {
     }
 
     fn poll_flush(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
-        Pin::new(&mut self.get_mut().stream).poll_flush(cx)
+        let this = self.get_mut();
+        let flushed = Pin::new(&mut this.stream).poll_flush(cx);
+        this.watch.0.borrow_mut().stalls = flushed.is_pending();
+        flushed
     }
 
     fn poll_shutdown(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
@@ -336,6 +384,27 @@ mod tests {
         tokio::time::pause();
         let silent = tokio::time::timeout(HEAD_TIME * 3, watched.read(&mut [0; 64])).await;
         assert!(silent.is_err(), "{silent:?}");
+    }
+
+    #[tokio::test]
+    async fn a_connection_rests_when_there_is_nothing_to_do() {
+        let rests = async |bytes: &[u8], taken_up: usize, is_quiet: bool| {
+            let (mut watched, watch, mut client) = pair().await;
+            client.write_all(bytes).await.unwrap();
+            let passed = watched.read(&mut [0; 64]).await.unwrap();
+            (0..taken_up).for_each(|_| assert!(watch.next_head().is_none()));
+            tokio::time::pause();
+            let rests = tokio::time::timeout(REST_TIME * 3, watch.rests(|| is_quiet)).await.is_ok();
+            tokio::time::resume();
+            (passed, rests)
+        };
+        let request = b"GET / HTTP/1.1\r\n\r\n";
+        assert_eq!(rests(request, 1, true).await, (18, true));
+        assert_eq!(rests(request, 1, false).await, (18, false), "it is under way");
+        assert_eq!(rests(request, 0, true).await, (18, false), "nobody has taken it up");
+        let upload = b"POST / HTTP/1.1\r\ncontent-length: 2\r\n\r\nx";
+        assert_eq!(rests(upload, 1, true).await, (39, false), "its body is not there");
+        assert_eq!(rests(b"GET / HTTP/1.1\r\n\r\nGET", 1, true).await, (18, false), "another has begun");
     }
 
     #[tokio::test]

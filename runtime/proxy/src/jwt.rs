@@ -8,6 +8,8 @@ mod claims;
 mod fetch;
 mod json;
 mod keys;
+#[cfg(any(test, fuzzing))]
+mod law;
 mod places;
 mod source;
 mod token;
@@ -18,6 +20,8 @@ pub use fetch::trusting;
 use hyper::StatusCode;
 use hyper::http::request::Parts;
 pub use keys::KeySet;
+#[cfg(any(test, fuzzing))]
+pub(crate) use law::law;
 use mesh_engine::{Action, Decision, Entry, Refusal};
 use mesh_plan::view::{self, Rows};
 use mesh_plan::{PlanView, TokenPlace};

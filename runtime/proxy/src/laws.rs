@@ -1,19 +1,20 @@
 //! What must hold for any bytes that come from outside. Fuzzers ask it (`tests/fuzz/run`), and the tests of what they have found, which
 //! stands in `corpus/`.
 
-use crate::{frames, framing, identity, proxy_protocol};
+use crate::{frames, framing, identity, jwt, proxy_protocol};
 use mesh_engine::{SpiffeId, canonical};
 
 /// What is asked of bytes.
 pub type Law = fn(&[u8]);
 
 /// By the name of the fuzzer.
-pub const LAWS: [(&str, Law); 5] = [
+pub const LAWS: [(&str, Law); 6] = [
     ("messages", messages),
     ("frames", frames),
     ("targets", targets),
     ("identities", identities),
     ("proxies", proxies),
+    ("tokens", tokens),
 ];
 
 /// How a stream is cut into pieces, and the stream.
@@ -74,6 +75,11 @@ pub fn identities(bytes: &[u8]) {
 /// A header of the PROXY protocol says one address or none.
 pub fn proxies(bytes: &[u8]) {
     proxy_protocol::law(bytes);
+}
+
+/// A token that nobody has signed is none, and what is said in one is said in one way.
+pub fn tokens(bytes: &[u8]) {
+    jwt::law(bytes);
 }
 
 #[cfg(test)]

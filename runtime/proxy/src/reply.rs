@@ -13,6 +13,7 @@ use hyper::header::HeaderMap;
 use mesh_engine::balance::outliers::Seen;
 use std::fmt;
 use std::pin::Pin;
+use std::rc::Rc;
 use std::sync::Arc;
 use std::task::{Context, Poll, ready};
 use std::time::Duration;
@@ -128,6 +129,12 @@ impl Drop for Passed {
     }
 }
 
+/// A reply whose request counts as under way until its last byte is written down.
+pub(crate) struct UnderWay {
+    pub(crate) reply: Reply,
+    pub(crate) _request: Rc<()>,
+}
+
 /// Why a response ends before its last byte: the client sees its connection cut.
 #[derive(Debug)]
 pub(crate) enum Cut {
@@ -202,5 +209,22 @@ impl Body for Reply {
             Reply::Passed(passed) if passed.first.is_some() => SizeHint::default(),
             Reply::Passed(passed) => passed.incoming.size_hint(),
         }
+    }
+}
+
+impl Body for UnderWay {
+    type Data = Bytes;
+    type Error = Cut;
+
+    fn poll_frame(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Option<Result<Frame<Bytes>, Cut>>> {
+        Pin::new(&mut self.get_mut().reply).poll_frame(cx)
+    }
+
+    fn is_end_stream(&self) -> bool {
+        self.reply.is_end_stream()
+    }
+
+    fn size_hint(&self) -> SizeHint {
+        self.reply.size_hint()
     }
 }

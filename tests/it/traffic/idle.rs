@@ -7,8 +7,8 @@ use std::net::{SocketAddr, TcpStream};
 
 /// As many as a process may open without asking for more.
 const CONNECTIONS: usize = 500;
-/// KiB of each: about 14 in the build of the tests. What a request needs while it is under way is not kept for one that may come.
-const MOST: usize = 24;
+/// KiB of each. What a request needs while it is under way is not kept for one that may come.
+const MOST: usize = 8;
 
 #[test]
 fn a_connection_that_says_little_costs_little() {

@@ -52,6 +52,11 @@ impl Scan {
         matches!(self.at, At::Head) && (self.head.begun() || !self.line.is_empty())
     }
 
+    /// Whether nothing of a message is there, nor is to come.
+    pub(super) fn is_between_messages(&self) -> bool {
+        matches!(self.at, At::Head) && !self.mid_head() && self.heads.is_empty()
+    }
+
     pub(super) fn let_through(&mut self) {
         self.at = At::Tunnel;
     }

@@ -11,6 +11,7 @@ mod grpc;
 mod http2;
 mod logging;
 mod plans;
+mod resting;
 mod retrying;
 mod routing;
 mod streams;
