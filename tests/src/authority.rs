@@ -2,8 +2,9 @@
 
 use mesh_proxy::{Identity, Material};
 use rcgen::{
-    BasicConstraints, CertificateParams, CertifiedIssuer, ExtendedKeyUsagePurpose, IsCa, KeyPair,
-    KeyUsagePurpose, SanType, date_time_ymd,
+    BasicConstraints, CertificateParams, CertificateRevocationListParams, CertifiedIssuer,
+    ExtendedKeyUsagePurpose, IsCa, KeyIdMethod, KeyPair, KeyUsagePurpose, RevokedCertParams, SanType,
+    SerialNumber, date_time_ymd,
 };
 use rustls::pki_types::pem::PemObject as _;
 use rustls::pki_types::{CertificateDer, PrivateKeyDer};
@@ -67,8 +68,29 @@ impl Authority {
             Flaw::Authority => params.is_ca = IsCa::Ca(BasicConstraints::Unconstrained),
         }
         let key = KeyPair::generate().expect("a key");
+        params.serial_number = Some(serial(&key.serialize_pem()));
         let chain = params.signed_by(&key, &self.root).expect("a certificate").pem();
         Certificate { chain, key: key.serialize_pem() }
+    }
+
+    /// A list of certificates that it takes back, in PEM.
+    pub fn revocations(&self, keys: &[&str]) -> String {
+        let revoked = |key: &&str| RevokedCertParams {
+            serial_number: serial(key),
+            revocation_time: date_time_ymd(2024, 1, 1),
+            reason_code: None,
+            invalidity_date: None,
+        };
+        let list = CertificateRevocationListParams {
+            this_update: date_time_ymd(2024, 1, 1),
+            // Long ago: it still says what it says.
+            next_update: date_time_ymd(2024, 1, 2),
+            crl_number: SerialNumber::from(1),
+            issuing_distribution_point: None,
+            revoked_certs: keys.iter().map(revoked).collect(),
+            key_identifier_method: KeyIdMethod::Sha256,
+        };
+        list.signed_by(&self.root).expect("a list").pem().expect("PEM")
     }
 
     /// A certificate of a server of these names.
@@ -99,6 +121,14 @@ impl Authority {
     pub fn identity(&self, id: &str) -> Arc<Identity> {
         Identity::new(&self.material(id)).expect("an identity")
     }
+}
+
+/// Of the certificate of a key: its hash, as a positive number of 16 bytes.
+fn serial(key: &str) -> SerialNumber {
+    let hash = ring::digest::digest(&ring::digest::SHA256, key.as_bytes());
+    let mut bytes = hash.as_ref()[..16].to_vec();
+    bytes[0] = bytes[0] & 0x3f | 0x40;
+    SerialNumber::from(bytes)
 }
 
 impl Certificate {

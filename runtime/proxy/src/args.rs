@@ -84,6 +84,10 @@ pub(crate) struct Args {
     #[arg(long, env = "MESH_TRUST_BUNDLE", value_name = "[DOMAIN=]FILE", requires = "svid", value_delimiter = ',', value_parser = bundle)]
     pub(crate) trust_bundle: Vec<Bundle>,
 
+    /// Certificates that their authorities have taken back: revocation lists (PEM, `X509 CRL`) of the roots; can be repeated, or a list separated by commas
+    #[arg(long, env = "MESH_CRL", value_name = "FILE", requires = "svid", value_delimiter = ',')]
+    pub(crate) crl: Vec<PathBuf>,
+
     /// Where the proxy gets its certificate instead, and renews it: the URL of a `mesh ca serve`
     #[arg(long, env = "MESH_CA", value_name = "URL", conflicts_with = "svid", requires = "ca_bundle", value_parser = secure_url)]
     pub(crate) ca: Option<String>,

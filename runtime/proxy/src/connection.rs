@@ -108,7 +108,16 @@ pub(crate) async fn serve(
     };
     match accepted {
         Accepted::Mutual(stream, caller) => {
-            speak(worker, entrance, *stream, Client::verified(address, caller), spoken, closing).await;
+            let certificate = stream.get_ref().1.peer_certificates().and_then(<[_]>::first).cloned();
+            let spoken = speak(worker, entrance, *stream, Client::verified(address, caller), spoken, closing);
+            match certificate {
+                Some(certificate) => tokio::select! {
+                    () = spoken => {}
+                    // Whoever is revoked is cut off, whatever is under way.
+                    () = identity.revokes(&certificate) => {}
+                },
+                None => spoken.await,
+            }
         }
         Accepted::Plain(stream) => {
             speak(worker, entrance, stream, Client::at(address), spoken, closing).await;

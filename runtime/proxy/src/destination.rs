@@ -63,8 +63,8 @@ impl Spoken {
         let callee = || Some(Arc::from(view.principals().get(service.principal())?.identity()));
         let tls = match own {
             Some(own) => {
-                let inside = Inside::of(port.protocol());
-                Some(Secured::Mutual(Mutual { own, callee: callee()?, inside }))
+                let (revocations, inside) = (own.revocations(), Inside::of(port.protocol()));
+                Some(Secured::Mutual(Mutual { own, callee: callee()?, inside, revocations }))
             }
             None => {
                 let outside = outside::of(&opened.serving, service_index).ok()?;

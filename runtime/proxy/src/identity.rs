@@ -2,15 +2,17 @@
 //! with ([SPIFFE](https://github.com/spiffe/spiffe/blob/main/standards/X509-SVID.md)). All of it is replaced while connections are made:
 //! a handshake that has begun ends with what it began with.
 
+mod revoked;
 mod svid;
 mod verify;
 
 use arc_swap::ArcSwap;
+use revoked::Revoked;
 use rustls::pki_types::pem::PemObject as _;
-use rustls::pki_types::{CertificateDer, PrivateKeyDer, UnixTime};
-use rustls::server::danger::ClientCertVerifier as _;
+use rustls::pki_types::{CertificateDer, CertificateRevocationListDer, PrivateKeyDer, UnixTime};
 use rustls::{ClientConfig, RootCertStore, ServerConfig};
 use std::collections::{BTreeMap, HashMap};
+use std::future::pending;
 use std::hash::{Hash, Hasher};
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
@@ -20,6 +22,7 @@ pub(crate) use svid::Svid;
 pub use svid::SvidError;
 #[cfg(any(test, fuzzing))]
 pub(crate) use svid::law;
+use tokio::sync::watch;
 pub(crate) use verify::provider;
 use verify::{Bundles, Callee, Callers};
 
@@ -29,7 +32,8 @@ pub struct Material {
     pub chain: Vec<u8>,
     /// Its private key.
     pub key: Vec<u8>,
-    /// Roots, each file with the trust domain that it vouches for; without one that of the certificate.
+    /// Roots, each file with the trust domain that it vouches for; without one that of the certificate. Revocation lists may stand beside
+    /// them, of whichever domain.
     pub bundles: Vec<(Option<String>, Vec<u8>)>,
 }
 
@@ -47,6 +51,8 @@ pub struct Identity {
     /// It stays the same for as long as this lives.
     id: Arc<str>,
     current: ArcSwap<Current>,
+    /// How often what is revoked has changed.
+    revocations: watch::Sender<u64>,
 }
 
 /// Why something is no identity.
@@ -92,7 +98,9 @@ impl Identity {
         static NEXT: AtomicU64 = AtomicU64::new(0);
         let current = Current::of(material)?;
         let number = NEXT.fetch_add(1, Ordering::Relaxed);
-        Ok(Arc::new(Identity { number, id: current.id.clone(), current: ArcSwap::from_pointee(current) }))
+        let (revocations, _) = watch::channel(0);
+        let id = current.id.clone();
+        Ok(Arc::new(Identity { number, id, current: ArcSwap::from_pointee(current), revocations }))
     }
 
     /// Replaces certificate, key and bundles, of the same identity. On failure they stay.
@@ -101,7 +109,10 @@ impl Identity {
         if current.id != self.id {
             return Err(IdentityError::Other { was: self.id.to_string(), is: current.id.to_string() });
         }
-        self.current.store(Arc::new(current));
+        let before = self.current.swap(Arc::new(current));
+        if before.bundles.revoked() != self.current().bundles.revoked() {
+            self.revocations.send_modify(|changes| *changes += 1);
+        }
         Ok(())
     }
 
@@ -113,6 +124,22 @@ impl Identity {
     /// When its certificate ends.
     pub fn ends(&self) -> SystemTime {
         self.current.load().ends
+    }
+
+    /// How often what is revoked has changed: a connection that was made before is not used after.
+    pub(crate) fn revocations(&self) -> u64 {
+        *self.revocations.borrow()
+    }
+
+    /// Waits until a certificate is revoked.
+    pub(crate) async fn revokes(&self, certificate: &CertificateDer<'_>) {
+        let Ok(svid) = Svid::of(certificate) else { return pending().await };
+        let mut changes = self.revocations.subscribe();
+        while !self.current().bundles.revoked().has(&svid) {
+            if changes.changed().await.is_err() {
+                return pending().await;
+            }
+        }
     }
 
     pub(crate) fn current(&self) -> Arc<Current> {
@@ -200,15 +227,18 @@ impl Current {
         let svid = Svid::of(leaf).map_err(IdentityError::Svid)?;
         let key = PrivateKeyDer::from_pem_slice(&material.key).map_err(|error| pem("private key", error))?;
         let mut roots: BTreeMap<String, RootCertStore> = BTreeMap::new();
+        let mut authorities: BTreeMap<String, Vec<CertificateDer<'static>>> = BTreeMap::new();
         for (domain, bytes) in &material.bundles {
-            let own = roots
-                .entry(domain.clone().unwrap_or_else(|| svid.trust_domain.clone()))
-                .or_insert_with(RootCertStore::empty);
-            for root in certificates("trust bundle", bytes)? {
+            let domain = domain.clone().unwrap_or_else(|| svid.trust_domain.clone());
+            let own = roots.entry(domain.clone()).or_insert_with(RootCertStore::empty);
+            let found = certificates("trust bundle", bytes)?;
+            authorities.entry(domain).or_default().extend(found.iter().cloned());
+            for root in found {
                 own.add(root).map_err(|error| pem("trust bundle", error))?;
             }
         }
-        let bundles = Arc::new(Bundles::of(roots).map_err(|error| pem("trust bundle", error))?);
+        let revoked = revoked(material, &authorities)?;
+        let bundles = Arc::new(Bundles::of(roots, revoked).map_err(|error| pem("trust bundle", error))?);
         let now = UnixTime::now();
         if !svid.is_valid_at(now) {
             return Err(IdentityError::NotNow);
@@ -216,8 +246,7 @@ impl Current {
         if bundles.of_domain(&svid.trust_domain).is_none() {
             return Err(IdentityError::NoBundle(svid.trust_domain));
         }
-        let callers = Callers::new(bundles.clone(), true);
-        callers.verify_client_cert(leaf, chain.get(1..).unwrap_or_default(), now).map_err(|error| {
+        bundles.vouch(leaf, chain.get(1..).unwrap_or_default(), now).map_err(|error| {
             IdentityError::Unfit(format!("the trust bundle does not vouch for the certificate: {error}"))
         })?;
         let mut servers = HashMap::new();
@@ -280,6 +309,22 @@ fn server(
 
 /// Sessions that a caller may resume. Connections are kept, so few are made at once.
 const TICKETS: usize = 2;
+
+/// What the lists beside the roots say. One that nobody believed has signed is a mistake: what it takes back would go on.
+fn revoked(
+    material: &Material,
+    roots: &BTreeMap<String, Vec<CertificateDer<'static>>>,
+) -> Result<Revoked, IdentityError> {
+    let mut revoked = Revoked::default();
+    for (_, bytes) in &material.bundles {
+        for list in CertificateRevocationListDer::pem_slice_iter(bytes) {
+            let list = list.map_err(|error| pem("revocation list", error))?;
+            let added = revoked.add(&list, roots);
+            added.ok_or_else(|| pem("revocation list", "no root of the trust bundles has signed it"))?;
+        }
+    }
+    Ok(revoked)
+}
 
 fn certificates(what: &'static str, bytes: &[u8]) -> Result<Vec<CertificateDer<'static>>, IdentityError> {
     let found = CertificateDer::pem_slice_iter(bytes).collect::<Result<Vec<_>, _>>();

@@ -15,6 +15,9 @@ use tokio::time::sleep;
 /// do not.
 const SETTLE_TIME: Duration = Duration::from_secs(1);
 
+/// What a revocation list in PEM begins with.
+const CRL: &[u8] = b"-----BEGIN X509 CRL-----";
+
 /// The files, and the identity that they make.
 pub(crate) struct Watched {
     files: Files,
@@ -27,6 +30,7 @@ struct Files {
     svid: PathBuf,
     key: PathBuf,
     bundles: Vec<(Option<String>, PathBuf)>,
+    crls: Vec<PathBuf>,
 }
 
 impl Watched {
@@ -34,7 +38,7 @@ impl Watched {
     pub(crate) fn of(args: &Args) -> Result<Option<Watched>, String> {
         let (Some(svid), Some(key)) = (args.svid.clone(), args.svid_key.clone()) else { return Ok(None) };
         let bundles = args.trust_bundle.iter().map(|bundle| (bundle.domain.clone(), bundle.path.clone()));
-        let files = Files { svid, key, bundles: bundles.collect() };
+        let files = Files { svid, key, bundles: bundles.collect(), crls: args.crl.clone() };
         // Watched before they are read, so that no change is missed.
         let watches = files.all().map(|path| Watch::new(path)).collect();
         let notices = files.all().map(|path| Notices::of(path)).collect();
@@ -101,7 +105,7 @@ async fn any(notices: &[Notices]) {
 
 impl Files {
     fn all(&self) -> impl Iterator<Item = &PathBuf> {
-        [&self.svid, &self.key].into_iter().chain(self.bundles.iter().map(|(_, path)| path))
+        [&self.svid, &self.key].into_iter().chain(self.bundles.iter().map(|(_, path)| path)).chain(&self.crls)
     }
 
     fn read(&self) -> Result<Material, String> {
@@ -109,10 +113,18 @@ impl Files {
             fs::read(path).map_err(|error| format!("cannot read {}: {}", path.display(), cause(&error)))
         };
         let bundles = self.bundles.iter().map(|(domain, path)| Ok((domain.clone(), read(path)?)));
-        Ok(Material {
-            chain: read(&self.svid)?,
-            key: read(&self.key)?,
-            bundles: bundles.collect::<Result<_, String>>()?,
-        })
+        let mut bundles = bundles.collect::<Result<Vec<_>, String>>()?;
+        for path in &self.crls {
+            let list = read(path)?;
+            // Else a file of something else would take nothing back.
+            if !list.windows(CRL.len()).any(|bytes| bytes == CRL) {
+                return Err(format!("{} is no revocation list in PEM (`X509 CRL`)", path.display()));
+            }
+            if let Some((_, first)) = bundles.first_mut() {
+                first.extend_from_slice(b"\n");
+                first.extend_from_slice(&list);
+            }
+        }
+        Ok(Material { chain: read(&self.svid)?, key: read(&self.key)?, bundles })
     }
 }

@@ -25,6 +25,12 @@ pub(super) fn key(der: &[u8]) -> Result<String, String> {
     encode_string("PRIVATE KEY", LineEnding::LF, der).map_err(|error| format!("cannot write a key: {error}"))
 }
 
+/// A revocation list.
+pub(super) fn crl(der: &[u8]) -> Result<String, String> {
+    encode_string("X509 CRL", LineEnding::LF, der)
+        .map_err(|error| format!("cannot write a revocation list: {error}"))
+}
+
 /// Certificates, whose DER stands one behind the other.
 pub(super) fn certificates(der: &[u8]) -> Result<String, String> {
     let broken = |error: &dyn std::fmt::Display| format!("what should be certificates is not: {error}");

@@ -5,7 +5,7 @@ mod message;
 mod stream;
 
 use super::asking::pause;
-use super::text::{certificates, key, material, roots};
+use super::text::{certificates, crl, key, material, roots};
 use crate::args::Args;
 use crate::say;
 use mesh_engine::SpiffeId;
@@ -152,13 +152,14 @@ fn texts(answer: &Answer) -> Result<Vec<(String, String)>, String> {
         let read = read.ok_or_else(|| format!("`{id}` is no trust domain"))?;
         federated.push_str(&roots(Some(read.trust_domain), bundle)?);
     }
+    let crls = answer.crls.iter().map(|list| crl(list)).collect::<Result<String, _>>()?;
     let text = |own: &Own| {
         let whole = || {
             if [&own.chain, &own.key, &own.bundle].into_iter().any(Vec::is_empty) {
                 return Err("something of it is missing".to_owned());
             }
             Ok(format!(
-                "{}{}{}{federated}",
+                "{}{}{}{crls}{federated}",
                 key(&own.key)?,
                 certificates(&own.chain)?,
                 roots(None, &own.bundle)?

@@ -1,12 +1,13 @@
 //! The certificate of a workload: which SPIFFE ID it is of, if it may be one at all (X509-SVID 2 to 5).
 
+use super::revoked::Issued;
 use mesh_engine::SpiffeId;
 use rustls::pki_types::{CertificateDer, UnixTime};
 use std::fmt;
 use std::sync::Arc;
 use x509_cert::Certificate;
 use x509_cert::der::oid::AssociatedOid;
-use x509_cert::der::{Decode, oid::ObjectIdentifier};
+use x509_cert::der::{Decode, Encode as _, oid::ObjectIdentifier};
 use x509_cert::ext::pkix::name::GeneralName;
 use x509_cert::ext::pkix::{BasicConstraints, KeyUsage, SubjectAltName};
 
@@ -18,6 +19,7 @@ pub(crate) struct Svid {
     /// Seconds of Unix time.
     not_before: u64,
     pub(crate) not_after: u64,
+    pub(super) issued: Issued,
 }
 
 /// Why a certificate is none of a workload.
@@ -71,11 +73,14 @@ impl Svid {
         };
         let parsed = SpiffeId::read(id).filter(|parsed| parsed.is_workload).ok_or(SvidError::NotSpiffe)?;
         let validity = certificate.tbs_certificate().validity();
+        let issuer = certificate.tbs_certificate().issuer().to_der().map_err(|_| SvidError::Malformed)?;
+        let serial = certificate.tbs_certificate().serial_number().as_bytes().to_vec();
         Ok(Svid {
             id: id.into(),
             trust_domain: parsed.trust_domain.to_owned(),
             not_before: validity.not_before.to_unix_duration().as_secs(),
             not_after: validity.not_after.to_unix_duration().as_secs(),
+            issued: (issuer, serial),
         })
     }
 

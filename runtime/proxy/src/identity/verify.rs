@@ -2,6 +2,7 @@
 //! times are looked at by webpki, which refuses authorities whose constraints are on URIs, for it does not apply them.
 
 use super::Svid;
+use super::revoked::Revoked;
 use rustls::client::danger::{HandshakeSignatureValid, ServerCertVerified, ServerCertVerifier};
 use rustls::client::verify_server_cert_signed_by_trust_anchor;
 use rustls::crypto::{CryptoProvider, WebPkiSupportedAlgorithms, ring, verify_tls13_signature};
@@ -21,13 +22,16 @@ pub(crate) fn provider() -> Arc<CryptoProvider> {
     PROVIDER.clone()
 }
 
-fn algorithms() -> WebPkiSupportedAlgorithms {
+pub(super) fn algorithms() -> WebPkiSupportedAlgorithms {
     provider().signature_verification_algorithms
 }
 
-/// Roots, by the trust domain that they vouch for.
+/// Roots, by the trust domain that they vouch for, and what they have taken back.
 #[derive(Debug)]
-pub(super) struct Bundles(BTreeMap<String, Bundle>);
+pub(super) struct Bundles {
+    domains: BTreeMap<String, Bundle>,
+    revoked: Revoked,
+}
 
 #[derive(Debug)]
 pub(super) struct Bundle {
@@ -36,17 +40,45 @@ pub(super) struct Bundle {
 }
 
 impl Bundles {
-    pub(super) fn of(roots: BTreeMap<String, RootCertStore>) -> Result<Bundles, VerifierBuilderError> {
+    pub(super) fn of(
+        roots: BTreeMap<String, RootCertStore>,
+        revoked: Revoked,
+    ) -> Result<Bundles, VerifierBuilderError> {
         let bundle = |(domain, roots): (String, RootCertStore)| {
             let roots = Arc::new(roots);
             let callers = WebPkiClientVerifier::builder_with_provider(roots.clone(), provider()).build()?;
             Ok((domain, Bundle { roots, callers }))
         };
-        roots.into_iter().map(bundle).collect::<Result<_, _>>().map(Bundles)
+        let domains = roots.into_iter().map(bundle).collect::<Result<_, VerifierBuilderError>>()?;
+        Ok(Bundles { domains, revoked })
     }
 
     pub(super) fn of_domain(&self, domain: &str) -> Option<&Bundle> {
-        self.0.get(domain)
+        self.domains.get(domain)
+    }
+
+    pub(super) fn revoked(&self) -> &Revoked {
+        &self.revoked
+    }
+
+    /// Whether a certificate is vouched for, taken back or not: nobody has to believe himself.
+    pub(super) fn vouch(
+        &self,
+        certificate: &CertificateDer<'_>,
+        between: &[CertificateDer<'_>],
+        now: UnixTime,
+    ) -> Result<(), Error> {
+        let (_, bundle) = self.claimed(certificate)?;
+        bundle.callers.verify_client_cert(certificate, between, now).map(|_| ())
+    }
+
+    /// Whom a certificate that was not taken back says it is of, and the bundle that has to vouch for it.
+    fn standing(&self, certificate: &CertificateDer<'_>) -> Result<(Svid, &Bundle), Error> {
+        let (svid, bundle) = self.claimed(certificate)?;
+        match self.revoked.has(&svid) {
+            true => Err(Error::InvalidCertificate(CertificateError::Revoked)),
+            false => Ok((svid, bundle)),
+        }
     }
 
     /// Whom a certificate says it is of, and the bundle that has to vouch for it.
@@ -90,7 +122,7 @@ impl ClientCertVerifier for Callers {
         between: &[CertificateDer<'_>],
         now: UnixTime,
     ) -> Result<ClientCertVerified, Error> {
-        let (_, bundle) = self.bundles.claimed(certificate)?;
+        let (_, bundle) = self.bundles.standing(certificate)?;
         bundle.callers.verify_client_cert(certificate, between, now)
     }
 
@@ -154,7 +186,7 @@ impl ServerCertVerifier for Callee {
         _: &[u8],
         now: UnixTime,
     ) -> Result<ServerCertVerified, Error> {
-        let (svid, bundle) = self.bundles.claimed(certificate)?;
+        let (svid, bundle) = self.bundles.standing(certificate)?;
         if svid.id != self.id {
             return Err(refused(Another { wanted: self.id.clone(), found: svid.id }));
         }
