@@ -1,6 +1,7 @@
-//! Stand-ins for services that have no endpoints: small HTTP servers, of both versions, that say what reached them, make the calls that
+//! Stand-ins for services that have no endpoints: small HTTP servers, of both versions, and inside TLS where their clients speak it, that say what reached them, make the calls that
 //! their service declares, and put the answers into their own, so that one request shows the whole mesh.
 
+use crate::authority::self_signed;
 use bytes::Bytes;
 use http_body_util::{BodyExt, Full, Limited};
 use hyper::body::Incoming;
@@ -13,6 +14,9 @@ use hyper_util::rt::{TokioExecutor, TokioIo};
 use hyper_util::server::conn::auto;
 use mesh_compiler::case::ExampleCall;
 use mesh_compiler::{StandIn, StandIns};
+use rustls::ServerConfig;
+use rustls::pki_types::pem::PemObject as _;
+use rustls::pki_types::{CertificateDer, PrivateKeyDer};
 use serde::Serialize;
 use serde_json::Value;
 use std::collections::BTreeMap;
@@ -21,8 +25,10 @@ use std::io;
 use std::net::{Ipv4Addr, SocketAddr};
 use std::sync::{Arc, PoisonError, RwLock};
 use std::time::Duration;
+use tokio::io::{AsyncRead, AsyncWrite};
 use tokio::net::TcpListener;
 use tokio::runtime::Handle;
+use tokio_rustls::TlsAcceptor;
 
 /// The services that a request has come through: a service that finds itself in it makes no further calls.
 const TRAIL: HeaderName = HeaderName::from_static("x-demo-trail");
@@ -62,6 +68,7 @@ pub(crate) struct StandInServers {
 struct Mesh {
     calls: RwLock<Calls>,
     client: Client<HttpConnector, Full<Bytes>>,
+    tls: Option<TlsAcceptor>,
 }
 
 /// Who calls what, and through which proxy.
@@ -75,7 +82,7 @@ impl StandInServers {
     /// None yet; they will run on `runtime`.
     pub(crate) fn new(runtime: Handle) -> StandInServers {
         let client = Client::builder(TokioExecutor::new()).build_http();
-        let mesh = Arc::new(Mesh { calls: RwLock::default(), client });
+        let mesh = Arc::new(Mesh { calls: RwLock::default(), client, tls: tls() });
         StandInServers { runtime, running: StandIns::new(), mesh }
     }
 
@@ -125,16 +132,49 @@ async fn accept(listener: TcpListener, stand_in: Arc<StandIn>, mesh: Arc<Mesh>) 
         let _ = stream.set_nodelay(true);
         let (stand_in, mesh) = (stand_in.clone(), mesh.clone());
         tokio::spawn(async move {
-            let service = service_fn(|request| {
-                let (stand_in, mesh) = (stand_in.clone(), mesh.clone());
-                async move { Ok::<_, Infallible>(answer(&stand_in, &mesh, request).await) }
-            });
-            // A connection that breaks is the proxy's business, not the stand-in's.
-            let _ = auto::Builder::new(TokioExecutor::new())
-                .serve_connection(TokioIo::new(stream), service)
-                .await;
+            let mut first = [0];
+            let begins = stream.peek(&mut first).await;
+            if begins.is_ok() && first == [HANDSHAKE] {
+                let Some(acceptor) = mesh.tls.clone() else { return };
+                if let Ok(stream) = acceptor.accept(stream).await {
+                    speak(stream, &stand_in, &mesh).await;
+                }
+                return;
+            }
+            speak(stream, &stand_in, &mesh).await;
         });
     }
+}
+
+/// The first byte of a record with a handshake of TLS (RFC 8446 5.1), and of no request of HTTP.
+const HANDSHAKE: u8 = 22;
+
+/// What nobody vouches for is good enough for a stand-in: `curl -k`. Without it stand-ins speak in the clear alone.
+fn tls() -> Option<TlsAcceptor> {
+    let made = self_signed(&["localhost"], CERTIFICATE_LIFETIME).ok()?;
+    let chain = CertificateDer::pem_slice_iter(made.chain.as_bytes()).collect::<Result<Vec<_>, _>>().ok()?;
+    let key = PrivateKeyDer::from_pem_slice(made.key.as_bytes()).ok()?;
+    let provider = Arc::new(rustls::crypto::ring::default_provider());
+    let builder = ServerConfig::builder_with_provider(provider).with_safe_default_protocol_versions().ok()?;
+    let mut config = builder.with_no_client_auth().with_single_cert(chain, key).ok()?;
+    config.alpn_protocols = vec![b"h2".to_vec(), b"http/1.1".to_vec()];
+    Some(TlsAcceptor::from(Arc::new(config)))
+}
+
+/// As long as a person may leave a session running.
+const CERTIFICATE_LIFETIME: Duration = Duration::from_secs(365 * 24 * 60 * 60);
+
+async fn speak(
+    stream: impl AsyncRead + AsyncWrite + Unpin + Send + 'static,
+    stand_in: &Arc<StandIn>,
+    mesh: &Arc<Mesh>,
+) {
+    let service = service_fn(|request| {
+        let (stand_in, mesh) = (stand_in.clone(), mesh.clone());
+        async move { Ok::<_, Infallible>(answer(&stand_in, &mesh, request).await) }
+    });
+    // A connection that breaks is the proxy's business, not the stand-in's.
+    let _ = auto::Builder::new(TokioExecutor::new()).serve_connection(TokioIo::new(stream), service).await;
 }
 
 /// What a stand-in says.

@@ -338,6 +338,33 @@ fn quiet_prints_the_addresses_of_the_gateways_and_nothing_else() {
 }
 
 #[test]
+fn a_stand_in_ends_the_tls_that_is_passed_on_to_it() {
+    let port = free_port();
+    let text = format!(
+        "gateway edge {{ listener web port {port} tls {{ host \"shop.test\"; tls passthrough }} }}\n\
+         authorize edge {{ allow from anyone }}\nroute edge {{ to shop }}\n\
+         service shop {{ port 443 tls }}\nauthorize shop {{ allow from gateway edge }}\n"
+    );
+    let project = Project::new(&[("shop.mesh", &text)]);
+    let mut up = Up::start(&project, &[]);
+    let line = up.expect("tls://");
+    let address = line.split_once("tls://").unwrap().1.trim();
+    let provider = std::sync::Arc::new(rustls::crypto::ring::default_provider());
+    let config = rustls::ClientConfig::builder_with_provider(provider).with_safe_default_protocol_versions();
+    let config = config.unwrap().with_root_certificates(rustls::RootCertStore::empty()).with_no_client_auth();
+    let name = rustls::pki_types::ServerName::try_from("shop.test").unwrap();
+    let mut hello = Vec::new();
+    rustls::ClientConnection::new(config.into(), name).unwrap().write_tls(&mut hello).unwrap();
+    let mut stream = TcpStream::connect(address).unwrap();
+    stream.set_read_timeout(Some(PATIENCE)).unwrap();
+    stream.write_all(&hello).unwrap();
+    let mut answer = [0; 6];
+    stream.read_exact(&mut answer).unwrap();
+    // A record of a handshake with a ServerHello in it (RFC 8446 5.1 and 4).
+    assert_eq!((answer[0], answer[5]), (22, 2));
+}
+
+#[test]
 fn a_program_is_not_spoken_to() {
     let project = Project::new(&[("shop.mesh", SHOP)]);
     for format in ["json", "jsonl"] {
