@@ -7,6 +7,7 @@ use loona_hpack::Decoder;
 use std::collections::BTreeMap;
 use std::io::{ErrorKind, Read as _, Write as _};
 use std::net::{SocketAddr, TcpStream};
+use std::thread::JoinHandle;
 use std::time::{Duration, Instant};
 
 /// Something to write.
@@ -82,22 +83,20 @@ pub(super) fn play(address: SocketAddr, script: Script, opened: usize) -> Result
     while deaf && !writing.is_finished() {
         std::thread::sleep(Duration::from_millis(5));
     }
-    let (began, mut written) = (Instant::now(), None);
+    let (began, mut written, mut replies) = (Instant::now(), None, Vec::new());
     let (mut outcome, mut read, mut buffer) = (Outcome::default(), Reader::default(), vec![0; 64 << 10]);
     while began.elapsed() < PLAY_TIME {
         match stream.read(&mut buffer) {
             Ok(0) => outcome.closed = true,
             Ok(count) => {
-                let replies = read.read(buffer.get(..count).unwrap_or_default(), &mut outcome);
-                if !replies.is_empty() && !deaf {
-                    // Who floods may find nobody that reads.
-                    let _ = stream.write_all(&replies);
-                }
+                replies.extend(read.read(buffer.get(..count).unwrap_or_default(), &mut outcome));
+                say(&mut stream, &mut replies, &writing, deaf);
                 if outcome.goaway.is_none() || !outcome.closed {
                     continue;
                 }
             }
             Err(error) if matches!(error.kind(), ErrorKind::WouldBlock | ErrorKind::TimedOut) => {
+                say(&mut stream, &mut replies, &writing, deaf);
                 if writing.is_finished() {
                     let since = *written.get_or_insert_with(Instant::now);
                     if outcome.is_over(opened) || since.elapsed() > stays {
@@ -113,6 +112,15 @@ pub(super) fn play(address: SocketAddr, script: Script, opened: usize) -> Result
     let _ = stream.shutdown(std::net::Shutdown::Both);
     let _ = writing.join();
     Ok(outcome)
+}
+
+/// Says what a client has to say, once the script is written: in the middle of a block of headers it would be what is wrong.
+fn say(stream: &mut TcpStream, replies: &mut Vec<u8>, writing: &JoinHandle<()>, deaf: bool) {
+    if writing.is_finished() && !replies.is_empty() && !deaf {
+        // Who floods may find nobody that reads.
+        let _ = stream.write_all(replies);
+        replies.clear();
+    }
 }
 
 /// Writes until the proxy hangs up, which is what most of this is about.
