@@ -35,7 +35,7 @@ fn main() {
     for _ in 0..ROUNDS {
         for (contender, figures) in contenders.iter().zip(&mut figures) {
             let client = Client::of(&place, contender.port());
-            let work: [(&str, &mut Vec<f64>, usize, &dyn Fn()); 3] = [
+            let work: [Work<'_>; 3] = [
                 ("kept", &mut figures.kept, KEPT * REQUESTS, &|| client.ask_over_kept(KEPT, REQUESTS)),
                 ("full", &mut figures.full, HANDSHAKES, &|| {
                     client.shake_hands(HANDSHAKERS, HANDSHAKES, false)
@@ -71,6 +71,12 @@ struct Figures {
     idle: u64,
 }
 
+/// What is done in a round: its name, where its figure goes, how many there are of it, and how.
+type Work<'w> = (&'w str, &'w mut Vec<f64>, usize, &'w dyn Fn());
+
+/// What is printed of all of them: its name, and which figures it is.
+type Row = (&'static str, fn(&mut Figures) -> &mut Vec<f64>);
+
 /// Microseconds of the server's processor time for each of so many.
 fn cost(contender: &Contender, count: usize, work: &dyn Fn()) -> f64 {
     let before = contender.processor_time();
@@ -87,7 +93,7 @@ fn print(contenders: &[Contender], figures: &mut [Figures]) {
     print!("{:<44}", "");
     contenders.iter().for_each(|contender| print!("{:>18}", contender.name));
     println!("{:>16}", "asked for");
-    let rows: [(&str, fn(&mut Figures) -> &mut Vec<f64>); 3] = [
+    let rows: [Row; 3] = [
         ("request over a kept connection, us", |figures| &mut figures.kept),
         ("full handshake and a request, us", |figures| &mut figures.full),
         ("resumed handshake and a request, us", |figures| &mut figures.resumed),
