@@ -14,6 +14,7 @@ mod mutual;
 mod nearness;
 mod outside;
 mod passthrough;
+mod renewals;
 mod revocation;
 mod rotation;
 mod shown;

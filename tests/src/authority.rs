@@ -9,6 +9,7 @@ use rcgen::{
 use rustls::pki_types::pem::PemObject as _;
 use rustls::pki_types::{CertificateDer, PrivateKeyDer};
 use std::sync::Arc;
+use std::time::Duration;
 
 /// It signs for one trust domain.
 pub struct Authority {
@@ -55,18 +56,24 @@ impl Authority {
 
     /// A certificate with these URIs among its names.
     pub fn certificate(&self, uris: &[&str], flaw: Flaw) -> Certificate {
-        let mut params = CertificateParams::default();
-        params.subject_alt_names =
-            uris.iter().map(|uri| SanType::URI((*uri).try_into().expect("ASCII"))).collect();
-        params.key_usages = vec![KeyUsagePurpose::DigitalSignature];
-        params.extended_key_usages =
-            vec![ExtendedKeyUsagePurpose::ServerAuth, ExtendedKeyUsagePurpose::ClientAuth];
+        let mut params = workload(uris);
         match flaw {
             Flaw::None => {}
             Flaw::Expired => params.not_after = date_time_ymd(2020, 1, 1),
             Flaw::Early => params.not_before = date_time_ymd(3000, 1, 1),
             Flaw::Authority => params.is_ca = IsCa::Ca(BasicConstraints::Unconstrained),
         }
+        self.sign(params)
+    }
+
+    /// A good one that ends at a second of Unix time, which is the last that it is valid in.
+    pub fn certificate_until(&self, uri: &str, last: u64) -> Certificate {
+        let mut params = workload(&[uri]);
+        params.not_after = date_time_ymd(1970, 1, 1) + Duration::from_secs(last);
+        self.sign(params)
+    }
+
+    fn sign(&self, mut params: CertificateParams) -> Certificate {
         let key = KeyPair::generate().expect("a key");
         params.serial_number = Some(serial(&key.serialize_pem()));
         let chain = params.signed_by(&key, &self.root).expect("a certificate").pem();
@@ -99,9 +106,7 @@ impl Authority {
             CertificateParams::new(names.iter().map(|name| (*name).to_owned()).collect::<Vec<_>>())
                 .expect("names");
         params.extended_key_usages = vec![ExtendedKeyUsagePurpose::ServerAuth];
-        let key = KeyPair::generate().expect("a key");
-        let chain = params.signed_by(&key, &self.root).expect("a certificate").pem();
-        Certificate { chain, key: key.serialize_pem() }
+        self.sign(params)
     }
 
     /// What an identity is made of.
@@ -121,6 +126,17 @@ impl Authority {
     pub fn identity(&self, id: &str) -> Arc<Identity> {
         Identity::new(&self.material(id)).expect("an identity")
     }
+}
+
+/// A certificate of a workload, in which nothing is wrong.
+fn workload(uris: &[&str]) -> CertificateParams {
+    let mut params = CertificateParams::default();
+    params.subject_alt_names =
+        uris.iter().map(|uri| SanType::URI((*uri).try_into().expect("ASCII"))).collect();
+    params.key_usages = vec![KeyUsagePurpose::DigitalSignature];
+    params.extended_key_usages =
+        vec![ExtendedKeyUsagePurpose::ServerAuth, ExtendedKeyUsagePurpose::ClientAuth];
+    params
 }
 
 /// Of the certificate of a key: its hash, as a positive number of 16 bytes.

@@ -15,6 +15,8 @@ pub struct SpiffeId<'i> {
 
 /// The SPIFFE specification's limit on the length of an ID.
 const MAX_ID_BYTES: usize = 2_048;
+/// The same of a trust domain, which is as long as the name of a host may be.
+const MAX_DOMAIN_BYTES: usize = 255;
 
 impl<'i> SpiffeId<'i> {
     /// [SPIFFE-ID 2](https://github.com/spiffe/spiffe/blob/main/standards/SPIFFE-ID.md): lower-case scheme, trust domain, and a
@@ -36,7 +38,7 @@ impl<'i> SpiffeId<'i> {
 fn is_trust_domain(name: &str) -> bool {
     let allowed =
         |byte: u8| byte.is_ascii_lowercase() || byte.is_ascii_digit() || matches!(byte, b'-' | b'.' | b'_');
-    !name.is_empty() && name.bytes().all(allowed)
+    (1..=MAX_DOMAIN_BYTES).contains(&name.len()) && name.bytes().all(allowed)
 }
 
 fn is_segment(segment: &str) -> bool {

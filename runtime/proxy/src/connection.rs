@@ -113,8 +113,8 @@ pub(crate) async fn serve(
             match certificate {
                 Some(certificate) => tokio::select! {
                     () = spoken => {}
-                    // Whoever is revoked is cut off, whatever is under way.
-                    () = identity.revokes(&certificate) => {}
+                    // Whose certificate is revoked or has ended is cut off, whatever is under way.
+                    () = identity.disowns(&certificate) => {}
                 },
                 None => spoken.await,
             }

@@ -63,8 +63,8 @@ impl Spoken {
         let callee = || Some(Arc::from(view.principals().get(service.principal())?.identity()));
         let tls = match own {
             Some(own) => {
-                let (revocations, inside) = (own.revocations(), Inside::of(port.protocol()));
-                Some(Secured::Mutual(Mutual { own, callee: callee()?, inside, revocations }))
+                let (changes, inside) = (own.changes(), Inside::of(port.protocol()));
+                Some(Secured::Mutual(Mutual { own, callee: callee()?, inside, changes }))
             }
             None => {
                 let outside = outside::of(&opened.serving, service_index).ok()?;

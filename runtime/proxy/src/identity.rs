@@ -51,8 +51,8 @@ pub struct Identity {
     /// It stays the same for as long as this lives.
     id: Arc<str>,
     current: ArcSwap<Current>,
-    /// How often what is revoked has changed.
-    revocations: watch::Sender<u64>,
+    /// How often its own certificate, or what is revoked, has changed.
+    changes: watch::Sender<u64>,
 }
 
 /// Why something is no identity.
@@ -98,9 +98,9 @@ impl Identity {
         static NEXT: AtomicU64 = AtomicU64::new(0);
         let current = Current::of(material)?;
         let number = NEXT.fetch_add(1, Ordering::Relaxed);
-        let (revocations, _) = watch::channel(0);
+        let (changes, _) = watch::channel(0);
         let id = current.id.clone();
-        Ok(Arc::new(Identity { number, id, current: ArcSwap::from_pointee(current), revocations }))
+        Ok(Arc::new(Identity { number, id, current: ArcSwap::from_pointee(current), changes }))
     }
 
     /// Replaces certificate, key and bundles, of the same identity. On failure they stay.
@@ -109,9 +109,10 @@ impl Identity {
         if current.id != self.id {
             return Err(IdentityError::Other { was: self.id.to_string(), is: current.id.to_string() });
         }
-        let before = self.current.swap(Arc::new(current));
-        if before.bundles.revoked() != self.current().bundles.revoked() {
-            self.revocations.send_modify(|changes| *changes += 1);
+        let current = Arc::new(current);
+        let before = self.current.swap(current.clone());
+        if before.chain != current.chain || before.bundles.revoked() != current.bundles.revoked() {
+            self.changes.send_modify(|changes| *changes += 1);
         }
         Ok(())
     }
@@ -126,18 +127,20 @@ impl Identity {
         self.current.load().ends
     }
 
-    /// How often what is revoked has changed: a connection that was made before is not used after.
-    pub(crate) fn revocations(&self) -> u64 {
-        *self.revocations.borrow()
+    /// How often its own certificate, or what is revoked, has changed: a connection that was made before is not used after. Whoever answers on
+    /// it may be revoked since, and cuts it off when the certificate ends that it was shown.
+    pub(crate) fn changes(&self) -> u64 {
+        *self.changes.borrow()
     }
 
-    /// Waits until a certificate is revoked.
-    pub(crate) async fn revokes(&self, certificate: &CertificateDer<'_>) {
+    /// Waits until a certificate is revoked, or has ended.
+    pub(crate) async fn disowns(&self, certificate: &CertificateDer<'_>) {
         let Ok(svid) = Svid::of(certificate) else { return pending().await };
-        let mut changes = self.revocations.subscribe();
+        let mut changes = self.changes.subscribe();
         while !self.current().bundles.revoked().has(&svid) {
-            if changes.changed().await.is_err() {
-                return pending().await;
+            tokio::select! {
+                Ok(()) = changes.changed() => {}
+                () = svid.end() => return,
             }
         }
     }

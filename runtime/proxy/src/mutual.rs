@@ -162,8 +162,8 @@ pub(crate) struct Mutual {
     /// The SPIFFE ID that must answer.
     pub(crate) callee: Arc<str>,
     pub(crate) inside: Inside,
-    /// How often what is revoked had changed: whoever answers on a connection of before may be revoked since.
-    pub(crate) revocations: u64,
+    /// What [`Identity::changes`] was.
+    pub(crate) changes: u64,
 }
 
 impl Mutual {

@@ -50,14 +50,18 @@ pub(crate) fn peer(id: Option<&str>, trust_domain: &str, gateways: &[String]) ->
 fn well_formed(id: &str) -> Option<Vec<&str>> {
     let rest = id.strip_prefix("spiffe://").filter(|_| id.len() <= LONGEST_ID)?;
     let segments: Vec<&str> = rest.split('/').collect();
-    segments.iter().skip(1).all(|segment| is_well_formed(segment)).then_some(segments)
+    let is_well_formed =
+        segments[0].len() <= LONGEST_DOMAIN && segments[1..].iter().all(|segment| is_segment(segment));
+    is_well_formed.then_some(segments)
 }
 
 /// In bytes, as the SPIFFE ID standard says.
 const LONGEST_ID: usize = 2048;
+/// The trust domain in it.
+const LONGEST_DOMAIN: usize = 255;
 
 /// A segment of a SPIFFE ID's path, as the standard says (<https://github.com/spiffe/spiffe/blob/main/standards/SPIFFE-ID.md>).
-fn is_well_formed(segment: &str) -> bool {
+fn is_segment(segment: &str) -> bool {
     let plain = |c: char| c.is_ascii_alphanumeric() || "-._".contains(c);
     !["", ".", ".."].contains(&segment) && segment.chars().all(plain)
 }

@@ -1,4 +1,4 @@
-//! Certificates that are taken back: whoever shows one is refused, and cut off where it is connected.
+//! Certificates that are taken back, or end: whoever shows one is refused, and cut off where it is connected.
 
 use super::mutual::{EDGE, SHOP, WEB, ask_with, config, status, text as text_of};
 use mesh_proxy::{Identity, Material};
@@ -10,9 +10,10 @@ use mesh_tests::up::Client;
 use rustls::pki_types::ServerName;
 use rustls::{ClientConfig, ClientConnection, StreamOwned};
 use std::io::{Read, Write};
-use std::net::{SocketAddr, TcpStream};
+use std::net::{Ipv4Addr, SocketAddr, TcpListener, TcpStream};
 use std::sync::Arc;
-use std::time::Duration;
+use std::sync::atomic::{AtomicUsize, Ordering};
+use std::time::{Duration, SystemTime};
 
 /// A connection that stays open.
 struct Kept(StreamOwned<ClientConnection, TcpStream>);
@@ -121,4 +122,63 @@ fn a_service_that_comes_onto_a_list_is_called_no_more() {
     assert_eq!(ask(), 503, "the connection that there is is not used");
     identities[1].renew(&revoking(&[])).unwrap();
     assert_eq!(ask(), 200);
+}
+
+/// Seconds of a certificate's life: enough for a handshake on a machine that is busy.
+const LIFE: u64 = 4;
+
+#[test]
+fn a_caller_whose_certificate_ends_is_refused_and_cut_off() {
+    let (authority, shop, called_at) = (Authority::new(), Upstream::named("shop"), free_address());
+    let text = text_of(called_at, "mtls strict", "port 80 http");
+    let inbound = [("shop", called_at, &*shop.address)];
+    let identities = [EDGE, WEB, SHOP].map(|id| authority.identity(id)).to_vec();
+    let _mesh = Mesh::start_as(&text, &[], identities, &inbound);
+    let now = SystemTime::now().duration_since(SystemTime::UNIX_EPOCH).unwrap().as_secs();
+    let ending = config(Some(&authority.certificate_until(WEB, now + LIFE)));
+    let lasting = config(Some(&authority.certificate(&[WEB], Flaw::None)));
+    let (mut kept, mut beside) = (Kept::open(&ending, called_at), Kept::open(&lasting, called_at));
+    assert_eq!((kept.ask(), beside.ask()), (200, 200));
+    kept.ends();
+    let cut = SystemTime::now().duration_since(SystemTime::UNIX_EPOCH).unwrap().as_secs();
+    assert!(cut > now + LIFE, "its last second is one that it is valid in");
+    assert_eq!(ask_with(&ending, called_at, "/1"), "", "it has a session, and is resumed no more");
+    assert_eq!((beside.ask(), status(&ask_with(&lasting, called_at, "/1"))), (200, 200));
+}
+
+#[test]
+fn calls_are_made_with_the_certificate_of_now() {
+    let (authority, shop) = (Authority::new(), Upstream::named("shop"));
+    let (called_at, inbound) = (free_address(), free_address());
+    let made = counting(called_at, inbound);
+    let identities = [EDGE, WEB, SHOP].map(|id| authority.identity(id)).to_vec();
+    let text = text_of(called_at, "mtls strict", "port 80 http");
+    let mesh = Mesh::start_as(&text, &["web"], identities.clone(), &[("shop", inbound, &*shop.address)]);
+    let mut client = Client::connect(&mesh.address("web.default").to_string());
+    let mut ask = || client.get("shop", "/1", &[]).unwrap().0;
+    assert_eq!((ask(), ask()), (200, 200));
+    let before = made.load(Ordering::SeqCst);
+    assert_eq!(ask(), 200);
+    assert_eq!(made.load(Ordering::SeqCst), before, "a connection is kept");
+    // On a connection that was made with the one before, a request would be cut off when that one ends.
+    identities[1].renew(&authority.material(WEB)).unwrap();
+    assert_eq!((ask(), ask()), (200, 200));
+    assert_eq!(made.load(Ordering::SeqCst), before + 1);
+}
+
+/// Passes connections on, and says how many there were.
+fn counting(at: SocketAddr, to: SocketAddr) -> Arc<AtomicUsize> {
+    let listener = TcpListener::bind((Ipv4Addr::LOCALHOST, at.port())).unwrap();
+    let made = Arc::new(AtomicUsize::new(0));
+    let count = made.clone();
+    std::thread::spawn(move || {
+        for one in listener.incoming().map_while(Result::ok) {
+            count.fetch_add(1, Ordering::SeqCst);
+            let other = TcpStream::connect(to).unwrap();
+            for (mut from, mut to) in [(one.try_clone().unwrap(), other.try_clone().unwrap()), (other, one)] {
+                std::thread::spawn(move || std::io::copy(&mut from, &mut to));
+            }
+        }
+    });
+    made
 }

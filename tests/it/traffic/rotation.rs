@@ -153,10 +153,11 @@ impl Files {
         std::fs::rename(beside, self.path(name)).unwrap();
     }
 
+    /// The roots first: certificate and key of the next authority would already fit beside those of both.
     fn write(&self, material: &Material) {
+        self.replace("ca.pem", &material.bundles[0].1);
         self.replace("svid.pem", &material.chain);
         self.replace("key.pem", &material.key);
-        self.replace("ca.pem", &material.bundles[0].1);
     }
 }
 

@@ -66,7 +66,8 @@ Identity and mutual TLS:
   stands before the service too: it lets in whom the service authorizes, and at a `strict` port
   nobody without a certificate. A bundle of another trust domain is DOMAIN=FILE. Files that are
   replaced are taken over at once, and what does not fit together is not.
-  Who is on a revocation list of --crl is refused, and cut off where it is connected.
+  Who is on a revocation list of --crl, or whose certificate has ended, is refused, and cut off
+  where it is connected.
   With --ca it asks `mesh ca serve` instead: the first time with the join token of
   --join-token-file, then, at half of a certificate's life, with the certificate that it has. The
   key is made here, anew for each certificate, and stays here. Whoever answers at --ca has to have

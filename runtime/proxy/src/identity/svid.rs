@@ -5,11 +5,15 @@ use mesh_engine::SpiffeId;
 use rustls::pki_types::{CertificateDer, UnixTime};
 use std::fmt;
 use std::sync::Arc;
+use std::time::{Duration, SystemTime};
 use x509_cert::Certificate;
 use x509_cert::der::oid::AssociatedOid;
 use x509_cert::der::{Decode, Encode as _, oid::ObjectIdentifier};
 use x509_cert::ext::pkix::name::GeneralName;
 use x509_cert::ext::pkix::{BasicConstraints, KeyUsage, SubjectAltName};
+
+/// Certificates end by the clock, which may be set, and timers do not know of that: it is looked at so often.
+const LOOK_AGAIN: Duration = Duration::from_secs(60);
 
 /// What a certificate says of its workload. Nothing of it is verified here.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -87,6 +91,17 @@ impl Svid {
     /// The last second counts.
     pub(crate) fn is_valid_at(&self, now: UnixTime) -> bool {
         (self.not_before..=self.not_after).contains(&now.as_secs())
+    }
+
+    /// Waits until it is valid no more.
+    pub(crate) async fn end(&self) {
+        let end = SystemTime::UNIX_EPOCH + Duration::from_secs(self.not_after.saturating_add(1));
+        while let Ok(left) = end.duration_since(SystemTime::now()) {
+            if left.is_zero() {
+                return;
+            }
+            tokio::time::sleep(left.min(LOOK_AGAIN)).await;
+        }
     }
 }
 
