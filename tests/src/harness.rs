@@ -2,7 +2,8 @@
 
 use crate::project::Project;
 use crate::up::Client;
-use mesh_proxy::{AccessLog, Certificates, Config, Door, Handle, Here, Identity};
+use mesh_plan::Plan;
+use mesh_proxy::{AccessLog, Certificates, Config, Door, Fetching, Handle, Here, Identity};
 use std::io::{BufRead, BufReader, Write};
 use std::net::{IpAddr, Ipv4Addr, SocketAddr, TcpListener};
 use std::sync::atomic::{AtomicUsize, Ordering};
@@ -78,6 +79,19 @@ impl Mesh {
         Mesh::start_with(text, &[], Here::default(), vec![], certificates, &[])
     }
 
+    /// The same with the keys of all issuers at a place, which may be one on this machine, where no file may say that they are.
+    ///
+    /// # Panics
+    /// If the text does not compile, with what is said about it, or the proxy does not start.
+    #[track_caller]
+    pub fn start_fetching(text: &str, place: &str, fetching: Fetching) -> Mesh {
+        let mut plan = plan_of(text);
+        let services = plan.services.iter_mut().flat_map(|service| &mut service.verifiers);
+        let gateways = plan.gateways.iter_mut().flat_map(|gateway| &mut gateway.verifiers);
+        services.chain(gateways).for_each(|verifier| place.clone_into(&mut verifier.jwks));
+        Mesh::start_plan(&plan, &[], Here::default(), vec![], None, &[], fetching)
+    }
+
     #[track_caller]
     fn start_with(
         text: &str,
@@ -87,9 +101,21 @@ impl Mesh {
         certificates: Option<Arc<Certificates>>,
         inbound: &[(&str, SocketAddr, &str)],
     ) -> Mesh {
-        let project = Project::parse(text);
-        let Some(plan) = project.compile().plan else { panic!("{}", project.diagnostics()) };
-        let view = mesh_plan::verify(mesh_plan::encode(&plan).expect("inside the limits")).expect("a plan");
+        let plan = plan_of(text);
+        Mesh::start_plan(&plan, callers, here, identities, certificates, inbound, Fetching::default())
+    }
+
+    #[track_caller]
+    fn start_plan(
+        plan: &Plan,
+        callers: &[&str],
+        here: Here,
+        identities: Vec<Arc<Identity>>,
+        certificates: Option<Arc<Certificates>>,
+        inbound: &[(&str, SocketAddr, &str)],
+        jwks: Fetching,
+    ) -> Mesh {
+        let view = mesh_plan::verify(mesh_plan::encode(plan).expect("inside the limits")).expect("a plan");
         let gateways = plan.gateways.iter().map(|gateway| Door::Gateway {
             name: gateway.name.clone(),
             bind: LOOPBACK,
@@ -112,7 +138,7 @@ impl Mesh {
             admin: None,
             access_log: AccessLog::Writer(Box::new(lines.clone())),
             plan_header: false,
-            jwks: mesh_proxy::Fetching::default(),
+            jwks,
             here,
             identities,
             certificates,
@@ -233,4 +259,10 @@ fn read_head(stream: &mut impl BufRead) -> Option<String> {
         }
     }
     Some(head.to_ascii_lowercase())
+}
+
+#[track_caller]
+fn plan_of(text: &str) -> Plan {
+    let project = Project::parse(text);
+    project.compile().plan.unwrap_or_else(|| panic!("{}", project.diagnostics()))
 }

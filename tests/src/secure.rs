@@ -15,6 +15,7 @@ pub struct Secure {
     /// `127.0.0.1:PORT`, for `endpoints static`.
     pub address: String,
     config: Arc<Mutex<Arc<ServerConfig>>>,
+    says: Arc<Mutex<String>>,
     heard: Arc<Mutex<Vec<Heard>>>,
 }
 
@@ -38,16 +39,18 @@ impl Secure {
     ///
     /// # Panics
     /// If the certificate is none.
-    pub fn start(name: &'static str, own: &Certificate, clients: Option<&str>) -> Secure {
+    pub fn start(name: &str, own: &Certificate, clients: Option<&str>) -> Secure {
         let listener = TcpListener::bind("127.0.0.1:0").expect("a port");
         let address = listener.local_addr().expect("an address").to_string();
         let config = Arc::new(Mutex::new(config(own, clients)));
-        let secure = Secure { address, config, heard: Arc::default() };
-        let (config, heard) = (secure.config.clone(), secure.heard.clone());
+        let says = Arc::new(Mutex::new(name.to_owned()));
+        let secure = Secure { address, config, says, heard: Arc::default() };
+        let (config, says, heard) = (secure.config.clone(), secure.says.clone(), secure.heard.clone());
         std::thread::spawn(move || {
             for stream in listener.incoming().map_while(Result::ok) {
                 let (config, heard) = (config.lock().expect("no panic").clone(), heard.clone());
-                std::thread::spawn(move || serve(stream, config, name, &heard));
+                let says = says.clone();
+                std::thread::spawn(move || serve(stream, config, &says, &heard));
             }
         });
         secure
@@ -63,7 +66,8 @@ impl Secure {
         let mut newer = ServerConfig::clone(&config(own, None));
         newer.alpn_protocols = vec![b"h2".to_vec()];
         let newer = Arc::new(newer);
-        let secure = Secure { address, config: Arc::new(Mutex::new(newer.clone())), heard: Arc::default() };
+        let config = Arc::new(Mutex::new(newer.clone()));
+        let secure = Secure { address, config, says: Arc::default(), heard: Arc::default() };
         std::thread::spawn(move || {
             for stream in listener.incoming().map_while(Result::ok) {
                 let newer = newer.clone();
@@ -76,6 +80,11 @@ impl Secure {
     /// Shows another certificate from now on.
     pub fn show(&self, own: &Certificate) {
         *self.config.lock().expect("no panic") = config(own, None);
+    }
+
+    /// Says something else from now on.
+    pub fn say(&self, text: &str) {
+        text.clone_into(&mut self.says.lock().expect("no panic"));
     }
 
     /// What it has heard.
@@ -104,7 +113,7 @@ fn config(own: &Certificate, clients: Option<&str>) -> Arc<ServerConfig> {
     Arc::new(config)
 }
 
-fn serve(stream: TcpStream, config: Arc<ServerConfig>, name: &str, heard: &Mutex<Vec<Heard>>) {
+fn serve(stream: TcpStream, config: Arc<ServerConfig>, says: &Mutex<String>, heard: &Mutex<Vec<Heard>>) {
     let session = ServerConnection::new(config).expect("a session");
     let mut stream = BufReader::new(StreamOwned::new(session, stream));
     loop {
@@ -124,7 +133,8 @@ fn serve(stream: TcpStream, config: Arc<ServerConfig>, name: &str, heard: &Mutex
         });
         let ends = head.to_ascii_lowercase().contains("\r\nx-end: ");
         let close = if ends { "connection: close\r\n" } else { "" };
-        let answer = format!("HTTP/1.1 200 OK\r\n{close}content-length: {}\r\n\r\n{name}", name.len());
+        let body = says.lock().expect("no panic").clone();
+        let answer = format!("HTTP/1.1 200 OK\r\n{close}content-length: {}\r\n\r\n{body}", body.len());
         if ends {
             let session = stream.get_mut();
             let _ = session.write_all(answer.as_bytes());

@@ -13,6 +13,7 @@ mod delegation;
 mod edits;
 mod failover;
 mod guardrail;
+mod key_places;
 mod limits;
 mod limits_inside;
 mod mutual;

@@ -82,6 +82,17 @@ fn server() -> Server {
     server
 }
 
+/// What status of HTTP and of gRPC a call with a header ends with.
+pub(super) fn call_saying(address: SocketAddr, path: &str, header: (&str, &str)) -> (u16, u16) {
+    let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
+    runtime.block_on(async {
+        let stream = tokio::net::TcpStream::connect(address).await.unwrap();
+        let (send, connection) = h2::client::handshake(stream).await.unwrap();
+        tokio::spawn(connection);
+        one_call(&send, &format!("http://shop.test{path}"), header).await
+    })
+}
+
 /// Makes calls on one connection: what status of HTTP and of gRPC each ends with, or 99 where it says none.
 fn call(address: SocketAddr, host: &str, paths: &[&str]) -> Vec<(u16, u16)> {
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
@@ -92,15 +103,16 @@ fn call(address: SocketAddr, host: &str, paths: &[&str]) -> Vec<(u16, u16)> {
         let mut ended = Vec::new();
         for path in paths {
             let url = format!("http://{host}{path}");
-            let one = one_call(&send, &url);
+            let one = one_call(&send, &url, ("te", "trailers"));
             ended.push(tokio::time::timeout(Duration::from_secs(10), one).await.expect("in time"));
         }
         ended
     })
 }
 
-async fn one_call(send: &SendRequest<Bytes>, url: &str) -> (u16, u16) {
-    let request = Request::post(url).header("content-type", "application/grpc").body(()).unwrap();
+async fn one_call(send: &SendRequest<Bytes>, url: &str, (name, value): (&str, &str)) -> (u16, u16) {
+    let request = Request::post(url).header("content-type", "application/grpc").header(name, value);
+    let request = request.body(()).unwrap();
     let (response, mut body) = send.clone().ready().await.unwrap().send_request(request, false).unwrap();
     let _ = body.send_data(Bytes::from_static(&[0, 0, 0, 0, 0]), true);
     let (head, mut body) = response.await.unwrap().into_parts();

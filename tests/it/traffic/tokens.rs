@@ -1,6 +1,10 @@
 //! Tokens: who is verified, by whose keys, and what becomes of the token.
 
+use super::streams::call_saying;
+use mesh_proxy::Fetching;
+use mesh_tests::authority::Authority;
 use mesh_tests::harness::{Mesh, Upstream, free_address};
+use mesh_tests::secure::Secure;
 use mesh_tests::tokens::{KeyFile, Signer, base64url, claims, key_set, now};
 use mesh_tests::up::Client;
 use serde_json::{Value, json};
@@ -235,6 +239,58 @@ fn without_keys_nobody_is_told_that_a_token_is_bad() {
     assert_eq!([ask(&mesh, &[]), ask(&mesh, &[&token])], [401, 503]);
     keys.write(&key_set(&[&own]));
     until(|| ask(&mesh, &[&token]) == 200);
+}
+
+#[test]
+fn keys_come_over_tls_from_whoever_has_a_good_certificate_and_not_once_for_each_that_is_unknown() {
+    let (authority, stranger) = (Authority::new(), Authority::new());
+    let (old, new, upstream) =
+        (Signer::new("ES256", "old"), Signer::new("ES256", "new"), Upstream::named("s"));
+    let (believed, other) = (KeyFile::of(&[]), KeyFile::of(&[]));
+    believed.write(&authority.bundle());
+    other.write(&stranger.bundle());
+    let server = Secure::start("", &authority.server(&["127.0.0.1"]), None);
+    server.say("{\"keys\":[");
+    let start = |authorities: &KeyFile| {
+        let authorities = Some(authorities.path().to_owned());
+        let fetching = Fetching { authorities, say: |_| {} };
+        let text = behind(&KeyFile::of(&[]), &upstream, "", REQUIRED, ANYONE);
+        Mesh::start_fetching(&text, &format!("https://{}/keys", server.address), fetching)
+    };
+    let of = |mesh: &Mesh, signer: &Signer| ask(mesh, &[&bearer(&signer.token(&good(&json!({}))))]);
+    let cheated = start(&other);
+    assert_eq!(of(&cheated, &old), 503, "whoever answers there is somebody else");
+    assert!(server.heard().is_empty());
+    let mesh = start(&believed);
+    assert_eq!(of(&mesh, &old), 503, "half a set of keys is none");
+    server.say(&key_set(&[&old]));
+    until(|| of(&mesh, &old) == 200);
+    let asked = server.heard();
+    let head = &asked[0].head;
+    assert!(head.starts_with("get /keys http/1.1\r\n") && head.contains("user-agent: mesh-proxy/"), "{head}");
+    // The key is there now. Whoever invents names of keys would make the server be asked each time.
+    server.say(&key_set(&[&old, &new]));
+    assert!((0..50).all(|_| of(&mesh, &new) == 401));
+    assert_eq!(server.heard().len(), asked.len());
+    assert_eq!(of(&mesh, &old), 200);
+}
+
+#[test]
+fn a_call_of_grpc_hears_of_its_token_in_its_own_words() {
+    let own = Signer::new("ES256", "k");
+    let (keys, upstream) = (KeyFile::of(&[&own]), Upstream::named("s"));
+    let rules = "allow from anyone when claim \"role\" = \"admin\"";
+    let text = behind(&keys, &upstream, "", REQUIRED, rules).replace("port 80 http", "port 80 grpc");
+    let mesh = Mesh::start(&text, &[]);
+    let of = |token: &str| call_saying(mesh.address("edge.default/web"), "/a.B/C", ("authorization", token));
+    let token = |others: Value| format!("Bearer {}", own.token(&good(&others)));
+    const UNAUTHENTICATED: u16 = 16;
+    const PERMISSION_DENIED: u16 = 7;
+    assert_eq!(of("Basic YTpi"), (200, UNAUTHENTICATED), "there is none");
+    assert_eq!(of(&token(json!({ "exp": now() - 1, "role": "admin" }))), (200, UNAUTHENTICATED));
+    assert_eq!(of(&format!("{}x", token(json!({ "role": "admin" })))), (200, UNAUTHENTICATED));
+    assert_eq!(of(&token(json!({ "role": "user" }))), (200, PERMISSION_DENIED));
+    assert!(upstream.heads().is_empty());
 }
 
 #[test]

@@ -3,7 +3,7 @@
 
 use super::scope::{Place, Scope, Target, listed};
 use super::shared::Named;
-use super::{Module, declared, settings};
+use super::{Module, declared, key_places, settings};
 use crate::model::{ServiceId, Workload};
 use mesh_lang::ast::{self, AccessLog, Condition, Field, Item, Shared, TokenSource, Tracing};
 use mesh_lang::diagnostic::suggest::meant;
@@ -72,13 +72,7 @@ fn jwt(jwt: &ast::Jwt, diagnostics: &mut Diagnostics) {
     need(jwt.issuer.is_some(), "issuer", "issuer \"https://sso.shop.example\"");
     need(!jwt.audiences.is_empty(), "audience", "audience \"shop\"");
     need(jwt.jwks.is_some(), "jwks", "jwks \"https://sso.shop.example/.well-known/jwks.json\"");
-    if let Some(jwks) = jwt.jwks.as_ref().filter(|jwks| !is_key_source(&jwks.value)) {
-        diagnostics.push(
-            Diagnostic::new(Code::InvalidValue, format!("`{}` is no place of keys", jwks.value))
-                .at(jwks.span, "neither an `https://` URL nor the path of a file")
-                .help("Write a URL like `\"https://sso.shop.example/jwks.json\"`, or a path like `\"/etc/mesh/jwks.json\"`."),
-        );
-    }
+    jwt.jwks.as_ref().and_then(key_places::wrong).into_iter().for_each(|wrong| diagnostics.push(wrong));
     let mut seen: Vec<&TokenSource> = Vec::new();
     for source in &jwt.from {
         if seen.contains(&source) {
@@ -93,12 +87,6 @@ fn jwt(jwt: &ast::Jwt, diagnostics: &mut Diagnostics) {
         }
         seen.push(source);
     }
-}
-
-/// Keys that travel in the clear can be replaced on the way.
-fn is_key_source(text: &str) -> bool {
-    let url = text.strip_prefix("https://").is_some_and(|rest| !rest.is_empty() && !rest.starts_with('/'));
-    url || (text.starts_with('/') && text.len() > 1)
 }
 
 fn authority(

@@ -213,13 +213,22 @@ fn read(path: &str) -> Result<Vec<u8>, String> {
 /// A server, for as long as somebody needs its keys.
 async fn ask(source: Weak<Source>, url: String, fetching: Fetching) {
     let say = fetching.say;
-    let client = match Client::of(fetching.authorities.as_deref()) {
-        Ok(client) => client,
-        Err(why) => return say(&format!("cannot ask {url} for keys: {why}")),
-    };
+    match Client::of(fetching.authorities.as_deref()) {
+        Ok(client) => keep_asking(source, &url, say, async || client.get(&url).await).await,
+        Err(why) => say(&format!("cannot ask {url} for keys: {why}")),
+    }
+}
+
+/// Asks in the way that is given, from time to time and when somebody wants newer keys.
+async fn keep_asking(
+    source: Weak<Source>,
+    url: &str,
+    say: fn(&str),
+    get: impl AsyncFn() -> Result<Vec<u8>, String>,
+) {
     let mut failures: u32 = 0;
     loop {
-        let bytes = client.get(&url).await;
+        let bytes = get().await;
         let Some(own) = source.upgrade() else { return };
         *own.may_ask() = Instant::now() + LEAST_PAUSE;
         let pause = match own.take(bytes) {

@@ -207,6 +207,10 @@ pub(super) fn of(words: &str) -> Option<Vec<Program>> {
         vec![
             refused("metadata", jwt("http://169.254.169.254/keys")),
             refused("loopback", jwt("http://127.0.0.1/keys")),
+            refused("metadata over TLS", jwt("https://169.254.169.254/keys")),
+            refused("loopback over TLS", jwt("https://localhost:8443/keys")),
+            refused("loopback as a number", jwt("https://2130706433/keys")),
+            holds("a server", jwt("https://sso.a.test/keys")),
         ]
     } else {
         return None;

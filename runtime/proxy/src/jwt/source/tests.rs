@@ -1,6 +1,8 @@
-//! Files that are replaced by good and by broken ones. (What is asked of a server is in `tests/it/traffic`.)
+//! Files that are replaced by good and by broken ones, and when a server is asked. (What it is asked over TLS is in `tests/it/traffic`.)
 
 use super::*;
+use std::cell::{Cell, RefCell};
+use std::rc::Rc;
 
 const KEYS: &str = r#"{"keys":[{"kty":"OKP","crv":"Ed25519","x":"11qYAYKxCrfVS_7TyWQHOg7hcvPapiMlrwIaaPcHURo","kid":"ID"}]}"#;
 
@@ -44,4 +46,55 @@ fn a_file_is_read_at_once() {
     let source = sources.at(path.to_str().unwrap());
     assert!(knows(&source, "a"));
     std::fs::remove_file(path).unwrap();
+}
+
+/// As many as ask at the same time for a key that nobody knows.
+const CROWD: usize = 1_000;
+
+/// All of them want newer keys, and have been answered.
+async fn want(source: &Arc<Source>) {
+    let mut crowd = tokio::task::JoinSet::new();
+    for _ in 0..CROWD {
+        let source = source.clone();
+        crowd.spawn_local(async move { source.renewed().await });
+    }
+    while crowd.join_next().await.is_some() {}
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_key_that_is_new_is_found_and_a_crowd_that_asks_for_it_asks_once() {
+    let (asked, served) = (Rc::new(Cell::new(0)), Rc::new(RefCell::new(Ok("a"))));
+    let source = Arc::new(Source::new("https://sso.test/keys"));
+    let (count, keys, weak) = (asked.clone(), served.clone(), Arc::downgrade(&source));
+    let get = async move || {
+        count.set(count.get() + 1);
+        sleep(Duration::from_millis(50)).await;
+        let served: Result<&str, &str> = *keys.borrow();
+        served.map(|id| KEYS.replace("ID", id).into_bytes()).map_err(str::to_owned)
+    };
+    let all = LocalSet::new();
+    all.spawn_local(async move { keep_asking(weak, "https://sso.test/keys", |_| {}, get).await });
+    let story = async {
+        sleep(Duration::from_secs(1)).await;
+        assert!(asked.get() == 1 && knows(&source, "a"), "it is asked at once");
+        *served.borrow_mut() = Ok("b");
+        want(&source).await;
+        assert!(asked.get() == 1 && knows(&source, "a"), "it was asked a moment ago");
+        sleep(LEAST_PAUSE).await;
+        want(&source).await;
+        assert!(asked.get() == 2 && knows(&source, "b") && !knows(&source, "a"));
+        want(&source).await;
+        assert_eq!(asked.get(), 2, "who invents names of keys makes it be asked no more often");
+        *served.borrow_mut() = Ok("c");
+        sleep(REFRESH.mul_f64(1.3)).await;
+        assert!(asked.get() == 3 && knows(&source, "c"), "it is asked from time to time, whoever wants it");
+        *served.borrow_mut() = Err("it is away");
+        sleep(LEAST_PAUSE).await;
+        want(&source).await;
+        assert!(asked.get() > 3 && knows(&source, "c"), "what there is stays");
+        *served.borrow_mut() = Ok("d");
+        sleep(2 * LEAST_PAUSE).await;
+        assert!(knows(&source, "d"), "after a failure it is asked again soon");
+    };
+    all.run_until(story).await;
 }
