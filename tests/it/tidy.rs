@@ -90,6 +90,9 @@ const ALLOWED: &[(&str, &[&str], &[&str])] = &[
     ("mesh-cases", &["mesh-tests"], &["clap", "loona-hpack", "rcgen", "rustls", "serde_json"]),
 ];
 
+/// As many crates as the proxy may be built of, its own among them: each is somebody who is trusted with everything.
+const MOST_CRATES: usize = 120;
+
 /// What the root may hold beside the six shelves.
 const ROOT: &[&str] = &[
     "ARCHITECTURE.md",
@@ -98,6 +101,7 @@ const ROOT: &[&str] = &[
     "Cargo.toml",
     "LICENSE",
     "README.md",
+    "SECURITY.md",
     "compiler",
     "examples",
     "lang",
@@ -156,6 +160,19 @@ fn the_proxy_carries_nothing_of_the_compiler() {
         let found = tree.lines().any(|line| line.split(' ').next() == Some(banned));
         assert!(!found, "mesh-proxy depends on {banned}");
     }
+}
+
+#[test]
+fn the_proxy_is_built_of_few_crates() {
+    let tree = cargo(&["tree", "--offline", "-p", "mesh-proxy", "-e", "normal", "--prefix", "none"]);
+    // One that was shown before has a mark behind it.
+    let crates: BTreeSet<&str> = tree.lines().map(|line| line.trim_end_matches(" (*)")).collect();
+    assert!(crates.len() > 50, "{crates:?}");
+    let count = crates.len();
+    assert!(
+        count <= MOST_CRATES,
+        "mesh-proxy is built of {count} crates: leave one away, or say why it is worth it"
+    );
 }
 
 #[test]
