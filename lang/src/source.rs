@@ -19,6 +19,14 @@ pub struct Source {
     pub text: String,
 }
 
+impl Source {
+    /// Its path inside the project, with `/`: the same wherever the project is and the command was started.
+    pub fn path_inside(&self) -> String {
+        let name = self.path.rsplit('/').next().unwrap_or_default();
+        if self.module.is_empty() { name.to_owned() } else { format!("{}/{name}", self.module) }
+    }
+}
+
 /// The files of a project, sorted by path.
 #[derive(Clone, Debug, Default)]
 pub struct SourceSet {

@@ -278,6 +278,7 @@ impl Subject {
         let bytes = mesh_plan::encode(&plan).unwrap_or_else(|error| panic!("a plan over a limit: {error}"));
         let view =
             mesh_plan::verify(bytes).unwrap_or_else(|error| panic!("a plan that is not verified: {error}"));
+        let view = view.with_sources(|text| compilation.sources.place(text));
         mesh_engine::self_test(&view).unwrap_or_else(|mismatch| {
             panic!("{mismatch}\n{}", files.iter().map(|(_, text)| text.as_str()).collect::<String>())
         });

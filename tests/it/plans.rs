@@ -14,5 +14,5 @@ fn text(project: &Project) -> String {
     let plan = compilation.plan.expect("a plan, since nothing is wrong");
     let view =
         mesh_plan::verify(mesh_plan::encode(&plan).expect("a small plan")).expect("a plan that verifies");
-    mesh_plan::text(&view)
+    mesh_plan::text(&view.with_sources(|text| compilation.sources.place(text)))
 }

@@ -15,6 +15,7 @@ mod nearness;
 mod outside;
 mod passthrough;
 mod renewals;
+mod placed;
 mod revocation;
 mod rotation;
 mod shown;

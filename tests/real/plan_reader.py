@@ -25,7 +25,8 @@ class Plan:
     """Parts 1 to 4 of the format: where records are."""
     def __init__(self, data):
         major, minor, minimum, count, flags, length = struct.unpack_from("<4H2Q", data, 8)
-        assert (data[:8], major, flags, length) == (b"MESHPLAN", 2, 0, len(data)) and minimum == 0 and count <= 64
+        assert (data[:8], major, flags) == (b"MESHPLAN", 2, 0) and length <= len(data) and minimum == 0 and count <= 64
+        data, behind = data[:length], data[length:]
         self.data, spans, end, ids = data, {}, 64 + 12 * count, [None, "strings", "values", *TABLES]
         for number in range(count):
             section, version, start, size = struct.unpack_from("<HHII", data, 64 + 12 * number)
@@ -43,10 +44,20 @@ class Plan:
             setattr(self, table, items if words <= 1 else [items[at:at + words] for at in range(0, len(items), words)])
         self.identities = {self.strings[row[0]]: index for index, row in enumerate(self.principals)}
         self.places = {self.strings[row]: index for index, row in enumerate(self.prefixes)}
-    def heap(self, start, size):
-        count = struct.unpack_from("<I", self.data, start)[0]
-        ends = struct.unpack_from(f"<{count}I", self.data, start + 4)
-        text = self.data[start + 4 + 4 * count:start + size]
+        self.lines = self.sources(behind) if behind else {}
+    def sources(self, record):
+        """Part 9: where the lines of strings stand in the sources."""
+        magic, version, size, _, count = struct.unpack_from("<8s2I32sI", record)
+        assert (magic, version, size) == (b"MESHSRCS", 1, len(record)), "something else behind the plan"
+        files, lines = self.heap(52 + 12 * count, size - 52 - 12 * count, record), collections.defaultdict(list)
+        for string, file, line in struct.iter_unpack("<3I", record[52:52 + 12 * count]):
+            lines[self.strings[string]].append(f"{files[file].decode('utf-8')}:{line}")
+        return lines
+    def heap(self, start, size, data=None):
+        data = data or self.data
+        count = struct.unpack_from("<I", data, start)[0]
+        ends = struct.unpack_from(f"<{count}I", data, start + 4)
+        text = data[start + 4 + 4 * count:start + size]
         return [text[begin:end] for begin, end in zip((0,) + ends, ends)]
     def dictionary(self, words, at):
         """What texts stand for. Who looks at all entries needs neither buckets nor keys of long texts."""
@@ -198,7 +209,9 @@ class Way(collections.namedtuple("Way", "plan request peer odds rule told levels
     """From a request to a decision: a request on its way, what it is now, who sends it on, what was met, and how likely it came so far."""
     def end(self, kind, rule=None, **more):
         told = [line for text in self.told for line in text.split("\n") if line]
-        return [(self.odds, dict(more, kind=kind, rule=self.rule if rule is None else rule, told=told))]
+        rule = self.rule if rule is None else rule
+        places = [self.plan.lines.get(text, []) for text in (rule, *self.told)]
+        return [(self.odds, dict(more, kind=kind, rule=rule, told=told, source="".join(places[0]), told_at=sum(places[1:], [])))]
     def sent_by(self, owner, routes):
         """From here on a workload's own proxy sends it."""
         identity = self.plan.strings[self.plan.principals[owner[2]][0]]

@@ -2,7 +2,7 @@
 
 use crate::project::Project;
 use crate::up::Client;
-use mesh_plan::Plan;
+use mesh_plan::{Plan, Sources};
 use mesh_proxy::{AccessLog, Certificates, Config, Door, Fetching, Handle, Here, Identity};
 use std::io::{BufRead, BufReader, Write};
 use std::net::{IpAddr, Ipv4Addr, SocketAddr, TcpListener};
@@ -85,11 +85,12 @@ impl Mesh {
     /// If the text does not compile, with what is said about it, or the proxy does not start.
     #[track_caller]
     pub fn start_fetching(text: &str, place: &str, fetching: Fetching) -> Mesh {
-        let mut plan = plan_of(text);
+        let (mut plan, sources) = plan_of(text);
         let services = plan.services.iter_mut().flat_map(|service| &mut service.verifiers);
         let gateways = plan.gateways.iter_mut().flat_map(|gateway| &mut gateway.verifiers);
         services.chain(gateways).for_each(|verifier| place.clone_into(&mut verifier.jwks));
-        Mesh::start_plan(&plan, &[], Here::default(), vec![], None, &[], fetching)
+        let plan = (&plan, &sources);
+        Mesh::start_plan(plan, &[], Here::default(), vec![], None, &[], fetching)
     }
 
     #[track_caller]
@@ -101,13 +102,14 @@ impl Mesh {
         certificates: Option<Arc<Certificates>>,
         inbound: &[(&str, SocketAddr, &str)],
     ) -> Mesh {
-        let plan = plan_of(text);
-        Mesh::start_plan(&plan, callers, here, identities, certificates, inbound, Fetching::default())
+        let (plan, sources) = plan_of(text);
+        let plan = (&plan, &sources);
+        Mesh::start_plan(plan, callers, here, identities, certificates, inbound, Fetching::default())
     }
 
     #[track_caller]
     fn start_plan(
-        plan: &Plan,
+        (plan, sources): (&Plan, &Sources),
         callers: &[&str],
         here: Here,
         identities: Vec<Arc<Identity>>,
@@ -116,6 +118,7 @@ impl Mesh {
         jwks: Fetching,
     ) -> Mesh {
         let view = mesh_plan::verify(mesh_plan::encode(plan).expect("inside the limits")).expect("a plan");
+        let view = view.with_sources(|text| sources.place(text));
         let gateways = plan.gateways.iter().map(|gateway| Door::Gateway {
             name: gateway.name.clone(),
             bind: LOOPBACK,
@@ -262,7 +265,9 @@ fn read_head(stream: &mut impl BufRead) -> Option<String> {
 }
 
 #[track_caller]
-fn plan_of(text: &str) -> Plan {
+fn plan_of(text: &str) -> (Plan, Sources) {
     let project = Project::parse(text);
-    project.compile().plan.unwrap_or_else(|| panic!("{}", project.diagnostics()))
+    let compilation = project.compile();
+    let plan = compilation.plan.unwrap_or_else(|| panic!("{}", project.diagnostics()));
+    (plan, compilation.sources)
 }

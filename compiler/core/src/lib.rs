@@ -40,13 +40,14 @@ pub use workspace::{Edited, InEffect, Workspace};
 
 use echo::Wounds;
 use mesh_lang::statement::Statement;
-use mesh_lang::{Code, Diagnostic, Diagnostics, FileId, Source, SourceSet, ast, expand};
+use mesh_lang::{Code, Diagnostic, Diagnostics, FileId, Source, SourceSet, Span, Text, ast, expand};
 use model::{Endpoint, GatewayId, Model, ServiceId};
 use partition::{Owner, Partition};
 use rayon::prelude::*;
 use resolve::Resolved;
 use std::collections::{BTreeMap, BTreeSet};
 use std::net::SocketAddr;
+use std::sync::Arc;
 use suppression::Suppressions;
 
 /// What became of the sources.
@@ -54,6 +55,8 @@ use suppression::Suppressions;
 pub struct Compilation {
     /// The plan; `None` where an error forbids it.
     pub plan: Option<mesh_plan::Plan>,
+    /// Where its rules stand, by what they are called in logs. Nothing that the plan says depends on it.
+    pub sources: mesh_plan::Sources,
     /// Everything to say, in order of place.
     pub diagnostics: Vec<Diagnostic>,
     /// Warnings that are not said, because a remark allows them.
@@ -241,11 +244,25 @@ impl<'a> Project<'a> {
 
     /// Decides what was read, and says what no remark allows.
     fn conclude(&self, read: Read, stand_ins: &StandIns) -> Compilation {
-        let mut compilation = decide(read, stand_ins);
+        let (mut compilation, told) = decide(read, stand_ins);
+        compilation.sources = self.places(&told);
         let found = std::mem::take(&mut compilation.diagnostics);
         (compilation.diagnostics, compilation.suppressed) = self.suppressions.apply(found);
         compilation.diagnostics.sort_by_key(Diagnostic::span);
         compilation
+    }
+
+    /// In which line of which file something stands.
+    fn places(&self, told: &[(Text, Span)]) -> mesh_plan::Sources {
+        let files: Vec<Arc<str>> =
+            self.sources.iter().map(|(_, source)| source.path_inside().into()).collect();
+        let mut sources = mesh_plan::Sources::default();
+        for (text, span) in told {
+            if let Some(file) = files.get(span.file().0 as usize) {
+                sources.note(text, file, self.sources.position(*span).0 as u32);
+            }
+        }
+        sources
     }
 
     fn read(&self, environment: Option<&str>, today: Option<Day>) -> Read {
@@ -298,20 +315,33 @@ impl Reading {
     }
 }
 
-fn decide(read: Read, stand_ins: &StandIns) -> Compilation {
+/// Also what rules and lines are called in logs, and where they stand.
+fn decide(read: Read, stand_ins: &StandIns) -> (Compilation, Vec<(Text, Span)>) {
     let Read { mut model, tests, unexecuted, mut diagnostics } = read;
     if diagnostics.has_errors() {
-        return Compilation { diagnostics: diagnostics.sorted(), unexecuted, ..Compilation::default() };
+        let diagnostics = diagnostics.sorted();
+        return (Compilation { diagnostics, unexecuted, ..Compilation::default() }, vec![]);
     }
     let needs = needs(&model);
     stand_in(&mut model, stand_ins);
     resolve::lines_in_order_of_text(&mut model);
     resolve::keep_words_alone(&mut model);
-    let plan = judge(&model, &mut diagnostics);
+    let lowered = judge(&model, &mut diagnostics);
+    let (plan, told) = lowered.map_or((None, vec![]), |lowered| (Some(lowered.plan), lowered.told));
     let (calls, examples) = (example::calls(&model), example::requests(&model));
     let tests = if plan.is_some() { prove(&model, &tests, &mut diagnostics) } else { vec![] };
     let diagnostics = diagnostics.sorted();
-    Compilation { plan, diagnostics, unexecuted, tests, needs, calls, examples, suppressed: vec![] }
+    let compilation = Compilation {
+        plan,
+        diagnostics,
+        unexecuted,
+        tests,
+        needs,
+        calls,
+        examples,
+        ..Compilation::default()
+    };
+    (compilation, told)
 }
 
 /// Decides the `every` and `some` lines of tests.
@@ -407,7 +437,7 @@ fn owners(model: &Model) -> impl Iterator<Item = Owner> + '_ {
 
 /// Decides, checks and lowers one partition after the other, so that the nodes of one are all there are at a time; then what is
 /// about the whole mesh. The plan is there where nothing is an error.
-fn judge(model: &Model, diagnostics: &mut Diagnostics) -> Option<mesh_plan::Plan> {
+fn judge(model: &Model, diagnostics: &mut Diagnostics) -> Option<lower::Lowered> {
     let mut lowering = lower::Lowering::new(model);
     let mut redundant = check::Redundant::default();
     for owner in owners(model) {

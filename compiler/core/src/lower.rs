@@ -11,8 +11,8 @@ use crate::model::{
 };
 use crate::partition::{Leaf, Owner, Partition};
 use intern::Intern;
-use mesh_lang::Text;
 use mesh_lang::ast::{self, Effect, HostPattern};
+use mesh_lang::{Span, Text};
 use mesh_plan::{self as plan, NONE, Plan, REFUSED, Settings, Target};
 use rustc_hash::FxHashMap;
 use std::cell::RefCell;
@@ -68,6 +68,15 @@ pub(crate) struct Lowering {
     verdicts: Intern<plan::Verdict>,
     grants: Intern<plan::Grant>,
     settings: Intern<Settings>,
+    /// What logs tell of requests, and where it stands.
+    told: Vec<(Text, Span)>,
+}
+
+/// What was lowered.
+pub(crate) struct Lowered {
+    pub(crate) plan: Plan,
+    /// What rules and lines are called in logs, and where they stand. Of several that are called alike each is here.
+    pub(crate) told: Vec<(Text, Span)>,
 }
 
 impl Lowering {
@@ -148,6 +157,7 @@ impl Lowering {
         partition: &mut Partition,
     ) -> Result<(Target, Vec<u32>), crate::diagram::TooManyNodes> {
         let lines = access(model, partition.owner);
+        self.told.extend(lines.iter().map(|line| (line.text.text().clone(), line.span)));
         let (root, told) = told(lines, partition)?;
         Ok((root, told.into_iter().map(|told| self.verdict(lines, told)).collect()))
     }
@@ -197,8 +207,10 @@ impl Lowering {
     fn outcomes_of(&mut self, table: &Table, number: u32, name: &str) -> Vec<(u32, Target)> {
         let mut leaves = Vec::new();
         for (rule, index) in table.rules.iter().zip(0..) {
+            let called = format!("{name} rule {}", rule.name);
+            self.told.push((called.as_str().into(), rule.span));
             let outcome = plan::Outcome {
-                rule: format!("{name} rule {}", rule.name),
+                rule: called,
                 settings: self.settings(&rule.settings),
                 action: action(&rule.action),
                 edits: rule.edits.clone(),
@@ -208,9 +220,11 @@ impl Lowering {
                 Target::Leaf(self.outcomes.index(outcome)),
             ));
         }
-        if let Some((status, _)) = table.otherwise {
+        if let Some((status, span)) = table.otherwise {
+            let called = format!("{name} otherwise");
+            self.told.push((called.as_str().into(), span));
             let outcome = plan::Outcome {
-                rule: format!("{name} otherwise"),
+                rule: called,
                 settings: NONE,
                 action: plan::Action::Respond { status, body: String::new() },
                 edits: vec![],
@@ -247,8 +261,11 @@ impl Lowering {
             enter: false,
             weight: 10_000,
         };
+        let called = format!("route {} rule default", model.port_name(id));
+        // Nobody wrote it: it is because of the service.
+        self.told.push((called.as_str().into(), model[id.service].workload.span));
         Some(Target::Leaf(self.outcomes.index(plan::Outcome {
-            rule: format!("route {} rule default", model.port_name(id)),
+            rule: called,
             settings: NONE,
             action: plan::Action::Forward(vec![own]),
             edits: vec![],
@@ -256,7 +273,7 @@ impl Lowering {
     }
 
     /// The plan, once every partition is in it.
-    pub(crate) fn finish(mut self, model: &Model) -> Plan {
+    pub(crate) fn finish(mut self, model: &Model) -> Lowered {
         let partitions = std::mem::take(&mut self.places);
         let services = model
             .services
@@ -291,7 +308,7 @@ impl Lowering {
         });
         let gateways = gateways.collect();
         let default_settings = self.settings(&model.default);
-        Plan {
+        let plan = Plan {
             trust_domain: self.trust_domain,
             principals: self.principals,
             prefixes: self.prefixes,
@@ -306,7 +323,8 @@ impl Lowering {
             grants: self.grants.into_table(),
             settings: self.settings.into_table(),
             default_settings,
-        }
+        };
+        Lowered { plan, told: self.told }
     }
 
     fn principal(&self, identity: &str) -> u32 {

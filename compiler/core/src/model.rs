@@ -627,6 +627,10 @@ pub(crate) enum Wording {
 
 impl Wording {
     pub(crate) fn as_str(&self) -> &str {
+        self.text()
+    }
+
+    pub(crate) fn text(&self) -> &Text {
         match self {
             Wording::Authorize { target, line, said } => said.get_or_init(|| worded(target, line)),
             Wording::Said(text) => text,

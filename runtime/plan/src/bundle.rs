@@ -15,6 +15,7 @@ use crate::keys::PrivateKey;
 use crate::merkle::{Hash, Tree};
 use crate::parts::{self, Unit};
 use crate::plan::Plan;
+use crate::sources::Sources;
 use crate::verify::verify;
 use crate::view::PlanView;
 use std::collections::{BTreeMap, BTreeSet};
@@ -101,12 +102,15 @@ pub struct Bundle {
 }
 
 impl Bundle {
-    /// All parts of a plan, not signed yet.
-    pub fn of(plan: &Plan, environment: Option<&str>, generation: u64) -> Result<Bundle, BundleError> {
+    /// All parts of a plan, each with where its rules stand as far as the plan knows; not signed yet.
+    pub fn of(view: &PlanView, environment: Option<&str>, generation: u64) -> Result<Bundle, BundleError> {
+        let mut sources = Sources::default();
+        sources.take(view);
         let mut parts = BTreeMap::new();
-        for ((unit, part), place) in parts::split(plan)?.into_iter().zip(0..) {
+        for ((unit, part), place) in parts::split(&view.to_plan())?.into_iter().zip(0..) {
             let bytes = encode(&part).map_err(BundleError::Limit)?;
             let plan = verify(bytes).map_err(|error| BundleError::Part(unit.clone(), error))?;
+            let plan = plan.with_sources(|text| sources.place(text));
             parts.insert(unit, Part { place, proof: vec![], plan });
         }
         let statement = Statement {
@@ -156,7 +160,10 @@ impl Bundle {
     pub fn plan_for(&self, wanted: &BTreeSet<Unit>) -> Result<PlanView, BundleError> {
         let parts = parts::gather(|unit| self.part(unit), wanted)?;
         let bytes = encode(&parts::assemble(&parts, wanted)?).map_err(BundleError::Limit)?;
-        verify(bytes).map_err(|error| BundleError::Part(Unit::Mesh, error))
+        let plan = verify(bytes).map_err(|error| BundleError::Part(Unit::Mesh, error))?;
+        let mut sources = Sources::default();
+        parts.keys().filter_map(|unit| self.parts.get(unit)).for_each(|part| sources.take(&part.plan));
+        Ok(plan.with_sources(|text| sources.place(text)))
     }
 
     fn part(&self, unit: &Unit) -> Option<Plan> {
@@ -210,9 +217,12 @@ fn tree(parts: &BTreeMap<Unit, Part>) -> Tree {
     Tree::over(leaves.iter().map(Vec::as_slice))
 }
 
-/// What a leaf of the tree is made of: the digest of a part, and whose it is.
+/// What a leaf of the tree is made of: the digest of a part, that of where its rules stand, if it knows, and whose it is. No unit begins
+/// as a digest does that anybody could find.
 fn leaf(unit: &Unit, plan: &PlanView) -> Vec<u8> {
-    [&plan.digest()[..], unit.to_string().as_bytes()].concat()
+    let sources = plan.sources_digest();
+    let sources = sources.as_ref().map_or(&[][..], |digest| digest);
+    [&plan.digest()[..], sources, unit.to_string().as_bytes()].concat()
 }
 
 /// Lower-case hexadecimal digits.

@@ -1,7 +1,7 @@
 //! The contract: what the compiler writes and the proxy trusts. Nobody else's code is in the trust path but BLAKE3 and Ed25519.
 //!
 //! Read [`plan`] (the values), [`layout`] (the bytes; mirrors `spec/plan-format.md`), [`encode`](encode()), [`verify`](verify()) and
-//! [`view`] (reading in place), [`text`](text()) (for human eyes); then [`parts`] (a plan in slices), [`bundle`] (signed, with proofs) and
+//! [`view`] (reading in place), [`sources`] (where rules stand), [`text`](text()) (for human eyes); then [`parts`] (a plan in slices), [`bundle`] (signed, with proofs) and
 //! what it stands on, [`merkle`] and [`keys`].
 
 #![deny(clippy::disallowed_methods, reason = "pure: the driver does the I/O")]
@@ -23,12 +23,14 @@ pub mod layout;
 pub mod merkle;
 pub mod parts;
 pub mod plan;
+pub mod sources;
 pub mod text;
 pub mod verify;
 pub mod view;
 
 pub use encode::{LimitExceeded, encode};
 pub use plan::*;
+pub use sources::{Place, Sources};
 pub use text::text;
 pub use verify::{PlanError, verify};
 pub use view::PlanView;

@@ -8,7 +8,7 @@ use crate::layout::Section;
 use crate::plan::{FieldKind, HostKind, Mtls, NONE, Protocol, Target};
 use crate::view::{
     Action, ConsumerRoute, Edit, Endpoint, Field, Gateway, List, Outcome, Partition, PlanView, Port, Retry,
-    Row, Rows, Service, Settings, Written,
+    Row, Rows, Service, Settings, Text, Written,
 };
 use std::collections::BTreeMap;
 use std::fmt::{Display, Write};
@@ -42,8 +42,14 @@ pub fn text(plan: &PlanView) -> String {
     });
     out.list("outcomes", plan.outcomes(), |outcome| outcome_text(plan, outcome));
     out.list("verdicts", plan.verdicts(), |verdict| {
-        let decided = format!("{}  {}", if verdict.allow() { "allow" } else { "deny" }, verdict.rule());
-        let audited = verdict.audit().lines().map(|line| format!("  audit {line}"));
+        let place = place_text(verdict.rule_text());
+        let decided =
+            format!("{}  {}{place}", if verdict.allow() { "allow" } else { "deny" }, verdict.rule());
+        let mut places = verdict.audit_text().places();
+        let audited = verdict.audit().lines().map(|line| {
+            let place = places.next().map_or(String::new(), |place| format!("  ({place})"));
+            format!("  audit {line}{place}")
+        });
         std::iter::once(decided).chain(audited).collect()
     });
     out.list("grants", plan.grants(), |grant| {
@@ -87,7 +93,7 @@ impl Page {
 }
 
 fn sizes(plan: &PlanView, out: &mut Page) {
-    out.block(format_args!("sections, {} bytes in all", plan.bytes().len()), |out| {
+    out.block(format_args!("sections, {} bytes in all", plan.plan_bytes().len()), |out| {
         for section in Section::ALL {
             let bytes = plan.section_bytes(section);
             if bytes > 0 {
@@ -297,10 +303,14 @@ fn outcome_text(plan: &PlanView, outcome: Outcome<'_>) -> String {
         Action::Respond { status, body } => format!("respond {status} {body:?}"),
     };
     let edits: String = outcome.edits().iter().map(|edit| format!("; {}", edit_text(plan, edit))).collect();
-    match outcome.settings() {
-        Some(settings) => format!("{}  {action}{edits}; {}", outcome.rule(), settings_text(settings)),
-        None => format!("{}  {action}{edits}", outcome.rule()),
-    }
+    let settings =
+        outcome.settings().map_or(String::new(), |settings| format!("; {}", settings_text(settings)));
+    format!("{}{}  {action}{edits}{settings}", outcome.rule(), place_text(outcome.rule_text()))
+}
+
+/// `  (shop/routes.mesh:12)`, where the plan knows where its rules stand.
+fn place_text(rule: Text<'_>) -> String {
+    rule.place().map_or(String::new(), |place| format!("  ({place})"))
 }
 
 fn edit_text(plan: &PlanView, edit: Edit<'_>) -> String {

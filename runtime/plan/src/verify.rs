@@ -18,15 +18,16 @@ use crate::layout::{
     MAGIC, MAJOR, MAX_PLAN_BYTES, MAX_SECTIONS, MINOR, OPTIONAL, SECTION_VERSION, Section, digest_of,
 };
 use crate::plan::NONE;
+use crate::sources;
 use crate::view::{PlanView, Record, Span, Spans};
 use std::sync::Arc;
 
 /// Proves that the bytes are a plan of a format this reader knows.
 pub fn verify(bytes: impl Into<Arc<[u8]>>) -> Result<PlanView, PlanError> {
     let bytes = bytes.into();
-    header(&bytes)?;
-    let plan = PlanView::new(bytes.clone(), sections(&bytes)?);
-    let plan = heaps(plan)?;
+    let length = header(&bytes)?;
+    let spans = sections(bytes.get(..length).unwrap_or_default())?;
+    let plan = heaps(PlanView::new(bytes.clone(), spans))?;
     workloads::check(&plan)?;
     let entering = enter::entering(&plan);
     let nodes = diagrams::check(&plan, &entering)?;
@@ -34,7 +35,11 @@ pub fn verify(bytes: impl Into<Arc<[u8]>>) -> Result<PlanView, PlanError> {
     outcomes::check(&plan)?;
     vectors::check(&plan)?;
     enter::check(&plan, &entering, &nodes.entering)?;
-    Ok(plan)
+    if length == bytes.len() {
+        return Ok(plan);
+    }
+    let sources = sources::read(&bytes, length, &plan.digest(), count(&plan, Section::Strings));
+    Ok(plan.with_bytes(bytes, sources?))
 }
 
 /// Why bytes are not a plan to run.
@@ -103,8 +108,8 @@ impl std::fmt::Display for PlanError {
 
 impl std::error::Error for PlanError {}
 
-/// What holds of the whole file, cheapest first; the digest before anything that it protects is believed.
-fn header(bytes: &[u8]) -> Result<(), PlanError> {
+/// What holds of the whole plan, cheapest first; the digest before anything that it protects is believed. Says how long it is.
+fn header(bytes: &[u8]) -> Result<usize, PlanError> {
     if !bytes.starts_with(&MAGIC) {
         return Err(PlanError::NotAPlan);
     }
@@ -122,16 +127,21 @@ fn header(bytes: &[u8]) -> Result<(), PlanError> {
     if says > has {
         return Err(PlanError::Truncated { says, has });
     }
-    ensure(says == has, "there are bytes after its end")?;
-    if bytes.len() > MAX_PLAN_BYTES {
+    // Before anything is counted: what is behind it must at least look like something.
+    let behind = bytes.get(says as usize..).unwrap_or_default();
+    let is_record = behind.starts_with(&sources::MAGIC) || sources::MAGIC.starts_with(behind);
+    ensure(is_record, "there are bytes after its end")?;
+    if says > MAX_PLAN_BYTES as u64 {
         return Err(PlanError::TooBig { has, limit: MAX_PLAN_BYTES as u64 });
     }
+    let bytes = bytes.get(..says as usize).unwrap_or_default();
     ensure(bytes.get(DIGEST..HEADER_BYTES) == Some(&digest_of(bytes)), "its digest does not fit its bytes")?;
     let min_reader = half(bytes, AT_MIN_READER);
     if min_reader > MINOR {
         return Err(newer((major, min_reader)));
     }
-    ensure(word(bytes, AT_FLAGS) == 0 && word(bytes, AT_FLAGS + 4) == 0, "it has a flag without a meaning")
+    ensure(word(bytes, AT_FLAGS) == 0 && word(bytes, AT_FLAGS + 4) == 0, "it has a flag without a meaning")?;
+    Ok(bytes.len())
 }
 
 /// The section table: sections in order of their ids, one after the other, to the end of the file.

@@ -30,8 +30,9 @@ pub use workloads::{
     Service,
 };
 
-use crate::layout::{DIGEST, HEADER_BYTES, Section, mesh};
+use crate::layout::{AT_LENGTH, DIGEST, HEADER_BYTES, Section, mesh};
 use crate::plan::{Grant, NONE};
+use crate::sources;
 use std::sync::Arc;
 
 /// A verified plan. [`verify`](crate::verify()) makes it and nothing else does. Cheap to clone.
@@ -39,6 +40,8 @@ use std::sync::Arc;
 pub struct PlanView {
     bytes: Arc<[u8]>,
     spans: Spans,
+    /// Where its rules stand in the sources, if that is behind it.
+    sources: Option<sources::Span>,
 }
 
 /// Where each section stands, in the order of [`Section::ALL`].
@@ -57,10 +60,30 @@ pub(crate) struct Span {
 
 impl PlanView {
     pub(crate) fn new(bytes: Arc<[u8]>, spans: Spans) -> PlanView {
-        PlanView { bytes, spans }
+        PlanView { bytes, spans, sources: None }
     }
 
-    /// The bytes it was verified from.
+    /// The same plan with something else behind it.
+    pub(crate) fn with_bytes(&self, bytes: Arc<[u8]>, sources: Option<sources::Span>) -> PlanView {
+        PlanView { bytes, spans: self.spans, sources }
+    }
+
+    pub(crate) fn sources(&self) -> Option<sources::Span> {
+        self.sources
+    }
+
+    /// The bytes of the plan alone, without what is behind it.
+    pub fn plan_bytes(&self) -> &[u8] {
+        let length = self.word(AT_LENGTH as u32 / 4).unwrap_or_default();
+        self.bytes.get(..length as usize).unwrap_or_default()
+    }
+
+    /// A string by its number; empty where there is none.
+    pub(crate) fn string(&self, id: u32) -> &str {
+        std::str::from_utf8(self.heap(Section::Strings, id).unwrap_or_default()).unwrap_or_default()
+    }
+
+    /// The bytes it was verified from, with what is behind the plan.
     pub fn bytes(&self) -> &[u8] {
         &self.bytes
     }

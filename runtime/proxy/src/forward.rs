@@ -28,6 +28,7 @@ use hyper::http::request::Parts;
 use hyper::{Request, Response, StatusCode};
 use mesh_engine::{Action, Edited, Forward, Method, Moment, Refusal, decide_at};
 use mesh_plan::PlanView;
+use mesh_plan::view::Text;
 use std::convert::Infallible;
 use std::rc::Rc;
 use std::sync::Arc;
@@ -155,7 +156,7 @@ async fn decided(
     };
     if let Some((headers, rule)) = cors::preflight(&serving.view, opened.entry, &asked, &parts.headers, dice)
     {
-        record.decided_by(&rule, "");
+        record.decided_by(rule, Text::EMPTY);
         record.answered_here(StatusCode::NO_CONTENT);
         let mut response = local(StatusCode::NO_CONTENT, "");
         *response.headers_mut() = headers;
@@ -173,7 +174,7 @@ async fn decided(
     if headers.were_doubtful() && !matches!(decision.action, Action::Refuse(_)) {
         return no_request(&mut record, &request::DOUBTFUL);
     }
-    record.decided_by(&decision.rule, &decision.owner);
+    record.decided_by(decision.rule, decision.owner);
     record.audited(&decision.audit);
     if let Some(refused) = opened.tokens.refusal(&checked, &decision) {
         return no_token(&mut record, refused);
@@ -356,7 +357,7 @@ fn no_request(record: &mut Record, why: &Refused) -> Response<Reply> {
 /// The answer to a request whose token is not there or not good (RFC 6750 3). Which it was is told, and no more: why stands in the log.
 fn no_token(record: &mut Record, refused: &jwt::Refused) -> Response<Reply> {
     record.flag("UAEX");
-    record.decided_by(&format!("jwt {}: {}", refused.name, refused.why), "");
+    record.decided_here(format!("jwt {}: {}", refused.name, refused.why));
     record.answered_here(refused.status);
     let text = match (refused.status, refused.was_there) {
         (StatusCode::UNAUTHORIZED, false) => "a token is needed",

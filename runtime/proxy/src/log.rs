@@ -125,8 +125,12 @@ struct Fields {
     grpc_status: Option<u16>,
     flags: Vec<&'static str>,
     rule: String,
+    /// Where the rule stands, if the plan knows.
+    source: String,
     owner: String,
     audit: Vec<String>,
+    /// Where each line of `audit` stands, if the plan knows.
+    audit_sources: Vec<String>,
     service: String,
     subset: String,
     upstream: Option<Address>,
@@ -169,8 +173,10 @@ impl Record {
                 grpc_status: None,
                 flags: Vec::new(),
                 rule: String::new(),
+                source: String::new(),
                 owner: String::new(),
                 audit: Vec::new(),
+                audit_sources: Vec::new(),
                 service: String::new(),
                 subset: String::new(),
                 upstream: None,
@@ -231,11 +237,21 @@ impl Record {
         }
     }
 
-    /// `owner` is that of what refused, or empty.
-    pub(crate) fn decided_by(&mut self, rule: &str, owner: &str) {
+    /// The rule and where it stands; `owner` is that of what refused, or empty.
+    pub(crate) fn decided_by(&mut self, rule: Text<'_>, owner: Text<'_>) {
         if let Some(fields) = &mut self.0 {
-            fields.rule = rule.to_owned();
-            fields.owner = owner.to_owned();
+            fields.rule = rule.as_str().to_owned();
+            fields.source = rule.place().map(|place| place.to_string()).unwrap_or_default();
+            fields.owner = owner.as_str().to_owned();
+        }
+    }
+
+    /// What decided is no rule of the plan.
+    pub(crate) fn decided_here(&mut self, why: String) {
+        if let Some(fields) = &mut self.0 {
+            fields.rule = why;
+            fields.source.clear();
+            fields.owner.clear();
         }
     }
 
@@ -243,6 +259,8 @@ impl Record {
     pub(crate) fn audited(&mut self, told: &[Text<'_>; 2]) {
         if let Some(fields) = &mut self.0 {
             fields.audit = told.iter().flat_map(|told| told.lines()).map(str::to_owned).collect();
+            let places = told.iter().flat_map(|told| told.places());
+            fields.audit_sources = places.map(|place| place.to_string()).collect();
         }
     }
 
@@ -349,9 +367,15 @@ impl Fields {
         }
         text(&mut line, "flags", &self.flags.join(","));
         text(&mut line, "rule", &self.rule);
+        if !self.source.is_empty() {
+            text(&mut line, "source", &self.source);
+        }
         text(&mut line, "owner", &self.owner);
         if !self.audit.is_empty() {
             texts(&mut line, "audit", &self.audit);
+        }
+        if !self.audit_sources.is_empty() {
+            texts(&mut line, "audit_sources", &self.audit_sources);
         }
         text(&mut line, "service", &self.service);
         text(&mut line, "subset", &self.subset);

@@ -277,12 +277,13 @@ fn take_over(
 ) -> Result<(), String> {
     let before = handle.addresses();
     let swapped = match &taken {
-        Ok(plan) if plan.view.digest() == handle.plan().digest() => {
+        Ok(plan) if plan.view == handle.plan() => {
             handle.note_rejection(None);
             plans.took(plan);
             say(&format!("the plan is the same: {}", short(&plan.view)));
             return Ok(());
         }
+        // It may differ in nothing but where its rules stand: then it has the same digest, and only logs tell.
         Ok(plan) => handle.swap(plan.view.clone()).map_err(|error| error.to_string()),
         Err(why) => {
             handle.note_rejection(Some(why.clone()));

@@ -73,7 +73,7 @@ pub(crate) fn turn_away(worker: &Worker, opened: &Opened, stream: &impl Transpor
     let moment = Moment { dice: worker.random.borrow_mut().u64(..) };
     let asked = asked(client, Asks::default());
     let decision = decide_at(&opened.serving.view, &opened.resolved, &asked, moment);
-    record.decided_by(&decision.rule, &decision.owner);
+    record.decided_by(decision.rule, decision.owner);
     record.flag("UAEX");
     stream.reset_when_closed();
 }
@@ -109,7 +109,7 @@ async fn pass(
     let asked = asked(client, asks);
     let moment = Moment { dice: worker.random.borrow_mut().u64(..) };
     let decision = decide_at(&serving.view, &client.resolved(opened), &asked, moment);
-    record.decided_by(&decision.rule, &decision.owner);
+    record.decided_by(decision.rule, decision.owner);
     record.audited(&decision.audit);
     let limits = limits::of(&serving.view, opened.entry, &decision);
     let forward = match decision.action {

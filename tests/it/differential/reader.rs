@@ -218,6 +218,9 @@ fn ending(subject: &Subject, entry: Entry, decision: &Decision<'_>, question: &Q
     };
     ending["rule"] = json!(decision.rule.as_str());
     ending["told"] = decision.audit.iter().flat_map(|text| text.lines()).collect();
+    let place = |place: mesh_plan::Place<'_>| place.to_string();
+    ending["source"] = json!(decision.rule.place().map(place).unwrap_or_default());
+    ending["told_at"] = decision.audit.iter().flat_map(|text| text.places()).map(place).collect();
     if !matches!(decision.action, Action::Refuse(_)) {
         ending["path"] = json!(decision.edited.path(&subject.view, &question.path));
         ending["host"] = json!(decision.edited.host(&subject.view, &question.host));

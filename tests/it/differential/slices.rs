@@ -22,7 +22,7 @@ fn a_slice_decides_as_the_reference_does() {
         for environment in environments(&generated.files) {
             let environment = environment.as_deref();
             let Ok(whole) = Subject::new(&generated.files, environment) else { continue };
-            let bundle = Bundle::of(&whole.plan, environment, seed).expect("a plan has parts");
+            let bundle = Bundle::of(&whole.view, environment, seed).expect("a plan has parts");
             let mut questions: BTreeMap<Unit, Vec<_>> = BTreeMap::new();
             for _ in 0..REQUESTS {
                 let question = generate::question(&mut rng, &generated.places);

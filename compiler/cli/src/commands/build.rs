@@ -9,7 +9,7 @@ use crate::report::{WrittenPart, WrittenPlan};
 use crate::{FINDINGS, OK, write};
 use mesh_compiler::StandIns;
 use mesh_plan::bundle::Bundle;
-use mesh_plan::{Plan, PlanView};
+use mesh_plan::{Plan, PlanView, Sources};
 use std::fmt;
 use std::path::{Path, PathBuf};
 
@@ -29,16 +29,16 @@ pub(crate) fn run(build: &Build, output: &mut Output<'_>) -> Result<u8, Failure>
         output.say(&target.not_written());
         return Ok(FINDINGS);
     };
-    let (bytes, view) = seal(plan)?;
+    let view = seal(plan, &compilation.sources)?;
     match target {
-        Target::File(path) => write::write(path, &bytes)?,
-        Target::StandardOutput => output.raw(&bytes),
+        Target::File(path) => write::write(path, view.bytes())?,
+        Target::StandardOutput => output.raw(view.bytes()),
     }
     let written = WrittenPlan {
         path: target.to_string(),
-        bytes: bytes.len(),
+        bytes: view.bytes().len(),
         digest: view.digest_hex(),
-        parts: parts(plan)?,
+        parts: parts(&view)?,
     };
     let lines = [describe(&written, plan, parsed.rules()), describe_parts(&written.parts)];
     super::print(output, target.findings(), diagnostics, suppressed, &parsed, |report| {
@@ -49,7 +49,7 @@ pub(crate) fn run(build: &Build, output: &mut Output<'_>) -> Result<u8, Failure>
 }
 
 /// The parts that proxies load.
-fn parts(plan: &Plan) -> Result<Vec<WrittenPart>, Failure> {
+fn parts(plan: &PlanView) -> Result<Vec<WrittenPart>, Failure> {
     let bundle = Bundle::of(plan, None, 0);
     let bundle = bundle.map_err(|error| Failure::new(error.to_string(), "Make several projects of it."))?;
     let parts = bundle.parts.iter().map(|(unit, part)| WrittenPart {
@@ -127,18 +127,18 @@ fn misplaced_target(build: &Build) -> Result<(), Failure> {
     }
 }
 
-/// The bytes of a plan, and the proof that a proxy will accept them.
-pub(super) fn seal(plan: &Plan) -> Result<(Vec<u8>, PlanView), Failure> {
+/// A plan as it is written, with the proof that a proxy will accept it.
+pub(super) fn seal(plan: &Plan, sources: &Sources) -> Result<PlanView, Failure> {
     let bytes = mesh_plan::encode(plan).map_err(|limit| {
         let help = "Make several projects of it, or shorten the chain of routes that lead to each other.";
         Failure::new(limit.to_string(), help)
     })?;
-    let view = mesh_plan::verify(bytes.clone()).expect("the compiler writes only plans that verify");
+    let view = mesh_plan::verify(bytes).expect("the compiler writes only plans that verify");
     mesh_engine::self_test(&view).map_err(|mismatch| {
         let help = "This is a mistake of mesh and not of your files: please report it, with them if you can.";
         Failure::new(mismatch.to_string(), help)
     })?;
-    Ok((bytes, view))
+    Ok(view.with_sources(|text| sources.place(text)))
 }
 
 fn describe(written: &WrittenPlan, plan: &Plan, rules: usize) -> String {

@@ -90,7 +90,7 @@ fn said(release: &Release) -> String {
 fn load(path: &Path, trust: &Trust) -> Result<Release, Failure> {
     let bundle = match open(path)?.map_err(|error| unusable(path, &error))? {
         Found::Bundle(bundle) => bundle,
-        Found::Image(view) => Bundle::of(&view.to_plan(), None, 0).map_err(|error| unusable(path, &error))?,
+        Found::Image(view) => Bundle::of(&view, None, 0).map_err(|error| unusable(path, &error))?,
     };
     if !bundle.is_whole() {
         let message = format!("`{}` has only some parts of its plan", path.display());

@@ -60,7 +60,7 @@ fn judged(
     let mut failures = Vec::new();
     for (environment, compilation) in compiled {
         let Some(plan) = &compilation.plan else { continue };
-        let (_, view) = super::build::seal(plan)?;
+        let view = super::build::seal(plan, &compilation.sources)?;
         let addresses = addresses(plan);
         let mut failed = Vec::new();
         for case in compilation.tests.iter().filter(|case| is_chosen(case)) {

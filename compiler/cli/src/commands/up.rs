@@ -134,7 +134,7 @@ fn plan(
     let environment = environment::to_try(&parsed, environment)?;
     let draft = parsed.compile_to_run(&environment, &StandIns::new());
     let Some(plan) = &draft.plan else { return Ok(Err(draft.diagnostics)) };
-    let digest = seal(plan)?.1.digest_hex();
+    let digest = seal(plan, &draft.sources)?.digest_hex();
     let addresses = stand_ins.start(&draft.needs).map_err(|error| trouble("start the stand-ins", &error))?;
     let mut compilation = parsed.compile_to_run(&environment, &addresses);
     let Some(plan) = &mut compilation.plan else { return Ok(Err(compilation.diagnostics)) };
@@ -143,7 +143,7 @@ fn plan(
         placement::place(plan, &standing.moved, &standing.ours).map_err(free_port)?;
     let fronts = standing.fronts.stand_before(plan).map_err(free_port)?;
     let standing = Standing { moved, ours: BTreeSet::new(), fronts };
-    let (_, view) = seal(plan)?;
+    let view = seal(plan, &compilation.sources)?;
     let rules = parsed.rules();
     Ok(Ok(Planned { compilation, environment, rules, digest, notes, standing, view }))
 }
@@ -210,6 +210,7 @@ impl Session<'_> {
             || plan(&project, *environment, stand_ins, &standing),
             |planned| {
                 if planned.view.digest_hex() == proxies.digest() {
+                    proxies.relocate(&planned.view)?;
                     proxies.remember(planned.standing.clone());
                     return Ok(false);
                 }

@@ -18,7 +18,7 @@ use mesh_compiler::survey::why::{Arrival, Asking, Question, Step as Found};
 use mesh_engine::trace::{Hop, Next, Root, Trace};
 use mesh_engine::{Action, Decision, Distribution, Peer};
 use mesh_lang::{SourceSet, Span};
-use mesh_plan::{Plan, PlanView};
+use mesh_plan::{Plan, PlanView, Sources};
 use request::Carried;
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
@@ -65,7 +65,7 @@ fn decided(
     why: &Why,
     environment: Option<String>,
 ) -> Result<Report, Failure> {
-    let (_, view) = super::build::seal(plan)?;
+    let view = super::build::seal(plan, &Sources::default())?;
     let survey = parsed.project.survey(environment.as_deref());
     let sources = &parsed.loaded.sources;
     let asking = Asking {

@@ -4,16 +4,30 @@ use crate::harness::{Project, SHOP, bookinfo, mesh};
 use std::fs;
 
 #[test]
-fn the_same_sources_are_the_same_bytes_whatever_the_files_are_called() {
+fn the_same_sources_are_the_same_plan_whatever_the_files_are_called() {
     let split = SHOP.find("route edge").unwrap();
     let (first, second) = SHOP.split_at(split);
-    let project = Project::new(&[("one/shop.mesh", SHOP), ("two/z.mesh", first), ("two/a.mesh", second)]);
-    for (name, output) in [("one", "1.mplan"), ("one", "2.mplan"), ("two", "3.mplan")] {
+    let project = Project::new(&[
+        ("one/shop.mesh", SHOP),
+        ("elsewhere/a/shop.mesh", SHOP),
+        ("two/z.mesh", first),
+        ("two/a.mesh", second),
+    ]);
+    for (name, output) in
+        [("one", "1.mplan"), ("one", "2.mplan"), ("elsewhere/a", "3.mplan"), ("two", "4.mplan")]
+    {
         let ran = project.mesh(&["build", &format!("{{}}/{name}"), "-o", &format!("{{}}/{output}")]);
         assert_eq!(ran.code, 0, "{}{}", ran.out, ran.err);
     }
-    assert_eq!(project.read("1.mplan"), project.read("2.mplan"));
-    assert_eq!(project.read("1.mplan"), project.read("3.mplan"));
+    let [built, again, elsewhere, split] =
+        ["1.mplan", "2.mplan", "3.mplan", "4.mplan"].map(|name| project.read(name));
+    assert_eq!(built, again);
+    assert_eq!(built, elsewhere, "where the project is says nothing");
+    // Where its rules stand is behind the plan, and all that differs.
+    assert_ne!(built, split);
+    let [built, split] = [built, split].map(|bytes| mesh_plan::verify(bytes).unwrap());
+    assert_eq!(built.plan_bytes(), split.plan_bytes());
+    assert_eq!(built.without_sources(), split.without_sources());
 }
 
 #[test]

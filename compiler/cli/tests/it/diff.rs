@@ -74,6 +74,21 @@ fn a_plan_stands_for_its_sources() {
 }
 
 #[test]
+fn where_a_line_stands_is_no_difference() {
+    let project = Project::new(&[("old/shop.mesh", SHOP)]);
+    project.write("new/moved.mesh", format!("# A comment.\n\n{SHOP}"));
+    for name in ["old", "new"] {
+        let plan = format!("{{}}/{name}.mplan");
+        assert_eq!(project.mesh(&["build", &format!("{{}}/{name}"), "-o", &plan]).code, 0);
+    }
+    assert_ne!(project.read("old.mplan"), project.read("new.mplan"));
+    for (old, new) in [("old", "new"), ("old.mplan", "new.mplan"), ("old", "new.mplan")] {
+        let ran = project.mesh(&["diff", &format!("{{}}/{old}"), &format!("{{}}/{new}")]);
+        says(&ran, "No request is decided otherwise.\n");
+    }
+}
+
+#[test]
 fn a_revision_stands_for_the_directory_as_it_was() {
     let project =
         Project::new(&[("policy/shop.mesh", SHOP), ("policy/.hidden/x.mesh", "no"), ("notes.txt", "")]);

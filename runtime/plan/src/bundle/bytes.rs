@@ -14,7 +14,7 @@ use std::collections::BTreeMap;
 const HEADER_BYTES: usize = 24;
 /// Length of a signature with the id of its key.
 const SIGNATURE_BYTES: usize = 96;
-/// Numbers before a part: its place, hashes of its proof, length of its unit, length of its plan.
+/// Numbers before a part: its place, hashes of its proof, length of its unit, length of its plan with what is behind it.
 const PART_BYTES: usize = 16;
 
 impl Bundle {
@@ -134,7 +134,7 @@ impl<'b> Reader<'b> {
             let [place, proof, unit, plan] = Reader { rest: self.take(PART_BYTES)? }.words()?;
             ensure(proof as usize <= MAX_PROOF, "a proof is too long")?;
             ensure(unit as usize <= MAX_UNIT_BYTES, "the name of a part is too long")?;
-            ensure(plan as usize <= MAX_PLAN_BYTES, "a part is too long")?;
+            ensure(plan as usize <= 2 * MAX_PLAN_BYTES, "a part is too long")?;
             let (proof, _) = self.take(proof as usize * 32)?.as_chunks::<32>();
             let unit = std::str::from_utf8(self.padded(unit as usize)?).ok();
             let unit: Option<Unit> = unit.and_then(|unit| unit.parse().ok());

@@ -2,13 +2,20 @@
 
 use super::*;
 use crate::samples;
+use crate::sources::Place;
 
 fn key(seed: u8) -> PrivateKey {
     PrivateKey::from_seed(&[seed; 32])
 }
 
+/// A plan whose rules stand in a file, each in the line of its length.
+fn view(plan: &Plan) -> PlanView {
+    let plain = verify(encode(plan).unwrap()).unwrap();
+    plain.with_sources(|text| Some(Place { file: "shop.mesh", line: text.len() as u32 }))
+}
+
 fn release(environment: Option<&str>, generation: u64) -> Bundle {
-    let mut bundle = Bundle::of(&samples::plan(), environment, generation).unwrap();
+    let mut bundle = Bundle::of(&view(&samples::plan()), environment, generation).unwrap();
     bundle.sign(&key(1));
     bundle
 }
@@ -102,7 +109,7 @@ fn nothing_older_is_taken_over_but_older_content_may_be_signed_anew() {
     Bundle::open(&release(None, 9).to_bytes(), &trust).unwrap();
     let mut other = samples::plan();
     other.services[0].owner = "somebody".to_owned();
-    let mut other = Bundle::of(&other, None, 8).unwrap();
+    let mut other = Bundle::of(&view(&other), None, 8).unwrap();
     other.sign(&key(1));
     assert_eq!(Bundle::open(&other.to_bytes(), &trust).unwrap_err(), BundleError::SameGeneration(8));
 }
@@ -112,7 +119,7 @@ fn a_part_of_another_plan_is_refused_though_it_is_a_plan() {
     let bundle = release(None, 7);
     let mut other = samples::plan();
     other.services[1].owner = "somebody".to_owned();
-    let other = Bundle::of(&other, None, 7).unwrap();
+    let other = Bundle::of(&view(&other), None, 7).unwrap();
     let reviews = Unit::Service("reviews.shop".to_owned());
     let mut some = bundle.only(&bundle.needed(&web()).unwrap());
     some.parts.get_mut(&reviews).unwrap().plan = other.parts[&reviews].plan.clone();
@@ -142,4 +149,22 @@ fn every_flipped_bit_and_every_cut_is_refused() {
             assert!(Bundle::open(&bytes[..length], &trust).is_err(), "{length} bytes");
         }
     }
+}
+
+#[test]
+fn a_line_that_moves_changes_no_part_but_what_is_signed() {
+    let plan = verify(encode(&samples::plan()).unwrap()).unwrap();
+    let at = |line| {
+        let view = plan.with_sources(|_| Some(Place { file: "shop.mesh", line }));
+        let bundle = Bundle::of(&view, None, 7).unwrap();
+        let digests: Vec<Hash> = bundle.parts.values().map(|part| part.plan.digest()).collect();
+        (bundle, digests)
+    };
+    let ((bundle, before), (moved, after)) = (at(1), at(2));
+    assert_eq!(before, after);
+    assert_ne!(bundle.statement.root, moved.statement.root);
+    let everybody = moved.parts.keys().cloned().collect();
+    let whole = moved.plan_for(&everybody).unwrap();
+    assert!(whole.outcomes().iter().all(|own| own.rule_text().place().is_some_and(|place| place.line == 2)));
+    assert!(!whole.outcomes().is_empty());
 }

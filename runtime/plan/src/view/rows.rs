@@ -3,6 +3,7 @@
 use super::PlanView;
 use crate::layout::Section;
 use crate::plan::NONE;
+use crate::sources::Place;
 use std::cmp::Ordering;
 use std::marker::PhantomData;
 
@@ -93,9 +94,23 @@ impl<'p> Text<'p> {
 
     /// What it says.
     pub fn as_str(self) -> &'p str {
-        let id = |(plan, at): (&'p PlanView, u32)| plan.heap(Section::Strings, plan.word(at)?);
-        let bytes = self.0.and_then(id).unwrap_or_default();
-        std::str::from_utf8(bytes).unwrap_or_default()
+        self.0.map_or("", |(plan, _)| plan.string(self.string().unwrap_or(NONE)))
+    }
+
+    /// The string's number.
+    pub(crate) fn string(self) -> Option<u32> {
+        self.0.and_then(|(plan, at)| plan.word(at))
+    }
+
+    /// Where the rule or the line stands in the sources that is called so, if the plan knows.
+    pub fn place(self) -> Option<Place<'p>> {
+        self.places().next()
+    }
+
+    /// Where each line of the text stands, in their order; none where the plan does not know.
+    pub fn places(self) -> impl Iterator<Item = Place<'p>> {
+        let placed = self.0.and_then(|(plan, _)| plan.placed());
+        placed.zip(self.string()).into_iter().flat_map(|(placed, string)| placed.of(string))
     }
 }
 

@@ -130,7 +130,9 @@ The access log, one JSON object on a line for each request:
   flags        why there was no other answer, separated by commas; see below
   rule         the last one that decided: of the last route entered, or of the authorization that
                refused; empty if there is none
+  source       where the rule stands: the file, inside its project, and the line; where the plan knows
   owner        where it was refused: the owner that the plan names for who refused
+  audit        what `audit` lines and `mode audit` tell of it; audit_sources: where each of them stands
   service      which service it was sent to, `name.namespace`
   subset       which of its subsets, if one was chosen
   upstream     the endpoint of the last try

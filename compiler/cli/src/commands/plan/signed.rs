@@ -42,7 +42,7 @@ fn release(found: Found, sign: &Sign) -> Result<Bundle, Failure> {
     let unusable = |error| unusable(&sign.file, &error);
     match (found, sign.generation) {
         (Found::Image(view), Some(generation)) => {
-            Bundle::of(&view.to_plan(), environment, generation).map_err(unusable)
+            Bundle::of(&view, environment, generation).map_err(unusable)
         }
         (Found::Image(_), None) => Err(Failure::new(
             format!("`{}` is a plan without a generation", sign.file.display()),

@@ -92,6 +92,11 @@ impl Proxies {
         self.standing = standing;
     }
 
+    /// The same plan, of which some lines stand elsewhere now: only logs tell of it.
+    pub(super) fn relocate(&self, plan: &PlanView) -> Result<(), NotRun> {
+        if *plan == self.handle.plan() { Ok(()) } else { Ok(self.handle.swap(plan.clone())?) }
+    }
+
     /// The digest of the plan in service.
     pub(super) fn digest(&self) -> String {
         self.handle.plan().digest_hex()
