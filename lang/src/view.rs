@@ -214,6 +214,12 @@ fn settings(block: Vec<Statement>) -> (Settings, Limits, Vec<Statement>) {
             ("max-request-body", Args::Size(size)) => {
                 limits.max_request_body = Some(Spanned { value: size.value, span });
             }
+            ("encoded-slashes", Args::Word(word)) => {
+                limits.decodes_slashes = (word.value == "decode").then_some(span);
+            }
+            ("path-parameters", Args::Word(word)) => {
+                limits.strips_parameters = (word.value == "strip").then_some(span);
+            }
             (_, args) => rest.push(Statement { args, ..line }),
         }
     }

@@ -441,6 +441,8 @@ impl Subject {
             }
             // Of browsers: no decision hangs on it.
             Edit::Cors(_) | Edit::PreflightAge(_) | Edit::WebSocket => None,
+            // A question has the path that came of it.
+            Edit::DecodeSlashes | Edit::StripParameters => None,
             Edit::MaxRequestBody(bytes) => Some(Effect::MaxRequestBody(bytes)),
             Edit::RateLimit(limit) => {
                 let headers = limit.by_headers.split(',').filter(|name| !name.is_empty());

@@ -17,7 +17,7 @@ TABLES = dict(mesh=6, principals=2, prefixes=1, services=26, ports=9, endpoints=
               balancers=5, breakers=4, outliers=9, health_checks=6, vectors=8, facts=4, failover=1, certificates=1,
               verifiers=12, audiences=1, token_places=2, list_claims=1, outside_tls=4)
 METHODS = ["GET", "HEAD", "POST", "PUT", "PATCH", "DELETE", "OPTIONS"]
-EDITS = "path prefix host scheme set add remove set-response add-response remove-response delay abort mirror body limit cors age websocket".split()
+EDITS = "path prefix host scheme set add remove set-response add-response remove-response delay abort mirror body limit cors age websocket decode-slashes strip-parameters".split()
 NO_LISTS = ("date cookie set-cookie user-agent host authorization if-modified-since if-unmodified-since last-modified expires "
             "retry-after").split()
 

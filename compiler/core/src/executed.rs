@@ -150,6 +150,9 @@ fn of_connections(item: &ast::Item) -> Vec<Diagnostic> {
         if let Some(body) = &limits.max_request_body {
             found.push(unexecuted("`max-request-body` of connections", body.span));
         }
+        if let Some(span) = limits.decodes_slashes.or(limits.strips_parameters) {
+            found.push(unexecuted("the form of paths of connections", span));
+        }
         let by_header =
             |limit: &&ast::RateLimit| limit.per.iter().any(|key| matches!(key, RateKey::Header(_)));
         let limits = limits.rate_limits.iter().filter(by_header);

@@ -25,6 +25,10 @@ pub struct Limits {
     pub rate_limits: Vec<RateLimit>,
     /// Bytes.
     pub max_request_body: Option<Spanned<u64>>,
+    /// `encoded-slashes decode`
+    pub decodes_slashes: Option<Span>,
+    /// `path-parameters strip`
+    pub strips_parameters: Option<Span>,
 }
 
 /// `retry none` or `retry 2 on … { … }`.

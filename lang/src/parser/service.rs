@@ -181,6 +181,16 @@ pub(crate) fn failover(input: Tokens<'_>) -> Parsed<'_, Args> {
     Ok((rest, Args::Names(chain)))
 }
 
+/// `refuse` or `decode`
+pub(crate) fn encoded_slashes(input: Tokens<'_>) -> Parsed<'_, Args> {
+    map(word_of("`refuse` or `decode`", &["refuse", "decode"]), Args::Word).parse(input)
+}
+
+/// `refuse` or `strip`
+pub(crate) fn path_parameters(input: Tokens<'_>) -> Parsed<'_, Args> {
+    map(word_of("`refuse` or `strip`", &["refuse", "strip"]), Args::Word).parse(input)
+}
+
 /// `zone`
 pub(crate) fn locality(input: Tokens<'_>) -> Parsed<'_, Args> {
     map(word_of("`zone`", &["zone"]), Args::Word).parse(input)

@@ -169,6 +169,22 @@ const MAX_REQUEST_BODY: Signature = row(
     Executed,
     traffic::size,
 );
+const ENCODED_SLASHES: Signature = row(
+    "encoded-slashes",
+    "encoded-slashes refuse|decode",
+    "What becomes of `%2F` and `%5C` in paths: 400, or `/` before anything is decided; without it, 400.",
+    Once,
+    Executed,
+    service::encoded_slashes,
+);
+const PATH_PARAMETERS: Signature = row(
+    "path-parameters",
+    "path-parameters refuse|strip",
+    "What becomes of `;` in paths and of what is behind it in its segment: 400, or nothing of it stays; without it, 400.",
+    Once,
+    Executed,
+    service::path_parameters,
+);
 const JWT_USE: Signature = row(
     "jwt",
     "jwt NAME required|optional",
@@ -684,6 +700,8 @@ const SERVICE: &[Signature] = &[
     OUTLIER_DETECTION_LIMIT,
     RATE_LIMIT,
     MAX_REQUEST_BODY,
+    ENCODED_SLASHES,
+    PATH_PARAMETERS,
     row("clusters", "clusters NAME, …", "The clusters the service runs in.", Once, Executed, project::names),
     row(
         "failover",
@@ -1020,6 +1038,8 @@ const LISTENER: &[Signature] = &[
     ),
     RATE_LIMIT,
     MAX_REQUEST_BODY,
+    ENCODED_SLASHES,
+    PATH_PARAMETERS,
     env(Place::Listener),
 ];
 

@@ -10,9 +10,24 @@ pub struct NotCanonical(
     pub &'static str,
 );
 
+/// What a place makes of paths that it would refuse. Whatever it says, a canonical path holds neither `%2F` nor `%5C` nor `;`, so what is
+/// canonical at one place is at every other.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Relaxed {
+    /// `%2F` and `%5C` are `/`.
+    pub decodes_slashes: bool,
+    /// Of a segment with a `;`, that and what is behind it is taken off.
+    pub strips_parameters: bool,
+}
+
 /// The canonical path of a raw path: the request target up to the first `?`. Borrows where nothing changes. Idempotent.
 /// `*` is itself: whether the method may ask for it is the caller's business.
 pub fn path(raw: &str) -> Result<Cow<'_, str>, NotCanonical> {
+    path_as(raw, Relaxed::default())
+}
+
+/// The same at a place that takes more.
+pub fn path_as(raw: &str, relaxed: Relaxed) -> Result<Cow<'_, str>, NotCanonical> {
     let raw = raw.split_once('?').map_or(raw, |(path, _)| path);
     if raw == "*" {
         return Ok(Cow::Borrowed(raw));
@@ -20,14 +35,17 @@ pub fn path(raw: &str) -> Result<Cow<'_, str>, NotCanonical> {
     if !raw.starts_with('/') {
         return Err(NotCanonical("path does not begin with `/`"));
     }
-    raw.bytes().try_for_each(plain)?;
+    let is_parameter = |byte: u8| relaxed.strips_parameters && byte == b';';
+    raw.bytes().filter(|byte| !is_parameter(*byte)).try_for_each(plain)?;
+    if raw.contains(';') {
+        // What is taken off is not allowed to say what would be refused elsewhere.
+        decoded(raw, relaxed)?;
+        return Ok(Cow::Owned(remove_dot_segments(&decoded(&without_parameters(raw), relaxed)?)?));
+    }
     if !raw.contains('%') && !raw.contains("//") && !raw.contains("/.") {
         return Ok(Cow::Borrowed(raw));
     }
-    let decoded = decode_unreserved(raw)?;
-    refuse_double_encoding(&decoded)?;
-    refuse_overlong(&decoded)?;
-    let path = remove_dot_segments(&decoded)?;
+    let path = remove_dot_segments(&decoded(raw, relaxed)?)?;
     if path == raw { Ok(Cow::Borrowed(raw)) } else { Ok(Cow::Owned(path)) }
 }
 
@@ -42,8 +60,22 @@ fn plain(byte: u8) -> Result<(), NotCanonical> {
     }
 }
 
+/// Of each segment what is before its first `;`.
+fn without_parameters(raw: &str) -> String {
+    let names = raw.split('/').map(|segment| segment.split_once(';').map_or(segment, |(name, _)| name));
+    names.collect::<Vec<_>>().join("/")
+}
+
+/// What triplets say, where it is one thing.
+fn decoded(raw: &str, relaxed: Relaxed) -> Result<String, NotCanonical> {
+    let decoded = decode_unreserved(raw, relaxed)?;
+    refuse_double_encoding(&decoded)?;
+    refuse_overlong(&decoded)?;
+    Ok(decoded)
+}
+
 /// Decodes letters, digits and `-._~`; the other triplets get upper-case digits.
-fn decode_unreserved(raw: &str) -> Result<String, NotCanonical> {
+fn decode_unreserved(raw: &str, relaxed: Relaxed) -> Result<String, NotCanonical> {
     let mut decoded = String::with_capacity(raw.len());
     let mut rest = raw;
     while let Some((before, after)) = rest.split_once('%') {
@@ -51,6 +83,7 @@ fn decode_unreserved(raw: &str) -> Result<String, NotCanonical> {
         let byte = triplet(after).ok_or(NotCanonical("path holds a `%` without two hexadecimal digits"))?;
         match byte {
             0x00..=0x1F | 0x7F => return Err(NotCanonical("path holds an encoded control character")),
+            b'/' | b'\\' if relaxed.decodes_slashes => decoded.push('/'),
             b'/' => return Err(NotCanonical("path holds `%2F`")),
             b'\\' => return Err(NotCanonical("path holds `%5C`")),
             b'A'..=b'Z' | b'a'..=b'z' | b'0'..=b'9' | b'-' | b'.' | b'_' | b'~' => {

@@ -1,11 +1,12 @@
 //! The walk: from where a request came in to what becomes of it.
 
+use crate::canonical::Relaxed;
 use crate::decision::{Decision, Distribution, Possible};
 use crate::request::{Address, Entry, Moment, Peer, Request};
 use crate::resolved::Resolved;
 use crate::walk::{self, Draw, Onward, Step, Trail, Walk};
 use mesh_plan::layout::{MAX_ENTER_DEPTH, WHOLE};
-use mesh_plan::view::Endpoint;
+use mesh_plan::view::{Edit, Endpoint};
 use mesh_plan::{Backend, PlanView};
 use std::collections::BTreeMap;
 
@@ -150,6 +151,30 @@ fn spread<'p>(draw: Draw<'p>, trail: Trail<'p>, odds: u128, ways: &mut BTreeMap<
         let way = ways.entry(onward).or_insert(Way { trail, draw, backend, odds: 0 });
         way.odds += odds / u128::from(WHOLE) * u128::from(backend.weight);
     }
+}
+
+/// What becomes of paths that a place would refuse. The place at which a request comes in says it, before anything else is known of the request than its host: a
+/// listener, or the service that is called.
+pub fn relaxed(plan: &PlanView, entry: Entry, host: &str, host_port: Option<u16>) -> Relaxed {
+    let service = |index: u32| plan.service(index).map(|service| service.limits());
+    let called =
+        |caller: u32, call: u32| service(plan.service(caller)?.calls().get(call).map(|call| call.service())?);
+    let limits = match entry {
+        Entry::Gateway { gateway, listener } => {
+            plan.gateway(gateway).and_then(|gateway| gateway.listener(listener)).map(|own| own.limits())
+        }
+        Entry::Sidecar { service: caller } => {
+            callee(plan, caller, host, host_port).and_then(|call| called(caller, call))
+        }
+        Entry::Call { service: caller, call } => called(caller, call),
+        Entry::Inbound { service: own, .. } | Entry::FromGateway { service: own, .. } => service(own),
+    };
+    let mut relaxed = Relaxed::default();
+    for limit in limits.into_iter().flat_map(|limits| limits.iter()) {
+        relaxed.decodes_slashes |= limit == Edit::DecodeSlashes;
+        relaxed.strips_parameters |= limit == Edit::StripParameters;
+    }
+    relaxed
 }
 
 /// Which of a service's calls a host and a port mean ([`Entry::Call`]): what a proxy can look up once for many requests.

@@ -32,7 +32,7 @@ pub mod spiffe;
 pub mod trace;
 mod walk;
 
-pub use decide::{callee, decide, decide_at, distribution, endpoints, instances, unauthorized};
+pub use decide::{callee, decide, decide_at, distribution, endpoints, instances, relaxed, unauthorized};
 pub use decision::{Action, Decision, Distribution, Forward, Possible, Refusal, Retry};
 pub use edits::Edited;
 pub use field::{Decoded, cookie_value, query_value};

@@ -302,6 +302,8 @@ pub fn to_edit(edit: view::Edit<'_>) -> Edit {
         }),
         view::Edit::PreflightAge(seconds) => Edit::PreflightAge(seconds),
         view::Edit::WebSocket => Edit::WebSocket,
+        view::Edit::DecodeSlashes => Edit::DecodeSlashes,
+        view::Edit::StripParameters => Edit::StripParameters,
     }
 }
 

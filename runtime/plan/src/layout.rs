@@ -792,6 +792,8 @@ pub mod edit {
     pub const PREFLIGHT_AGE: u32 = 16;
     /// Nothing more.
     pub const WEB_SOCKET: u32 = 17;
+    pub const DECODE_SLASHES: u32 = 18;
+    pub const STRIP_PARAMETERS: u32 = 19;
 
     /// Bits of the flags.
     pub const BY_SOURCE_IP: u32 = 1;

@@ -62,7 +62,7 @@ pub struct Service {
     pub principal: u32,
     /// The service's own settings: index into `settings`, or [`NONE`].
     pub settings: u32,
-    /// What it lets in: `MaxRequestBody` and `RateLimit` only.
+    /// What it lets in: `MaxRequestBody`, `RateLimit`, `DecodeSlashes` and `StripParameters` only.
     pub limits: Vec<Edit>,
     /// Sorted by `number`; may be empty.
     pub ports: Vec<Port>,
@@ -762,6 +762,10 @@ pub enum Edit {
     PreflightAge(u32),
     /// Requests may become WebSocket connections.
     WebSocket,
+    /// `%2F` and `%5C` in the path of what comes in are `/`, and not refused.
+    DecodeSlashes,
+    /// What is behind a `;` in a segment of the path of what comes in is taken off with it, and not refused.
+    StripParameters,
 }
 
 /// `cors { … }` as header values (Fetch 3.2.3). Those that are not said are empty.

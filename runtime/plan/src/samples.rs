@@ -435,6 +435,8 @@ fn edits() -> Vec<Edit> {
         }),
         Edit::PreflightAge(3_600),
         Edit::WebSocket,
+        Edit::DecodeSlashes,
+        Edit::StripParameters,
     ]
 }
 

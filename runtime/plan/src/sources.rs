@@ -308,7 +308,7 @@ mod tests {
         assert_eq!(outcome.rule().len(), 26);
         let audited = again.verdicts().iter().find(|verdict| !verdict.audit().is_empty()).unwrap();
         let places: Vec<String> = audited.audit_text().places().map(|place| place.to_string()).collect();
-        assert_eq!(places, ["shop/policy.mesh:31"], "{}", audited.audit());
+        assert_eq!(places, ["shop/policy.mesh:29"], "{}", audited.audit());
         assert_eq!(plain.outcome(0).unwrap().rule_text().place(), None);
     }
 

@@ -353,6 +353,8 @@ fn edit_text(plan: &PlanView, edit: Edit<'_>) -> String {
         }
         Edit::PreflightAge(seconds) => format!("preflights kept {seconds}s"),
         Edit::WebSocket => "upgrade websocket".to_owned(),
+        Edit::DecodeSlashes => "encoded-slashes decode".to_owned(),
+        Edit::StripParameters => "path-parameters strip".to_owned(),
         Edit::Mirror { service, port, subset, share } => {
             let name = plan.service(service).and_then(|service| service.subset(subset));
             let subset = name.map_or(String::new(), |name| format!(":{name}"));

@@ -123,7 +123,8 @@ async fn decided(
     let client_ip = forwarded.client;
     record.is_for(client_ip);
     let scheme = arrival.client.scheme();
-    let canonical = canonicalize(&mut parts, &arrival.client, &mut worker.random.borrow_mut());
+    let relaxed = |host: &str, port| mesh_engine::relaxed(&serving.view, opened.entry, host, port);
+    let canonical = canonicalize(&mut parts, &arrival.client, &mut worker.random.borrow_mut(), relaxed);
     let target = match canonical {
         Ok(target) if arrival.client.is_misdirected(&target.host) => {
             record.asked(&target, request::request_id(&parts.headers));

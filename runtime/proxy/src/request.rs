@@ -5,7 +5,7 @@ use crate::forwarded::{X_FORWARDED_FOR, X_FORWARDED_HOST, X_FORWARDED_PROTO};
 use hyper::header::{self, Entry, HeaderMap, HeaderName, HeaderValue};
 use hyper::http::request::Parts;
 use hyper::{Method, StatusCode, Uri, Version};
-use mesh_engine::canonical::{self, NotCanonical};
+use mesh_engine::canonical::{self, NotCanonical, Relaxed};
 use std::borrow::Cow;
 use std::cell::Cell;
 
@@ -49,11 +49,12 @@ impl From<NotCanonical> for Refused {
     }
 }
 
-/// Brings a request into canonical form, as it is decided about.
+/// Brings a request into canonical form, as it is decided about. What is made of paths that would be refused hangs on the host.
 pub(crate) fn canonicalize(
     parts: &mut Parts,
     client: &Client,
     random: &mut fastrand::Rng,
+    relaxed: impl Fn(&str, Option<u16>) -> Relaxed,
 ) -> Result<Target, Refused> {
     if parts.method == Method::CONNECT || parts.method == Method::TRACE {
         return Err(Refused {
@@ -77,7 +78,7 @@ pub(crate) fn canonicalize(
     if let Some(why) = ambiguous(&parts.headers).or_else(|| wrong_upgrade(parts)) {
         return Err(bad(why));
     }
-    let target = target(parts)?;
+    let target = target(parts, relaxed)?;
     if parts.uri.authority().is_some() || parts.uri.path() != target.path {
         parts.uri = origin_form(&target.path, parts.uri.query())?;
     }
@@ -155,7 +156,10 @@ fn fit_for_one_connection(headers: &mut HeaderMap) -> Result<(), Refused> {
 const MAX_FIELDS: usize = 100;
 
 /// The target of a stream (RFC 9113 8.3.1): where both say a host, it is the same one.
-fn target_of_stream(parts: &Parts) -> Result<Target, Refused> {
+fn target_of_stream(
+    parts: &Parts,
+    relaxed: impl Fn(&str, Option<u16>) -> Relaxed,
+) -> Result<Target, Refused> {
     let mut lines = parts.headers.get_all(header::HOST).iter();
     let said = match (lines.next(), lines.next()) {
         (None, _) => None,
@@ -178,12 +182,13 @@ fn target_of_stream(parts: &Parts) -> Result<Target, Refused> {
     if path == "*" && parts.method != Method::OPTIONS {
         return Err(bad("the target `*` is for OPTIONS"));
     }
-    Ok(Target { host: host.into_owned(), port, path: canonical::path(path)?.into_owned() })
+    let path = canonical_path(path, || relaxed(&host, port))?;
+    Ok(Target { host: host.into_owned(), port, path })
 }
 
-fn target(parts: &Parts) -> Result<Target, Refused> {
+fn target(parts: &Parts, relaxed: impl Fn(&str, Option<u16>) -> Relaxed) -> Result<Target, Refused> {
     if parts.version == Version::HTTP_2 {
-        return target_of_stream(parts);
+        return target_of_stream(parts, relaxed);
     }
     let mut lines = parts.headers.get_all(header::HOST).iter();
     let (Some(line), None) = (lines.next(), lines.next()) else {
@@ -200,7 +205,14 @@ fn target(parts: &Parts) -> Result<Target, Refused> {
     if path == "*" && parts.method != Method::OPTIONS {
         return Err(bad("the target `*` is for OPTIONS"));
     }
-    Ok(Target { host: host.into_owned(), port, path: canonical::path(path)?.into_owned() })
+    let path = canonical_path(path, || relaxed(&host, port))?;
+    Ok(Target { host: host.into_owned(), port, path })
+}
+
+/// What a place takes is only asked where it makes a difference.
+fn canonical_path(raw: &str, relaxed: impl FnOnce() -> Relaxed) -> Result<String, NotCanonical> {
+    let relaxed = if raw.contains(['%', ';']) { relaxed() } else { Relaxed::default() };
+    Ok(canonical::path_as(raw, relaxed)?.into_owned())
 }
 
 fn origin_form(path: &str, query: Option<&str>) -> Result<Uri, Refused> {

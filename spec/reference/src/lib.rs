@@ -30,7 +30,9 @@ pub use chance::Chance;
 pub use check::Finding;
 pub use edits::{Effect, HeaderEdit, RateLimit};
 pub use environment::in_environment;
-pub use request::{Value, canonical_host, canonical_path, cookie_value, header_value, query_value};
+pub use request::{
+    Value, canonical_host, canonical_path, canonical_path_as, cookie_value, header_value, query_value,
+};
 pub use settings::Retry;
 
 use mesh_lang::ast;

@@ -7,7 +7,19 @@ use std::net::IpAddr;
 
 /// 1.1: the canonical form of a request target's path, or `None`: 400.
 pub fn canonical_path(target: &str) -> Option<String> {
+    canonical_path_as(target, false, false)
+}
+
+/// 1.1a: the same where slashes are decoded and parameters stripped.
+pub fn canonical_path_as(target: &str, decodes_slashes: bool, strips_parameters: bool) -> Option<String> {
     let raw = target.split('?').next()?;
+    if strips_parameters && raw.contains(';') {
+        // Something else in the place of each `;` must not be refused either.
+        canonical_path_as(&raw.replace(';', ","), decodes_slashes, false)?;
+        let segments = raw.split('/').map(|segment| segment.split(';').next().unwrap_or_default());
+        let stripped: Vec<&str> = segments.collect();
+        return canonical_path_as(&stripped.join("/"), decodes_slashes, false);
+    }
     if raw == "*" {
         return Some(raw.to_owned());
     }
@@ -15,7 +27,7 @@ pub fn canonical_path(target: &str) -> Option<String> {
     {
         return None;
     }
-    let decoded = decode_unreserved(raw)?;
+    let decoded = decode_unreserved(raw, decodes_slashes)?;
     // `%25` that begins another triplet is looked for after decoding: `%25%32E` says `%252E` too.
     let twice = ["%252E", "%252F", "%255C", "%2500"];
     if twice.iter().any(|sequence| decoded.to_ascii_uppercase().contains(sequence)) {
@@ -33,7 +45,7 @@ pub fn canonical_path(target: &str) -> Option<String> {
 }
 
 /// Decodes `A–Z a–z 0–9 - . _ ~` and writes the other triplets with upper-case digits.
-fn decode_unreserved(raw: &str) -> Option<String> {
+fn decode_unreserved(raw: &str, decodes_slashes: bool) -> Option<String> {
     let mut decoded = String::new();
     let mut rest = raw;
     while let Some(first) = rest.chars().next() {
@@ -45,6 +57,7 @@ fn decode_unreserved(raw: &str) -> Option<String> {
         let digits = rest.get(1..3).filter(|digits| digits.chars().all(|c| c.is_ascii_hexdigit()))?;
         let byte = u8::from_str_radix(digits, 16).ok()?;
         match byte {
+            b'/' | b'\\' if decodes_slashes => decoded.push('/'),
             0x00..=0x1f | 0x7f | b'/' | b'\\' => return None,
             b'A'..=b'Z' | b'a'..=b'z' | b'0'..=b'9' | b'-' | b'.' | b'_' | b'~' => {
                 decoded.push(char::from(byte))

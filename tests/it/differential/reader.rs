@@ -281,6 +281,8 @@ fn in_words(plan: &Plan, edit: Edit<'_>) -> Value {
         }
         Edit::PreflightAge(seconds) => json!(["age", seconds]),
         Edit::WebSocket => json!(["websocket"]),
+        Edit::DecodeSlashes => json!(["decode-slashes"]),
+        Edit::StripParameters => json!(["strip-parameters"]),
     }
 }
 

@@ -40,6 +40,7 @@ const SILENCE: &str = "tests/it/traffic/silence.rs";
 const TOKENS: &str = "tests/it/traffic/tokens.rs";
 const HEALTH: &str = "tests/it/traffic/health.rs";
 const OUTSIDE: &str = "tests/it/traffic/outside.rs";
+const PATHS: &str = "tests/it/traffic/paths.rs";
 const NEARNESS: &str = "tests/it/traffic/nearness.rs";
 const TERMINATION: &str = "tests/it/traffic/termination.rs";
 const PROXY_BALANCING: &str = "runtime/proxy/tests/it/balancing.rs";
@@ -93,6 +94,8 @@ const SHOWN: &[(&str, &str, &str)] = &[
     ("calls", E2E, "a_sidecar_lets_its_service_make_the_calls_it_declares"),
     ("rate-limit", E2E, "a_rate_limit_lets_in_what_it_says_for_each_key"),
     ("max-request-body", E2E, "a_body_is_as_long_as_the_least_limit_allows"),
+    ("encoded-slashes", PATHS, "a_listener_decodes_slashes_and_strips_parameters_before_anything_is_decided"),
+    ("path-parameters", PATHS, "a_service_takes_the_paths_that_it_says_from_whoever_calls_it"),
     ("per-try-timeout", E2E, "a_try_that_takes_too_long_is_tried_again"),
     ("backoff", PROXY_RETRYING, "the_wait_between_tries_is_within_its_bounds"),
     ("budget", E2E, "a_budget_bounds_the_retries"),

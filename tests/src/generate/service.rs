@@ -165,7 +165,7 @@ impl Draft<'_> {
             lines.push("endpoints static \"10.1.0.2\" label zone = \"b\"".to_owned());
         }
         for (percent, line) in [
-            (3, "locality zone".to_owned()),
+            (3, "locality zone\n  encoded-slashes decode".to_owned()),
             (3, format!("probe GET /ping{clause}")),
             (3, "propagate header \"x-kind\"".to_owned()),
             (3, "access-log none".to_owned()),
@@ -274,6 +274,9 @@ impl Draft<'_> {
             }
             if self.chance(4) {
                 block.push_str("    proxy-protocol\n");
+                if !gateway.sees_bytes() {
+                    block.push_str("    encoded-slashes decode\n    path-parameters strip\n");
+                }
             }
             block += &self.elsewhere(10, |_| "    max-request-body 3MiB\n".to_owned());
             let _ = writeln!(

@@ -181,6 +181,8 @@ impl Side<'_> {
             Edit::Cors(cors) => said::cors(cors),
             Edit::PreflightAge(seconds) => format!("max-age {}", duration(u64::from(*seconds) * 1_000)),
             Edit::WebSocket => "upgrade websocket".to_owned(),
+            Edit::DecodeSlashes => "encoded-slashes decode".to_owned(),
+            Edit::StripParameters => "path-parameters strip".to_owned(),
         }
     }
 }

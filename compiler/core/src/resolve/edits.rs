@@ -101,6 +101,7 @@ fn place_of(edit: &Edit) -> (u8, String, bool, String) {
         Edit::PreflightAge(_) => other(9),
         Edit::WebSocket => other(10),
         Edit::RateLimit(_) | Edit::MaxRequestBody(_) => other(11),
+        Edit::DecodeSlashes | Edit::StripParameters => other(12),
     }
 }
 

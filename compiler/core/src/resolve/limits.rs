@@ -1,4 +1,4 @@
-//! What a block lets in, as the plan says it: `rate-limit` and `max-request-body` (`spec/semantics.md` 11).
+//! What a block lets in, as the plan says it: `rate-limit`, `max-request-body` (`spec/semantics.md` 11), and in which form paths may come (1.1a).
 
 use mesh_lang::ast::{Limits, RateKey};
 use mesh_plan::{Edit, RateLimit};
@@ -23,7 +23,11 @@ pub(super) fn of(limits: &Limits) -> Vec<Edit> {
             audit: limit.audit,
         })
     });
-    let mut found: Vec<Edit> = longest.into_iter().chain(rates).collect();
+    let forms = [
+        limits.decodes_slashes.map(|_| Edit::DecodeSlashes),
+        limits.strips_parameters.map(|_| Edit::StripParameters),
+    ];
+    let mut found: Vec<Edit> = longest.into_iter().chain(rates).chain(forms.into_iter().flatten()).collect();
     found.sort();
     found
 }

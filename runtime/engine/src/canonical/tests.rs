@@ -121,6 +121,39 @@ fn what_servers_read_differently_is_refused() {
     }
 }
 
+#[test]
+fn what_is_relaxed_becomes_a_path_that_is_canonical_everywhere() {
+    let both = Relaxed { decodes_slashes: true, strips_parameters: true };
+    for (raw, canonical) in [
+        ("/a%2Fb", "/a/b"),
+        ("/a%5cb", "/a/b"),
+        ("/admin%2f", "/admin/"),
+        ("/x%2f..%2Fadmin", "/admin"),
+        ("/a%2f%2fb", "/a/b"),
+        ("/admin;x=1", "/admin"),
+        ("/admin;/x", "/admin/x"),
+        ("/x/..;/admin", "/admin"),
+        ("/;", "/"),
+        ("/a;%2Fb/c", "/a/c"),
+        ("/a%3Bb", "/a%3Bb"),
+        ("*", "*"),
+    ] {
+        assert_eq!(path_as(raw, both).as_deref(), Ok(canonical), "{raw}");
+        assert_eq!(path(canonical).as_deref(), Ok(canonical), "{raw}");
+    }
+    for raw in ["/..;/admin", "/%2f..", "/a;\\", "/a;%00", "/a;%", "/%252f", "/a;%c0%ae", "/a;\"", "*;"] {
+        assert!(path_as(raw, both).is_err(), "{raw}");
+    }
+    let slashes = Relaxed { strips_parameters: false, ..both };
+    assert_eq!(path_as("/a%2Fb", slashes).as_deref(), Ok("/a/b"));
+    assert!(path_as("/a;b", slashes).is_err());
+    let parameters = Relaxed { decodes_slashes: false, ..both };
+    assert_eq!(path_as("/a;b", parameters).as_deref(), Ok("/a"));
+    for raw in ["/a%2Fb", "/a;%2F"] {
+        assert!(path_as(raw, parameters).is_err(), "{raw}");
+    }
+}
+
 /// A stream of numbers from a seed: splitmix64.
 fn numbers(seed: u64) -> impl FnMut(usize) -> usize {
     let mut state = seed;
@@ -144,6 +177,10 @@ fn any_path_is_refused_or_canonical_for_good() {
     for _ in 0..200_000 {
         let raw: String =
             std::iter::once("/").chain((0..number(12)).map(|_| pieces[number(pieces.len())])).collect();
+        let relaxed = Relaxed { decodes_slashes: number(2) == 0, strips_parameters: number(2) == 0 };
+        if let Ok(canonical) = path_as(&raw, relaxed) {
+            assert_eq!(path(&canonical).as_deref(), Ok(&*canonical), "{raw} as {relaxed:?}");
+        }
         let Ok(canonical) = path(&raw) else { continue };
         accepted += 1;
         assert_eq!(path(&canonical).as_deref(), Ok(&*canonical), "{raw}");

@@ -510,6 +510,8 @@ fn edit_row<'p>(edit: &'p Edit, draft: &mut Draft<'p>) -> [u32; edit::WORDS as u
         }
         Edit::PreflightAge(seconds) => [edit::PREFLIGHT_AGE, *seconds, 0, 0, 0, 0],
         Edit::WebSocket => [edit::WEB_SOCKET, 0, 0, 0, 0, 0],
+        Edit::DecodeSlashes => [edit::DECODE_SLASHES, 0, 0, 0, 0, 0],
+        Edit::StripParameters => [edit::STRIP_PARAMETERS, 0, 0, 0, 0, 0],
     }
 }
 

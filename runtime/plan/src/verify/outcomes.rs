@@ -71,7 +71,13 @@ fn outcomes(plan: &PlanView) -> Result<(), PlanError> {
 /// Services, gateways and listeners only limit what they let in.
 fn limits(plan: &PlanView, range: (u32, u32)) -> Result<(), PlanError> {
     let mut kinds = some(plan, Section::Edits, range).map(|record| record.word(edit::KIND));
-    ensure(kinds.all(|kind| matches!(kind, edit::MAX_REQUEST_BODY | edit::RATE_LIMIT)), "a limit is none")
+    let is_limit = |kind| {
+        matches!(
+            kind,
+            edit::MAX_REQUEST_BODY | edit::RATE_LIMIT | edit::DECODE_SLASHES | edit::STRIP_PARAMETERS
+        )
+    };
+    ensure(kinds.all(is_limit), "a limit is none")
 }
 
 fn is_edit(plan: &PlanView, record: Record<'_>) -> Result<(), PlanError> {
@@ -106,7 +112,9 @@ fn is_edit(plan: &PlanView, record: Record<'_>) -> Result<(), PlanError> {
             let most = MAX_MILLISECONDS / 1_000;
             ensure(first <= most && second == 0 && third == 0 && share == 0, "an answer is kept too long")
         }
-        edit::WEB_SOCKET => ensure(words == [0; 4], "an upgrade says more than it can"),
+        edit::WEB_SOCKET | edit::DECODE_SLASHES | edit::STRIP_PARAMETERS => {
+            ensure(words == [0; 4], "an edit says more than it can")
+        }
         kind if kind < edit::DELAY => {
             ensure(third == 0 && share == 0, "an edit says more than it can")?;
             is_string(plan, first)?;

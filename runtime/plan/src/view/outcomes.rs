@@ -92,6 +92,8 @@ pub enum Edit<'p> {
     Cors(Cors<'p>),
     PreflightAge(u32),
     WebSocket,
+    DecodeSlashes,
+    StripParameters,
 }
 
 /// Which pages of other origins may send requests; see [`crate::plan::Cors`].
@@ -161,6 +163,8 @@ impl<'p> Row<'p> for Edit<'p> {
             }),
             edit::PREFLIGHT_AGE => Edit::PreflightAge(first),
             edit::WEB_SOCKET => Edit::WebSocket,
+            edit::DECODE_SLASHES => Edit::DecodeSlashes,
+            edit::STRIP_PARAMETERS => Edit::StripParameters,
             _ => Edit::Mirror { service: first, port: second, subset: record.word(edit::THIRD), share },
         }
     }
