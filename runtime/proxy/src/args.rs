@@ -8,7 +8,7 @@ use clap::builder::{BoolishValueParser, Resettable};
 use clap::error::ErrorKind;
 use clap::{Command, CommandFactory as _, FromArgMatches as _, Parser, ValueEnum};
 use mesh_plan::parts::Wanted;
-use mesh_proxy::Door;
+use mesh_proxy::{Bound, Door};
 use std::collections::BTreeSet;
 use std::ffi::OsString;
 use std::fmt;
@@ -143,6 +143,10 @@ pub(crate) struct Args {
     /// Say in each answer which plan decided: `x-mesh-plan`, the first digits of its digest
     #[arg(long, env = "MESH_PLAN_HEADER", value_parser = BoolishValueParser::new())]
     pub(crate) plan_header: bool,
+
+    /// How much clients may cost, such as connections=2000 or tls-time=5s, see below; can be repeated, or a list separated by commas
+    #[arg(long = "limit", env = "MESH_LIMIT", value_name = "NAME=VALUE", value_delimiter = ',', value_parser = Bound::read)]
+    pub(crate) limits: Vec<(Bound, u64)>,
 
     /// How long requests in flight may take when the proxy or one of its listeners ends, such as 30s or 1m30s
     #[arg(long, env = "MESH_DRAIN", value_name = "DURATION", default_value = "30s", value_parser = duration)]
@@ -432,6 +436,8 @@ mod tests {
             ("--workers", "many", "such as 4"),
             ("--workers", "1025", "at most 1024"),
             ("--drain", "30", "30s"),
+            ("--limit", "connections=0", "1 to 1000000"),
+            ("--limit", "colour=3", "there are connections"),
         ] {
             let error = mistake(&["--gateway", "edge", flag, value]);
             assert!(error.contains(example), "{error}");

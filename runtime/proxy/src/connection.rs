@@ -1,6 +1,7 @@
 //! A client's connection: in which protocol it is served, as the door declares it or, where both versions of HTTP may come, as the client
 //! does by how it begins.
 
+use crate::bounds::Bound;
 use crate::client::Client;
 use crate::hello::{Greeted, greet};
 use crate::http1::{self, Closing};
@@ -16,7 +17,6 @@ use mesh_plan::{Mtls, Protocol};
 use std::net::SocketAddr;
 use std::pin::Pin;
 use std::rc::Rc;
-use std::time::Duration;
 use tokio::io::AsyncReadExt;
 use tokio::net::TcpStream;
 use tokio::sync::watch;
@@ -26,8 +26,6 @@ use tokio::time::timeout;
 const PREFACE: &[u8] = b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n";
 /// The first byte of a record with a handshake of TLS (RFC 8446 5.1), and of no request of HTTP.
 const HANDSHAKE: u8 = 22;
-/// Once a connection has begun, how long it may leave open which version of HTTP it is: the next byte tells nearly always.
-const DETECT_TIME: Duration = Duration::from_secs(5);
 
 /// What may come in at a door.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -194,7 +192,7 @@ async fn detect<S: Transport>(
         // No more than a preface has, so that nothing behind it is looked at.
         let room = bytes.get_mut(read.len()..)?;
         let time = match last_call {
-            _ if !read.is_empty() => DETECT_TIME,
+            _ if !read.is_empty() => Bound::DetectTime.time(),
             // One that brings nothing is closed as one between two requests is.
             Some(last_call) => last_call,
             None => http1::KEEP_ALIVE_TIME,

@@ -1,17 +1,15 @@
 //! How a connection of TLS begins: its ClientHello (RFC 8446 4.1.2), which says whom the client asks for and what it would speak. It is looked
 //! at and not altered: whoever ends the TLS reads the same bytes.
 
+use crate::bounds::Bound;
 use crate::http1::Closing;
 use crate::identity::Inside;
 use crate::transport::{Begun, Transport};
 use rustls::server::{Accepted, Acceptor};
-use std::time::Duration;
 use tokio::io::AsyncReadExt as _;
 use tokio::sync::watch;
 use tokio::time::{Instant, timeout_at};
 
-/// From the beginning of a connection to the last byte of its ClientHello: one round trip, and some patience.
-const HELLO_TIME: Duration = Duration::from_secs(5);
 /// Bytes until the end of a ClientHello: the longest record of TLS, as in Envoy's inspector. Browsers send some 2,000, with keys of
 /// post-quantum exchange.
 const MAX_HELLO: usize = 16 * 1024;
@@ -50,7 +48,7 @@ pub(crate) async fn greet<S: Transport>(
 ) -> Greeted<S> {
     let mut acceptor = Acceptor::default();
     let mut read = Vec::new();
-    let mut until = Instant::now() + HELLO_TIME;
+    let mut until = Instant::now() + Bound::DetectTime.time();
     let mut is_closing = false;
     loop {
         let before = read.len();

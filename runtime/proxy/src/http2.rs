@@ -3,6 +3,7 @@
 
 mod streams;
 
+use crate::bounds::Bound;
 use crate::client::Client;
 use crate::forward::{self, Arrival, Malformed, Way};
 use crate::frames::{self, Other};
@@ -27,7 +28,8 @@ use streams::{LOOK_EVERY, Streams, Told};
 use tokio::sync::watch;
 use tokio::time::{Instant, sleep_until};
 
-/// Streams of a connection at once. More wait at the client, which is told of it; it is what Envoy recommends at the edge.
+// To endpoints there are the same bounds as clients have by default, and whoever says others means clients.
+/// Streams of a connection at once.
 pub(crate) const MAX_STREAMS: u32 = 100;
 /// What a client may send of a stream before it has been passed on: so much is kept for a slow upstream.
 pub(crate) const STREAM_WINDOW: u32 = 64 * 1024;
@@ -37,8 +39,6 @@ pub(crate) const CONNECTION_WINDOW: u32 = 1024 * 1024;
 pub(crate) const SEND_BUFFER: usize = 32 * 1024;
 /// The headers of a request, as RFC 9113 6.5.2 counts them: names, values, and 32 bytes for each. As much as a head of HTTP/1.1 may have.
 pub(crate) const MAX_HEADER_LIST: u32 = 64 * 1024;
-/// Streams that a client has reset and that are not yet answered for: with more at once the connection ends (CVE-2023-44487).
-const MAX_PENDING_RESETS: usize = 100;
 /// Streams that we reset because of what a client sends on them: with more the connection ends (CVE-2025-8671, "made you reset").
 pub(crate) const MAX_LOCAL_RESETS: usize = 100;
 /// A client that is silent is asked so often whether it is still there,
@@ -50,13 +50,13 @@ fn builder(streams: Streams) -> Builder<Streams> {
     let mut builder = Builder::new(streams);
     builder
         .timer(TokioTimer::new())
-        .max_concurrent_streams(MAX_STREAMS)
-        .initial_stream_window_size(STREAM_WINDOW)
-        .initial_connection_window_size(CONNECTION_WINDOW)
+        .max_concurrent_streams(Bound::Http2Streams.count())
+        .initial_stream_window_size(Bound::Http2StreamWindow.count())
+        .initial_connection_window_size(Bound::Http2ConnectionWindow.count())
         .max_send_buf_size(SEND_BUFFER)
-        .max_header_list_size(MAX_HEADER_LIST)
-        .max_pending_accept_reset_streams(MAX_PENDING_RESETS)
-        .max_local_error_reset_streams(MAX_LOCAL_RESETS)
+        .max_header_list_size(Bound::Http2HeaderBytes.count())
+        .max_pending_accept_reset_streams(Bound::Http2Resets.size())
+        .max_local_error_reset_streams(Bound::Http2OwnResets.size())
         .keep_alive_interval(PING_EVERY)
         .keep_alive_timeout(PING_TIME)
         // A stream may become a WebSocket (RFC 8441).

@@ -23,6 +23,7 @@ mod admin;
 mod affinity;
 mod balance;
 mod body;
+pub mod bounds;
 mod breaker;
 mod call;
 mod cause;
@@ -71,6 +72,7 @@ mod upstream;
 mod websocket;
 mod worker;
 
+pub use bounds::Bound;
 pub use cause::{cause, innermost};
 pub use doors::{Door, DoorError, WrongIdentity};
 pub use handle::{Config, Drained, Handle, StartError, SwapError, start};

@@ -1,5 +1,6 @@
 //! Listening sockets: bound for all workers at once, accepted from by each.
 
+use crate::bounds::Bound;
 use crate::cause::cause;
 use crate::connection::serve;
 use crate::http1::Closing;
@@ -13,9 +14,6 @@ use std::time::Duration;
 use std::{fmt, io};
 use tokio::sync::{OwnedSemaphorePermit, Semaphore, watch};
 
-/// Open connections of one door, all workers together: more wait in the backlog. At some 60 KiB each when busy, about
-/// 600 MiB.
-const MAX_CONNECTIONS: usize = 10_000;
 /// Connections that wait to be accepted; the kernel caps it at its own limit (`net.core.somaxconn`).
 const BACKLOG: i32 = 4_096;
 /// When files run out, accepting at once again would only spin: connections that end give some back.
@@ -88,7 +86,7 @@ pub(crate) async fn accept(
     listener: tokio::net::TcpListener,
     mut closing: watch::Receiver<Option<Closing>>,
 ) {
-    let places = Arc::new(Semaphore::new(MAX_CONNECTIONS.div_ceil(worker.workers)));
+    let places = Arc::new(Semaphore::new(Bound::Connections.size().div_ceil(worker.workers)));
     loop {
         let next = async {
             let place = places.clone().acquire_owned().await;

@@ -1,6 +1,7 @@
 //! Mutual TLS on connections: accepted from callers, and made to endpoints. It is not guessed at: a port is declared to have it, and
 //! only where it may be left away the first bytes say whether it is there.
 
+use crate::bounds::Bound;
 use crate::http1::{Closing, KEEP_ALIVE_TIME};
 use crate::identity::{Identity, Inside, Svid, why};
 use crate::transport::{Begun, Transport, Wire};
@@ -16,10 +17,6 @@ use tokio::time::timeout;
 use tokio_rustls::server::TlsStream;
 use tokio_rustls::{TlsAcceptor, TlsConnector};
 
-/// From the first byte of a handshake to its last: two round trips, and some patience.
-pub(crate) const HANDSHAKE_TIME: Duration = Duration::from_secs(10);
-/// Once a connection has begun, how long it may leave open whether it is TLS.
-const DETECT_TIME: Duration = Duration::from_secs(5);
 /// At a port of connections the service may be the first to speak: a client that is silent for so long is taken to wait for that.
 const SERVER_FIRST_TIME: Duration = Duration::from_millis(500);
 /// The beginning of a TLS connection that tells it from everything else (RFC 8446 5.1): a record of a handshake, in which a ClientHello is.
@@ -85,7 +82,7 @@ pub(crate) async fn handshake<S: Transport>(
     let Some(config) = identity.current().server(Inside::of(port.protocol), demands) else {
         return Accepted::Failed("there is no configuration for it".to_owned());
     };
-    let stream = match timeout(HANDSHAKE_TIME, TlsAcceptor::from(config).accept(stream)).await {
+    let stream = match timeout(Bound::TlsTime.time(), TlsAcceptor::from(config).accept(stream)).await {
         Ok(Ok(stream)) => stream,
         Ok(Err(error)) => return Accepted::Failed(why(&error)),
         Err(_) => return Accepted::Failed("the handshake took too long".to_owned()),
@@ -113,7 +110,7 @@ async fn begins_with_hello(
     let mut last_call = None;
     loop {
         let time = match last_call {
-            _ if !read.is_empty() => DETECT_TIME,
+            _ if !read.is_empty() => Bound::DetectTime.time(),
             Some(last_call) => last_call,
             None if waits => SERVER_FIRST_TIME,
             None => KEEP_ALIVE_TIME,

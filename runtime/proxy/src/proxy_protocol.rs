@@ -2,15 +2,13 @@
 //! (<https://www.haproxy.org/download/3.2/doc/proxy-protocol.txt>). Where it is declared every connection begins with it; one that does
 //! not is closed, for its address would be that of the proxy.
 
+use crate::bounds::Bound;
 use std::io;
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr};
-use std::time::Duration;
 use tokio::io::AsyncReadExt as _;
 use tokio::net::TcpStream;
 use tokio::time::timeout;
 
-/// The header comes with the first packet.
-const HEADER_TIME: Duration = Duration::from_secs(5);
 /// How a header of version 2 begins.
 const SIGNATURE: &[u8; 12] = b"\r\n\r\n\0\r\nQUIT\n";
 /// Behind the signature: version and command, family and transport, the length of the rest.
@@ -29,7 +27,9 @@ const INET6: usize = 36;
 ///
 /// Why the connection is closed, in words.
 pub(crate) async fn read(stream: &mut TcpStream) -> Result<Option<SocketAddr>, &'static str> {
-    timeout(HEADER_TIME, header(stream)).await.map_err(|_| "there was no PROXY protocol header in time")?
+    timeout(Bound::DetectTime.time(), header(stream))
+        .await
+        .map_err(|_| "there was no PROXY protocol header in time")?
 }
 
 async fn header(stream: &mut TcpStream) -> Result<Option<SocketAddr>, &'static str> {

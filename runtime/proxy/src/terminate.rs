@@ -4,10 +4,10 @@
 
 mod chooser;
 
+use crate::bounds::Bound;
 use crate::doors::Wanted;
 use crate::http1::Closing;
 use crate::identity::{provider, why};
-use crate::mutual::HANDSHAKE_TIME;
 use crate::store::{Certificates, roots};
 use crate::transport::{Begun, Transport};
 use arc_swap::ArcSwap;
@@ -155,7 +155,7 @@ pub(crate) async fn accept<S: Transport>(
     let mut first = [0];
     let mut last_call = None;
     let count = loop {
-        let time = last_call.unwrap_or(HANDSHAKE_TIME);
+        let time = last_call.unwrap_or_else(|| Bound::TlsTime.time());
         tokio::select! {
             biased;
             count = timeout(time, stream.read(&mut first)) => break count,
@@ -170,7 +170,11 @@ pub(crate) async fn accept<S: Transport>(
     }
     let stream = Begun { read: first.to_vec(), rest: stream };
     let current = termination.current.load_full();
-    let stream = match timeout(HANDSHAKE_TIME, TlsAcceptor::from(current.config.clone()).accept(stream)).await
+    let stream = match timeout(
+        Bound::TlsTime.time(),
+        TlsAcceptor::from(current.config.clone()).accept(stream),
+    )
+    .await
     {
         Ok(Ok(stream)) => stream,
         Ok(Err(error)) => return Ended::Failed(why(&error)),

@@ -3,7 +3,9 @@
 use super::mutual::status;
 use mesh_proxy::{Certificates, Pem, Store};
 use mesh_tests::authority::{Authority, Certificate, Flaw};
-use mesh_tests::harness::{Mesh, Upstream};
+use mesh_tests::harness::{Mesh, Upstream, free_address};
+use mesh_tests::process::{Running, mesh_proxy};
+use mesh_tests::project::Project;
 use rustls::crypto::ring;
 use rustls::pki_types::pem::PemObject as _;
 use rustls::pki_types::{CertificateDer, ServerName};
@@ -296,4 +298,31 @@ fn a_gateway_without_its_certificates_does_not_start() {
     shelf.put("a", &Authority::new().server(&["a.test"]));
     let why = said(Some(shelf));
     assert!(why.contains("`edge.default/web` cannot use the certificate `b`: it is not there"), "{why}");
+}
+
+#[test]
+fn a_handshake_ends_in_the_time_that_is_said() {
+    let place = std::env::temp_dir().join(format!("mesh-limits-{:x}", fastrand::u64(..)));
+    std::fs::create_dir_all(&place).unwrap();
+    let (authority, upstream) = (Authority::new(), Upstream::named("s"));
+    for name in ["a", "b"] {
+        let own = authority.server(&[&format!("{name}.test")]);
+        std::fs::write(place.join(format!("{name}.crt")), &own.chain).unwrap();
+        std::fs::write(place.join(format!("{name}.key")), &own.key).unwrap();
+    }
+    let at = free_address();
+    let text = text(&upstream, "https", "").replace("port 443", &format!("port {}", at.port()));
+    let plan = Project::parse(&text).compile().plan.expect("it compiles");
+    std::fs::write(place.join("mesh.mplan"), mesh_plan::encode(&plan).unwrap()).unwrap();
+    let mut command = mesh_proxy();
+    command.arg("--plan").arg(place.join("mesh.mplan")).arg("--certificates").arg(&place);
+    command.args(["--gateway", "edge", "--bind", "127.0.0.1", "--limit", "tls-time=200ms"]);
+    let proxy = Running::start(&mut command);
+    proxy.wait_for("serving plan");
+    let mut stream = TcpStream::connect(at).unwrap();
+    // Less than the default.
+    stream.set_read_timeout(Some(Duration::from_secs(9))).unwrap();
+    stream.write_all(&[22, 3, 1, 2]).unwrap();
+    assert_eq!(stream.read(&mut [0; 1]).unwrap(), 0, "it is closed");
+    std::fs::remove_dir_all(&place).unwrap();
 }

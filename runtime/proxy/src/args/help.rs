@@ -38,8 +38,13 @@ Examples:
 /// All of it.
 pub(super) fn long() -> String {
     let examples = EXAMPLES.rsplit_once("\n\n").map_or(EXAMPLES, |(examples, _)| examples);
-    format!("{examples}\n\n{MORE}")
+    let bounds = mesh_proxy::bounds::table();
+    format!("{examples}\n\n{BOUNDS}{bounds}\n{MORE}")
 }
+
+const BOUNDS: &str = "\
+Limits (--limit NAME=VALUE), each with its default, what it may be, and what it bounds:
+";
 
 const MORE: &str = "\
 Environment:

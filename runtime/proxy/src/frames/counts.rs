@@ -1,22 +1,14 @@
 //! How many frames of each kind may come: what costs the other side next to nothing and is work here.
 
 use super::{DATA, HEADERS, Head, Other, RST_STREAM};
+use crate::bounds::Bound;
 use std::time::Duration;
 use tokio::time::Instant;
 
 /// What is counted is counted anew after so long.
 const WINDOW: Duration = Duration::from_secs(30);
-/// Streams that a client resets in a window: opening and resetting costs it nothing and starts work here (CVE-2023-44487, rapid reset). Below it
-/// a client may give up whatever it likes; above it, no more than half of what it asks for.
-const MAX_RESETS: u32 = 100;
-/// Frames of data without data in a window (CVE-2019-9518): gRPC ends a stream with one, which is not counted, and needs no others.
-const MAX_EMPTY_DATA: u32 = 100;
-/// Settings, pings, priorities, windows and unknown frames in a window (CVE-2019-9512, CVE-2019-9515): a thousand in a minute,
-const MAX_CONTROL: u32 = 500;
-/// and so many more for each frame of a message that passes: who reads data opens two windows and measures the way by a ping.
+/// So many more frames of control may come for each frame of a message that passes: who reads data opens two windows and measures the way by a ping.
 const CONTROL_PER_FRAME: u32 = 4;
-/// CONTINUATION frames of one block of headers (CVE-2024-27316): a list of 64 KiB fits into four frames of the usual size.
-const MAX_CONTINUATIONS: u32 = 8;
 
 // Types of frames (RFC 9113 6).
 const CONTINUATION: u8 = 9;
@@ -72,7 +64,7 @@ impl Counts {
         match head.kind {
             DATA if head.length == 0 && !head.has(END_STREAM) => {
                 self.empty_data += 1;
-                at_most(self.empty_data, MAX_EMPTY_DATA)
+                at_most(self.empty_data, Bound::Http2EmptyData.count())
             }
             DATA => {
                 self.passed = self.passed.saturating_add(1);
@@ -90,18 +82,18 @@ impl Counts {
             CONTINUATION => {
                 let count = self.block.unwrap_or_default() + 1;
                 self.block = (!head.has(END_HEADERS)).then_some(count);
-                at_most(count, MAX_CONTINUATIONS)
+                at_most(count, Bound::Http2Continuations.count())
             }
             RST_STREAM if self.other == Other::Client => {
                 self.resets += 1;
-                at_most(self.resets, MAX_RESETS.max(self.opened / 2))
+                at_most(self.resets, Bound::Http2Resets.count().max(self.opened / 2))
             }
             // An upstream may refuse whatever it is asked.
             RST_STREAM => Ok(()),
             _ => {
                 self.control += 1;
                 let earned = self.passed.saturating_mul(CONTROL_PER_FRAME);
-                at_most(self.control, MAX_CONTROL.saturating_add(earned))
+                at_most(self.control, Bound::Http2ControlFrames.count().saturating_add(earned))
             }
         }
     }
@@ -128,13 +120,16 @@ mod tests {
 
     #[test]
     fn floods_end_where_the_limits_say() {
-        assert_eq!(may_send(head(RST_STREAM, 0, 4), &[]), MAX_RESETS as usize);
-        assert_eq!(may_send(head(DATA, 0, 0), &[]), MAX_EMPTY_DATA as usize);
+        assert_eq!(may_send(head(RST_STREAM, 0, 4), &[]), Bound::Http2Resets.size());
+        assert_eq!(may_send(head(DATA, 0, 0), &[]), Bound::Http2EmptyData.size());
         assert_eq!(may_send(head(DATA, END_STREAM, 0), &[]), 1_000, "an end is no flood");
-        assert_eq!(may_send(head(CONTINUATION, 0, 10), &[head(HEADERS, 0, 10)]), MAX_CONTINUATIONS as usize);
+        assert_eq!(
+            may_send(head(CONTINUATION, 0, 10), &[head(HEADERS, 0, 10)]),
+            Bound::Http2Continuations.size()
+        );
         // SETTINGS, PRIORITY, PING, WINDOW_UPDATE and what nobody knows.
         for kind in [2, 4, 6, 8, 200] {
-            assert_eq!(may_send(head(kind, 0, 8), &[]), MAX_CONTROL as usize, "{kind}");
+            assert_eq!(may_send(head(kind, 0, 8), &[]), Bound::Http2ControlFrames.size(), "{kind}");
         }
     }
 

@@ -10,27 +10,27 @@ use std::process::{Child, ChildStderr, Command, Stdio};
 use std::time::Duration;
 
 /// A running `mesh-proxy`, and what it says.
-struct Running {
+pub(crate) struct Running {
     child: Child,
     says: BufReader<ChildStderr>,
-    edge: SocketAddr,
+    pub(crate) edge: SocketAddr,
 }
 
 /// A directory of its own for each test.
-fn directory(test: &str) -> PathBuf {
+pub(crate) fn directory(test: &str) -> PathBuf {
     let directory = std::env::temp_dir().join(format!("mesh-proxy-{test}-{}", std::process::id()));
     std::fs::create_dir_all(&directory).unwrap();
     directory
 }
 
-fn command(plan: &Path) -> Command {
+pub(crate) fn command(plan: &Path) -> Command {
     let mut command = Command::new(env!("CARGO_BIN_EXE_mesh-proxy"));
     command.arg("--plan").arg(plan).args(["--gateway", "edge", "--bind", "127.0.0.1", "--workers", "2"]);
     command
 }
 
 /// Puts a plan in its place at once, as writers do.
-fn put(mesh: &Mesh, plan: &Path) {
+pub(crate) fn put(mesh: &Mesh, plan: &Path) {
     let beside = plan.with_extension("new");
     std::fs::write(&beside, mesh.bytes()).unwrap();
     std::fs::rename(beside, plan).unwrap();
@@ -57,14 +57,14 @@ impl Drop for Running {
 }
 
 impl Running {
-    fn start(mut command: Command) -> Running {
+    pub(crate) fn start(mut command: Command) -> Running {
         let mut child = command.stderr(Stdio::piped()).stdout(Stdio::piped()).spawn().unwrap();
         let says = BufReader::new(child.stderr.take().unwrap());
         Running { child, says, edge: SocketAddr::new(crate::LOOPBACK, 0) }
     }
 
     /// Waits until it says where the gateway is.
-    fn opens(&mut self) {
+    pub(crate) fn opens(&mut self) {
         let opened = self.hears("edge.default/http on ");
         self.edge = address_in(&opened);
     }
@@ -77,7 +77,7 @@ impl Running {
     }
 
     /// The next line that holds `text`.
-    fn hears(&mut self, text: &str) -> String {
+    pub(crate) fn hears(&mut self, text: &str) -> String {
         loop {
             let mut line = String::new();
             assert_ne!(self.says.read_line(&mut line).unwrap(), 0, "it ended without saying `{text}`");

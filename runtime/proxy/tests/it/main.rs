@@ -4,6 +4,7 @@
 
 mod balancing;
 mod binary;
+mod bounds;
 mod draining;
 mod forwarding;
 mod framing;

@@ -1,0 +1,129 @@
+//! A limit that is said holds in place of its default: the binary, each time with another number than the default.
+
+use crate::binary::{Running, command, directory, put};
+use crate::plans::{Mesh, mesh};
+use crate::streams::Frames;
+use crate::wire::{Client, free_port};
+use mesh_plan::Protocol;
+use std::io::Read;
+use std::net::TcpStream;
+use std::time::Duration;
+
+/// SETTINGS, GOAWAY and WINDOW_UPDATE (RFC 9113 6).
+const SETTINGS: u8 = 4;
+const GOAWAY: u8 = 7;
+const WINDOW_UPDATE: u8 = 8;
+const ENHANCE_YOUR_CALM: u32 = 11;
+
+/// A proxy with limits, and what else it is told.
+fn limited(test: &str, mesh: &Mesh, limits: &str, more: &[&str]) -> Running {
+    let plan = directory(test).join("shop.mplan");
+    put(&mesh.clone().listener_port(free_port()), &plan);
+    let mut command = command(&plan);
+    command.args(["--limit", limits]).args(more);
+    Running::start(command)
+}
+
+#[test]
+fn a_listener_has_as_many_connections_as_are_said() {
+    let mesh = mesh().respond("x", 200, "x");
+    let plan = directory("connections").join("shop.mplan");
+    put(&mesh.listener_port(free_port()), &plan);
+    let mut command = command(&plan);
+    // The flag said last counts: one thread, which has all of them.
+    command.args(["--limit", "connections=1"]).env("MESH_WORKERS", "1");
+    let mut proxy = Running::start(alone(command));
+    proxy.opens();
+    let mut first = Client::new(proxy.edge);
+    assert_eq!(first.get("/x").unwrap().status(), 200);
+    let mut second = TcpStream::connect(proxy.edge).unwrap();
+    second.set_read_timeout(Some(Duration::from_millis(300))).unwrap();
+    std::io::Write::write_all(&mut second, b"GET /x HTTP/1.1\r\nhost: a\r\n\r\n").unwrap();
+    assert!(second.read(&mut [0; 1]).is_err(), "it waits to be accepted");
+    drop(first);
+    second.set_read_timeout(Some(Duration::from_secs(10))).unwrap();
+    assert_eq!(second.read(&mut [0; 1]).unwrap(), 1);
+}
+
+/// The same command with one thread.
+fn alone(command: std::process::Command) -> std::process::Command {
+    let mut words: Vec<_> = command.get_args().map(std::ffi::OsStr::to_owned).collect();
+    let at = words.iter().position(|word| word == "--workers").unwrap();
+    words[at + 1] = "1".into();
+    let mut alone = std::process::Command::new(command.get_program());
+    alone.args(words);
+    alone
+}
+
+#[test]
+fn a_connection_that_does_not_say_what_it_is_ends_in_the_time_that_is_said() {
+    let mesh = mesh().respond("x", 200, "x").service("web", &[]).service("shop", &[]).calls("web", "shop");
+    let sidecar = ["--service", "web", "--outbound", "127.0.0.1:0"];
+    let mut proxy = limited("detect", &mesh, "detect-time=200ms", &sidecar);
+    let line = proxy.hears("web.default on ");
+    let mut stream = TcpStream::connect(line.rsplit(' ').next().unwrap().trim()).unwrap();
+    // Less than the default.
+    stream.set_read_timeout(Some(Duration::from_secs(4))).unwrap();
+    std::io::Write::write_all(&mut stream, b"PRI * HT").unwrap();
+    assert_eq!(stream.read(&mut [0; 1]).unwrap(), 0, "it is closed");
+}
+
+#[test]
+fn a_client_of_http_2_is_told_the_windows_and_streams_that_are_said() {
+    let limits =
+        "http2-streams=7,http2-stream-window=128KiB,http2-connection-window=3MiB,http2-header-bytes=16KiB";
+    let mesh = mesh().respond("x", 200, "x").speaks(Protocol::Http2, Protocol::Http2);
+    let mut proxy = limited("windows", &mesh, limits, &[]);
+    proxy.opens();
+    let mut frames = Frames::begin(proxy.edge);
+    let (.., settings) = frames.next_of(SETTINGS).unwrap();
+    let setting = |id: u16| {
+        let own = settings.chunks(6).find(|own| own[..2] == id.to_be_bytes()).unwrap();
+        u32::from_be_bytes(own[2..].try_into().unwrap())
+    };
+    // MAX_CONCURRENT_STREAMS, INITIAL_WINDOW_SIZE and MAX_HEADER_LIST_SIZE (RFC 9113 6.5.2).
+    assert_eq!((setting(3), setting(4), setting(6)), (7, 128 << 10, 16 << 10));
+    let (.., more) = frames.next_of(WINDOW_UPDATE).unwrap();
+    assert_eq!(u32::from_be_bytes(more.try_into().unwrap()), (3 << 20) - 65_535);
+}
+
+/// What a client writes.
+type Flood<'f> = &'f dyn Fn(&mut Frames);
+
+#[test]
+fn floods_of_http_2_end_where_it_is_said() {
+    let limits =
+        "http2-resets=5,http2-own-resets=5,http2-control-frames=20,http2-empty-data=5,http2-continuations=2";
+    let mesh = mesh().respond("x", 200, "x").speaks(Protocol::Http2, Protocol::Http2);
+    let mut proxy = limited("floods", &mesh, limits, &[]);
+    proxy.opens();
+    let told = |flood: Flood<'_>| {
+        let mut frames = Frames::begin(proxy.edge);
+        flood(&mut frames);
+        let (.., payload) = frames.next_of(GOAWAY)?;
+        Some(u32::from_be_bytes(payload[4..8].try_into().unwrap()))
+    };
+    let each_stream = |frames: &mut Frames, kind: u8, payload: &[u8]| {
+        for stream in 0..8 {
+            frames.headers(stream * 2 + 1, 0x4, b"");
+            frames.write(kind, 0, stream * 2 + 1, payload);
+        }
+    };
+    let floods: [(&str, Flood<'_>); 5] = [
+        ("http2-resets", &|frames| each_stream(frames, 3, &[0, 0, 0, 8])),
+        // A window that is opened too far is an error of its stream, which is reset for it.
+        ("http2-own-resets", &|frames| each_stream(frames, WINDOW_UPDATE, &[0x7f, 0xff, 0xff, 0xff])),
+        ("http2-control-frames", &|frames| (0..30).for_each(|_| frames.write(6, 0, 0, &[0; 8]))),
+        ("http2-empty-data", &|frames| {
+            frames.headers(1, 0x4, b"");
+            (0..6).for_each(|_| frames.write(0, 0, 1, b""));
+        }),
+        ("http2-continuations", &|frames| {
+            frames.headers(1, 0x1, b"");
+            (0..3).for_each(|_| frames.write(9, 0, 1, b""));
+        }),
+    ];
+    for (limit, flood) in floods {
+        assert_eq!(told(flood), Some(ENHANCE_YOUR_CALM), "{limit}");
+    }
+}
