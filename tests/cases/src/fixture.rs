@@ -93,21 +93,32 @@ impl Running {
             Fixture::Allow => ("allow", ALLOW),
             Fixture::Deny => ("deny", DENY),
         };
-        Running::with(fixture, name, text, tools)
+        Running::with(fixture, name, text, None, tools)
+    }
+
+    /// Fixture A before somebody else, who speaks HTTP/2, and so agrees to no WebSocket.
+    pub(crate) fn before_http2(name: &str, upstream: SocketAddr, tools: &Tools) -> Result<Running, String> {
+        let text = ALLOW.replace("port 80 http", "port 80 http2").replace("    upgrade websocket\n", "");
+        Running::with(Fixture::Allow, name, &text, Some(upstream), tools)
     }
 
     /// Fixture A, where so many proxies before the gateway are believed.
     pub(crate) fn trusting(hops: u32, tools: &Tools) -> Result<Running, String> {
         let text = ALLOW.replace("gateway edge {", &format!("gateway edge {{\n  trusted-hops {hops}"));
-        Running::with(Fixture::Allow, &format!("trusting-{hops}"), &text, tools)
+        Running::with(Fixture::Allow, &format!("trusting-{hops}"), &text, None, tools)
     }
 
-    fn with(fixture: Fixture, name: &str, text: &str, tools: &Tools) -> Result<Running, String> {
+    /// `other`: who is behind it instead of the upstream that records.
+    fn with(
+        fixture: Fixture,
+        name: &str,
+        text: &str,
+        other: Option<SocketAddr>,
+        tools: &Tools,
+    ) -> Result<Running, String> {
         let upstream = upstream()?;
         let ports = free_ports()?;
-        let [h1, h2] = ports;
-        let text = text.replace("28080", &h1.to_string()).replace("28081", &h2.to_string());
-        let text = text.replace("127.0.0.1:28090", &upstream.address.to_string());
+        let text = placed(text, ports, other.unwrap_or(upstream.address));
         let files = [("fixture.mesh", text.as_str()), ("evil/evil.mesh", EVIL)];
         let setup = Setup {
             name: name.to_owned(),
@@ -186,11 +197,36 @@ impl Drop for Running {
     }
 }
 
+/// A fixture's text with the addresses of this one.
+fn placed(text: &str, [h1, h2]: [u16; 2], upstream: SocketAddr) -> String {
+    let text = text.replace("28080", &h1.to_string()).replace("28081", &h2.to_string());
+    text.replace("127.0.0.1:28090", &upstream.to_string())
+}
+
+/// Compiles fixture A for a proxy that somebody starts himself, into the plan of this name.
+pub(crate) fn compile_allow(
+    name: &str,
+    ports: [u16; 2],
+    upstream: SocketAddr,
+    tools: &Tools,
+) -> Result<PathBuf, String> {
+    let directory = tools.scratch.join(name);
+    write(&directory.join("fixture.mesh"), &placed(ALLOW, ports, upstream))?;
+    write(&directory.join("evil/evil.mesh"), EVIL)?;
+    let plan = plan_of(name, tools);
+    build(tools, &directory, &plan)?;
+    Ok(plan)
+}
+
 /// The proxy as the kernel sees it.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct Process(u32);
 
 impl Process {
+    pub(crate) fn of(child: &Child) -> Process {
+        Process(child.id())
+    }
+
     /// Bytes of memory that it holds.
     pub(crate) fn memory(self) -> u64 {
         let status = std::fs::read_to_string(format!("/proc/{}/status", self.0)).unwrap_or_default();

@@ -1,5 +1,7 @@
 //! Cases of kind `desc`: what a case says in words and no bytes, of which some are played.
 
+mod pressure;
+
 use crate::catalogue::Case;
 use crate::client::{self, Played};
 use crate::expect::Expect;
@@ -18,6 +20,7 @@ const LIMIT: Duration = Duration::from_secs(20);
 pub(crate) fn play(case: &Case, running: &mut Running, tools: &Tools) -> Verdict {
     let text = case.input.as_str();
     let has = |words: &str| text.contains(words);
+    let mut unchecked = Vec::new();
     let wrong = if let Some(path) =
         text.strip_prefix("for b in 0..=255: GET ").and_then(|rest| rest.split("%{b:02x}").next())
     {
@@ -32,11 +35,27 @@ pub(crate) fn play(case: &Case, running: &mut Running, tools: &Tools) -> Verdict
         half(running)
     } else if has("admin bound to a non-loopback address") {
         admin(tools)
+    } else if has("stdout reader stops") {
+        unchecked.push("that lines which are left away are counted".to_owned());
+        all(pressure::nobody_reads_the_log(running, tools))
+    } else if has("RLIMIT_NOFILE=") {
+        unchecked.push("the whole minute, and what is kept for the admin".to_owned());
+        all(pressure::no_files_are_left(running, tools))
+    } else if has("bomb bodies") {
+        unchecked.push("bodies of more than 1 MiB".to_owned());
+        all(pressure::packed_bodies(running))
+    } else if has("POST fails after bytes were sent") {
+        all(pressure::fails_behind_the_first_byte(running))
     } else {
         let why = "it is a load, a fault of the machine, a real server or a setting of another fixture, none of which is set up here";
         return Verdict::Skipped(why.to_owned());
     };
-    Verdict::of(wrong, vec![])
+    Verdict::of(wrong, unchecked)
+}
+
+/// What is wrong, or why it was not to be played.
+fn all(played: Result<Vec<String>, String>) -> Vec<String> {
+    played.unwrap_or_else(|why| vec![why])
 }
 
 /// Plays bytes, and says what the oracles have against them.

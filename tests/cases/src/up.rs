@@ -1,9 +1,11 @@
 //! Cases of kind `up`: an upstream that answers what it should not.
 
+mod http2;
+
 use crate::catalogue::Case;
 use crate::client::{self, Played};
 use crate::expect::{Check, Expect};
-use crate::fixture::Running;
+use crate::fixture::{Running, Tools};
 use crate::oracles::Before;
 use crate::upstream::Plays;
 use crate::verdict::Verdict;
@@ -30,9 +32,9 @@ const OK: &str = "HTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\nok";
 type Exchange = (&'static str, Plays);
 
 /// Plays a case: each of the answers that it names, to a request of its own.
-pub(crate) fn play(case: &Case, running: &mut Running) -> Verdict {
+pub(crate) fn play(case: &Case, running: &mut Running, tools: &Tools) -> Verdict {
     if case.input.starts_with("h2 upstream") {
-        return Verdict::Skipped("the fixture's upstream speaks HTTP/1.1 alone".to_owned());
+        return http2::play(case, tools);
     }
     let expect = match Expect::read(&case.expect) {
         Ok(expect) => expect,

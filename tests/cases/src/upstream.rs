@@ -1,6 +1,7 @@
 //! The upstream: records every byte that it gets, and answers as it is told.
 
 use crate::requests::{self, Reading, Request};
+use mesh_tests::tokens::base64url;
 use std::io::{Read as _, Write as _};
 use std::net::{SocketAddr, TcpListener, TcpStream};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
@@ -15,6 +16,8 @@ pub(crate) enum Plays {
     Bytes { bytes: Vec<u8>, closes: bool },
     /// The same as soon as it has the head.
     Early(Vec<u8>),
+    /// Agrees to a WebSocket, or to another key than it was asked with.
+    WebSocket { good: bool },
     /// Reads nothing, and so answers nothing.
     Deaf,
 }
@@ -67,10 +70,12 @@ impl Upstream {
     /// A case begins: what came before is not its own, nor what still comes of it.
     pub(crate) fn begin(&self, plays: Plays) {
         let count = || self.record().connections.iter().map(Vec::len).sum::<usize>();
-        for _ in 0..QUIET_LOOKS {
+        let mut quiet = 0;
+        for _ in 0..LOOKS {
             let before = count();
-            std::thread::sleep(QUIET);
-            if count() == before {
+            std::thread::sleep(LOOK);
+            quiet = if count() == before { quiet + 1 } else { 0 };
+            if quiet == QUIET_LOOKS {
                 break;
             }
         }
@@ -159,14 +164,28 @@ fn answer(request: &Request, plays: &Plays) -> (Vec<u8>, bool) {
         Plays::Status(status) => {
             (format!("HTTP/1.1 {status} X\r\ncontent-length: 0\r\n\r\n").into_bytes(), false)
         }
+        Plays::WebSocket { good } => {
+            let key = request.values("sec-websocket-key").next().filter(|_| *good).unwrap_or(b"another");
+            let head = "HTTP/1.1 101 X\r\nconnection: upgrade\r\nupgrade: websocket\r\n";
+            (format!("{head}sec-websocket-accept: {}\r\n\r\n", agreed(key)).into_bytes(), false)
+        }
         Plays::Deaf => (Vec::new(), false),
     }
 }
 
-/// When nothing has come for so long, nothing comes any more,
-const QUIET: Duration = Duration::from_millis(5);
-/// and if something always does, this many looks are enough.
-const QUIET_LOOKS: u32 = 200;
+/// What is answered to a key (RFC 6455 4.2.2).
+fn agreed(key: &[u8]) -> String {
+    let text = [key, b"258EAFA5-E914-47DA-95CA-C5AB0DC85B11"].concat();
+    let hash = ring::digest::digest(&ring::digest::SHA1_FOR_LEGACY_USE_ONLY, &text);
+    // 20 bytes: one sign is missing.
+    base64url(hash.as_ref()).replace('-', "+").replace('_', "/") + "="
+}
+
+/// When nothing has come for so many looks, nothing comes any more, on a machine that is busy too,
+const LOOK: Duration = Duration::from_millis(5);
+const QUIET_LOOKS: u32 = 4;
+/// and if something always does, this many are enough.
+const LOOKS: u32 = 200;
 
 /// Requests of the runner's own begin so: they tell that a case has left nothing behind.
 pub(crate) const SENTINEL: &str = "/public/-/sentinel/";
