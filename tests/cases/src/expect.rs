@@ -68,6 +68,8 @@ pub(crate) struct Expect {
     by_oracles: bool,
     /// How many proxies before the gateway are believed, where that matters.
     pub(crate) trusted_hops: Option<u32>,
+    /// What is expected, in the catalogue's words, where slashes are decoded and parameters stripped.
+    pub(crate) relaxed: Option<String>,
 }
 
 impl Expect {

@@ -108,6 +108,12 @@ impl Running {
         Running::with(Fixture::Allow, &format!("trusting-{hops}"), &text, None, tools)
     }
 
+    /// Fixture A, whose listeners decode slashes and strip parameters.
+    pub(crate) fn relaxed(tools: &Tools) -> Result<Running, String> {
+        let more = "host \"*\"\n    encoded-slashes decode\n    path-parameters strip";
+        Running::with(Fixture::Allow, "relaxed", &ALLOW.replace("host \"*\"", more), None, tools)
+    }
+
     /// `other`: who is behind it instead of the upstream that records.
     fn with(
         fixture: Fixture,

@@ -16,7 +16,9 @@ fn a_status_a_rule_and_an_end() {
     assert_eq!(expect.fates, [Fate::Status(400, None), Fate::Status(431, None), Fate::Closed]);
     let expect = read("400 default; 403 d1 when slash=decode");
     assert_eq!(expect.fates, [Fate::Status(400, None)]);
-    assert_eq!(expect.unchecked, ["403 d1 when slash=decode"]);
+    assert_eq!((expect.relaxed.as_deref(), expect.unchecked.len()), (Some("403 d1"), 0));
+    let expect = read("400 default; 403 d1 when case=folded");
+    assert_eq!((expect.relaxed, expect.unchecked), (None, vec!["403 d1 when case=folded".to_owned()]));
     assert_eq!(read("fixture D: 403 (segment boundary)").fixture, Fixture::Deny);
     assert_eq!(read("deny query role=admin => 403 (any value)").fates, [Fate::Status(403, None)]);
 }
