@@ -55,6 +55,9 @@ pub(crate) fn rule_text(name: &str) -> Option<&'static str> {
 /// Long enough for a loaded machine.
 const PATIENCE: Duration = Duration::from_secs(30);
 
+/// When a connection has ended, its line is there within this.
+const SETTLED: Duration = Duration::from_secs(2);
+
 /// Where the programs are, and where their files go.
 #[derive(Clone, Debug)]
 pub(crate) struct Tools {
@@ -184,6 +187,14 @@ impl Running {
 
     pub(crate) fn log_length(&self) -> usize {
         self.log.lock().unwrap_or_else(PoisonError::into_inner).len()
+    }
+
+    /// Waits a while until the log has so many lines: each worker writes its own, and one that is later may stand before.
+    pub(crate) fn await_lines(&self, count: usize) {
+        let began = Instant::now();
+        while self.log_length() < count && began.elapsed() < SETTLED {
+            std::thread::sleep(Duration::from_millis(2));
+        }
     }
 
     pub(crate) fn is_alive(&mut self) -> bool {

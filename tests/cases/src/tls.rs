@@ -145,13 +145,16 @@ fn one(probe: &Probe, fate: Fate, processor: Option<Duration>, mutual: &mut Mutu
     };
     let config = peer::config(Some(&certificate));
     mutual.running.upstream.begin(Plays::default());
-    let before = Before::now(&mutual.running, &Expect::default());
+    let (before, lines) = (Before::now(&mutual.running, &Expect::default()), mutual.running.log_length());
     let ask = |path| (path, peer::ask(mutual.address(), &config, path));
     let mut outcomes = vec![ask(OPEN)];
     // What is measured is one handshake.
     if processor.is_none() {
         outcomes.extend([ask(MTLS_ONLY), ask(PROD_ONLY)]);
         outcomes.extend(probe.rule.as_ref().map(|_| ask(RULE_ONLY)));
+    }
+    if fate == Fate::Refused {
+        mutual.running.await_lines(lines + outcomes.len());
     }
     let seen = before.seen(&mut mutual.running);
     let mut wrong = seen.broken().to_vec();
