@@ -15,14 +15,17 @@ const ALLOWED: &[(&str, &[&str], &[&str])] = &[
         &["mesh-engine", "mesh-plan"],
         // rustls, with ring: the server of plans is asked over HTTPS, and form_urlencoded says for whom; proxies speak mutual TLS with each
         // other (tokio-rustls), and x509-cert reads whose certificate it is and asks for one; prost reads what an agent of the SPIFFE Workload API sends. notify: a new plan is noticed at once.
+        // bytes and httpdate: HTTP/1.1 is read and written here.
         // ring itself: what agrees to a WebSocket is a hash, and tokens are signed. landlock, seccompiler with libc's numbers, and nix: what it gives up at its start.
         &[
             "arc-swap",
+            "bytes",
             "clap",
             "fastrand",
             "form_urlencoded",
             "h2",
             "http-body-util",
+            "httpdate",
             "hyper",
             "hyper-rustls",
             "hyper-util",

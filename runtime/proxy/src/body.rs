@@ -3,16 +3,77 @@
 mod replay;
 
 use crate::mirror::Tee;
-use hyper::body::{Body, Bytes, Frame, Incoming, SizeHint};
+use bytes::Bytes;
+use hyper::body::{Body, Frame, Incoming, SizeHint};
 use replay::Replay;
 use std::cell::Cell;
 use std::fmt;
 use std::future::pending;
+use std::io;
 use std::pin::Pin;
 use std::rc::Rc;
 use std::task::{Context, Poll, ready};
 use std::time::Duration;
 use tokio::time::{Instant, sleep_until};
+
+/// The body of a client's request.
+#[derive(Debug)]
+pub(crate) enum Arriving {
+    /// There is none.
+    Nothing,
+    /// On an HTTP/1.1 connection.
+    Message(Message),
+    /// On a stream of an HTTP/2 connection.
+    Stream(Incoming),
+}
+
+/// The body of one request among those that come on a connection.
+pub(crate) struct Message {
+    pub(crate) source: Rc<dyn Source>,
+    pub(crate) number: u64,
+}
+
+/// A connection that the bodies of requests come on. Each is there as long as its request is under way.
+pub(crate) trait Source {
+    fn poll_part(&self, number: u64, cx: &mut Context<'_>) -> Poll<Option<io::Result<Frame<Bytes>>>>;
+    fn has_ended(&self, number: u64) -> bool;
+    fn size_hint(&self, number: u64) -> SizeHint;
+}
+
+impl fmt::Debug for Message {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Message").field("number", &self.number).finish_non_exhaustive()
+    }
+}
+
+impl Body for Arriving {
+    type Data = Bytes;
+    type Error = io::Error;
+
+    fn poll_frame(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Option<io::Result<Frame<Bytes>>>> {
+        match self.get_mut() {
+            Arriving::Nothing => Poll::Ready(None),
+            Arriving::Message(message) => message.source.poll_part(message.number, cx),
+            Arriving::Stream(incoming) => Pin::new(incoming).poll_frame(cx).map_err(io::Error::other),
+        }
+    }
+
+    fn is_end_stream(&self) -> bool {
+        match self {
+            Arriving::Nothing => true,
+            Arriving::Message(message) => message.source.has_ended(message.number),
+            Arriving::Stream(incoming) => incoming.is_end_stream(),
+        }
+    }
+
+    fn size_hint(&self) -> SizeHint {
+        match self {
+            Arriving::Nothing => SizeHint::with_exact(0),
+            Arriving::Message(message) => message.source.size_hint(message.number),
+            Arriving::Stream(incoming) => incoming.size_hint(),
+        }
+    }
+}
 
 /// What is sent to an upstream. Trailers of a request are not passed on: nothing could have decided about them.
 #[derive(Debug, Default)]
@@ -41,7 +102,7 @@ pub(crate) enum Fate {
 /// A client's body that may have only so many more bytes. One that has more is broken off.
 #[derive(Debug)]
 pub(crate) struct Measured {
-    incoming: Incoming,
+    incoming: Arriving,
     left: u64,
     fate: Rc<Cell<Fate>>,
     /// Hears what passes, for copies.
@@ -83,7 +144,7 @@ impl Activity {
 /// Why a client's body is not passed on to its end.
 #[derive(Debug)]
 pub(crate) enum Broken {
-    Client(hyper::Error),
+    Client(io::Error),
     TooLong,
     /// It is being sent again from its beginning, elsewhere.
     SentAgain,
@@ -152,7 +213,7 @@ impl Measured {
 impl Outgoing {
     /// The client's body, not read yet, of at most so many bytes: `fate` says what becomes of it.
     pub(crate) fn of(
-        incoming: Incoming,
+        incoming: Arriving,
         most: Option<u64>,
         fate: &Rc<Cell<Fate>>,
         activity: &Activity,
@@ -191,11 +252,6 @@ impl Outgoing {
             Outgoing::Streamed(_) => None,
             Outgoing::Remembered(replay) => replay.is_whole().then(|| Outgoing::Remembered(replay.again())),
         }
-    }
-
-    /// Whether the length must be told by chunks.
-    pub(crate) fn is_of_unknown_length(&self) -> bool {
-        self.size_hint().exact().is_none()
     }
 }
 

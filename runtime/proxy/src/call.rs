@@ -13,15 +13,14 @@ use crate::log::Record;
 use crate::reply::{Kept, Passed, Reply};
 use crate::request::{self, Refused};
 use crate::retry::{self, Failure};
-use crate::upstream::Connection;
+use crate::upstream::{Connection, Why};
 use crate::websocket::{self, Agreed, Slot};
-use hyper::body::{Body as _, Bytes, Frame, Incoming};
+use hyper::body::{Body as _, Bytes, Frame};
 use hyper::header::{self, HeaderValue};
 use hyper::{Request, Response, StatusCode, Version};
 use mesh_engine::balance::outliers::Seen;
 use mesh_engine::{Address, Edited, Method};
 use std::cell::Cell;
-use std::error::Error as _;
 use std::future::{pending, poll_fn};
 use std::pin::Pin;
 use std::rc::Rc;
@@ -59,7 +58,8 @@ struct Answer {
 
 /// What came back.
 struct Sent {
-    response: Response<Incoming>,
+    response: Response<()>,
+    /// Also the body.
     connection: Connection,
     /// What is behind the head, where somebody had to know it.
     first: Option<Frame<Bytes>>,
@@ -91,7 +91,7 @@ pub(crate) enum Failed {
 }
 
 impl Call<'_> {
-    pub(crate) async fn answer(mut self, body: Outgoing, mut record: Record) -> Response<Reply> {
+    pub(crate) async fn answer(&mut self, body: Outgoing, mut record: Record) -> Response<Reply> {
         let mut tries = Tries::default();
         let outcome = match self.to.breakers.admit() {
             Err(Overflow) => Err(Failed::Overflow),
@@ -215,8 +215,7 @@ impl Call<'_> {
         let peeks = self.is_grpc && self.to.retry.as_ref().is_some_and(retry::hears_grpc);
         let mut sent = self.send(address, body, made).await?;
         if peeks && sent.grpc_status().is_none() {
-            let incoming = sent.response.body_mut();
-            let first = poll_fn(|cx| Pin::new(&mut *incoming).poll_frame(cx)).await;
+            let first = poll_fn(|cx| Pin::new(&mut sent.connection).poll_frame(cx)).await;
             sent.first = first.transpose().map_err(|_| Failed::Try(Failure::Reset))?;
         }
         Ok(sent)
@@ -252,8 +251,12 @@ impl Call<'_> {
                 Err(Overflow) => return Err(Failed::Overflow),
             };
             let mut request = match unsent.take() {
-                Some(request) => request,
-                None => self.head.request(take(body), &origin, fresh && self.is_last(made)),
+                Some(request) => *request,
+                None => {
+                    // What an idle connection of HTTP/1.1 did not take comes back whole.
+                    let is_last = (fresh || !origin.http2) && self.is_last(made);
+                    self.head.request(take(body), &origin, is_last)
+                }
             };
             if let Some(deadline) = self.deadline {
                 grpc::lower_timeout(
@@ -261,20 +264,20 @@ impl Call<'_> {
                     deadline.saturating_duration_since(Instant::now()),
                 );
             }
-            let mut error = match connection.send(request).await {
+            let not_answered = match connection.send(request).await {
                 Ok(response) if self.only_upgrades && response.status().is_success() => {
                     return Err(Failed::Try(Failure::Reset));
                 }
                 Ok(response) => return accept(response, connection, agrees.as_deref()),
-                Err(error) => error,
+                Err(not_answered) => not_answered,
             };
-            unsent = error.take_message();
+            let why = not_answered.why;
+            unsent = not_answered.unsent;
             let is_untouched = unsent.is_some()
-                || is_refused(error.error()) && body.as_ref().is_some_and(Outgoing::can_be_sent_again);
+                || why == Why::Refused && body.as_ref().is_some_and(Outgoing::can_be_sent_again);
             if !is_untouched || fresh {
                 give_back(body, unsent);
-                // The only errors of a user here are those of the body that is passed on.
-                let of_client = error.error().is_user() || self.fate.get() != Fate::Whole;
+                let of_client = why == Why::Body || self.fate.get() != Fate::Whole;
                 return Err(if of_client { Failed::Client } else { Failed::Try(Failure::Reset) });
             }
             // The endpoint had closed this connection before anything was sent on it, or has said that it looked at nothing of it: that
@@ -292,9 +295,8 @@ impl Call<'_> {
     fn pass(&self, answer: Answer, admitted: Vec<Counted>, record: Record) -> Response<Reply> {
         let deadline = self.deadline;
         let says_at_its_end = self.says_at_its_end(&answer.sent);
-        let Answer { sent: Sent { mut response, connection, first }, chosen } = answer;
-        let upstream = hyper::upgrade::on(&mut response);
-        let (mut parts, incoming) = response.into_parts();
+        let Answer { sent: Sent { response, connection, first }, chosen } = answer;
+        let (mut parts, ()) = response.into_parts();
         request::remove_hop_by_hop(&mut parts.headers);
         if let Some(cookie) = &self.cookie {
             parts.headers.append(header::SET_COOKIE, cookie.clone());
@@ -317,10 +319,10 @@ impl Call<'_> {
         };
         if let (StatusCode::SWITCHING_PROTOCOLS, Some(slot)) = (parts.status, self.upgrades) {
             websocket::write(&mut parts.headers);
-            slot.replace(Some(Agreed { upstream, connection, record, kept, deadline, idle }));
+            slot.replace(Some(Box::new(Agreed { connection, record, kept, deadline, idle })));
             return Response::from_parts(parts, Reply::Local(Bytes::new()));
         }
-        let passed = Passed::new((first, incoming), connection, deadline, idle, record, kept);
+        let passed = Passed::new((first, connection), deadline, idle, record, kept);
         Response::from_parts(parts, Reply::Passed(Box::new(passed)))
     }
 }
@@ -339,18 +341,14 @@ fn take(body: &mut Option<Outgoing>) -> Outgoing {
 }
 
 /// Keeps the body of a request that was not sent.
-fn give_back(body: &mut Option<Outgoing>, unsent: Option<Request<Outgoing>>) {
+fn give_back(body: &mut Option<Outgoing>, unsent: Option<Box<Request<Outgoing>>>) {
     if let (None, Some(request)) = (&body, unsent) {
         *body = Some(request.into_body());
     }
 }
 
 /// Refuses a response that another reader could read otherwise, or that would turn the connection into something else.
-fn accept(
-    response: Response<Incoming>,
-    connection: Connection,
-    agrees: Option<&str>,
-) -> Result<Sent, Failed> {
+fn accept(response: Response<()>, connection: Connection, agrees: Option<&str>) -> Result<Sent, Failed> {
     let headers = response.headers();
     let two_lengths =
         headers.contains_key(header::CONTENT_LENGTH) && headers.contains_key(header::TRANSFER_ENCODING);
@@ -359,20 +357,6 @@ fn accept(
         return Err(Failed::Try(Failure::Reset));
     }
     Ok(Sent { response, connection, first: None })
-}
-
-/// Whether an endpoint has said that it did not look at a request (RFC 9113 8.7): it takes no more on this connection.
-fn is_refused(error: &hyper::Error) -> bool {
-    let Some(error) = error.source().and_then(|source| source.downcast_ref::<h2::Error>()) else {
-        return false;
-    };
-    error.is_remote()
-        && match error.reason() {
-            Some(h2::Reason::REFUSED_STREAM) => true,
-            // Of the streams that it has begun its error is another one.
-            Some(h2::Reason::NO_ERROR) => error.is_go_away(),
-            _ => false,
-        }
 }
 
 /// What a failure says of the endpoint.

@@ -1,18 +1,18 @@
 //! One request, from its head to its answer: canonical, decided, and if so decided, forwarded.
 
 use crate::affinity::Affinity;
-use crate::body::{Activity, Outgoing};
+use crate::body::{Activity, Arriving, Outgoing};
 use crate::call::{Call, Failed};
 use crate::client::Client;
 use crate::cors::{self, Allowed};
 use crate::destination::Destination;
 use crate::edits::{self, Faults};
 use crate::forwarded::Forwarded;
-use crate::framing::{Defect, Watch};
+use crate::framing::Defect;
 use crate::grpc;
 use crate::head::Head;
 use crate::http2::Stream;
-use crate::jwt;
+use crate::jwt::{self, Checked};
 use crate::limits::{self, Counted, Limits};
 use crate::log::Record;
 use crate::mirror;
@@ -22,13 +22,14 @@ use crate::request::{self, Headers, Refused, canonicalize};
 use crate::serving::{Opened, Serving};
 use crate::websocket::{self, Slot};
 use crate::worker::Worker;
-use hyper::body::{Body as _, Bytes, Incoming};
+use hyper::body::{Body as _, Bytes};
 use hyper::header::{self, HeaderMap, HeaderName, HeaderValue};
 use hyper::http::request::Parts;
 use hyper::{Request, Response, StatusCode};
 use mesh_engine::{Action, Edited, Forward, Method, Moment, Refusal, decide_at};
 use mesh_plan::PlanView;
 use mesh_plan::view::Text;
+use std::cell::Cell;
 use std::convert::Infallible;
 use std::rc::Rc;
 use std::sync::Arc;
@@ -47,7 +48,7 @@ pub(crate) struct Arrival {
 /// What brings a request and takes its response.
 pub(crate) enum Way {
     /// An HTTP/1.1 connection, and where it is left what it becomes.
-    Connection { watch: Watch, slot: Slot },
+    Connection { cut_at: Rc<Cell<Option<Instant>>>, slot: Slot },
     /// A stream of an HTTP/2 connection, and, where its request asks to become a WebSocket, where it is left that it has.
     Stream(Rc<Stream>, Option<Slot>),
 }
@@ -56,7 +57,7 @@ impl Way {
     /// When the response must have been written; `None`: no limit.
     fn cut_at(&self, deadline: Option<Instant>) {
         match self {
-            Way::Connection { watch, .. } => watch.cut_at(deadline),
+            Way::Connection { cut_at, .. } => cut_at.set(deadline),
             Way::Stream(stream, _) => stream.cut_at(deadline),
         }
     }
@@ -72,32 +73,23 @@ impl Way {
     fn is_for_websocket(&self) -> bool {
         matches!(self, Way::Stream(_, Some(_)))
     }
-
-    /// What follows is no HTTP.
-    fn let_through(&self) {
-        if let Way::Connection { watch, .. } = self {
-            watch.let_through();
-        }
-    }
 }
 
 /// Answers a request, in the way in which its client reads answers.
 pub(crate) async fn answer(
     worker: Rc<Worker>,
     arrival: Arrival,
-    request: Request<Incoming>,
+    request: Request<Arriving>,
 ) -> Result<Response<Reply>, Infallible> {
     let is_grpc = grpc::is_asked(request.version(), request.headers());
-    // Kept apart: what a request needs while it is under way is some KiB, for which every idle connection would have room otherwise, and which
-    // would be moved from task to task.
-    let response = Box::pin(decided(worker, arrival, request, is_grpc)).await;
+    let response = decided(worker, arrival, request, is_grpc).await;
     Ok(if is_grpc { grpc::answer(response) } else { response })
 }
 
 async fn decided(
     worker: Rc<Worker>,
     arrival: Arrival,
-    request: Request<Incoming>,
+    request: Request<Arriving>,
     is_grpc: bool,
 ) -> Response<Reply> {
     let head_at = Instant::now();
@@ -163,7 +155,12 @@ async fn decided(
         *response.headers_mut() = headers;
         return response;
     }
-    let checked = match opened.tokens.check(&parts).await {
+    // Kept apart, because most doors verify none.
+    let checked = match opened.tokens.verifies() {
+        true => Box::pin(opened.tokens.check(&parts)).await,
+        false => Ok(Checked::default()),
+    };
+    let checked = match checked {
         Ok(checked) => checked,
         Err(refused) => return no_token(&mut record, &refused),
     };
@@ -232,7 +229,7 @@ async fn decided(
                 let (fate, activity) = (Rc::default(), Activity::now());
                 let mut body = Outgoing::of(body, limits.max_body, &fate, &activity);
                 mirror::send(&worker, opened, &edited, &head, &mut body);
-                let call = Call {
+                let mut call = Call {
                     to,
                     edited,
                     method,
@@ -246,11 +243,7 @@ async fn decided(
                     deadline,
                     is_grpc,
                 };
-                let response = call.answer(body, record).await;
-                if response.status() == StatusCode::SWITCHING_PROTOCOLS {
-                    arrival.way.let_through();
-                }
-                return response;
+                return call.answer(body, record).await;
             };
             answered
         }
@@ -304,7 +297,7 @@ fn too_much(
     limits: &Limits<'_>,
     asked: &mesh_engine::Request<'_>,
     source: &str,
-    body: &Incoming,
+    body: &Arriving,
     record: &mut Record,
 ) -> Option<Response<Reply>> {
     if limits.max_body.is_some_and(|most| body.size_hint().lower() > most) {

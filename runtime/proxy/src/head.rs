@@ -18,7 +18,6 @@ pub(crate) struct Head {
 impl Head {
     /// The request of one try; the last one takes what it needs.
     pub(crate) fn request(&mut self, body: Outgoing, to: &Origin, last: bool) -> Request<Outgoing> {
-        let chunked = !to.http2 && body.is_of_unknown_length();
         let mut request = Request::new(body);
         *request.method_mut() = self.method.clone();
         *request.headers_mut() = if last { std::mem::take(&mut self.headers) } else { self.headers.clone() };
@@ -27,9 +26,6 @@ impl Head {
             // Between proxies the mesh's own TLS is nobody's business.
             let is_outside = matches!(to.endpoint.tls, Some(Secured::Outside(..)));
             to_stream(&mut request, if is_outside { Scheme::HTTPS } else { Scheme::HTTP });
-        } else if chunked {
-            // hyper would send no body with a GET that does not say so.
-            request.headers_mut().insert(header::TRANSFER_ENCODING, HeaderValue::from_static("chunked"));
         }
         request
     }

@@ -1,30 +1,45 @@
-//! An HTTP/1.1 connection of a client, from its first byte to its last.
+//! An HTTP/1.1 connection of a client (RFC 9112), from its first byte to its last: one request after the other, in the task of the connection.
 
+mod answering;
+mod duplex;
+#[cfg(any(test, fuzzing))]
+mod law;
+mod requests;
+
+use crate::body::{Arriving, Message};
 use crate::client::Client;
 use crate::forward::{self, Arrival, Way};
-use crate::framing::{self, Watch};
-use crate::reply::UnderWay;
+use crate::framing::{Defect, STALL_TIME};
+use crate::reply::Reply;
+use crate::request;
 use crate::serving::Entrance;
 use crate::transport::Transport;
 use crate::websocket::{self, Slot};
 use crate::worker::Worker;
-use hyper::server::conn::http1::Builder;
-use hyper::service::service_fn;
-use hyper_util::rt::{TokioIo, TokioTimer};
+pub(crate) use answering::Date;
+use answering::{Form, answering};
+use duplex::{Duplex, Out};
+use hyper::{Method, Request, Response, header};
+#[cfg(any(test, fuzzing))]
+pub(crate) use law::law;
+use requests::Asked;
+use std::cell::RefCell;
 use std::future::{Future, poll_fn};
 use std::pin::{Pin, pin};
 use std::rc::Rc;
 use std::task::Poll;
 use std::time::Duration;
+use tokio::io::AsyncWriteExt as _;
 use tokio::sync::watch;
 use tokio::time::{Instant, timeout, timeout_at};
 
 /// How long a connection without a request stays open. Clients keep theirs for a minute or so at most.
 pub(crate) const KEEP_ALIVE_TIME: Duration = Duration::from_secs(75);
-/// A request line and its headers; more is refused with 431. hyper's own bound of 100 headers holds too.
-const MAX_HEAD: usize = 64 * 1024;
-/// What is buffered of a connection in each direction.
-const MAX_BUFFER: usize = 64 * 1024;
+/// What a client may send of further requests while one is under way; more waits in the kernel.
+const MAX_AHEAD: usize = 64 * 1024;
+/// A connection that ends while its client still sends waits so long for it to stop: at once, the kernel would throw away what the client has not
+/// read of the answer (RFC 9112 9.6).
+const LINGER_TIME: Duration = Duration::from_secs(1);
 /// When one door of several closes, its clients have so long to learn of it from an answer, which says `connection:
 /// close`. There is no hurry, and a connection that is closed between two requests may lose the second.
 pub(crate) const LAST_CALL_OF_ONE: Duration = Duration::from_secs(1);
@@ -40,101 +55,167 @@ pub(crate) struct Closing {
     pub(crate) limit: Option<Duration>,
 }
 
-/// How connections are served; one for each worker. Half-closed connections are closed: a client that will not read the
-/// answer is not worth an upstream's work, and one that still would is not told apart.
-pub(crate) fn builder() -> Builder {
-    let mut builder = Builder::new();
-    builder
-        .timer(TokioTimer::new())
-        .header_read_timeout(KEEP_ALIVE_TIME)
-        .max_header_size(MAX_HEAD)
-        .max_buf_size(MAX_BUFFER);
-    builder
-}
-
-/// Serves a connection until it ends, or until there is a `closing` and what has begun to arrive by then is answered.
-pub(crate) async fn serve(
+/// Serves a connection until it ends, or until there is a `closing` and what has begun to arrive by then is answered. Half-closed connections are
+/// closed: a client that will not read the answer is not worth an upstream's work, and one that still would is not told apart.
+pub(crate) async fn serve<S: Transport>(
     worker: Rc<Worker>,
     entrance: Entrance,
-    stream: impl Transport,
+    stream: S,
     client: Rc<Client>,
     mut closing: watch::Receiver<Option<Closing>>,
 ) {
-    let (mut io, watch) = framing::watch(stream);
-    let (told, entrance, slot, requests) = (&closing.clone(), &entrance, &Slot::default(), Rc::new(()));
-    let mut service = service_fn(|request| {
-        // Taken here and not in the future: heads are taken up in the order in which they arrive.
-        let (opened, defect) = (entrance.load_full(), watch.next_head());
-        let way = Way::Connection { watch: watch.clone(), slot: slot.clone() };
-        let arrival = Arrival { opened, client: client.clone(), defect, way };
-        let plan = worker.plan_header.then(|| arrival.opened.serving.clone());
-        let answer = forward::answer(worker.clone(), arrival, request);
-        let under_way = requests.clone();
-        async move {
-            let mut answer = answer.await;
-            if let (Ok(response), Some(plan)) = (&mut answer, plan) {
-                forward::say_plan(response.headers_mut(), &plan);
-            }
-            let is_last = told.borrow().is_some() && slot.borrow().is_none();
-            let answer = if is_last { answer.map(forward::closing) } else { answer };
-            answer.map(|response| response.map(|reply| UnderWay { reply, _request: under_way }))
-        }
-    });
-    let connection = loop {
-        let begins = timeout(KEEP_ALIVE_TIME, io.begin());
-        if !matches!(watch_over(&mut pin!(begins), &watch, &mut closing).await, Over::Done(Ok(true))) {
-            return;
-        }
-        let mut connection = worker.http1.serve_connection(TokioIo::new(io), service);
-        let over = {
-            let is_quiet = || Rc::strong_count(&requests) == 1;
-            let served = async {
-                tokio::select! {
-                    biased;
-                    // How a connection ended is of no interest here: its requests know.
-                    _ = &mut connection => Served::Ended,
-                    () = watch.rests(is_quiet) => Served::Rests,
-                }
-            };
-            watch_over(&mut pin!(served), &watch, &mut closing).await
+    let duplex = Rc::new(RefCell::new(Duplex::on(stream)));
+    let slot = Slot::default();
+    let end = {
+        let served = Served {
+            worker: &worker,
+            entrance: &entrance,
+            client: &client,
+            duplex: &duplex,
+            slot: &slot,
+            closing: &closing.clone(),
         };
-        match over {
-            Over::Done(Served::Ended) => break connection,
-            Over::Done(Served::Rests) => {
-                let parts = connection.into_parts();
-                // What was read and not taken up would be a request. Before one there may be an empty line, which says nothing.
-                if !parts.read_buf.iter().all(|byte| matches!(byte, b'\r' | b'\n')) {
-                    return;
-                }
-                (io, service) = (parts.io.into_inner(), parts.service);
-            }
+        let mut requests = pin!(served.requests());
+        match watch_over(&mut requests, &duplex, &mut closing).await {
+            Over::Done(end) => end,
             Over::Close(end) => {
-                Pin::new(&mut connection).graceful_shutdown();
+                duplex.borrow_mut().end_after_this();
                 match end {
-                    Some(end) => drop(timeout_at(end, &mut connection).await),
-                    None => drop((&mut connection).await),
+                    Some(end) => timeout_at(end, &mut requests).await.unwrap_or(End::Gone),
+                    None => (&mut requests).await,
                 }
-                break connection;
             }
             Over::Lost => return,
         }
     };
-    // hyper has no more to do with a connection that has become something else, and gives it back.
-    if let Some(agreed) = slot.take() {
-        let parts = connection.into_parts();
-        let tunnel = Box::pin(websocket::run(parts.io.into_inner(), &parts.read_buf, agreed));
-        tokio::select! {
-            () = tunnel => {}
-            () = end(&mut closing) => {}
+    match end {
+        End::Gone => {}
+        End::Said => part(&duplex).await,
+        End::Upgraded => {
+            let (Some(duplex), Some(agreed)) = (Rc::into_inner(duplex), slot.take()) else { return };
+            let (stream, early) = duplex.into_inner().into_tunnel();
+            let tunnel = Box::pin(websocket::run(stream, &early, agreed));
+            tokio::select! {
+                () = tunnel => {}
+                () = self::end(&mut closing) => {}
+            }
         }
     }
 }
 
-/// What becomes of a connection while the HTTP library has it.
-enum Served {
-    Ended,
-    /// Nobody has asked for anything for some time: what the library keeps ready for it, some 16 KiB, is given back.
-    Rests,
+/// How the requests of a connection end.
+enum End {
+    /// Nobody is there any more, or nothing is said to who is.
+    Gone,
+    /// The last response is written.
+    Said,
+    /// It has become something else.
+    Upgraded,
+}
+
+/// What serves a connection.
+struct Served<'s, S> {
+    worker: &'s Rc<Worker>,
+    entrance: &'s Entrance,
+    client: &'s Rc<Client>,
+    duplex: &'s Rc<RefCell<Duplex<S>>>,
+    slot: &'s Slot,
+    closing: &'s watch::Receiver<Option<Closing>>,
+}
+
+impl<S: Transport> Served<'_, S> {
+    async fn requests(&self) -> End {
+        loop {
+            let came = poll_fn(|cx| self.duplex.borrow_mut().poll_head(cx)).await;
+            let Some(came) = came else {
+                return if self.duplex.borrow().is_idle() { End::Said } else { End::Gone };
+            };
+            // Kept apart: what a request needs while it is under way is some KiB, for which every idle connection would have room otherwise.
+            if let Some(end) = Box::pin(self.answer(came)).await {
+                return end;
+            }
+        }
+    }
+
+    /// Answers a request. `None`: another may follow.
+    async fn answer(&self, came: Result<Asked, Defect>) -> Option<End> {
+        let Some((response, form)) = self.response(came).await else { return Some(End::Gone) };
+        let (mut writing, keeps) = answering(response, form, &self.worker.date);
+        let written = poll_fn(|cx| match writing.poll(cx, &mut Out(self.duplex)) {
+            Poll::Ready(written) => Poll::Ready(written.is_ok()),
+            // Whoever waits for the rest of a response may give up too.
+            Poll::Pending => self.duplex.borrow_mut().poll_gone(cx).map(|()| false),
+        });
+        if !written.await {
+            return Some(End::Gone);
+        }
+        if self.slot.borrow().is_some() {
+            return Some(End::Upgraded);
+        }
+        let is_read = self.duplex.borrow_mut().end();
+        (!keeps || !is_read).then_some(End::Said)
+    }
+
+    /// The response to a request. `None`: its client has gone.
+    async fn response(&self, came: Result<Asked, Defect>) -> Option<(Response<Reply>, Form)> {
+        let opened = self.entrance.load_full();
+        let (request, form, defect) = match came {
+            Ok(asked) => {
+                let (request, form) = self.begin(asked);
+                (request, form, None)
+            }
+            // Of it nothing is known but that it is refused.
+            Err(defect) => {
+                let form = Form { is_head: false, is_http11: true, keeps: false, takes_trailers: false };
+                (Request::new(Arriving::Nothing), form, Some(defect))
+            }
+        };
+        let way = Way::Connection { cut_at: self.duplex.borrow().cut_at.clone(), slot: self.slot.clone() };
+        let plan = self.worker.plan_header.then(|| opened.serving.clone());
+        let arrival = Arrival { opened, client: self.client.clone(), defect, way };
+        let mut answer = pin!(forward::answer(self.worker.clone(), arrival, request));
+        let answered = poll_fn(|cx| match answer.as_mut().poll(cx) {
+            Poll::Ready(Ok(response)) => Poll::Ready(Some(response)),
+            Poll::Pending => self.duplex.borrow_mut().poll_gone(cx).map(|()| None),
+        });
+        let mut response = answered.await?;
+        if let Some(plan) = plan {
+            forward::say_plan(response.headers_mut(), &plan);
+        }
+        let is_last = self.closing.borrow().is_some() && self.slot.borrow().is_none();
+        Some((if is_last { forward::closing(response) } else { response }, form))
+    }
+
+    /// A request is under way whose head is there.
+    fn begin(&self, asked: Asked) -> (Request<Arriving>, Form) {
+        let Asked { head, body, keeps } = asked;
+        let is_http11 = head.version == hyper::Version::HTTP_11;
+        let form = Form {
+            is_head: head.method == Method::HEAD,
+            is_http11,
+            keeps,
+            takes_trailers: request::takes_trailers(&head.headers),
+        };
+        let has_body = !body.has_ended();
+        let waits_for_continue = has_body && is_http11 && head.headers.contains_key(header::EXPECT);
+        let number = self.duplex.borrow_mut().begin(body, waits_for_continue);
+        let body = match has_body {
+            true => Arriving::Message(Message { source: self.duplex.clone(), number }),
+            false => Arriving::Nothing,
+        };
+        (Request::from_parts(head, body), form)
+    }
+}
+
+/// Ends a connection in which everything is said.
+async fn part<S: Transport>(duplex: &RefCell<Duplex<S>>) {
+    if !matches!(timeout(STALL_TIME, Out(duplex).shutdown()).await, Ok(Ok(()))) {
+        return;
+    }
+    if duplex.borrow().has_unread() {
+        let drained = poll_fn(|cx| duplex.borrow_mut().poll_drained(cx));
+        let _ = timeout(LINGER_TIME, drained).await;
+    }
 }
 
 /// How waiting for a connection ends.
@@ -147,9 +228,9 @@ enum Over<T> {
 }
 
 /// Waits for what happens on a connection until it is done, or has to be closed.
-async fn watch_over<F: Future + Unpin>(
+async fn watch_over<F: Future + Unpin, S: Transport>(
     connection: &mut F,
-    watch: &Watch,
+    duplex: &RefCell<Duplex<S>>,
     closing: &mut watch::Receiver<Option<Closing>>,
 ) -> Over<F::Output> {
     let closing = tokio::select! {
@@ -166,11 +247,10 @@ async fn watch_over<F: Future + Unpin>(
             return Over::Done(done);
         }
         // Only a connection on which no request has begun to arrive is closed under its client's eyes.
-        watch.look_closely();
         if let Poll::Ready(done) = poll_fn(|cx| Poll::Ready(Pin::new(&mut *connection).poll(cx))).await {
             return Over::Done(done);
         }
-        if is_late() || !watch.is_arriving() {
+        if is_late() || !duplex.borrow().is_arriving() {
             return Over::Close(end);
         }
     }

@@ -3,6 +3,7 @@
 
 mod streams;
 
+use crate::body::Arriving;
 use crate::bounds::Bound;
 use crate::client::Client;
 use crate::forward::{self, Arrival, Malformed, Way};
@@ -149,7 +150,8 @@ fn answer(
         websocket::of_stream(&mut request).map(|upgrade| (upgrade, Slot::default(), closing.clone()));
     let way = Way::Stream(stream.clone(), becomes.as_ref().map(|(_, slot, _)| slot.clone()));
     let arrival = Arrival { opened, client: client.clone(), defect: None, way };
-    let answer = forward::answer(worker.clone(), arrival, request);
+    // Kept apart: it is some KiB, which would be moved from the library to its task.
+    let answer = Box::pin(forward::answer(worker.clone(), arrival, request.map(Arriving::Stream)));
     async move {
         let Ok(mut response) = answer.await;
         if response.extensions().get::<Malformed>().is_some() && response.status() == StatusCode::BAD_REQUEST
@@ -175,7 +177,11 @@ fn answer(
 }
 
 /// Passes bytes both ways on a stream, as long as a door that closes waits.
-async fn become_websocket(upgrade: OnUpgrade, agreed: Agreed, mut closing: watch::Receiver<Option<Closing>>) {
+async fn become_websocket(
+    upgrade: OnUpgrade,
+    agreed: Box<Agreed>,
+    mut closing: watch::Receiver<Option<Closing>>,
+) {
     let Ok(stream) = upgrade.await else { return };
     tokio::select! {
         () = websocket::run(TokioIo::new(stream), &[], agreed) => {}

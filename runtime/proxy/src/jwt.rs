@@ -113,6 +113,11 @@ impl Guard {
         self.callees.insert(service.name().to_owned(), list);
     }
 
+    /// Whether tokens are looked for at all.
+    pub(crate) fn verifies(&self) -> bool {
+        !self.own.is_empty() || !self.lists.is_empty()
+    }
+
     /// Verifies what a request carries.
     pub(crate) async fn check(&self, parts: &Parts) -> Result<Checked, Refused> {
         let mut checked = Checked::default();

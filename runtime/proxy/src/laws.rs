@@ -1,15 +1,16 @@
 //! What must hold for any bytes that come from outside. Fuzzers ask it (`tests/fuzz/run`), and the tests of what they have found, which
 //! stands in `corpus/`.
 
-use crate::{frames, framing, identity, jwt, proxy_protocol};
+use crate::{frames, http1, identity, jwt, proxy_protocol, upstream};
 use mesh_engine::{SpiffeId, canonical};
 
 /// What is asked of bytes.
 pub type Law = fn(&[u8]);
 
 /// By the name of the fuzzer.
-pub const LAWS: [(&str, Law); 6] = [
+pub const LAWS: [(&str, Law); 7] = [
     ("messages", messages),
+    ("answers", answers),
     ("frames", frames),
     ("targets", targets),
     ("identities", identities),
@@ -24,10 +25,16 @@ fn cut(bytes: &[u8]) -> (impl FnMut(usize) -> usize, &[u8]) {
     (move |left: usize| random.usize(1..=left.min(24)), stream)
 }
 
-/// Heads and chunked bodies of HTTP/1.1 mean the same in one piece and in many.
+/// Requests of HTTP/1.1 mean the same in one piece and in many.
 pub fn messages(bytes: &[u8]) {
     let (pieces, stream) = cut(bytes);
-    framing::law(stream, pieces);
+    http1::law(stream, pieces);
+}
+
+/// So do the answers to them.
+pub fn answers(bytes: &[u8]) {
+    let (pieces, stream) = cut(bytes);
+    upstream::law(stream, pieces);
 }
 
 /// So do frames of HTTP/2.

@@ -126,6 +126,8 @@ fn spawn(
     connection: impl Future<Output = ()> + 'static,
 ) {
     let open = worker.connections.open();
+    // Awaited where it is: as a part of the task it would have room there twice.
+    let connection = Box::pin(connection);
     tokio::task::spawn_local(async move {
         let _held = (open, place);
         connection.await;

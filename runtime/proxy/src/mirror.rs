@@ -5,10 +5,9 @@ use crate::body::Outgoing;
 use crate::destination::Spoken;
 use crate::head::Head;
 use crate::serving::Opened;
-use crate::upstream::{CONNECT_TIME, Endpoint, Origin, Pool};
+use crate::upstream::{CONNECT_TIME, Connection, Endpoint, Origin, Pool};
 use crate::worker::Worker;
-use hyper::Response;
-use hyper::body::{Body as _, Bytes, Incoming};
+use hyper::body::{Body as _, Bytes};
 use mesh_engine::{Address, Edited, endpoints};
 use mesh_plan::layout::WHOLE;
 use mesh_plan::view::Edit;
@@ -150,22 +149,21 @@ async fn copy(
             },
         };
         match connection.send(request).await {
-            Ok(response) => {
-                read(response).await?;
+            Ok(_) => {
+                read(&mut connection).await?;
                 connection.give_back();
                 return Some(());
             }
             // The endpoint had closed an idle connection before anything was sent on it.
-            Err(mut error) => request = error.take_message().filter(|_| !fresh)?,
+            Err(not_answered) => request = *not_answered.unsent.filter(|_| !fresh)?,
         }
     }
 }
 
 /// Reads an answer to its end. `None`: it has none within reason.
-async fn read(response: Response<Incoming>) -> Option<()> {
-    let mut body = response.into_body();
+async fn read(answer: &mut Connection) -> Option<()> {
     let mut left = MAX_ANSWER;
-    while let Some(frame) = std::future::poll_fn(|cx| Pin::new(&mut body).poll_frame(cx)).await {
+    while let Some(frame) = std::future::poll_fn(|cx| Pin::new(&mut *answer).poll_frame(cx)).await {
         let bytes = frame.ok()?.data_ref().map_or(0, |data| data.len());
         left = left.checked_sub(bytes)?;
     }

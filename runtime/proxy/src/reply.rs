@@ -8,12 +8,12 @@ use crate::log::Record;
 use crate::outliers::Judges;
 use crate::serving::Serving;
 use crate::upstream::Connection;
-use hyper::body::{Body, Bytes, Frame, Incoming, SizeHint};
+use hyper::body::{Body, Bytes, Frame, SizeHint};
 use hyper::header::HeaderMap;
 use mesh_engine::balance::outliers::Seen;
 use std::fmt;
+use std::io;
 use std::pin::Pin;
-use std::rc::Rc;
 use std::sync::Arc;
 use std::task::{Context, Poll, ready};
 use std::time::Duration;
@@ -31,8 +31,7 @@ pub(crate) enum Reply {
 pub(crate) struct Passed {
     /// What has been read of it already.
     first: Option<Frame<Bytes>>,
-    incoming: Incoming,
-    /// Goes back to its pool after the last byte; dropped before, it closes.
+    /// What the rest comes on. Goes back to its pool after the last byte; dropped before, it closes.
     connection: Option<Connection>,
     cut: Option<Pin<Box<Sleep>>>,
     /// How long it may be silent, and when it has been.
@@ -57,8 +56,7 @@ pub(crate) struct Kept {
 impl Passed {
     /// `cut`: when the total timeout passes; `idle`: how long nothing may pass.
     pub(crate) fn new(
-        (first, incoming): (Option<Frame<Bytes>>, Incoming),
-        connection: Connection,
+        (first, connection): (Option<Frame<Bytes>>, Connection),
         cut: Option<Instant>,
         idle: Option<Duration>,
         record: Record,
@@ -67,16 +65,20 @@ impl Passed {
         let cut = cut.map(|deadline| Box::pin(sleep_until(deadline)));
         let idle = idle.map(|time| (time, Box::pin(sleep_until(kept.activity.last() + time))));
         let (connection, record) = (Some(connection), Some(record));
-        let mut passed = Passed { first, incoming, connection, cut, idle, record, kept };
+        let mut passed = Passed { first, connection, cut, idle, record, kept };
         passed.end_if_complete();
         passed
     }
 
     /// The HTTP library does not ask again once it knows that a body has ended: this is asked after every frame.
     fn end_if_complete(&mut self) {
-        if self.first.is_none() && self.incoming.is_end_stream() {
+        if self.is_complete() {
             self.end();
         }
+    }
+
+    fn is_complete(&self) -> bool {
+        self.first.is_none() && self.connection.as_ref().is_none_or(Connection::is_end_stream)
     }
 
     /// A call of gRPC ends with its status.
@@ -129,18 +131,12 @@ impl Drop for Passed {
     }
 }
 
-/// A reply whose request counts as under way until its last byte is written down.
-pub(crate) struct UnderWay {
-    pub(crate) reply: Reply,
-    pub(crate) _request: Rc<()>,
-}
-
 /// Why a response ends before its last byte: the client sees its connection cut.
 #[derive(Debug)]
 pub(crate) enum Cut {
     Timeout,
     Silent,
-    Upstream(hyper::Error),
+    Upstream(io::Error),
 }
 
 impl fmt::Display for Cut {
@@ -175,7 +171,10 @@ impl Body for Reply {
         }
         let next = match passed.first.take() {
             Some(first) => Some(Ok(first)),
-            None => ready!(Pin::new(&mut passed.incoming).poll_frame(cx)),
+            None => match &mut passed.connection {
+                Some(connection) => ready!(Pin::new(connection).poll_frame(cx)),
+                None => None,
+            },
         };
         match next {
             Some(Ok(frame)) => {
@@ -199,7 +198,7 @@ impl Body for Reply {
     fn is_end_stream(&self) -> bool {
         match self {
             Reply::Local(bytes) => bytes.is_empty(),
-            Reply::Passed(passed) => passed.first.is_none() && passed.incoming.is_end_stream(),
+            Reply::Passed(passed) => passed.is_complete(),
         }
     }
 
@@ -207,24 +206,9 @@ impl Body for Reply {
         match self {
             Reply::Local(bytes) => SizeHint::with_exact(bytes.len() as u64),
             Reply::Passed(passed) if passed.first.is_some() => SizeHint::default(),
-            Reply::Passed(passed) => passed.incoming.size_hint(),
+            Reply::Passed(passed) => {
+                passed.connection.as_ref().map_or_else(|| SizeHint::with_exact(0), Connection::size_hint)
+            }
         }
-    }
-}
-
-impl Body for UnderWay {
-    type Data = Bytes;
-    type Error = Cut;
-
-    fn poll_frame(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Option<Result<Frame<Bytes>, Cut>>> {
-        Pin::new(&mut self.get_mut().reply).poll_frame(cx)
-    }
-
-    fn is_end_stream(&self) -> bool {
-        self.reply.is_end_stream()
-    }
-
-    fn size_hint(&self) -> SizeHint {
-        self.reply.size_hint()
     }
 }

@@ -152,7 +152,7 @@ fn fit_for_one_connection(headers: &mut HeaderMap) -> Result<(), Refused> {
     Ok(())
 }
 
-/// Headers of a request, and crumbs of its cookies: as many as the HTTP/1.1 library takes.
+/// Headers of a request, and crumbs of its cookies: as many as a head of HTTP/1.1 may have.
 const MAX_FIELDS: usize = 100;
 
 /// The target of a stream (RFC 9113 8.3.1): where both say a host, it is the same one.
@@ -241,8 +241,10 @@ pub(crate) fn remove_hop_by_hop(headers: &mut HeaderMap) {
 }
 
 fn take_off<'n>(headers: &mut HeaderMap, named: impl Iterator<Item = &'n HeaderName>) {
-    for name in named.chain(&HOP_BY_HOP) {
-        headers.remove(name);
+    named.for_each(|name| drop(headers.remove(name)));
+    // Of most messages none is there, and to look through the few that are is less than to look for each.
+    if headers.keys().any(|name| HOP_BY_HOP.contains(name)) {
+        HOP_BY_HOP.iter().for_each(|name| drop(headers.remove(name)));
     }
 }
 
@@ -253,7 +255,7 @@ fn named_by_connection(headers: &HeaderMap) -> Vec<HeaderName> {
 }
 
 /// Whether the client takes trailers: the proxy passes them on, so it takes them too.
-fn takes_trailers(headers: &HeaderMap) -> bool {
+pub(crate) fn takes_trailers(headers: &HeaderMap) -> bool {
     let mut codings =
         headers.get_all(header::TE).iter().flat_map(|line| line.as_bytes().split(|byte| *byte == b','));
     codings.any(|coding| coding.trim_ascii().eq_ignore_ascii_case(b"trailers"))

@@ -1,30 +1,31 @@
 //! Connections to endpoints: made, kept while idle, used again. Each worker has its own pool.
 
-mod answers;
+mod http1;
 mod multiplexed;
 
 use crate::body::Outgoing;
 use crate::breaker::Counted;
 use crate::outside::Secured;
 use crate::serving::Shared;
-use crate::transport::Wire;
-use answers::Expected;
-use hyper::body::Incoming;
-use hyper::client::conn::TrySendError;
-use hyper::client::conn::http1::{self, SendRequest};
+use crate::transport::{Begun, Wire};
+use http1::Http1;
+#[cfg(any(test, fuzzing))]
+pub(crate) use http1::law;
+use hyper::body::{Body, Bytes, Frame, SizeHint};
 use hyper::{Request, Response};
-use hyper_util::rt::TokioIo;
 use mesh_engine::Address;
 use multiplexed::{Lease, Multiplexed};
 use std::cell::RefCell;
 use std::collections::HashMap;
+use std::future::poll_fn;
+use std::io;
 use std::net::SocketAddr;
-use std::pin::pin;
+use std::pin::{Pin, pin};
 use std::rc::{Rc, Weak};
 use std::sync::Arc;
+use std::task::{Context, Poll};
 use std::time::Duration;
 use tokio::net::TcpStream;
-use tokio::task::JoinHandle;
 use tokio::time::{Instant, timeout};
 
 /// Where no `connect-timeout` is declared. A handshake takes one round trip. A lost SYN is sent again after one second: then another
@@ -37,8 +38,6 @@ const IDLE_TIME: Duration = Duration::from_secs(4);
 const MAX_IDLE: usize = 512;
 /// After the last byte of a response the connection may still be sending the request; one that takes longer is closed.
 const SETTLE_TIME: Duration = Duration::from_secs(1);
-/// Bytes of a response head; more is refused.
-const MAX_HEAD: usize = 64 * 1024;
 
 /// Where a connection leads: connections of one caller are not used for another, and none leads to somebody else at the same address.
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
@@ -66,23 +65,21 @@ pub(crate) struct Pool {
 }
 
 struct Idle {
-    connection: Whole,
+    connection: Box<Whole>,
     since: Instant,
 }
 
 /// What one request has of a connection to an endpoint.
 pub(crate) enum Connection {
     /// All of it. Dropping it closes it, whatever it is doing.
-    Whole(Whole),
+    Whole(Box<Whole>),
     /// A stream. Dropping it lets another one begin.
     Stream(Lease),
 }
 
 /// An HTTP/1.1 connection to an endpoint, which one request has for itself.
 pub(crate) struct Whole {
-    sender: SendRequest<Outgoing>,
-    expected: Expected,
-    task: JoinHandle<()>,
+    http: Http1<Wire>,
     endpoint: Endpoint,
     pool: Weak<Pool>,
     /// As the breakers count it.
@@ -97,11 +94,11 @@ impl Pool {
         }
         let mut idle = self.idle.borrow_mut();
         let connections = idle.get_mut(&origin.endpoint)?;
-        while let Some(last) = connections.pop() {
+        while let Some(mut last) = connections.pop() {
             if last.since.elapsed() >= IDLE_TIME {
                 // All others have been idle for longer.
                 connections.clear();
-            } else if last.connection.sender.is_ready() {
+            } else if last.connection.http.is_open() {
                 return Some(Connection::Whole(last.connection));
             }
         }
@@ -134,18 +131,9 @@ impl Pool {
         if origin.http2 {
             return self.multiplexed.connect(origin, counted).await.map(Connection::Stream);
         }
-        let (stream, expected) = answers::watch(stream_to(origin).await?);
-        let (sender, connection) = http1::Builder::new()
-            .max_header_size(MAX_HEAD)
-            .handshake(TokioIo::new(stream))
-            .await
-            .map_err(|_| NotConnected::default())?;
-        // How it ended is seen by the request on it, if there is one.
-        let task = tokio::task::spawn_local(async {
-            let _ = connection.with_upgrades().await;
-        });
+        let http = Http1::on(stream_to(origin).await?);
         let (endpoint, pool) = (origin.endpoint.clone(), Rc::downgrade(self));
-        Ok(Connection::Whole(Whole { sender, expected, task, endpoint, pool, counted }))
+        Ok(Connection::Whole(Box::new(Whole { http, endpoint, pool, counted })))
     }
 
     /// Closes what has been idle for too long, for as long as the pool lives.
@@ -155,7 +143,7 @@ impl Pool {
             let Some(pool) = pool.upgrade() else { return };
             pool.idle.borrow_mut().retain(|_, connections| {
                 connections
-                    .retain(|idle| idle.since.elapsed() < IDLE_TIME && !idle.connection.sender.is_closed());
+                    .retain_mut(|idle| idle.since.elapsed() < IDLE_TIME && idle.connection.http.is_open());
                 !connections.is_empty()
             });
             pool.multiplexed.close(Multiplexed::is_old);
@@ -186,7 +174,7 @@ impl Pool {
         }
     }
 
-    fn put(&self, connection: Whole) {
+    fn put(&self, connection: Box<Whole>) {
         let mut idle = self.idle.borrow_mut();
         let connections = idle.entry(connection.endpoint.clone()).or_default();
         if connections.len() < MAX_IDLE {
@@ -216,39 +204,106 @@ pub(crate) async fn stream_to(origin: &Origin) -> Result<Wire, NotConnected> {
 #[derive(Clone, Debug, Default)]
 pub(crate) struct NotConnected(pub(crate) Option<Arc<str>>);
 
+/// Why there is no response to a request.
+pub(crate) struct NotAnswered {
+    pub(crate) why: Why,
+    /// The request, where nothing of it was sent.
+    pub(crate) unsent: Option<Box<Request<Outgoing>>>,
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Why {
+    /// The endpoint broke off, or answered with something that is no response.
+    Endpoint,
+    /// It has said that it looked at nothing of the request (RFC 9113 8.7).
+    Refused,
+    /// The body that is passed on broke off.
+    Body,
+}
+
 impl Connection {
-    /// Sends a request. What was not sent comes back with the error.
-    pub(crate) async fn send(
-        &mut self,
-        request: Request<Outgoing>,
-    ) -> Result<Response<Incoming>, TrySendError<Request<Outgoing>>> {
+    /// Sends a request, and waits for the head of its response; the connection is the body behind it.
+    pub(crate) async fn send(&mut self, request: Request<Outgoing>) -> Result<Response<()>, NotAnswered> {
         match self {
             Connection::Whole(whole) => {
-                whole.expected.answer();
-                whole.sender.try_send_request(request).await
+                whole.http.begin(request)?;
+                poll_fn(|cx| whole.http.poll_answer(cx)).await
             }
-            Connection::Stream(lease) => lease.send(request).await,
+            // Kept apart, because it is ten times what is needed of the other.
+            Connection::Stream(lease) => Box::pin(lease.send(request)).await,
         }
     }
 
     /// Keeps the connection for another request, after a response that was read to its end.
     pub(crate) fn give_back(self) {
         let Connection::Whole(mut whole) = self else { return };
-        let Some(pool) = whole.pool.upgrade() else { return };
-        if whole.sender.is_ready() {
-            pool.put(whole);
-        } else if !whole.sender.is_closed() {
+        if !whole.http.is_kept() {
+            return;
+        }
+        if whole.http.is_sending() {
             tokio::task::spawn_local(async move {
-                if let Ok(Ok(())) = timeout(SETTLE_TIME, whole.sender.ready()).await {
-                    pool.put(whole);
+                if let Ok(true) = timeout(SETTLE_TIME, whole.http.finish()).await {
+                    whole.put();
                 }
             });
+        } else {
+            whole.put();
+        }
+    }
+
+    /// The connection as what an endpoint has agreed to make of it.
+    pub(crate) fn into_tunnel(self) -> Option<Tunnel> {
+        match self {
+            Connection::Whole(whole) => {
+                Some(Tunnel { stream: whole.http.into_tunnel(), _counted: whole.counted })
+            }
+            // A stream was not asked.
+            Connection::Stream(_) => None,
         }
     }
 }
 
-impl Drop for Whole {
-    fn drop(&mut self) {
-        self.task.abort();
+/// A connection that is no longer one of HTTP. The breakers count it as long as it is there.
+pub(crate) struct Tunnel {
+    pub(crate) stream: Begun<Wire>,
+    _counted: Vec<Counted>,
+}
+
+/// The body of the response to what was sent on it last.
+impl Body for Connection {
+    type Data = Bytes;
+    type Error = io::Error;
+
+    fn poll_frame(
+        self: Pin<&mut Self>,
+        cx: &mut Context<'_>,
+    ) -> Poll<Option<Result<Frame<Bytes>, io::Error>>> {
+        match self.get_mut() {
+            Connection::Whole(whole) => whole.http.poll_frame(cx),
+            Connection::Stream(lease) => lease.poll_frame(cx),
+        }
+    }
+
+    fn is_end_stream(&self) -> bool {
+        match self {
+            Connection::Whole(whole) => whole.http.has_ended(),
+            Connection::Stream(lease) => lease.has_ended(),
+        }
+    }
+
+    fn size_hint(&self) -> SizeHint {
+        match self {
+            Connection::Whole(whole) => whole.http.size_hint(),
+            Connection::Stream(lease) => lease.size_hint(),
+        }
+    }
+}
+
+impl Whole {
+    fn put(mut self: Box<Self>) {
+        if let Some(pool) = self.pool.upgrade() {
+            self.http.rest();
+            pool.put(self);
+        }
     }
 }

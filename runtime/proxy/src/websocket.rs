@@ -10,7 +10,6 @@ use hyper::ext::Protocol;
 use hyper::header::{self, HeaderMap, HeaderName, HeaderValue};
 use hyper::upgrade::OnUpgrade;
 use hyper::{Method, Request, Response, StatusCode, Version};
-use hyper_util::rt::TokioIo;
 use mesh_engine::Edited;
 use mesh_plan::PlanView;
 use mesh_plan::view::Edit;
@@ -109,8 +108,6 @@ fn base64(bytes: &[u8]) -> String {
 
 /// What both sides have agreed to: the service's side of it, and what the request keeps meanwhile.
 pub(crate) struct Agreed {
-    pub(crate) upstream: OnUpgrade,
-    /// Lives until the upgrade is done.
     pub(crate) connection: Connection,
     pub(crate) record: Record,
     pub(crate) kept: Kept,
@@ -119,18 +116,17 @@ pub(crate) struct Agreed {
 }
 
 /// Where a request leaves it for the connection that it came on.
-pub(crate) type Slot = Rc<RefCell<Option<Agreed>>>;
+pub(crate) type Slot = Rc<RefCell<Option<Box<Agreed>>>>;
 
 /// Passes bytes both ways until the end. `early`: what the client sent already.
-pub(crate) async fn run(client: impl AsyncRead + AsyncWrite + Unpin, early: &[u8], agreed: Agreed) {
-    let Agreed { upstream, connection, mut record, kept, deadline, idle } = agreed;
-    let Ok(upstream) = upstream.await else {
+pub(crate) async fn run(client: impl AsyncRead + AsyncWrite + Unpin, early: &[u8], agreed: Box<Agreed>) {
+    let Agreed { connection, mut record, kept, deadline, idle } = *agreed;
+    let Some(upstream) = connection.into_tunnel() else {
         record.flag("UC");
         return;
     };
-    drop(connection);
     let bounds = Bounds { deadline, idle, activity: &kept.activity };
-    if let Some(flag) = tunnel(client, early, TokioIo::new(upstream), &bounds).await {
+    if let Some(flag) = tunnel(client, early, upstream.stream, &bounds).await {
         record.flag(flag);
     }
 }

@@ -1,12 +1,12 @@
 //! A worker: one thread, one single-threaded runtime, and everything that its requests share. Nothing on the way of a
 //! request takes a lock that another worker could hold, but where limits are declared that all workers count together.
 
-use crate::http1::{Closing, LAST_CALL_OF_ALL, LAST_CALL_OF_ONE};
+use crate::http1::{Closing, Date, LAST_CALL_OF_ALL, LAST_CALL_OF_ONE};
 use crate::log::Log;
 use crate::mirror::Mirrors;
 use crate::serving::{Entrance, Shared, SocketId};
 use crate::upstream::Pool;
-use crate::{balance, breaker, http1, listen, outliers, retry};
+use crate::{balance, breaker, listen, outliers, retry};
 use std::cell::{Cell, RefCell};
 use std::collections::BTreeMap;
 use std::io;
@@ -55,7 +55,7 @@ pub(crate) fn start(
             log,
             plan_header,
             workers,
-            http1: http1::builder(),
+            date: Date::default(),
             pool: Rc::default(),
             mirrors: Mirrors::default(),
             destinations: RefCell::default(),
@@ -81,7 +81,7 @@ pub(crate) struct Worker {
     pub(crate) plan_header: bool,
     /// How many workers there are.
     pub(crate) workers: usize,
-    pub(crate) http1: hyper::server::conn::http1::Builder,
+    pub(crate) date: Date,
     pub(crate) pool: Rc<Pool>,
     pub(crate) mirrors: Mirrors,
     pub(crate) destinations: RefCell<balance::Destinations>,

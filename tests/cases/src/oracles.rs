@@ -73,6 +73,8 @@ pub(crate) struct Line {
     pub(crate) host: String,
     pub(crate) path: String,
     pub(crate) status: u64,
+    /// How a call of gRPC ended: 0 is well, or it is no call.
+    pub(crate) grpc_status: u64,
     pub(crate) rule: String,
     pub(crate) upstream: String,
     pub(crate) plan: String,
@@ -208,7 +210,7 @@ impl Seen {
         authorised.sort_unstable();
         received.sort_unstable();
         // Of what breaks off behind its head, an upstream need not have anything.
-        let cut = |line: &&&Line| matches!(line.status, 0 | 400..);
+        let cut = |line: &&&Line| matches!(line.status, 0 | 400..) || line.grpc_status > 0;
         let cut: Vec<_> =
             sent.iter().filter(cut).map(|line| (line.method.as_str(), line.path.as_str())).collect();
         let is_cut = |asked: &(&str, &str)| cut.contains(asked) && !received.contains(asked);
@@ -255,11 +257,13 @@ pub(crate) fn leak(process: Process, before: usize) -> Option<String> {
 
 fn read(value: &Value) -> Line {
     let text = |key: &str| value.get(key).and_then(Value::as_str).unwrap_or_default().to_owned();
+    let number = |key: &str| value.get(key).and_then(Value::as_u64).unwrap_or_default();
     Line {
         method: text("method"),
         host: text("host"),
         path: text("path"),
-        status: value.get("status").and_then(Value::as_u64).unwrap_or_default(),
+        status: number("status"),
+        grpc_status: number("grpc_status"),
         rule: text("rule"),
         upstream: text("upstream"),
         plan: text("plan"),

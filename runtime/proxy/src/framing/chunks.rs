@@ -13,7 +13,7 @@ const MAX_DIGITS: u8 = 16;
 
 /// Where in a body one is.
 #[derive(Clone, Copy)]
-pub(super) struct Chunks {
+pub(crate) struct Chunks {
     place: Place,
     /// Bytes of extensions so far, then of trailers.
     extra: u32,
@@ -65,7 +65,7 @@ const MALFORMED: Defect = bad("malformed chunks");
 
 impl Chunks {
     /// Takes one byte, or all of a chunk's data that are there. Nowhere is the end of the body.
-    pub(super) fn read(mut self, bytes: &[u8]) -> Result<(Option<Chunks>, &[u8]), Defect> {
+    pub(crate) fn read(mut self, bytes: &[u8]) -> Result<(Option<Chunks>, &[u8]), Defect> {
         if let Place::Data { left } = self.place {
             let taken = left.min(bytes.len() as u64);
             self.place = if taken == left { Place::DataCr } else { Place::Data { left: left - taken } };
@@ -82,6 +82,16 @@ impl Chunks {
             _ => {}
         }
         Ok((Some(self), rest))
+    }
+
+    /// Whether what comes is data.
+    pub(crate) fn is_in_data(&self) -> bool {
+        matches!(self.place, Place::Data { .. })
+    }
+
+    /// Whether what comes is trailers, or the end.
+    pub(crate) fn is_in_trailers(&self) -> bool {
+        matches!(self.place, Place::Trailer { .. } | Place::TrailerLf { .. })
     }
 
     fn count(&mut self, most: u32, why: &'static str) -> Result<(), Defect> {

@@ -1,12 +1,17 @@
-//! The lines of a request head (RFC 9112 2 to 6), each of which has one form.
+//! The lines of a head (RFC 9112 2 to 6), each of which has one form. Each is looked at when it is there; what is found in it is remembered by its
+//! place, so that a head that is whole is not looked for its lines again.
 
-use super::scan::Body;
+use bytes::Bytes;
 use hyper::Uri;
+use hyper::header::{HeaderMap, HeaderName, HeaderValue};
+use std::ops::Range;
 
-/// Headers of a request: as many as hyper takes.
-const MAX_FIELDS: u32 = 100;
+/// Headers of a message: several times what browsers and frameworks send.
+const MAX_FIELDS: usize = 100;
 /// Longer than any method that there is, so that what has no end and no blank is no request line.
 const MAX_METHOD: usize = 32;
+/// Headers that a proxy adds.
+const OWN_FIELDS: usize = 6;
 /// Empty lines before a request line (RFC 9112 2.2): one, which clients have sent behind a body.
 const MAX_EMPTY_LINES: u32 = 1;
 
@@ -19,25 +24,43 @@ pub(crate) struct Defect {
 }
 
 impl Defect {
-    pub(super) const UNCLEAR: Defect = bad("where the message ends is unclear");
+    pub(crate) const METHOD: Defect = bad("the method is no token");
+    pub(crate) const TARGET: Defect = bad("the target is malformed");
 }
 
-pub(super) const fn bad(why: &'static str) -> Defect {
+pub(crate) const fn bad(why: &'static str) -> Defect {
     Defect { status: 400, why }
 }
 
-/// What the lines of a head so far say about framing.
+/// What the lines of a head say so far.
 #[derive(Default)]
 pub(crate) struct Head {
     empty_lines: u32,
-    /// Whether there is a request line, and of which minor version.
+    /// Whether there is a request line or a status line, and of which minor version.
     minor: Option<u8>,
-    is_interim: bool,
-    fields: u32,
+    method: Range<usize>,
+    target: Range<usize>,
+    status: u16,
+    fields: Vec<Field>,
     lengths: u32,
     length: Option<u64>,
     encodings: u32,
     coding: Coding,
+}
+
+/// What follows a head.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Body {
+    Length(u64),
+    Chunks,
+    /// All that comes: of responses alone.
+    UntilClose,
+}
+
+/// Where a field stands in its head.
+struct Field {
+    name: Range<usize>,
+    value: Range<usize>,
 }
 
 #[derive(Clone, Copy, Default, PartialEq, Eq)]
@@ -51,12 +74,12 @@ enum Coding {
 }
 
 impl Head {
-    pub(super) fn begun(&self) -> bool {
+    fn begun(&self) -> bool {
         self.minor.is_some()
     }
 
-    /// Reads a line, which ends in a line feed. `true`: the head ends here.
-    pub(super) fn line(&mut self, line: &[u8]) -> Result<bool, Defect> {
+    /// Reads a line of a request, which stands at a place and ends in a line feed. `true`: the head ends here.
+    pub(crate) fn line(&mut self, at: usize, line: &[u8]) -> Result<bool, Defect> {
         let line = line.strip_suffix(b"\n").unwrap_or(line);
         self.begins_well(line)?;
         let Some(line) = line.strip_suffix(b"\r") else {
@@ -69,73 +92,102 @@ impl Head {
                 if too_many { Err(bad("empty lines before a request")) } else { Ok(false) }
             }
             None => {
-                self.minor = Some(request_line(line)?);
+                let (minor, method, target) = request_line(line)?;
+                let target_at = at + method + 1;
+                (self.method, self.target) = (at..at + method, target_at..target_at + target);
+                self.minor = Some(minor);
                 Ok(false)
             }
             Some(_) if line.is_empty() => Ok(true),
-            Some(_) => self.field(line).map(|()| false),
+            Some(_) => self.field(at, line).map(|()| false),
         }
     }
 
     /// Whether a line, or the beginning of one, may be that of a request line, or an empty one.
-    pub(super) fn begins_well(&self, line: &[u8]) -> Result<(), Defect> {
+    pub(crate) fn begins_well(&self, line: &[u8]) -> Result<(), Defect> {
         let line = line.strip_suffix(b"\r").unwrap_or(line);
         let mut method = line.split(|byte| *byte == b' ').next().unwrap_or_default().iter();
         let is_well = self.begun() || method.all(|byte| is_token(*byte));
-        if is_well { Ok(()) } else { Err(bad("the method is no token")) }
+        if is_well { Ok(()) } else { Err(Defect::METHOD) }
     }
 
-    /// Reads a line of a response. `Some`: the head ends here, and whether it is an interim one, behind which another comes.
-    pub(crate) fn line_of_response(&mut self, line: &[u8]) -> Result<Option<bool>, Defect> {
+    /// Reads a line of a response. `true`: the head ends here.
+    pub(crate) fn line_of_response(&mut self, at: usize, line: &[u8]) -> Result<bool, Defect> {
         let Some(line) = line.strip_suffix(b"\r\n") else {
             return Err(bad("a line that does not end in CR LF"));
         };
         if self.minor.is_none() {
             let (minor, status) = status_line(line)?;
-            (self.minor, self.is_interim) = (Some(minor), (100..200).contains(&status) && status != 101);
+            (self.minor, self.status) = (Some(minor), status);
         } else if !line.is_empty() {
-            self.field(line)?;
-        } else if self.is_interim {
-            // It has no body, whatever it says of one.
-            return Ok(Some(true));
+            self.field(at, line)?;
         } else {
-            return self.body().map(|_| Some(false));
+            return Ok(true);
         }
-        Ok(None)
+        Ok(false)
+    }
+
+    /// The method that a request's line said, and its target.
+    pub(crate) fn request_line(&self, bytes: &Bytes) -> (Bytes, Bytes) {
+        (bytes.slice(self.method.clone()), bytes.slice(self.target.clone()))
+    }
+
+    /// The fields of a head, of which these are the bytes. Values are not copied.
+    pub(crate) fn headers(&self, bytes: &Bytes) -> Result<HeaderMap, Defect> {
+        let malformed = bad("a malformed header");
+        // Room for those that are written on the way.
+        let mut headers = HeaderMap::with_capacity(self.fields.len() + OWN_FIELDS);
+        for Field { name, value } in &self.fields {
+            let name = bytes.get(name.clone()).unwrap_or_default();
+            let name = HeaderName::from_bytes(name).map_err(|_| malformed)?;
+            let value = HeaderValue::from_maybe_shared(bytes.slice(value.clone())).map_err(|_| malformed)?;
+            headers.append(name, value);
+        }
+        Ok(headers)
+    }
+
+    /// The status that a response's line said.
+    pub(crate) fn status(&self) -> u16 {
+        self.status
+    }
+
+    /// Whether the message is one of HTTP/1.1, and not of HTTP/1.0.
+    pub(crate) fn is_http11(&self) -> bool {
+        self.minor == Some(1)
+    }
+
+    /// How long the body of a response is that may have one (RFC 9112 6.3).
+    pub(crate) fn body_of_response(&self) -> Result<Body, Defect> {
+        match (self.lengths, self.encodings) {
+            (0, 0) => Ok(Body::UntilClose),
+            _ => self.body(),
+        }
     }
 
     /// Why a head is refused that has more bytes than it may, of which these are of its last line.
-    pub(super) fn too_long(&self, line: &[u8], rest: &[u8]) -> Defect {
+    pub(crate) fn too_long(&self, line: &[u8]) -> Defect {
         if self.begun() {
             return Defect { status: 431, why: "the head is too long" };
         }
-        let mut begin = line.iter().chain(rest).take(MAX_METHOD + 1);
+        let mut begin = line.iter().take(MAX_METHOD + 1);
         match begin.any(|byte| *byte == b' ') {
             true => Defect { status: 414, why: "the target is too long" },
-            false => bad("the method is no token"),
+            false => Defect::METHOD,
         }
     }
 
-    fn field(&mut self, line: &[u8]) -> Result<(), Defect> {
-        self.fields += 1;
-        if self.fields > MAX_FIELDS {
+    /// Reads a header line, without its end.
+    pub(crate) fn field(&mut self, at: usize, line: &[u8]) -> Result<(), Defect> {
+        if self.fields.len() == MAX_FIELDS {
             return Err(Defect { status: 431, why: "too many headers" });
         }
-        if matches!(line.first(), Some(b' ' | b'\t')) {
-            return Err(bad("a folded header line"));
-        }
-        // Of nearly all lines each byte is looked at once: what is wrong with one is asked of the few that are wrong.
-        let end = line.iter().position(|byte| !is_token(*byte)).unwrap_or(line.len());
-        let (name, value) = line.split_at_checked(end).unwrap_or((line, &[]));
-        let (Some((b':', value)), false) = (value.split_first(), name.is_empty()) else {
-            return Err(why_no_field(line));
-        };
-        if !value.iter().all(|byte| matches!(byte, b'\t' | b' '..=b'~' | 0x80..)) {
-            return Err(why_no_field(line));
-        }
+        let (name, blanks, value) = field(line)?;
+        let value_at = at + name.len() + 1 + blanks;
+        let place = Field { name: at..at + name.len(), value: value_at..value_at + value.len() };
+        self.fields.push(place);
         // The two names that frame a message are told from almost all others by their first letter.
         if matches!(name.first(), Some(b'c' | b'C' | b't' | b'T')) {
-            self.framing(name, trim(value));
+            self.framing(name, value);
         }
         Ok(())
     }
@@ -151,7 +203,7 @@ impl Head {
     }
 
     /// How long the body is, where that is clear.
-    pub(super) fn body(&self) -> Result<Body, Defect> {
+    pub(crate) fn body(&self) -> Result<Body, Defect> {
         if self.lengths > 0 && self.encodings > 0 {
             return Err(bad("both content-length and transfer-encoding"));
         }
@@ -169,6 +221,24 @@ impl Head {
     }
 }
 
+/// The name and the value of a header line, and how many bytes stand between its colon and its value.
+fn field(line: &[u8]) -> Result<(&[u8], usize, &[u8]), Defect> {
+    if matches!(line.first(), Some(b' ' | b'\t')) {
+        return Err(bad("a folded header line"));
+    }
+    // Of nearly all lines each byte is looked at once: what is wrong with one is asked of the few that are wrong.
+    let end = line.iter().position(|byte| !is_token(*byte)).unwrap_or(line.len());
+    let (name, value) = line.split_at_checked(end).unwrap_or((line, &[]));
+    let (Some((b':', value)), false) = (value.split_first(), name.is_empty()) else {
+        return Err(why_no_field(line));
+    };
+    if !value.iter().all(|byte| matches!(byte, b'\t' | b' '..=b'~' | 0x80..)) {
+        return Err(why_no_field(line));
+    }
+    let blanks = value.iter().take_while(|byte| matches!(byte, b' ' | b'\t')).count();
+    Ok((name, blanks, trim(value)))
+}
+
 /// What is wrong with a line that is no header.
 fn why_no_field(line: &[u8]) -> Defect {
     if line.contains(&b'\r') {
@@ -184,8 +254,8 @@ fn why_no_field(line: &[u8]) -> Defect {
     }
 }
 
-/// Checks a request line. Returns the minor version of HTTP.
-fn request_line(line: &[u8]) -> Result<u8, Defect> {
+/// Checks a request line. Returns the minor version of HTTP, and how long the method and the target are.
+fn request_line(line: &[u8]) -> Result<(u8, usize, usize), Defect> {
     let mut parts = line.split(|byte| *byte == b' ');
     let (Some(method), Some(target), Some(version), None) =
         (parts.next(), parts.next(), parts.next(), parts.next())
@@ -193,7 +263,7 @@ fn request_line(line: &[u8]) -> Result<u8, Defect> {
         return Err(bad("the request line has not three parts"));
     };
     if !(1..=MAX_METHOD).contains(&method.len()) || !method.iter().all(|byte| is_token(*byte)) {
-        return Err(bad("the method is no token"));
+        return Err(Defect::METHOD);
     }
     if target.contains(&b'#') {
         return Err(bad("the target has a fragment"));
@@ -201,18 +271,18 @@ fn request_line(line: &[u8]) -> Result<u8, Defect> {
     if target.is_empty()
         || !target.iter().all(|byte| matches!(byte, b'!'..=b'~') && !matches!(byte, b'<' | b'>'))
     {
-        return Err(bad("the target is malformed"));
+        return Err(Defect::TARGET);
     }
     // What begins as a path is looked at where it is brought into canonical form.
     if target.first() != Some(&b'/') && Uri::try_from(target).is_err() {
-        return Err(bad("the target is malformed"));
+        return Err(Defect::TARGET);
     }
     if method == b"CONNECT" && target.contains(&b'/') {
         return Err(bad("the target of CONNECT is a host and a port"));
     }
     match version {
-        b"HTTP/1.1" => Ok(1),
-        b"HTTP/1.0" => Ok(0),
+        b"HTTP/1.1" => Ok((1, method.len(), target.len())),
+        b"HTTP/1.0" => Ok((0, method.len(), target.len())),
         [b'H', b'T', b'T', b'P', b'/', b'0'..=b'9', b'.', b'0'..=b'9'] => {
             Err(Defect { status: 505, why: "the version is not supported" })
         }

@@ -1,7 +1,7 @@
 //! HTTP/2 connections to endpoints (RFC 9113): many requests at once on each, a stream for each. A new connection is made when those that are
 //! there have no room; whoever comes meanwhile waits for it and makes none of its own.
 
-use super::{Endpoint, NotConnected, Origin, stream_to};
+use super::{Endpoint, NotAnswered, NotConnected, Origin, Why, stream_to};
 use crate::body::Outgoing;
 use crate::breaker::Counted;
 use crate::frames::{self, Other};
@@ -9,16 +9,19 @@ use crate::http2::{
     CONNECTION_WINDOW, MAX_HEADER_LIST, MAX_LOCAL_RESETS, MAX_STREAMS, PING_EVERY, PING_TIME, SEND_BUFFER,
     STREAM_WINDOW,
 };
-use hyper::body::Incoming;
-use hyper::client::conn::TrySendError;
+use hyper::body::{Body as _, Bytes, Frame, Incoming, SizeHint};
 use hyper::client::conn::http2::{Builder, SendRequest};
 use hyper::rt::Executor;
 use hyper::{Request, Response};
 use hyper_util::rt::{TokioIo, TokioTimer};
 use std::cell::{Cell, RefCell};
 use std::collections::HashMap;
+use std::error::Error as _;
 use std::future::poll_fn;
+use std::io;
+use std::pin::Pin;
 use std::rc::Rc;
+use std::task::{Context, Poll};
 use std::time::Duration;
 use tokio::sync::watch;
 use tokio::time::Instant;
@@ -48,7 +51,11 @@ pub(super) struct Multiplexed {
 }
 
 /// A stream of a connection, as long as a request needs it.
-pub(crate) struct Lease(Rc<Multiplexed>);
+pub(crate) struct Lease {
+    connection: Rc<Multiplexed>,
+    /// The body of its response.
+    incoming: Option<Incoming>,
+}
 
 /// A connection that is being made.
 #[derive(Clone)]
@@ -170,22 +177,57 @@ impl Multiplexed {
 impl Lease {
     fn of(connection: &Rc<Multiplexed>) -> Lease {
         connection.streams.set(connection.streams.get() + 1);
-        Lease(connection.clone())
+        Lease { connection: connection.clone(), incoming: None }
     }
 
-    pub(super) async fn send(
+    pub(super) async fn send(&mut self, request: Request<Outgoing>) -> Result<Response<()>, NotAnswered> {
+        let sent = self.connection.sender.clone().try_send_request(request).await;
+        let (head, incoming) = sent
+            .map_err(|mut error| {
+                let unsent = error.take_message().map(Box::new);
+                NotAnswered { why: why(error.error()), unsent }
+            })?
+            .into_parts();
+        self.incoming = Some(incoming);
+        Ok(Response::from_parts(head, ()))
+    }
+
+    pub(super) fn poll_frame(
         &mut self,
-        request: Request<Outgoing>,
-    ) -> Result<Response<Incoming>, TrySendError<Request<Outgoing>>> {
-        self.0.sender.clone().try_send_request(request).await
+        cx: &mut Context<'_>,
+    ) -> Poll<Option<Result<Frame<Bytes>, io::Error>>> {
+        let Some(incoming) = &mut self.incoming else { return Poll::Ready(None) };
+        Pin::new(incoming).poll_frame(cx).map_err(io::Error::other)
+    }
+
+    pub(super) fn has_ended(&self) -> bool {
+        self.incoming.as_ref().is_none_or(Incoming::is_end_stream)
+    }
+
+    pub(super) fn size_hint(&self) -> SizeHint {
+        self.incoming.as_ref().map_or_else(|| SizeHint::with_exact(0), Incoming::size_hint)
     }
 }
 
 impl Drop for Lease {
     fn drop(&mut self) {
-        self.0.streams.set(self.0.streams.get().saturating_sub(1));
-        self.0.since.set(Instant::now());
-        self.0.counted.iter().for_each(Counted::tell);
+        self.connection.streams.set(self.connection.streams.get().saturating_sub(1));
+        self.connection.since.set(Instant::now());
+        self.connection.counted.iter().for_each(Counted::tell);
+    }
+}
+
+fn why(error: &hyper::Error) -> Why {
+    if error.is_user() {
+        // The only errors of a user here are those of the body that is passed on.
+        return Why::Body;
+    }
+    let error = error.source().and_then(|source| source.downcast_ref::<h2::Error>());
+    match error.filter(|error| error.is_remote()).and_then(|error| Some((error, error.reason()?))) {
+        Some((_, h2::Reason::REFUSED_STREAM)) => Why::Refused,
+        // Of the streams that it has begun its error is another one.
+        Some((error, h2::Reason::NO_ERROR)) if error.is_go_away() => Why::Refused,
+        _ => Why::Endpoint,
     }
 }
 
