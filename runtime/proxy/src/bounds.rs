@@ -10,6 +10,11 @@ pub enum Bound {
     Connections,
     TlsTime,
     DetectTime,
+    HeadBytes,
+    HeadFields,
+    HeadTime,
+    IdleTime,
+    StallTime,
     Http2Streams,
     Http2StreamWindow,
     Http2ConnectionWindow,
@@ -59,7 +64,7 @@ const fn row(
 }
 
 /// In the order of [`Bound`].
-const ROWS: [Row; 12] = [
+const ROWS: [Row; 17] = [
     row(
         Bound::Connections,
         "connections",
@@ -83,6 +88,46 @@ const ROWS: [Row; 12] = [
         5 * SECOND,
         (100, HOUR),
         "until a connection that has begun says what it is: a ClientHello, a preface, a PROXY header",
+    ),
+    row(
+        Bound::HeadBytes,
+        "head-bytes",
+        Unit::Bytes,
+        64 * KIB,
+        (4 * KIB, MIB),
+        "a head of HTTP/1.1, of a request or of an answer: ten times what browsers and frameworks send",
+    ),
+    row(
+        Bound::HeadFields,
+        "head-fields",
+        Unit::Count,
+        100,
+        (10, 1_000),
+        "headers of a message, and crumbs of the cookies of a stream: several times what browsers and frameworks send",
+    ),
+    row(
+        Bound::HeadTime,
+        "head-time",
+        Unit::Time,
+        10 * SECOND,
+        (100, HOUR),
+        "from the first byte of a head, or of a block of headers, to its last: it fits in a few packets",
+    ),
+    row(
+        Bound::IdleTime,
+        "idle-time",
+        Unit::Time,
+        75 * SECOND,
+        (100, 24 * HOUR),
+        "a connection of HTTP without a request. Clients keep theirs for a minute or so at most",
+    ),
+    row(
+        Bound::StallTime,
+        "stall-time",
+        Unit::Time,
+        30 * SECOND,
+        (100, HOUR),
+        "how long a client may take none of the bytes that wait for it: longer than any pause of a network that still works",
     ),
     row(
         Bound::Http2Streams,

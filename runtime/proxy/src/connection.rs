@@ -195,7 +195,7 @@ async fn detect<S: Transport>(
             _ if !read.is_empty() => Bound::DetectTime.time(),
             // One that brings nothing is closed as one between two requests is.
             Some(last_call) => last_call,
-            None => http1::KEEP_ALIVE_TIME,
+            None => Bound::IdleTime.time(),
         };
         let count = tokio::select! {
             biased;

@@ -8,7 +8,7 @@ mod counts;
 #[cfg(any(test, fuzzing))]
 mod law;
 
-use crate::framing::{HEAD_TIME, STALL_TIME};
+use crate::bounds::Bound;
 use counts::{Counts, Flood};
 #[cfg(any(test, fuzzing))]
 pub(crate) use law::law;
@@ -116,7 +116,8 @@ impl<S: AsyncRead + AsyncWrite + Unpin> AsyncRead for Framed<S> {
             }
             Poll::Pending => {
                 let Some(since) = this.head_since else { return Poll::Pending };
-                let end = this.reading.get_or_insert_with(|| Box::pin(sleep_until(since + HEAD_TIME)));
+                let end =
+                    this.reading.get_or_insert_with(|| Box::pin(sleep_until(since + Bound::HeadTime.time())));
                 end.as_mut().poll(cx).map(|()| Err(io::ErrorKind::TimedOut.into()))
             }
             failed => failed,
@@ -148,7 +149,9 @@ impl<S: AsyncWrite + Unpin> Framed<S> {
             self.writing = None;
             return written;
         }
-        let end = self.writing.get_or_insert_with(|| Box::pin(sleep_until(Instant::now() + STALL_TIME)));
+        let end = self
+            .writing
+            .get_or_insert_with(|| Box::pin(sleep_until(Instant::now() + Bound::StallTime.time())));
         end.as_mut().poll(cx).map(|()| Err(io::ErrorKind::TimedOut.into()))
     }
 

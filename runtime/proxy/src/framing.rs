@@ -14,14 +14,5 @@ mod writing;
 pub(crate) use body::Reading;
 pub(crate) use fields::keeps;
 pub(crate) use head::{Defect, Head};
-#[cfg(test)]
-pub(crate) use lines::MAX_HEAD;
 pub(crate) use lines::{Line, Lines};
-use std::time::Duration;
 pub(crate) use writing::{Framing, Head as HeadOut, Interrupted, Writing};
-
-/// From the first byte of a request head to its last. A head fits in a few packets; who takes longer holds connections.
-pub(crate) const HEAD_TIME: Duration = Duration::from_secs(10);
-/// How long a client may take none of the bytes that wait for it. Longer than any pause of a network that still works, and no longer: what waits
-/// is memory that the client has for nothing.
-pub(crate) const STALL_TIME: Duration = Duration::from_secs(30);

@@ -7,9 +7,10 @@ mod law;
 mod requests;
 
 use crate::body::{Arriving, Message};
+use crate::bounds::Bound;
 use crate::client::Client;
 use crate::forward::{self, Arrival, Way};
-use crate::framing::{Defect, STALL_TIME};
+use crate::framing::Defect;
 use crate::reply::Reply;
 use crate::request;
 use crate::serving::Entrance;
@@ -33,8 +34,6 @@ use tokio::io::AsyncWriteExt as _;
 use tokio::sync::watch;
 use tokio::time::{Instant, timeout, timeout_at};
 
-/// How long a connection without a request stays open. Clients keep theirs for a minute or so at most.
-pub(crate) const KEEP_ALIVE_TIME: Duration = Duration::from_secs(75);
 /// What a client may send of further requests while one is under way; more waits in the kernel.
 const MAX_AHEAD: usize = 64 * 1024;
 /// A connection that ends while its client still sends waits so long for it to stop: at once, the kernel would throw away what the client has not
@@ -147,6 +146,10 @@ impl<S: Transport> Served<'_, S> {
             Poll::Pending => self.duplex.borrow_mut().poll_gone(cx).map(|()| false),
         });
         if !written.await {
+            // Where the end of the connection would be that of the body, an orderly one would say that all of it is there.
+            if !form.is_http11 {
+                self.duplex.borrow().reset_when_closed();
+            }
             return Some(End::Gone);
         }
         if self.slot.borrow().is_some() {
@@ -209,7 +212,7 @@ impl<S: Transport> Served<'_, S> {
 
 /// Ends a connection in which everything is said.
 async fn part<S: Transport>(duplex: &RefCell<Duplex<S>>) {
-    if !matches!(timeout(STALL_TIME, Out(duplex).shutdown()).await, Ok(Ok(()))) {
+    if !matches!(timeout(Bound::StallTime.time(), Out(duplex).shutdown()).await, Ok(Ok(()))) {
         return;
     }
     if duplex.borrow().has_unread() {

@@ -2,7 +2,7 @@
 //! only where it may be left away the first bytes say whether it is there.
 
 use crate::bounds::Bound;
-use crate::http1::{Closing, KEEP_ALIVE_TIME};
+use crate::http1::Closing;
 use crate::identity::{Identity, Inside, Svid, why};
 use crate::transport::{Begun, Transport, Wire};
 use mesh_plan::{Mtls, Protocol};
@@ -113,7 +113,7 @@ async fn begins_with_hello(
             _ if !read.is_empty() => Bound::DetectTime.time(),
             Some(last_call) => last_call,
             None if waits => SERVER_FIRST_TIME,
-            None => KEEP_ALIVE_TIME,
+            None => Bound::IdleTime.time(),
         };
         let mut bytes = [0; HELLO];
         let room = bytes.get_mut(read.len()..)?;

@@ -1,5 +1,6 @@
 //! What a request must be before anything is decided about it: canonical, and free of what only this hop may say.
 
+use crate::bounds::Bound;
 use crate::client::Client;
 use crate::forwarded::{X_FORWARDED_FOR, X_FORWARDED_HOST, X_FORWARDED_PROTO};
 use hyper::header::{self, Entry, HeaderMap, HeaderName, HeaderValue};
@@ -133,7 +134,8 @@ fn wrong_upgrade(parts: &Parts) -> Option<&'static str> {
 /// What HTTP/2 allows and HTTP/1.1 does not, which may be what comes next.
 fn fit_for_one_connection(headers: &mut HeaderMap) -> Result<(), Refused> {
     let crumbs = headers.get_all(header::COOKIE).iter().count();
-    if crumbs > MAX_FIELDS || headers.len() - crumbs > MAX_FIELDS {
+    let most = Bound::HeadFields.size();
+    if crumbs > most || headers.len() - crumbs > most {
         let status = StatusCode::REQUEST_HEADER_FIELDS_TOO_LARGE;
         return Err(Refused { status, why: "too many headers", resets: false });
     }
@@ -151,9 +153,6 @@ fn fit_for_one_connection(headers: &mut HeaderMap) -> Result<(), Refused> {
     }
     Ok(())
 }
-
-/// Headers of a request, and crumbs of its cookies: as many as a head of HTTP/1.1 may have.
-const MAX_FIELDS: usize = 100;
 
 /// The target of a stream (RFC 9113 8.3.1): where both say a host, it is the same one.
 fn target_of_stream(

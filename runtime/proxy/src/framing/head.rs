@@ -1,13 +1,12 @@
 //! The lines of a head (RFC 9112 2 to 6), each of which has one form. Each is looked at when it is there; what is found in it is remembered by its
 //! place, so that a head that is whole is not looked for its lines again.
 
+use crate::bounds::Bound;
 use bytes::Bytes;
 use hyper::Uri;
 use hyper::header::{HeaderMap, HeaderName, HeaderValue};
 use std::ops::Range;
 
-/// Headers of a message: several times what browsers and frameworks send.
-const MAX_FIELDS: usize = 100;
 /// Longer than any method that there is, so that what has no end and no blank is no request line.
 const MAX_METHOD: usize = 32;
 /// Headers that a proxy adds.
@@ -178,7 +177,7 @@ impl Head {
 
     /// Reads a header line, without its end.
     pub(crate) fn field(&mut self, at: usize, line: &[u8]) -> Result<(), Defect> {
-        if self.fields.len() == MAX_FIELDS {
+        if self.fields.len() >= Bound::HeadFields.size() {
             return Err(Defect { status: 431, why: "too many headers" });
         }
         let (name, blanks, value) = field(line)?;

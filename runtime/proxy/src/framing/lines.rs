@@ -1,9 +1,7 @@
 //! The lines of a head as it arrives, of which each byte is looked at once.
 
+use crate::bounds::Bound;
 use bytes::{Bytes, BytesMut};
-
-/// Bytes of a head; more is refused. As much as Envoy takes, and what the headers of HTTP/2 may have.
-pub(crate) const MAX_HEAD: usize = 64 * 1024;
 
 /// How far a head was read that stands at the front of what was received.
 #[derive(Default)]
@@ -30,7 +28,7 @@ impl Lines {
         self.seen = end.unwrap_or(received.len());
         let line = received.get(self.line..self.seen).unwrap_or_default();
         match end {
-            _ if self.seen > MAX_HEAD => Line::TooLong(line),
+            _ if self.seen > Bound::HeadBytes.size() => Line::TooLong(line),
             None => Line::Begun(line),
             Some(end) => Line::Whole(std::mem::replace(&mut self.line, end), line),
         }

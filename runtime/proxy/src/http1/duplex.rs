@@ -1,10 +1,11 @@
 //! The two ways of a client's connection: what has come of requests, and where responses go. Whoever passes on a request's body reads here, while
 //! the response may be written already.
 
+use super::MAX_AHEAD;
 use super::requests::{Asked, Requests};
-use super::{KEEP_ALIVE_TIME, MAX_AHEAD};
 use crate::body::Source;
-use crate::framing::{Defect, HEAD_TIME, Reading, STALL_TIME};
+use crate::bounds::Bound;
+use crate::framing::{Defect, Reading};
 use crate::transport::Transport;
 use bytes::{Bytes, BytesMut};
 use hyper::body::{Frame, SizeHint};
@@ -109,8 +110,8 @@ impl<S: Transport> Duplex<S> {
                 Poll::Ready(_) => return Poll::Ready(None),
                 Poll::Pending => {
                     let since = *self.since.get_or_insert_with(Instant::now);
-                    let time = if has_begun { HEAD_TIME } else { KEEP_ALIVE_TIME };
-                    let is_over = self.waiting.is_over(since + time, cx);
+                    let time = if has_begun { Bound::HeadTime } else { Bound::IdleTime };
+                    let is_over = self.waiting.is_over(since + time.time(), cx);
                     return if is_over { Poll::Ready(None) } else { Poll::Pending };
                 }
             }
@@ -180,6 +181,11 @@ impl<S: Transport> Duplex<S> {
         Poll::Ready(())
     }
 
+    /// Once it is closed, its client sees a reset and no orderly end.
+    pub(super) fn reset_when_closed(&self) {
+        self.stream.reset_when_closed();
+    }
+
     /// The connection as what it has become, and what has come of that already.
     pub(super) fn into_tunnel(self) -> (S, BytesMut) {
         (self.stream, self.received)
@@ -246,7 +252,7 @@ impl<S: Transport> Duplex<S> {
             self.since = None;
             return written;
         }
-        let stalled = *self.since.get_or_insert_with(Instant::now) + STALL_TIME;
+        let stalled = *self.since.get_or_insert_with(Instant::now) + Bound::StallTime.time();
         let deadline = self.cut_at.get().map_or(stalled, |cut| cut.min(stalled));
         let is_over = self.writing.is_over(deadline, cx);
         if is_over { Poll::Ready(Err(io::ErrorKind::TimedOut.into())) } else { Poll::Pending }

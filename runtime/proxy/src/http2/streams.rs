@@ -1,7 +1,6 @@
 //! The open streams of a connection, and whether anybody reads what is sent on them.
 
-use crate::framing::STALL_TIME;
-use crate::http1::KEEP_ALIVE_TIME;
+use crate::bounds::Bound;
 use crate::reply::{Cut, Reply};
 use hyper::body::{Body, Bytes, Frame, SizeHint};
 use hyper::rt::Executor;
@@ -35,7 +34,7 @@ impl Stream {
     /// Whether its reader takes nothing of what waits for it, and has not for too long.
     fn is_stalled(&self, now: Instant) -> bool {
         let Some(since) = self.waits_since.get() else { return false };
-        now >= since + STALL_TIME || self.cut_at.get().is_some_and(|cut| now >= cut)
+        now >= since + Bound::StallTime.time() || self.cut_at.get().is_some_and(|cut| now >= cut)
     }
 }
 
@@ -76,7 +75,11 @@ impl Streams {
 
     /// When there may be something to do: a stalled stream to be cut, or a connection to be closed that nobody uses.
     pub(super) fn next_look(&self) -> Instant {
-        if self.is_idle() { self.0.idle_since.get() + KEEP_ALIVE_TIME } else { Instant::now() + LOOK_EVERY }
+        if self.is_idle() {
+            self.0.idle_since.get() + Bound::IdleTime.time()
+        } else {
+            Instant::now() + LOOK_EVERY
+        }
     }
 
     /// Resets streams whose readers take nothing. The HTTP library would wait for them for ever.

@@ -3,7 +3,7 @@
 use crate::binary::{Running, command, directory, put};
 use crate::plans::{Mesh, mesh};
 use crate::streams::Frames;
-use crate::wire::{Client, free_port};
+use crate::wire::{Client, free_port, ok, upstream};
 use mesh_plan::Protocol;
 use std::io::Read;
 use std::net::TcpStream;
@@ -126,4 +126,51 @@ fn floods_of_http_2_end_where_it_is_said() {
     for (limit, flood) in floods {
         assert_eq!(told(flood), Some(ENHANCE_YOUR_CALM), "{limit}");
     }
+}
+
+#[test]
+fn a_head_is_as_long_as_is_said_and_comes_in_the_time_that_is_said() {
+    let mesh = mesh().respond("x", 200, "x");
+    let mut proxy = limited("heads", &mesh, "head-bytes=4KiB,head-fields=10,head-time=300ms", &[]);
+    proxy.opens();
+    let asks = |more: &str| {
+        let mut client = Client::new(proxy.edge);
+        client.write(format!("GET /x HTTP/1.1\r\nhost: a\r\n{more}\r\n").as_bytes());
+        client.read().unwrap().status()
+    };
+    let long = |count| asks(&format!("x: {}\r\n", "y".repeat(count)));
+    assert_eq!((long(4_000), long(4_096)), (200, 431));
+    assert_eq!((asks(&"x: y\r\n".repeat(9)), asks(&"x: y\r\n".repeat(10))), (200, 431));
+    let mut slow = Client::new(proxy.edge);
+    slow.write(b"GET /x HTTP/1.1\r\nho");
+    // Sooner than by default, which is as long as this client waits.
+    assert!(slow.is_closed());
+}
+
+#[test]
+fn a_connection_without_a_request_ends_in_the_time_that_is_said() {
+    let mesh = mesh().respond("x", 200, "x");
+    let mut proxy = limited("idle", &mesh, "idle-time=300ms", &[]);
+    proxy.opens();
+    let mut client = Client::new(proxy.edge);
+    assert_eq!(client.get("/x").unwrap().status(), 200);
+    assert!(client.is_closed());
+}
+
+#[test]
+fn an_answer_that_nobody_takes_ends_in_the_time_that_is_said() {
+    // More than all buffers on the way hold.
+    const LENGTH: usize = 64 << 20;
+    let shop = upstream(|_, _| ok(&"x".repeat(LENGTH)));
+    let mesh = mesh().to("shop", shop.address);
+    let mut proxy = limited("stalls", &mesh, "stall-time=300ms", &[]);
+    proxy.opens();
+    let mut client = TcpStream::connect(proxy.edge).unwrap();
+    std::io::Write::write_all(&mut client, b"GET /shop HTTP/1.1\r\nhost: a\r\n\r\n").unwrap();
+    std::thread::sleep(Duration::from_millis(1_500));
+    client.set_read_timeout(Some(Duration::from_secs(10))).unwrap();
+    let mut taken = Vec::new();
+    // Cut off or reset: in any case it is not all of it.
+    let _ = client.read_to_end(&mut taken);
+    assert!(taken.len() < LENGTH, "{}", taken.len());
 }

@@ -2,8 +2,9 @@
 
 use crate::plans::mesh;
 use crate::proxy;
-use crate::wire::{Client, Upstream, ok, raw, upstream};
-use std::net::SocketAddr;
+use crate::wire::{Client, Does, Upstream, ok, raw, upstream};
+use std::io::{Read, Write};
+use std::net::{SocketAddr, TcpStream};
 
 fn shop() -> (mesh_proxy::Handle, SocketAddr, Upstream) {
     let shop = upstream(|_, _| ok("shop"));
@@ -150,4 +151,46 @@ fn too_many_or_too_large_headers_are_refused() {
     client.write(format!("GET /shop HTTP/1.1\r\nhost: a\r\nx: {large}").as_bytes());
     assert_eq!(client.read().unwrap().status(), 431);
     assert_eq!(shop.connections(), 0);
+}
+
+#[test]
+fn trailers_are_for_who_takes_them() {
+    let shop = upstream(|_, _| {
+        let head = "HTTP/1.1 200 OK\r\ntransfer-encoding: chunked\r\n\r\n";
+        Does::Writes(format!("{head}5\r\nhello\r\n0\r\nx-sum: 7\r\ncontent-length: 3\r\n\r\n").into_bytes())
+    });
+    let (_proxy, edge) = proxy(mesh().to("shop", shop.address).view());
+    let answer = |more: &str| raw(edge, &format!("GET /shop HTTP/1.1\r\nhost: a\r\n{more}\r\n"));
+    let (with, without) = (answer("te: trailers\r\nconnection: te\r\n"), answer(""));
+    assert_eq!((with.text(), without.text()), ("hello", "hello"));
+    // What speaks of the message is never one.
+    assert_eq!(with.trailers.into_iter().collect::<Vec<_>>(), [("x-sum".to_owned(), "7".to_owned())]);
+    assert!(without.trailers.is_empty());
+}
+
+#[test]
+fn an_answer_that_is_cut_off_is_not_taken_for_a_whole_one() {
+    let shop = upstream(|_, _| {
+        Does::Closes(b"HTTP/1.1 200 OK\r\ntransfer-encoding: chunked\r\n\r\n5\r\nhello\r\n".to_vec())
+    });
+    let (_proxy, edge) = proxy(mesh().to("shop", shop.address).view());
+    for version in ["1.0", "1.1"] {
+        let mut client = TcpStream::connect(edge).unwrap();
+        client.write_all(format!("GET /shop HTTP/{version}\r\nhost: a\r\n\r\n").as_bytes()).unwrap();
+        let mut taken = Vec::new();
+        let ended = client.read_to_end(&mut taken).is_ok();
+        let text = String::from_utf8_lossy(&taken);
+        // Of HTTP/1.1 the last chunk says that all of it is there; before it, nothing but the end of the connection.
+        assert!(!ended || version == "1.1" && !text.ends_with("0\r\n\r\n"), "{text}");
+    }
+}
+
+#[test]
+fn who_still_sends_has_the_answer_all_the_same() {
+    let (_proxy, edge) = proxy(mesh().respond("x", 403, "no").view());
+    let mut client = Client::new(edge);
+    client.write(b"POST /x HTTP/1.1\r\nhost: a\r\ncontent-length: 10000000\r\n\r\n");
+    client.write(&vec![b'x'; 4 << 20]);
+    assert_eq!(client.read().unwrap().status(), 403);
+    assert!(client.is_closed());
 }

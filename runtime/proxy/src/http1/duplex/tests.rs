@@ -33,7 +33,7 @@ async fn a_head_that_does_not_arrive_ends_the_connection() {
     // A byte now and then does not help.
     client.write_all(b"s").await.unwrap();
     assert_eq!(arrives.await, None);
-    assert!(began.elapsed() <= HEAD_TIME + SHORT, "{:?}", began.elapsed());
+    assert!(began.elapsed() <= Bound::HeadTime.time() + SHORT, "{:?}", began.elapsed());
     assert!(!duplex.borrow().is_idle());
 }
 
@@ -45,7 +45,7 @@ async fn between_requests_a_connection_may_be_silent() {
     duplex.borrow_mut().end();
     tokio::time::pause();
     let mut arrives = Box::pin(head(&duplex));
-    assert!(timeout(HEAD_TIME * 3, &mut arrives).await.is_err());
+    assert!(timeout(Bound::HeadTime.time() * 3, &mut arrives).await.is_err());
     assert!(!duplex.borrow().is_arriving() && duplex.borrow().is_idle());
     // It has rung for the end of the first silence by then, and means the second.
     client.write_all(b"GET /b HTTP/1.1\r\n\r\n").await.unwrap();
@@ -55,7 +55,7 @@ async fn between_requests_a_connection_may_be_silent() {
     tokio::time::pause();
     let began = Instant::now();
     assert_eq!(head(&duplex).await, None);
-    assert!(began.elapsed() >= KEEP_ALIVE_TIME && began.elapsed() < KEEP_ALIVE_TIME + SHORT);
+    assert!(began.elapsed() >= Bound::IdleTime.time() && began.elapsed() < Bound::IdleTime.time() + SHORT);
 }
 
 #[tokio::test]
@@ -121,7 +121,9 @@ async fn a_client_that_waits_for_it_is_told_to_send() {
 
 #[tokio::test]
 async fn a_response_that_nobody_reads_ends_the_connection() {
-    for (cut, expected) in [(None, STALL_TIME), (Some(Duration::from_secs(5)), Duration::from_secs(5))] {
+    for (cut, expected) in
+        [(None, Bound::StallTime.time()), (Some(Duration::from_secs(5)), Duration::from_secs(5))]
+    {
         let (duplex, _client) = pair().await;
         tokio::time::pause();
         let began = Instant::now();

@@ -1,7 +1,7 @@
 //! What is read of a stream of requests, and what is refused.
 
 use super::*;
-use crate::framing::MAX_HEAD;
+use crate::bounds::Bound;
 
 /// The requests of a stream, each as its line and its body, and why nothing is read behind them.
 fn read(stream: &str) -> (Vec<String>, Option<&'static str>) {
@@ -121,9 +121,9 @@ fn a_request_line_has_one_form() {
 #[test]
 fn heads_have_an_end() {
     for (bytes, status) in [
-        (format!("GET /{} HTTP/1.1\r\n\r\n", "a".repeat(MAX_HEAD)), 414),
-        (format!("GET / HTTP/1.1\r\na: {}\r\n\r\n", "a".repeat(MAX_HEAD)), 431),
-        ("A".repeat(2 * MAX_HEAD), 400),
+        (format!("GET /{} HTTP/1.1\r\n\r\n", "a".repeat(Bound::HeadBytes.size())), 414),
+        (format!("GET / HTTP/1.1\r\na: {}\r\n\r\n", "a".repeat(Bound::HeadBytes.size())), 431),
+        ("A".repeat(2 * Bound::HeadBytes.size()), 400),
     ] {
         let refused = Requests::default().read(&mut BytesMut::from(bytes.as_str()));
         assert_eq!(refused.err().unwrap().status, status);

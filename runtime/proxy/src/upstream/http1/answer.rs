@@ -75,7 +75,7 @@ fn answered(head: &framing::Head, bytes: &Bytes, to_head: bool) -> Result<Answer
 #[cfg(test)]
 mod tests {
     use super::law;
-    use crate::framing::MAX_HEAD;
+    use crate::bounds::Bound;
 
     /// What an answer is, however it is cut into pieces: its status, its body with the trailers behind it, whether the connection is kept.
     #[track_caller]
@@ -165,7 +165,10 @@ mod tests {
             let answer = format!("HTTP/1.1 204 None\r\nx: {}\r\n\r\n", "y".repeat(count));
             law::read(answer.as_bytes(), false, |left| left.min(1_000)).map(|(status, ..)| status)
         };
-        assert_eq!((long(MAX_HEAD - 100), long(MAX_HEAD)), (Ok(204), Err("the head is too long")));
-        assert!(long(2 * MAX_HEAD).is_err());
+        assert_eq!(
+            (long(Bound::HeadBytes.size() - 100), long(Bound::HeadBytes.size())),
+            (Ok(204), Err("the head is too long"))
+        );
+        assert!(long(2 * Bound::HeadBytes.size()).is_err());
     }
 }
