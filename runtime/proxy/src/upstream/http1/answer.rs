@@ -112,7 +112,7 @@ mod tests {
             (
                 "HTTP/1.1 103 E\r\ncontent-length: 5\r\ntransfer-encoding: chunked\r\n\r\nHTTP/1.1 200\r\ncontent-length: 1",
                 "\n",
-                ("\n", true),
+                ("\\n", true),
             ),
         ] {
             let answer = format!("{head}\r\n\r\n{body}");
