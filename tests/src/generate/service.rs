@@ -165,7 +165,7 @@ impl Draft<'_> {
             lines.push("endpoints static \"10.1.0.2\" label zone = \"b\"".to_owned());
         }
         for (percent, line) in [
-            (3, "locality zone\n  encoded-slashes decode".to_owned()),
+            (3, "locality zone\n  encoded-slashes decode\n  path-parameters strip".to_owned()),
             (3, format!("probe GET /ping{clause}")),
             (3, "propagate header \"x-kind\"".to_owned()),
             (3, "access-log none".to_owned()),
