@@ -18,3 +18,16 @@ free_port() {
   echo "no free port" >&2
   return 1
 }
+
+# await PORT…: until somebody listens at each
+await() {
+  local port
+  for port in "$@"; do
+    for _ in $(seq 200); do
+      if (exec 3<>"/dev/tcp/127.0.0.1/$port") 2>/dev/null; then continue 2; fi
+      sleep 0.05
+    done
+    echo "nobody listens at $port" >&2
+    return 1
+  done
+}
