@@ -93,7 +93,7 @@ pub(crate) async fn serve<S: Transport>(
         End::Upgraded => {
             let (Some(duplex), Some(agreed)) = (Rc::into_inner(duplex), slot.take()) else { return };
             let (stream, early) = duplex.into_inner().into_tunnel();
-            let tunnel = Box::pin(websocket::run(stream, &early, agreed));
+            let tunnel = Box::pin(websocket::run(stream, early, agreed));
             tokio::select! {
                 () = tunnel => {}
                 () = self::end(&mut closing) => {}

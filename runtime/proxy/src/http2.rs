@@ -184,7 +184,7 @@ async fn become_websocket(
 ) {
     let Ok(stream) = upgrade.await else { return };
     tokio::select! {
-        () = websocket::run(TokioIo::new(stream), &[], agreed) => {}
+        () = websocket::run(TokioIo::new(stream), [], agreed) => {}
         () = http1::end(&mut closing) => {}
     }
 }

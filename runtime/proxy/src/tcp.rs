@@ -147,7 +147,7 @@ async fn pass(
         Ok((upstream, _taken)) => {
             let activity = Activity::now();
             let bounds = Bounds { deadline: None, idle: to.idle_time(), activity: &activity };
-            if let Some(flag) = tunnel(stream, &[], upstream, &bounds).await {
+            if let Some(flag) = tunnel(stream, [], upstream, &bounds).await {
                 record.flag(flag);
             }
         }

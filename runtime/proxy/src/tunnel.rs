@@ -2,12 +2,22 @@
 
 use crate::body::Activity;
 use crate::call::until;
+use std::cell::RefCell;
+use std::future::poll_fn;
+use std::io;
+use std::pin::Pin;
+use std::task::{Context, Poll, ready};
 use std::time::Duration;
-use tokio::io::{AsyncRead, AsyncReadExt, AsyncWrite, AsyncWriteExt, split};
+use tokio::io::{AsyncRead, AsyncWrite, AsyncWriteExt, ReadBuf, split};
 use tokio::time::Instant;
 
 /// What is read of one side before the other one has taken it.
 const BUFFER: usize = 16 * 1024;
+
+thread_local! {
+    /// What bytes pass through: one for all connections of a worker, so that one on which nothing passes needs no room.
+    static PASSING: RefCell<Box<[u8]>> = RefCell::new(vec![0; BUFFER].into());
+}
 
 /// When it ends in any case.
 pub(crate) struct Bounds<'a> {
@@ -17,10 +27,10 @@ pub(crate) struct Bounds<'a> {
     pub(crate) activity: &'a Activity,
 }
 
-/// Passes bytes on. `early`: what the client sent already. Returns the flag of what cut it off, if something did.
+/// Passes bytes on. `early`: what the client sent already, given back once it is passed on. Returns the flag of what cut it off, if something did.
 pub(crate) async fn tunnel(
     client: impl AsyncRead + AsyncWrite + Unpin,
-    early: &[u8],
+    early: impl AsRef<[u8]>,
     upstream: impl AsyncRead + AsyncWrite + Unpin,
     bounds: &Bounds<'_>,
 ) -> Option<&'static str> {
@@ -29,7 +39,9 @@ pub(crate) async fn tunnel(
     let (mut from_client, mut to_client) = split(client);
     let (mut from_upstream, mut to_upstream) = split(upstream);
     let there = async {
-        if to_upstream.write_all(early).await.is_ok() {
+        let passed = to_upstream.write_all(early.as_ref()).await;
+        drop(early);
+        if passed.is_ok() {
             pass(&mut from_client, &mut to_upstream, activity).await;
         }
     };
@@ -44,14 +56,34 @@ pub(crate) async fn tunnel(
 
 /// Until the end, which is passed on too.
 async fn pass(from: &mut (impl AsyncRead + Unpin), to: &mut (impl AsyncWrite + Unpin), activity: &Activity) {
-    let mut buffer = vec![0; BUFFER];
-    while let Ok(count) = from.read(&mut buffer).await {
-        let Some(bytes) = buffer.get(..count).filter(|bytes| !bytes.is_empty()) else { break };
+    while let Ok(Some(left)) = poll_fn(|cx| poll_some(from, to, cx)).await {
         activity.touch();
-        if to.write_all(bytes).await.is_err() || to.flush().await.is_err() {
+        if to.write_all(&left).await.is_err() || to.flush().await.is_err() {
             return;
         }
         activity.touch();
     }
     let _ = to.shutdown().await;
+}
+
+/// Passes on what has come. Returns what was not taken of it at once; `None`: this is the end.
+fn poll_some(
+    from: &mut (impl AsyncRead + Unpin),
+    to: &mut (impl AsyncWrite + Unpin),
+    cx: &mut Context<'_>,
+) -> Poll<io::Result<Option<Vec<u8>>>> {
+    PASSING.with_borrow_mut(|passing| {
+        let mut passing = ReadBuf::new(passing);
+        ready!(Pin::new(from).poll_read(cx, &mut passing))?;
+        if passing.filled().is_empty() {
+            return Poll::Ready(Ok(None));
+        }
+        let taken = match Pin::new(to).poll_write(cx, passing.filled()) {
+            Poll::Ready(taken) => taken,
+            Poll::Pending => Ok(0),
+        };
+        // Whoever writes the rest hears the same error.
+        let left = passing.filled().get(taken.unwrap_or(0)..).unwrap_or_default();
+        Poll::Ready(Ok(Some(left.to_vec())))
+    })
 }

@@ -119,7 +119,11 @@ pub(crate) struct Agreed {
 pub(crate) type Slot = Rc<RefCell<Option<Box<Agreed>>>>;
 
 /// Passes bytes both ways until the end. `early`: what the client sent already.
-pub(crate) async fn run(client: impl AsyncRead + AsyncWrite + Unpin, early: &[u8], agreed: Box<Agreed>) {
+pub(crate) async fn run(
+    client: impl AsyncRead + AsyncWrite + Unpin,
+    early: impl AsRef<[u8]>,
+    agreed: Box<Agreed>,
+) {
     let Agreed { connection, mut record, kept, deadline, idle } = *agreed;
     let Some(upstream) = connection.into_tunnel() else {
         record.flag("UC");
