@@ -179,6 +179,14 @@ impl Proxy {
     }
 }
 
+impl Logged {
+    /// The flags, for a line.
+    pub(crate) fn flags(&self) -> String {
+        let flags: Vec<String> = self.flags.iter().map(|(flag, count)| format!("{count} × {flag}")).collect();
+        if flags.is_empty() { "no flags".to_owned() } else { flags.join(", ") }
+    }
+}
+
 impl Drop for Proxy {
     fn drop(&mut self) {
         // It may have ended already.

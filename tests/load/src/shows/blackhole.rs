@@ -2,7 +2,7 @@
 
 use super::{Extent, Shown};
 use crate::bed::{Proxy, Tools, Upstream};
-use crate::load::{Ask, Load};
+use crate::load::{Ask, Load, Outcome};
 use crate::tally::{self, Times, compare_p99};
 use socket2::{Domain, Socket, Type};
 use std::net::{SocketAddr, TcpStream};
@@ -32,13 +32,16 @@ pub(super) fn show(tools: &Tools, extent: Extent) -> Result<Vec<Shown>, String> 
         .collect();
     let [clear, twin, dark, mute] = &times[..] else { return Err("four services".to_owned()) };
     let control = Times::of(outcomes.iter().filter(|outcome| outcome.ask < 2));
+    let is_failed = |outcome: &&Outcome| outcome.status != Some(200);
+    // What fails there too is not for want of the third one.
+    let beside = outcomes.iter().filter(|outcome| outcome.ask < 2).filter(is_failed).count();
     let mut shown = Vec::new();
     for (service, times, what) in
         [("dark", dark, "takes no connections"), ("mute", mute, "takes connections and answers nothing")]
     {
         let ask = SERVICES.iter().position(|own| *own == service);
         let own = || outcomes.iter().filter(|outcome| Some(outcome.ask) == ask);
-        let failed: Vec<_> = own().filter(|outcome| outcome.status != Some(200)).collect();
+        let failed: Vec<_> = own().filter(is_failed).collect();
         let logged = proxy.logged(service, times.count() as u64)?;
         // Those that nobody tried to send there.
         let others = Times::of(own().filter(|outcome| !logged.retried.contains(&outcome.id)));
@@ -47,7 +50,7 @@ pub(super) fn show(tools: &Tools, extent: Extent) -> Result<Vec<Shown>, String> 
             kept: failed.is_empty() && !compared.is_over && !logged.retried.is_empty(),
             line: format!(
                 "blackhole: one of three upstreams {what}: p99 of the others' requests {:.2} ms beside {:.2} and {:.2} ms without it, \
-                 × {:.3} (at most {MOST}), of all {:.2} ms; p50 {:.2} beside {:.2} ms; {} requests were tried there, {} of {} failed ({}), \
+                 × {:.3} (at most {MOST}), of all {:.2} ms; p50 {:.2} beside {:.2} ms; {} requests were tried there, {} of {} failed ({}; {}), {beside} without it, \
                  {:.0} requests/s in all",
                 others.at(0.99) / 1e3,
                 clear.at(0.99) / 1e3,
@@ -60,6 +63,7 @@ pub(super) fn show(tools: &Tools, extent: Extent) -> Result<Vec<Shown>, String> 
                 failed.len(),
                 times.count(),
                 tally::statuses(failed.iter().copied()),
+                logged.flags(),
                 tally::rate(&outcomes),
             ),
         });

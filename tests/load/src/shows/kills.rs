@@ -141,7 +141,7 @@ fn judge(
     let line = format!(
         "kills: {kills} × kill -9 of one of three upstreams ({service}) in {:.0} s at {rate:.0} requests/s for both kinds: \
          {} of {} idempotent requests failed ({}), {twice} of {} non-idempotent ones were done twice, {lost} answered ones not at all; \
-         {retries} retries, {} non-idempotent ones broke off ({})",
+         {retries} retries, {} non-idempotent ones broke off ({}); {}",
         extent.time.as_secs_f64(),
         failed.len(),
         again().count(),
@@ -149,6 +149,7 @@ fn judge(
         once().count(),
         broken.len(),
         tally::statuses(broken.iter().copied()),
+        logged.flags(),
     );
     Ok(Shown { kept: failed.is_empty() && twice == 0 && lost == 0 && is_under_load, line })
 }
