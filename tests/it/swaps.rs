@@ -296,6 +296,7 @@ impl Proxy {
             access_log: AccessLog::None,
             plan_header: true,
             jwks: mesh_proxy::Fetching::default(),
+            names: mesh_proxy::Looking::default(),
             here: mesh_proxy::Here::default(),
             identities: vec![],
             certificates: None,

@@ -38,6 +38,7 @@ const ALLOWED: &[(&str, &[&str], &[&str])] = &[
             "rustls",
             "rustls-native-certs",
             "seccompiler",
+            "simple-dns",
             "socket2",
             "tokio",
             "tokio-rustls",

@@ -11,6 +11,7 @@ mod health;
 mod idle;
 mod joining;
 mod mutual;
+mod names;
 mod nearness;
 mod outside;
 mod passthrough;

@@ -1,9 +1,10 @@
 //! `.mesh` text, compiled and running: the real compiler, the real plan, the real proxy, real sockets.
 
+use crate::dns::Dns;
 use crate::project::Project;
 use crate::up::Client;
 use mesh_plan::{Plan, Sources};
-use mesh_proxy::{AccessLog, Certificates, Config, Door, Fetching, Handle, Here, Identity};
+use mesh_proxy::{AccessLog, Certificates, Config, Door, Fetching, Handle, Here, Identity, Looking};
 use std::io::{BufRead, BufReader, Write};
 use std::net::{IpAddr, Ipv4Addr, SocketAddr, TcpListener};
 use std::sync::atomic::{AtomicUsize, Ordering};
@@ -90,7 +91,19 @@ impl Mesh {
         let gateways = plan.gateways.iter_mut().flat_map(|gateway| &mut gateway.verifiers);
         services.chain(gateways).for_each(|verifier| place.clone_into(&mut verifier.jwks));
         let plan = (&plan, &sources);
-        Mesh::start_plan(plan, &[], Here::default(), vec![], None, &[], fetching)
+        Mesh::start_plan(plan, &[], Here::default(), vec![], None, &[], (fetching, Looking::default()))
+    }
+
+    /// The same with names that this server of DNS knows, and certificates.
+    ///
+    /// # Panics
+    /// If the text does not compile, with what is said about it, or the proxy does not start.
+    #[track_caller]
+    pub fn start_naming(text: &str, dns: &Dns, certificates: Option<Arc<Certificates>>) -> Mesh {
+        let (plan, sources) = plan_of(text);
+        let looking = Looking { servers: vec![dns.address], ..Looking::default() };
+        let (plan, asking) = ((&plan, &sources), (Fetching::default(), looking));
+        Mesh::start_plan(plan, &[], Here::default(), vec![], certificates, &[], asking)
     }
 
     #[track_caller]
@@ -104,7 +117,8 @@ impl Mesh {
     ) -> Mesh {
         let (plan, sources) = plan_of(text);
         let plan = (&plan, &sources);
-        Mesh::start_plan(plan, callers, here, identities, certificates, inbound, Fetching::default())
+        let asking = (Fetching::default(), Looking::default());
+        Mesh::start_plan(plan, callers, here, identities, certificates, inbound, asking)
     }
 
     #[track_caller]
@@ -115,7 +129,7 @@ impl Mesh {
         identities: Vec<Arc<Identity>>,
         certificates: Option<Arc<Certificates>>,
         inbound: &[(&str, SocketAddr, &str)],
-        jwks: Fetching,
+        (jwks, names): (Fetching, Looking),
     ) -> Mesh {
         let view = mesh_plan::verify(mesh_plan::encode(plan).expect("inside the limits")).expect("a plan");
         let view = view.with_sources(|text| sources.place(text));
@@ -142,6 +156,7 @@ impl Mesh {
             access_log: AccessLog::Writer(Box::new(lines.clone())),
             plan_header: false,
             jwks,
+            names,
             here,
             identities,
             certificates,
@@ -182,7 +197,15 @@ pub struct Upstream {
 impl Upstream {
     /// Answers the n-th request (from 0) with a status and a body, after a pause.
     pub fn start(answer: impl Fn(usize) -> (u16, String, Duration) + Send + Sync + 'static) -> Upstream {
-        let listener = TcpListener::bind((LOOPBACK, 0)).expect("a port");
+        Upstream::start_at(SocketAddr::new(LOOPBACK, 0), answer)
+    }
+
+    /// The same at this address.
+    pub fn start_at(
+        address: SocketAddr,
+        answer: impl Fn(usize) -> (u16, String, Duration) + Send + Sync + 'static,
+    ) -> Upstream {
+        let listener = TcpListener::bind(address).expect("a port");
         let address = listener.local_addr().expect("an address").to_string();
         let (heads, bodies) = (Arc::new(Mutex::new(Vec::new())), Arc::new(Mutex::new(Vec::new())));
         let (asked, answer) = (Arc::new(AtomicUsize::new(0)), Arc::new(answer));

@@ -3,6 +3,7 @@
 pub mod asking;
 pub mod authority;
 pub mod beside;
+pub mod dns;
 pub mod generate;
 pub mod harness;
 pub mod line;

@@ -579,11 +579,14 @@ fn endpoints(side: &Side<'_>, service: &str, number: u16) -> String {
     let Some(port) = service.ports.iter().find(|port| port.number == number) else { return String::new() };
     let said = port.endpoints.iter().zip(0..).map(|(endpoint, index)| {
         let ip = std::net::Ipv6Addr::from(endpoint.ip).to_canonical();
-        let address = std::net::SocketAddr::new(ip, endpoint.port);
+        let address = match endpoint.name.as_str() {
+            "" => std::net::SocketAddr::new(ip, endpoint.port).to_string(),
+            name => format!("dns {name}:{}", endpoint.port),
+        };
         let subsets = service.subsets.iter().zip(&port.subset_endpoints);
         let subsets = subsets.filter(|(_, members)| members.contains(&index)).map(|(name, _)| name.as_str());
         let subsets: Vec<&str> = subsets.collect();
-        if subsets.is_empty() { address.to_string() } else { format!("{address} ({})", subsets.join(", ")) }
+        if subsets.is_empty() { address } else { format!("{address} ({})", subsets.join(", ")) }
     });
     let said: Vec<String> = said.collect();
     if said.is_empty() { String::new() } else { format!("endpoints {}", said.join(", ")) }

@@ -175,12 +175,16 @@ fn of_connections(item: &ast::Item) -> Vec<Diagnostic> {
     found
 }
 
-/// Names outside are not looked up yet, so what is there is known by its addresses; and one name is expected of all of them.
+/// One name is where it is, and is expected of who answers there. Of several each is somebody else, and nobody looks up what callers make up
+/// below a pattern or in a network.
 fn outside(service: &ast::Service) -> Vec<Diagnostic> {
     let Some(first) = service.external.first() else { return vec![] };
     let mut found = Vec::new();
-    if service.endpoints.is_empty() {
-        found.push(unexecuted("`external` without `endpoints static`", first.span));
+    if service.endpoints.is_empty() && outside::endpoint(service).is_none() {
+        found.push(
+            unexecuted("`external` that is not one name, without `endpoints`,", first.span)
+                .help("Write where it is, `endpoints dns \"www.example.com\"` or `endpoints static \"192.0.2.1\"`, or a service for each name."),
+        );
     }
     let names_nobody = matches!(
         service.tls.as_ref().map(|tls| &tls.value),
@@ -195,14 +199,13 @@ fn outside(service: &ast::Service) -> Vec<Diagnostic> {
     found
 }
 
-/// The proxy knows endpoints by their addresses.
+/// The proxy knows endpoints by their addresses and names.
 fn places(service: &ast::Service) -> Vec<Diagnostic> {
     let mut found = Vec::new();
     let of_subsets = service.subsets.iter().flat_map(|subset| &subset.endpoints);
     for endpoints in service.endpoints.iter().chain(of_subsets) {
         let kind = match &endpoints.source {
-            EndpointSource::Static(_) => None,
-            EndpointSource::Dns(_) => Some("`endpoints dns`"),
+            EndpointSource::Static(_) | EndpointSource::Dns(_) => None,
             EndpointSource::Kubernetes(_) => Some("`endpoints kubernetes`"),
             EndpointSource::Docker(_) => Some("`endpoints docker`"),
             EndpointSource::Consul(_) => Some("`endpoints consul`"),
@@ -380,7 +383,7 @@ mod tests {
     }
 
     #[test]
-    fn what_is_outside_is_known_by_addresses_and_expected_to_be_somebody() {
+    fn what_is_outside_is_known_by_one_name_or_by_endpoints_and_expected_to_be_somebody() {
         let refused = |statements: &str| {
             let text = format!(
                 "service web {{ port 80 http; calls s }}\nauthorize web {{ allow from anyone }}\n\
@@ -398,10 +401,18 @@ mod tests {
             nothing
         );
         assert_eq!(refused(&format!("external \"192.0.2.0/24\"; tls none; {at}")), nothing);
-        assert_eq!(
-            refused("external \"x.test\"; tls ca system"),
-            ["`external` without `endpoints static` is not executed by this version's proxy"]
-        );
+        let looked_up = "endpoints dns \"a.x.test\"";
+        assert_eq!(refused("external \"x.test\"; tls ca system"), nothing);
+        assert_eq!(refused("external \"192.0.2.1\"; tls ca system"), nothing);
+        assert_eq!(refused(&format!("external \"*.x.test\"; tls none; {looked_up}")), nothing);
+        for external in ["\"*.x.test\"", "\"192.0.2.0/24\"", "\"x.test\", \"y.test\""] {
+            assert_eq!(
+                refused(&format!("external {external}; tls none")),
+                [
+                    "`external` that is not one name, without `endpoints`, is not executed by this version's proxy"
+                ]
+            );
+        }
         for external in ["\"*.x.test\"", "\"192.0.2.0/24\"", "\"x.test\", \"y.test\""] {
             assert_eq!(
                 refused(&format!("external {external}; tls ca system; {at}")),

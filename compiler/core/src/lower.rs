@@ -351,6 +351,8 @@ impl Lowering {
                 .map(|endpoint| plan::Endpoint {
                     ip: endpoint.ip,
                     port: endpoint.port,
+                    name: endpoint.name.to_string(),
+                    is_outside: endpoint.is_outside,
                     cluster: endpoint.cluster.to_string(),
                     zone: endpoint.zone.to_string(),
                 })

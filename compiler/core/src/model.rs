@@ -266,12 +266,16 @@ pub(crate) struct Port {
     pub(crate) access: Vec<AccessLine>,
 }
 
-/// Sorted as in the plan: by the bytes of the address.
+/// Sorted as in the plan: by the bytes of the address, then by the name.
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
 pub(crate) struct Endpoint {
-    /// IPv6; an IPv4 address is v4-mapped.
+    /// IPv6; an IPv4 address is v4-mapped. All zero where there is a name.
     pub(crate) ip: [u8; 16],
     pub(crate) port: u16,
+    /// What proxies look up; empty where the address is known.
+    pub(crate) name: Text,
+    /// Whether it is a name outside of the mesh.
+    pub(crate) is_outside: bool,
     /// Indices into the service's subsets, sorted.
     pub(crate) subsets: Vec<u32>,
     /// Empty where it is not said.
@@ -286,7 +290,13 @@ impl Endpoint {
             IpAddr::V4(ip) => ip.to_ipv6_mapped(),
             IpAddr::V6(ip) => ip,
         };
-        Endpoint { ip: ip.octets(), port, subsets, cluster: Text::default(), zone: Text::default() }
+        Endpoint { ip: ip.octets(), ..Endpoint::at_name(Text::default(), port, false, subsets) }
+    }
+
+    /// Each address of a name.
+    pub(crate) fn at_name(name: Text, port: u16, is_outside: bool, subsets: Vec<u32>) -> Endpoint {
+        let (cluster, zone) = (Text::default(), Text::default());
+        Endpoint { ip: [0; 16], port, name, is_outside, subsets, cluster, zone }
     }
 }
 

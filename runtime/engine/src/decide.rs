@@ -182,12 +182,13 @@ pub fn callee(plan: &PlanView, service: u32, host: &str, host_port: Option<u16>)
     walk::callee(plan, plan.service(service)?, host, host_port)?
 }
 
-/// The endpoints of a service's port, of one subset or (`subset == NONE`) all, in the plan's order.
+/// The endpoints of a service's port whose addresses the plan knows, of one subset or (`subset == NONE`) all, in the plan's order. Names are
+/// looked up elsewhere.
 pub fn endpoints(plan: &PlanView, service: u32, port: u32, subset: u32) -> impl Iterator<Item = Address> {
-    instances(plan, service, port, subset).map(Address::of)
+    instances(plan, service, port, subset).filter_map(Address::of)
 }
 
-/// The same, with where each of them is.
+/// The endpoints of a service's port, with names that are still to be looked up, in the plan's order.
 pub fn instances(
     plan: &PlanView,
     service: u32,

@@ -204,9 +204,10 @@ pub struct Address {
 }
 
 impl Address {
-    /// Where an instance listens.
-    pub fn of(endpoint: Endpoint<'_>) -> Address {
+    /// Where an instance listens. `None`: it has a name, and that is looked up elsewhere.
+    pub fn of(endpoint: Endpoint<'_>) -> Option<Address> {
         let (ip, port) = endpoint.address();
-        Address { ip: IpAddr::V6(Ipv6Addr::from(ip)).to_canonical(), port }
+        let is_known = endpoint.name().is_empty();
+        is_known.then(|| Address { ip: IpAddr::V6(Ipv6Addr::from(ip)).to_canonical(), port })
     }
 }

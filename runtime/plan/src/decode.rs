@@ -98,7 +98,14 @@ fn to_port(port: view::Port<'_>) -> Port {
 
 fn to_endpoint(endpoint: view::Endpoint<'_>) -> Endpoint {
     let (ip, port) = endpoint.address();
-    Endpoint { ip, port, cluster: endpoint.cluster().to_owned(), zone: endpoint.zone().to_owned() }
+    Endpoint {
+        ip,
+        port,
+        name: endpoint.name().to_owned(),
+        is_outside: endpoint.is_outside(),
+        cluster: endpoint.cluster().to_owned(),
+        zone: endpoint.zone().to_owned(),
+    }
 }
 
 fn to_gateway(gateway: view::Gateway<'_>) -> Gateway {

@@ -467,12 +467,14 @@ pub mod port {
     pub const WORDS: u32 = 9;
 }
 
-/// An instance: sixteen address bytes in network order, then its port and where it is.
+/// An instance: sixteen address bytes in network order, then its port and where it is; or a name whose addresses are instances.
 pub mod endpoint {
     pub const PORT: u32 = 4;
     pub const CLUSTER: u32 = 5;
     pub const ZONE: u32 = 6;
-    pub const WORDS: u32 = 7;
+    pub const NAME: u32 = 7;
+    pub const IS_OUTSIDE: u32 = 8;
+    pub const WORDS: u32 = 9;
 }
 
 /// The endpoints of one subset at one port.

@@ -302,13 +302,17 @@ pub struct Port {
     pub subset_endpoints: Vec<Vec<u32>>,
 }
 
-/// An instance, and where it listens.
+/// An instance, and where it listens; or a name in DNS, each of whose addresses is an instance.
 #[derive(Clone, Debug, Default, PartialEq, Eq, PartialOrd, Ord)]
 pub struct Endpoint {
-    /// An IPv4 address is stored as v4-mapped IPv6 (`::ffff:a.b.c.d`).
+    /// An IPv4 address is stored as v4-mapped IPv6 (`::ffff:a.b.c.d`). All zero where there is a name.
     pub ip: [u8; 16],
     /// TCP port.
     pub port: u16,
+    /// What is looked up; empty where the address is known.
+    pub name: String,
+    /// Whether the name is one outside of the mesh: then no address of loopback is taken for it.
+    pub is_outside: bool,
     /// The cluster it is in; empty where none is said.
     pub cluster: String,
     /// The zone it is in; empty where none is said.

@@ -133,12 +133,19 @@ fn ratings() -> Service {
         tls: None,
         nearness: Nearness::default(),
         verifiers: vec![],
-        ports: vec![port(80, "http", 2), port(9_000, "admin", 3)],
+        ports: vec![
+            port(80, "http", 2),
+            Port { endpoints: vec![named("one.test", false), named("two.test", true)], ..port(9_000, "admin", 3) },
+        ],
         subsets: vec![],
         calls: vec![],
         hosts: vec![],
         consumer_routes: vec![],
     }
+}
+
+fn named(name: &str, is_outside: bool) -> Endpoint {
+    Endpoint { port: 9_001, name: name.to_owned(), is_outside, ..Endpoint::default() }
 }
 
 fn reviews() -> Service {
@@ -153,6 +160,7 @@ fn reviews() -> Service {
         port: 9_090,
         cluster: "west".to_owned(),
         zone: "b".to_owned(),
+        ..Endpoint::default()
     };
     Service {
         limits: vec![],

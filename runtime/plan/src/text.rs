@@ -218,9 +218,13 @@ fn addresses<'p>(endpoints: impl Iterator<Item = Endpoint<'p>>) -> String {
     let addresses: Vec<String> = endpoints
         .map(|endpoint| {
             let (ip, port) = endpoint.address();
-            let address = SocketAddr::new(IpAddr::V6(Ipv6Addr::from(ip)).to_canonical(), port);
+            let address = match endpoint.name() {
+                "" => SocketAddr::new(IpAddr::V6(Ipv6Addr::from(ip)).to_canonical(), port).to_string(),
+                name if endpoint.is_outside() => format!("dns {name}:{port} outside"),
+                name => format!("dns {name}:{port}"),
+            };
             match (endpoint.cluster(), endpoint.zone()) {
-                ("", "") => address.to_string(),
+                ("", "") => address,
                 (cluster, "") => format!("{address} ({cluster})"),
                 ("", zone) => format!("{address} (zone {zone})"),
                 (cluster, zone) => format!("{address} ({cluster}, zone {zone})"),
@@ -463,6 +467,8 @@ mod tests {
             "    client-ca partners",
             "    host **.shop.test, root 2",
             "service reviews.shop, owned by team-reviews",
+            "  port admin 9000, partition 3",
+            "    endpoints dns one.test:9001 dns two.test:9001 outside",
             "  port 80 mtls strict, partition 1",
             "    endpoints 10.0.0.1:8080 (zone a) 10.0.0.2:8080 (zone a) [fd00::1]:9090 (west, zone b)",
             "  failover local -> west",

@@ -47,6 +47,10 @@ pub(crate) struct Args {
     #[arg(long, env = "MESH_JWKS_CA", value_name = "FILE")]
     pub(crate) jwks_ca: Option<PathBuf>,
 
+    /// Ask this server of DNS for the addresses of endpoints, instead of those of /etc/resolv.conf; can be repeated, or a list separated by commas
+    #[arg(long, env = "MESH_RESOLVER", value_name = "IP[:PORT]", value_delimiter = ',', value_parser = resolver)]
+    pub(crate) resolver: Vec<SocketAddr>,
+
     /// What the plan's server calls this proxy; without it, the host's name and the process id
     #[arg(long, env = "MESH_NODE", value_name = "NAME")]
     pub(crate) node: Option<String>,
@@ -295,6 +299,14 @@ fn secure_url(text: &str) -> Result<String, String> {
 
 fn address(text: &str) -> Result<SocketAddr, String> {
     text.parse().map_err(|_| "write an IP address and a port, such as 127.0.0.1:9901".to_owned())
+}
+
+/// Without a port, that of DNS (RFC 1035 4.2).
+fn resolver(text: &str) -> Result<SocketAddr, String> {
+    let wrong = |_| {
+        "write an IP address, with a port where it is not 53, such as 10.0.0.53 or [fd00::53]:5353".to_owned()
+    };
+    text.parse().or_else(|_| text.parse().map(|ip: IpAddr| (ip, 53).into()).map_err(wrong))
 }
 
 fn inbound(text: &str) -> Result<Inbound, String> {

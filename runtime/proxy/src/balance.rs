@@ -8,7 +8,7 @@ use mesh_engine::balance::nearness::{self, Distance, Here};
 use mesh_engine::balance::{
     Draw, hash, least_request, maglev, outliers, peak_ewma, random, ring_hash, round_robin, slow_start,
 };
-use mesh_engine::{Address, Forward, instances};
+use mesh_engine::{Address, Forward};
 use mesh_plan::Algorithm;
 use mesh_plan::view::Balancer;
 use std::cell::Cell;
@@ -37,6 +37,8 @@ struct Cluster {
     subset: String,
     /// Of which plan they are.
     plan: String,
+    /// Where names are among them: of which version of those.
+    version: Option<u64>,
     members: Vec<Member>,
     /// The numbers of all members.
     all: Rc<[u32]>,
@@ -178,7 +180,11 @@ impl Destinations {
             clusters.len() - 1
         });
         let cluster = clusters.get_mut(place)?;
-        if cluster.plan != ask.serving.digest {
+        let is_other = |own: u64| own != ask.serving.names.version();
+        if cluster.plan != ask.serving.digest || cluster.version.is_some_and(is_other) {
+            let has_names = ask.serving.has_names(forward.service_index, forward.port, forward.subset_index);
+            // Before they are looked at: what changes meanwhile is looked at again.
+            cluster.version = has_names.then(|| ask.serving.names.version());
             cluster.follow(ask, loads);
             cluster.plan.clone_from(&ask.serving.digest);
         }
@@ -206,12 +212,12 @@ impl Ask<'_> {
 fn found(ask: &Ask<'_>) -> (Vec<Address>, Vec<Distance>) {
     let (view, forward) = (&ask.serving.view, ask.forward);
     let service = view.service(forward.service_index);
-    let instances = instances(view, forward.service_index, forward.port, forward.subset_index);
+    let all = ask.serving.endpoints(forward.service_index, forward.port, forward.subset_index);
     match service.filter(|service| service.is_by_zone() || service.failover().next().is_some()) {
-        None => (instances.map(Address::of).collect(), Vec::new()),
+        None => (all.into_iter().map(|(address, _)| address).collect(), Vec::new()),
         Some(service) => {
-            let reached = instances.filter_map(|endpoint| {
-                Some((Address::of(endpoint), Distance::of(service, endpoint, ask.here)?))
+            let reached = all.into_iter().filter_map(|(address, endpoint)| {
+                Some((address, Distance::of(service, endpoint, ask.here)?))
             });
             reached.unzip()
         }

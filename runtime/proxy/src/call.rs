@@ -4,7 +4,7 @@ use crate::balance::Chosen;
 use crate::body::{Activity, Fate, Outgoing};
 use crate::breaker::{Counted, Got, Overflow};
 use crate::cors::Allowed;
-use crate::destination::{Destination, Tries};
+use crate::destination::{Destination, NoEndpoint, Tries};
 use crate::edits;
 use crate::forward::{local, refused};
 use crate::grpc;
@@ -77,6 +77,8 @@ impl Sent {
 pub(crate) enum Failed {
     /// The destination has no endpoint, or all are left out.
     NoEndpoint,
+    /// Nobody knows where the destination is: its names have no addresses.
+    NoAddress,
     /// A circuit breaker has no room for it.
     Overflow,
     Try(Failure),
@@ -143,7 +145,11 @@ impl Call<'_> {
             }
         }
         loop {
-            let chosen = self.to.next(tries).ok_or(Failed::NoEndpoint)?;
+            let chosen = match self.to.next(tries) {
+                Some(chosen) => chosen,
+                // Kept apart, because few requests wait and all would have room for it.
+                None => Box::pin(self.to.next_named(tries)).await?,
+            };
             let (address, of) = (chosen.address, chosen.of);
             let outcome = self.one_try(chosen, &mut body, tries.made).await;
             tries.under_way = None;
@@ -359,6 +365,15 @@ fn accept(response: Response<()>, connection: Connection, agrees: Option<&str>) 
     Ok(Sent { response, connection, first: None })
 }
 
+impl From<NoEndpoint> for Failed {
+    fn from(why: NoEndpoint) -> Failed {
+        match why {
+            NoEndpoint::IsUsable => Failed::NoEndpoint,
+            NoEndpoint::IsKnown => Failed::NoAddress,
+        }
+    }
+}
+
 /// What a failure says of the endpoint.
 fn seen(failure: Failure) -> Seen {
     match failure {
@@ -372,6 +387,9 @@ impl Failed {
     pub(crate) fn answer(&self, record: &mut Record) -> Response<Reply> {
         let (status, flag, why) = match self {
             Failed::NoEndpoint => (StatusCode::SERVICE_UNAVAILABLE, "UH", "no endpoint"),
+            Failed::NoAddress => {
+                (StatusCode::SERVICE_UNAVAILABLE, "DF", "the upstream's name has no address")
+            }
             Failed::Overflow => {
                 (StatusCode::SERVICE_UNAVAILABLE, "UO", "too much is under way to the upstream")
             }

@@ -41,6 +41,15 @@ pub(crate) struct Destination<'c> {
     closed: bool,
 }
 
+/// Why there is none: no endpoint …
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum NoEndpoint {
+    /// … is there, or in.
+    IsUsable,
+    /// … has an address, for its name has none.
+    IsKnown,
+}
+
 /// How a port of a service is spoken to.
 pub(crate) struct Spoken {
     pub(crate) http2: bool,
@@ -150,6 +159,20 @@ impl<'c> Destination<'c> {
         tries.last = Some(chosen.address);
         tries.under_way = Some((chosen.address, chosen.of));
         Some(chosen)
+    }
+
+    /// The same, where there was none: if names are among the endpoints, the first answer about them is waited for, for no longer than a
+    /// connection may take to be made.
+    pub(crate) async fn next_named(&self, tries: &mut Tries) -> Result<Chosen, NoEndpoint> {
+        let Forward { service_index, port, subset_index, .. } = *self.forward;
+        let is_here = self.closed || self.application.is_some();
+        if is_here || !self.serving.has_names(service_index, port, subset_index) {
+            return Err(NoEndpoint::IsUsable);
+        }
+        self.serving.named(service_index, port, subset_index, self.connect_time()).await;
+        let is_known = !self.serving.endpoints(service_index, port, subset_index).is_empty();
+        let why = if is_known { NoEndpoint::IsUsable } else { NoEndpoint::IsKnown };
+        self.next(tries).ok_or(why)
     }
 
     /// How one of its endpoints is spoken to.

@@ -9,6 +9,7 @@ use crate::jwt::{Fetching, Guard, Sources};
 use crate::limits::Counts;
 use crate::listen::{self, BindError};
 use crate::log::{self, AccessLog};
+use crate::names::{Looking, Lookups, Names};
 use crate::outliers::Detectors;
 use crate::outside;
 use crate::serving::{Entrance, Opened, Rejected, Serving, Shared, SocketId};
@@ -49,6 +50,8 @@ pub struct Config {
     pub here: Here,
     /// How keys of tokens' issuers are fetched.
     pub jwks: Fetching,
+    /// How endpoints are looked up that are known by name.
+    pub names: Looking,
     /// How long [`Handle::shutdown`] waits for requests in flight, and how long a door that a plan no longer has does.
     pub drain: Duration,
 }
@@ -131,6 +134,7 @@ pub struct Handle {
     workers: Vec<Thread>,
     asking: Asking,
     keys: Box<Sources>,
+    lookups: Box<Lookups>,
     log: Option<log::Writer>,
     admin: Option<Admin>,
     certificates: Arc<Certificates>,
@@ -184,7 +188,7 @@ pub fn start(plan: PlanView, config: Config) -> Result<Handle, StartError> {
         return Err(StartError::AdminNotLoopback(address));
     }
     let shared = Arc::new(Shared {
-        serving: ArcSwap::from_pointee(Serving::new(plan.clone(), vec![])),
+        serving: ArcSwap::from_pointee(Serving::new(plan.clone(), vec![], Names::default())),
         here: config.here,
         rejected: ArcSwapOption::empty(),
         draining: AtomicBool::new(false),
@@ -197,10 +201,12 @@ pub fn start(plan: PlanView, config: Config) -> Result<Handle, StartError> {
     let (log, writer) = log::open(config.access_log).map_err(StartError::Thread)?.unzip();
     let asking = Asking::start(shared.unwell.clone()).map_err(StartError::Thread)?;
     let keys = Box::new(Sources::start(config.jwks).map_err(StartError::Thread)?);
+    let lookups = Box::new(Lookups::start(config.names).map_err(StartError::Thread)?);
     let mut handle = Handle {
         shared,
         asking,
         keys,
+        lookups,
         doors: Mutex::default(),
         workers: Vec::with_capacity(count),
         log: writer,
@@ -268,7 +274,8 @@ impl Handle {
         // Who only takes calls makes none.
         let is_calling = wanted.iter().any(|door| !matches!(door.entry, Entry::Inbound { .. }));
         let outside = if is_calling { outside::all(&plan, &self.certificates) } else { Ok(vec![]) };
-        let serving = Arc::new(Serving::new(plan, outside.map_err(SwapError::Certificate)?));
+        let names = if is_calling { self.lookups.of(&plan) } else { Names::default() };
+        let serving = Arc::new(Serving::new(plan, outside.map_err(SwapError::Certificate)?, names));
         let identities = doors::identities(&serving.view, &wanted, &own);
         let identities = identities.map_err(SwapError::Identity)?;
         let terminations = terminate::all(&serving.view, &wanted, &self.certificates);

@@ -11,8 +11,8 @@ use arc_swap::ArcSwap;
 use hyper::body::{Body as _, Bytes};
 use hyper::header::{self, HeaderMap, HeaderValue};
 use hyper::{Method, Uri};
+use mesh_engine::Address;
 use mesh_engine::balance::health::Health;
-use mesh_engine::{Address, endpoints};
 use mesh_plan::{HealthCheck, NONE, Probe, Protocol};
 use std::cell::RefCell;
 use std::collections::{BTreeMap, BTreeSet, HashMap};
@@ -86,7 +86,9 @@ type Out = Rc<RefCell<BTreeMap<String, BTreeSet<Address>>>>;
 async fn follow(mut plans: UnboundedReceiver<Arc<Serving>>, unwell: Arc<Unwell>) {
     let mut tasks: BTreeMap<Asked, AbortHandle> = BTreeMap::new();
     let out = Out::default();
-    while let Some(plan) = plans.recv().await {
+    let Some(mut plan) = plans.recv().await else { return };
+    let mut names = plan.names.listen();
+    loop {
         let wanted = wanted(&plan);
         tasks.retain(|asked, task| {
             let stays = wanted.contains_key(asked);
@@ -101,6 +103,16 @@ async fn follow(mut plans: UnboundedReceiver<Arc<Serving>>, unwell: Arc<Unwell>)
             tasks.entry(asked.clone()).or_insert_with(|| begin().abort_handle());
         }
         publish(&out, &unwell);
+        tokio::select! {
+            told = plans.recv() => match told {
+                Some(next) => {
+                    names = next.names.listen();
+                    plan = next;
+                }
+                None => return,
+            },
+            Ok(()) = names.changed() => {}
+        }
     }
 }
 
@@ -116,7 +128,7 @@ fn wanted(serving: &Serving) -> BTreeMap<Asked, Way> {
         // One outside knows itself by its name there.
         let host = outside.map(|outside| outside.name()).filter(|name| !name.is_empty());
         for (port, number) in service.ports().iter().zip(0..) {
-            wanted.extend(endpoints(plan, index, number, NONE).map(|address| {
+            wanted.extend(serving.endpoints(index, number, NONE).into_iter().map(|(address, _)| {
                 let (protocol, check) = (port.protocol(), check.clone());
                 let service = service.name().to_owned();
                 let way = Way {

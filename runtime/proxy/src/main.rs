@@ -29,7 +29,7 @@ use events::{Event, Events};
 use intake::Taken;
 use mesh_plan::view::Service;
 use mesh_plan::{LOCAL, PlanView};
-use mesh_proxy::{AccessLog, Certificates, Config, Drained, Fetching, Handle, Here, cause, start};
+use mesh_proxy::{AccessLog, Certificates, Config, Drained, Fetching, Handle, Here, Looking, cause, start};
 use plans::Plans;
 use poll::{Delivery, News, Server};
 use reload::Found;
@@ -139,6 +139,7 @@ fn config(args: &Args, credentials: Option<&Credentials>, certificates: Option<A
         plan_header: args.plan_header,
         here: here(args),
         jwks: Fetching { authorities: args.jwks_ca.clone(), say },
+        names: Looking { servers: args.resolver.clone(), say },
         drain: args.drain,
     }
 }

@@ -8,7 +8,7 @@ use crate::serving::Opened;
 use crate::upstream::{CONNECT_TIME, Connection, Endpoint, Origin, Pool};
 use crate::worker::Worker;
 use hyper::body::{Body as _, Bytes};
-use mesh_engine::{Address, Edited, endpoints};
+use mesh_engine::Edited;
 use mesh_plan::layout::WHOLE;
 use mesh_plan::view::Edit;
 use std::cell::{Cell, RefCell};
@@ -100,8 +100,8 @@ pub(crate) fn send(worker: &Rc<Worker>, opened: &Opened, edited: &Edited, head: 
         if random.u32(0..WHOLE) >= share {
             continue;
         }
-        let endpoints: Vec<Address> = endpoints(plan, service, port, subset).collect();
-        let Some(address) = random.choice(endpoints) else { continue };
+        let endpoints = opened.serving.endpoints(service, port, subset);
+        let Some((address, _)) = random.choice(endpoints) else { continue };
         let Some(under_way) = worker.mirrors.one_more() else { continue };
         let Some(Spoken { http2, tls, .. }) = Spoken::at(opened, service, port) else { continue };
         let origin = Origin { endpoint: Endpoint { address, tls }, http2, connect_time: CONNECT_TIME };

@@ -5,6 +5,7 @@ use crate::health::Unwell;
 use crate::identity::Identity;
 use crate::jwt::Guard;
 use crate::mutual::Port;
+use crate::names::Names;
 use crate::outliers::Detectors;
 use crate::outside::Outside;
 use crate::terminate::Termination;
@@ -47,6 +48,8 @@ pub(crate) struct Serving {
     pub(crate) view: PlanView,
     /// How its services are spoken to that are outside of the mesh, each in its place; empty where nobody here calls any.
     pub(crate) outside: Vec<Option<Arc<Outside>>>,
+    /// Where those of its endpoints are that are known by name; empty where nobody here calls any.
+    pub(crate) names: Names,
     /// The beginning of the plan's digest, for logs.
     pub(crate) digest: String,
     pub(crate) since: SystemTime,
@@ -113,8 +116,8 @@ impl Opened {
 const DIGEST_DIGITS: usize = 12;
 
 impl Serving {
-    pub(crate) fn new(view: PlanView, outside: Vec<Option<Arc<Outside>>>) -> Serving {
+    pub(crate) fn new(view: PlanView, outside: Vec<Option<Arc<Outside>>>, names: Names) -> Serving {
         let digest = view.digest_hex().chars().take(DIGEST_DIGITS).collect();
-        Serving { view, outside, digest, since: SystemTime::now() }
+        Serving { view, outside, names, digest, since: SystemTime::now() }
     }
 }

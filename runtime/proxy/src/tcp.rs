@@ -6,7 +6,7 @@ use crate::balance::Chosen;
 use crate::body::Activity;
 use crate::breaker::{Counted, Overflow};
 use crate::client::Client;
-use crate::destination::{Destination, Tries};
+use crate::destination::{Destination, NoEndpoint, Tries};
 use crate::hello::Alert;
 use crate::http1::{Closing, end};
 use crate::limits;
@@ -177,7 +177,13 @@ async fn connect(to: &Destination<'_>, tries: &mut Tries) -> Result<(Wire, Taken
         to.earn();
     }
     loop {
-        let chosen = to.next(tries).ok_or("UH")?;
+        let chosen = match to.next(tries) {
+            Some(chosen) => chosen,
+            None => Box::pin(to.next_named(tries)).await.map_err(|why| match why {
+                NoEndpoint::IsUsable => "UH",
+                NoEndpoint::IsKnown => "DF",
+            })?,
+        };
         let (address, of) = (chosen.address, chosen.of);
         let (pool, room) = (&to.worker.pool, &to.worker.shared.room);
         let place = to.breakers.place(pool, room).await.map_err(overflow)?;

@@ -151,7 +151,8 @@ impl Draft<'_> {
         let clause = service.clause(&service.ports[0]);
         let mut lines: Vec<String> = Vec::new();
         if !written_endpoints && service.subsets.is_empty() && self.chance(5) {
-            lines.push("endpoints dns \"db.example:5432\"".to_owned());
+            let port = if service.ports.len() == 1 { ":5432" } else { "" };
+            lines.push(format!("endpoints dns \"db.example{port}\", \"db-2.example\""));
         }
         if self.chance(3) {
             lines.push(format!("alias \"{}.example\"", service.name));

@@ -141,7 +141,7 @@ fn plan(
     let free_port = |error| trouble("find a free port", &error);
     let Placement { moved, notes } =
         placement::place(plan, &standing.moved, &standing.ours).map_err(free_port)?;
-    let fronts = standing.fronts.stand_before(plan).map_err(free_port)?;
+    let fronts = standing.fronts.stand_before(plan)?;
     let standing = Standing { moved, ours: BTreeSet::new(), fronts };
     let view = seal(plan, &compilation.sources)?;
     let rules = parsed.rules();

@@ -5,7 +5,7 @@ use super::declarations::{missing, once_each, telemetry, unknown_among};
 use super::scope::{Place, Scope};
 use super::service::ZONE;
 use super::settings::{has_limit, has_outlier_detection};
-use super::{Mistakes, Module, declared, gateway, outliers, route, service};
+use super::{Mistakes, Module, declared, gateway, outliers, outside, route, service};
 use mesh_lang::ast::{
     self, EndpointSource, Endpoints, Limits, ListenerTls, ProbeKind, Protocol, RateKey, Shared, Tls,
 };
@@ -431,11 +431,7 @@ impl About<'_> {
             let (names, fits, form): (&[Name], Fits<'_>, &str) = match source {
                 EndpointSource::Dns(names) => (
                     names,
-                    &|text| {
-                        let (name, port) = text.split_once(':').unwrap_or((text, "1"));
-                        let is_port = port.parse::<u16>().is_ok_and(|port| port != 0);
-                        is_port && is_outside_name(name) && !name.contains(['/', '*'])
-                    },
+                    &outside::is_dns_endpoint,
                     "a name like `\"db.example\"`, or with a port, `\"db.example:5432\"`",
                 ),
                 EndpointSource::Kubernetes(name) => (
@@ -592,14 +588,7 @@ fn is_outside_name(text: &str) -> bool {
         let name = Name { value: text.into(), span: Span::new(mesh_lang::FileId(0), 0, 0) };
         return super::address::block(&name).is_ok();
     }
-    let plain = text.strip_prefix("*.").unwrap_or(text);
-    let label = |label: &str| {
-        !label.is_empty()
-            && label.bytes().all(|byte| {
-                byte.is_ascii_lowercase() || byte.is_ascii_digit() || byte == b'-' || byte == b'_'
-            })
-    };
-    plain.len() <= 253 && plain.split('.').all(label)
+    outside::is_name(text)
 }
 
 /// Hosts by which callers say services, each meaning one service.
@@ -658,11 +647,13 @@ mod tests {
     fn what_is_looked_up_is_a_name() {
         says(&service("port 80 http; endpoints dns \"db.example\", \"db.example:80\""), &[]);
         says(
-            &service("port 80 http; endpoints dns \"not a name\", \"x.example:0\", \"*.x\""),
+            &service("port 80 http; endpoints dns \"not a name\", \"x.example:0\", \"*.x\", \"10.0.0.1\", \"0x7f\""),
             &[
                 "2 MESH1012 `not a name` cannot be looked up",
                 "2 MESH1012 `x.example:0` cannot be looked up",
                 "2 MESH1012 `*.x` cannot be looked up",
+                "2 MESH1012 `10.0.0.1` cannot be looked up",
+                "2 MESH1012 `0x7f` cannot be looked up",
             ],
         );
         says(&service("port 80 http; endpoints kubernetes \"shop/web\""), &[]);

@@ -48,7 +48,8 @@ pub(super) fn of_call(
 ) {
     let port = model.port(to);
     let name = &model[to.service].workload.name;
-    let judged = Judged { name, endpoints: port.endpoints.len(), http: port.protocol.is_http() };
+    let known = port.endpoints.iter().filter(|endpoint| endpoint.name.is_empty()).count();
+    let judged = Judged { name, endpoints: known, http: port.protocol.is_http() };
     for limits in written(&calls.limits, &calls.settings.uses, place, scope) {
         of_limits(limits, &judged, diagnostics);
     }

@@ -1,7 +1,10 @@
 //! Services outside of the mesh: in which TLS they are spoken to, and who must answer (`spec/semantics.md` 10.6).
 
+use crate::model::Endpoint;
+use mesh_lang::Text;
 use mesh_lang::ast::{Service, Tls};
 use mesh_plan::{OutsideTls, Trust};
+use std::net::IpAddr;
 
 /// The TLS of a service outside; where it is spoken to in the clear there is none.
 pub(super) fn tls(service: &Service) -> Option<OutsideTls> {
@@ -17,6 +20,57 @@ pub(super) fn tls(service: &Service) -> Option<OutsideTls> {
             certificate: certificate.as_ref().map(|own| own.value.to_string()).unwrap_or_default(),
         }),
     }
+}
+
+/// Where a service outside is of which no `endpoints` are written.
+pub(crate) enum Outside {
+    At(IpAddr),
+    /// Proxies look it up.
+    Named(Text),
+}
+
+impl Outside {
+    pub(super) fn at(&self, port: u16) -> Endpoint {
+        match self {
+            Outside::At(ip) => Endpoint::new(*ip, port, vec![]),
+            Outside::Named(name) => Endpoint::at_name(name.clone(), port, true, vec![]),
+        }
+    }
+}
+
+/// Its only name is where it is. Of several each would be somebody else, a pattern and a network are nobody in particular.
+pub(crate) fn endpoint(service: &Service) -> Option<Outside> {
+    let name = only_name(service)?;
+    match name.parse::<IpAddr>() {
+        Ok(ip) => Some(Outside::At(ip.to_canonical())),
+        Err(_) => is_looked_up(name).then(|| Outside::Named(name.into())),
+    }
+}
+
+/// Whether a text is a name in DNS, with `*.` perhaps.
+pub(super) fn is_name(text: &str) -> bool {
+    let plain = text.strip_prefix("*.").unwrap_or(text);
+    let label = |label: &str| {
+        (1..=63).contains(&label.len())
+            && label.bytes().all(|byte| {
+                byte.is_ascii_lowercase() || byte.is_ascii_digit() || byte == b'-' || byte == b'_'
+            })
+    };
+    plain.len() <= 253 && plain.split('.').all(label)
+}
+
+/// Whether a name can be looked up. One that ends in a number is an address to some and a name to others (WHATWG URL 3.5).
+pub(super) fn is_looked_up(name: &str) -> bool {
+    let last = name.rsplit('.').next().unwrap_or_default();
+    let is_number = last.bytes().all(|byte| byte.is_ascii_digit())
+        || last.strip_prefix("0x").is_some_and(|hex| hex.bytes().all(|byte| byte.is_ascii_hexdigit()));
+    is_name(name) && !name.starts_with("*.") && !is_number
+}
+
+/// `db.example`, or with a port.
+pub(super) fn is_dns_endpoint(text: &str) -> bool {
+    let (name, port) = text.split_once(':').unwrap_or((text, "1"));
+    is_looked_up(name) && port.parse::<u16>().is_ok_and(|port| port != 0)
 }
 
 /// The name of a service that has one outside, and not several, a pattern or a network.

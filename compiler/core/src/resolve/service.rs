@@ -212,8 +212,13 @@ fn labels<'a>(labels: &'a [ast::Label], diagnostics: &mut Diagnostics) -> BTreeM
 
 /// (index of the port, endpoint)
 fn endpoints(service: &ast::Service, own: &Own, diagnostics: &mut Diagnostics) -> Vec<(usize, Endpoint)> {
+    if service.endpoints.is_empty() {
+        let outside = outside::endpoint(service);
+        let at_port = |(index, port): (usize, &Port)| Some((index, outside.as_ref()?.at(port.target)));
+        return own.ports.iter().enumerate().filter_map(at_port).collect();
+    }
     let mut found = Vec::new();
-    let mut seen: BTreeMap<(usize, IpAddr, u16), Span> = BTreeMap::new();
+    let mut seen: BTreeMap<(usize, Spot, u16), Span> = BTreeMap::new();
     for statement in &service.endpoints {
         let carried = labels(&statement.labels, diagnostics);
         let cluster = cluster_of(service, statement);
@@ -227,19 +232,40 @@ fn endpoints(service: &ast::Service, own: &Own, diagnostics: &mut Diagnostics) -
         };
         let subsets = own.subsets.iter().zip(0..).filter(|(subset, _)| is_in(subset));
         let subsets: Vec<u32> = subsets.map(|(_, index)| index).collect();
-        let ast::EndpointSource::Static(addresses) = &statement.source else { continue };
-        for address in addresses {
-            for (port, ip, number) in places(address, statement, service, own, diagnostics) {
-                if let Some(first) = seen.insert((port, ip, number), address.span) {
-                    diagnostics.push(duplicate("endpoint", &address.value, address.span, first));
+        let (texts, is_named) = match &statement.source {
+            ast::EndpointSource::Static(addresses) => (addresses, false),
+            ast::EndpointSource::Dns(names) => (names, true),
+            _ => continue,
+        };
+        for text in texts {
+            let places = match is_named {
+                false => places(text, statement, service, own, diagnostics),
+                true => names(text, statement, service, own, diagnostics),
+            };
+            for (port, spot, number) in places {
+                if let Some(first) = seen.insert((port, spot.clone(), number), text.span) {
+                    diagnostics.push(duplicate("endpoint", &text.value, text.span, first));
                     continue;
                 }
+                let is_outside = !service.external.is_empty();
+                let endpoint = match spot {
+                    Spot::Ip(ip) => Endpoint::new(ip, number, subsets.clone()),
+                    Spot::Name(name) => Endpoint::at_name(name, number, is_outside, subsets.clone()),
+                };
                 let (cluster, zone) = (cluster.clone(), zone.clone());
-                found.push((port, Endpoint { cluster, zone, ..Endpoint::new(ip, number, subsets.clone()) }));
+                found.push((port, Endpoint { cluster, zone, ..endpoint }));
             }
         }
     }
     found
+}
+
+/// What is known of where an endpoint is.
+#[derive(Clone, PartialEq, Eq, PartialOrd, Ord)]
+enum Spot {
+    Ip(IpAddr),
+    /// Proxies look it up.
+    Name(Text),
 }
 
 /// Where these endpoints are: where they say, else in the only cluster of their service. Empty where that is not said.
@@ -251,14 +277,13 @@ fn cluster_of(service: &ast::Service, statement: &Endpoints) -> Text {
     statement.cluster.as_ref().or(only).map_or(Text::default(), |cluster| cluster.value.clone())
 }
 
-/// What an address means: (index of the port, IP, TCP port).
-fn places(
-    address: &Name,
+/// Somebody speaks at the endpoints.
+fn has_port(
     statement: &Endpoints,
     service: &ast::Service,
     own: &Own,
     diagnostics: &mut Diagnostics,
-) -> Vec<(usize, IpAddr, u16)> {
+) -> bool {
     if own.ports.is_empty() {
         diagnostics.push(
             Diagnostic::new(
@@ -268,10 +293,57 @@ fn places(
             .at(statement.span, "what they speak is not said")
             .help("Add a port: `port 8080 http`."),
         );
+    }
+    !own.ports.is_empty()
+}
+
+/// What is written of one port of an endpoint is of the service's only one.
+fn needs_one_port(text: &Name, host: &str, diagnostics: &mut Diagnostics) {
+    diagnostics.push(
+        Diagnostic::new(Code::PortNeeded, "an endpoint with a port needs a service with one port")
+            .at(text.span, "for which of the service's ports this is, is not said")
+            .help(format!("Write `\"{host}\"`: each port's `target` is used.")),
+    );
+}
+
+/// What a name means: (index of the port, the name, TCP port). One that is none is complained of elsewhere.
+fn names(
+    text: &Name,
+    statement: &Endpoints,
+    service: &ast::Service,
+    own: &Own,
+    diagnostics: &mut Diagnostics,
+) -> Vec<(usize, Spot, u16)> {
+    if !has_port(statement, service, own, diagnostics) || !outside::is_dns_endpoint(&text.value) {
+        return vec![];
+    }
+    let Some((name, port)) = text.value.split_once(':') else {
+        let ports = own.ports.iter().enumerate();
+        return ports.map(|(index, port)| (index, Spot::Name(text.value.clone()), port.target)).collect();
+    };
+    match (own.ports.len(), port.parse()) {
+        (1, Ok(number)) => vec![(0, Spot::Name(name.into()), number)],
+        _ => {
+            needs_one_port(text, name, diagnostics);
+            vec![]
+        }
+    }
+}
+
+/// What an address means: (index of the port, IP, TCP port).
+fn places(
+    address: &Name,
+    statement: &Endpoints,
+    service: &ast::Service,
+    own: &Own,
+    diagnostics: &mut Diagnostics,
+) -> Vec<(usize, Spot, u16)> {
+    if !has_port(statement, service, own, diagnostics) {
         return vec![];
     }
     if let Ok(ip) = address.value.parse::<IpAddr>().map(|ip| ip.to_canonical()) {
-        return own.ports.iter().enumerate().map(|(index, port)| (index, ip, port.target)).collect();
+        let ports = own.ports.iter().enumerate();
+        return ports.map(|(index, port)| (index, Spot::Ip(ip), port.target)).collect();
     }
     let Some(socket) = address.value.parse::<SocketAddr>().ok().filter(has_no_zone) else {
         diagnostics.push(
@@ -290,13 +362,9 @@ fn places(
             );
             vec![]
         }
-        1 => vec![(0, socket.ip().to_canonical(), socket.port())],
+        1 => vec![(0, Spot::Ip(socket.ip().to_canonical()), socket.port())],
         _ => {
-            diagnostics.push(
-                Diagnostic::new(Code::PortNeeded, "an endpoint with a port needs a service with one port")
-                    .at(address.span, "for which of the service's ports this is, is not said")
-                    .help(format!("Write `\"{}\"`: each port's `target` is used.", socket.ip())),
-            );
+            needs_one_port(address, &socket.ip().to_string(), diagnostics);
             vec![]
         }
     }
@@ -311,7 +379,8 @@ fn address_help(text: &str) -> String {
     match text.rsplit_once(':') {
         Some(("localhost", port)) => format!("Write `\"127.0.0.1:{port}\"`."),
         _ if text == "localhost" => "Write `\"127.0.0.1\"`.".to_owned(),
-        _ => "Write e.g. `\"10.0.0.1:8080\"` or `\"[fd00::1]:8080\"`; names are not looked up.".to_owned(),
+        _ => "Write e.g. `\"10.0.0.1:8080\"` or `\"[fd00::1]:8080\"`; a name that is looked up is `endpoints dns \"db.example\"`."
+            .to_owned(),
     }
 }
 

@@ -189,7 +189,9 @@ fn port_rows<'p>(port: &'p Port, draft: &mut Draft<'p>) {
     for endpoint in &port.endpoints {
         draft.raw(Section::Endpoints, &endpoint.ip);
         let (cluster, zone) = (draft.string(&endpoint.cluster), draft.string(&endpoint.zone));
-        draft.row(Section::Endpoints, &[u32::from(endpoint.port), cluster, zone]);
+        let name = draft.string(&endpoint.name);
+        let (port, is_outside) = (u32::from(endpoint.port), u32::from(endpoint.is_outside));
+        draft.row(Section::Endpoints, &[port, cluster, zone, name, is_outside]);
     }
     let subsets = draft.count(Section::SubsetEndpoints);
     for members in &port.subset_endpoints {

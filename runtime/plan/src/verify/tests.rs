@@ -120,6 +120,15 @@ fn what_the_engine_relies_on_is_proved() {
     refused(|plan| plan.services[1].ports[0].endpoints.swap(0, 1), "endpoints are not sorted");
     refused(|plan| plan.services[1].ports[0].endpoints[0].port = 0, "a port number is none");
     refused(|plan| plan.services[1].ports[0].number = 0, "a port number is none");
+    refused(|plan| plan.services[0].ports[1].endpoints.swap(0, 1), "endpoints are not sorted");
+    refused(
+        |plan| plan.services[0].ports[1].endpoints[1].ip[15] = 1,
+        "an endpoint has an address and a name",
+    );
+    refused(
+        |plan| plan.services[1].ports[0].endpoints[0].is_outside = true,
+        "whether a name is outside is not said",
+    );
     refused(
         |plan| plan.services[1].ports[0].subset_endpoints[0][1] = 3,
         "an endpoint of a subset is none of its port",

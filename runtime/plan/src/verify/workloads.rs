@@ -210,9 +210,18 @@ fn ports(plan: &PlanView) -> Result<(), PlanError> {
             is_port_number(endpoint.word(endpoint::PORT))?;
             is_string(plan, endpoint.word(endpoint::CLUSTER))?;
             is_string(plan, endpoint.word(endpoint::ZONE))?;
+            is_string(plan, endpoint.word(endpoint::NAME))?;
+            let own = Endpoint::of(endpoint);
+            let is_named = !own.name().is_empty();
+            ensure(own.address().0 == [0; 16] || !is_named, "an endpoint has an address and a name")?;
+            let is_outside = endpoint.word(endpoint::IS_OUTSIDE);
+            ensure(is_outside <= u32::from(is_named), "whether a name is outside is not said")?;
         }
-        let addresses = some(plan, Section::Endpoints, range).map(|record| Endpoint::of(record).address());
-        ascending(addresses, "endpoints are not sorted")?;
+        let places = some(plan, Section::Endpoints, range).map(|record| {
+            let own = Endpoint::of(record);
+            (own.address(), own.name())
+        });
+        ascending(places, "endpoints are not sorted")?;
         for subset in some(plan, Section::SubsetEndpoints, subsets.take(port.range(port::SUBSET_ENDPOINTS))?)
         {
             let own = members.take(subset.range(subset_endpoints::MEMBERS))?;

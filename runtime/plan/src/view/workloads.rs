@@ -301,7 +301,7 @@ impl<'p> Port<'p> {
     }
 }
 
-/// An instance, and where it listens.
+/// An instance, and where it listens; or a name whose addresses are instances.
 #[derive(Clone, Copy)]
 pub struct Endpoint<'p>(Record<'p>);
 
@@ -331,6 +331,16 @@ impl<'p> Endpoint<'p> {
     /// Empty where none is said.
     pub fn zone(self) -> &'p str {
         self.0.text(endpoint::ZONE)
+    }
+
+    /// What is looked up in DNS: each address of it is an instance, at the port of [`Self::address`]. Empty where the address is known.
+    pub fn name(self) -> &'p str {
+        self.0.text(endpoint::NAME)
+    }
+
+    /// Whether the name is one outside of the mesh: then no address of loopback is taken for it.
+    pub fn is_outside(self) -> bool {
+        self.0.word(endpoint::IS_OUTSIDE) != 0
     }
 }
 

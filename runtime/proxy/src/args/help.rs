@@ -94,6 +94,13 @@ Certificates of listeners, and of services outside of the mesh:
   `certificate \"shop\"` are found in the same way; `ca system` is what this machine believes,
   or SSL_CERT_FILE and SSL_CERT_DIR.
 
+Names of endpoints:
+  Where the plan has `endpoints dns`, or `external` alone, the addresses of the name are the
+  endpoints: what /etc/hosts says, else both kinds of the servers in /etc/resolv.conf or --resolver,
+  asked again when their time is over, no less than a second and no more than five minutes. An
+  answer without addresses, or none, changes nothing but that one warning says so. Link-local
+  addresses are never taken from DNS, and those of loopback not for a service outside.
+
 What the proxy gives up:
   At its start it can get no new privileges, leaves no core file and, as far as the kernel has
   landlock and seccomp, executes nothing, writes no file but those in --state, and makes no system
@@ -157,6 +164,7 @@ Flags of a request, with the status of HTTP, which is one of gRPC where that was
         a token, and rule says whose and why
   NR    404: no route
   UH    503: the destination has no endpoint, or all that it has are left out
+  DF    503: the destination is known by name, and no address of it is
   UO    503: a circuit breaker has no room for it
   UF    503: no connection to the endpoint could be made
   UT    504, or the answer was cut: a timeout passed

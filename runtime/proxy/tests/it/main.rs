@@ -34,6 +34,7 @@ fn config() -> Config {
         access_log: AccessLog::None,
         plan_header: false,
         jwks: mesh_proxy::Fetching::default(),
+        names: mesh_proxy::Looking::default(),
         here: mesh_proxy::Here::default(),
         identities: vec![],
         certificates: None,

@@ -1,6 +1,7 @@
 //! Mutual TLS where a mesh is tried out: an authority for as long as it runs, an identity for everybody, and a proxy before each endpoint of a
 //! port that has it.
 
+use super::super::running::trouble;
 use super::proxies::LOOPBACK;
 use crate::authority::Authority;
 use crate::failure::Failure;
@@ -26,7 +27,7 @@ pub(super) struct Fronts(BTreeMap<Place, SocketAddr>);
 
 impl Fronts {
     /// Puts a proxy before each endpoint that has to have one: from then on it is the endpoint.
-    pub(super) fn stand_before(&self, plan: &mut Plan) -> io::Result<Fronts> {
+    pub(super) fn stand_before(&self, plan: &mut Plan) -> Result<Fronts, Failure> {
         let mut fronts = Fronts::default();
         for service in &mut plan.services {
             for port in &mut service.ports {
@@ -35,10 +36,17 @@ impl Fronts {
                 }
                 let mut moved = Vec::with_capacity(port.endpoints.len());
                 for endpoint in &port.endpoints {
+                    if !endpoint.name.is_empty() {
+                        return Err(Failure::new(
+                            format!("`{}` has mutual TLS and endpoints by name", service.name),
+                            "A proxy that stands before its endpoints has to know where they are: for the environment that you try, write \
+                             `endpoints static`, or `mtls off`.",
+                        ));
+                    }
                     let place = (service.name.clone(), port.number, address_of(endpoint));
                     let front = match self.0.get(&place) {
                         Some(front) => *front,
-                        None => TcpListener::bind((LOOPBACK, 0))?.local_addr()?,
+                        None => free_address().map_err(|error| trouble("find a free port", &error))?,
                     };
                     fronts.0.insert(place, front);
                     moved.push(at(front, endpoint));
@@ -68,6 +76,10 @@ impl Fronts {
     fn services(&self) -> BTreeSet<&str> {
         self.0.keys().map(|(service, ..)| service.as_str()).collect()
     }
+}
+
+fn free_address() -> io::Result<SocketAddr> {
+    TcpListener::bind((LOOPBACK, 0))?.local_addr()
 }
 
 fn is_mutual(mode: Mtls) -> bool {

@@ -64,6 +64,7 @@ impl Proxies {
             access_log,
             plan_header: false,
             jwks: mesh_proxy::Fetching::default(),
+            names: mesh_proxy::Looking::default(),
             here: mesh_proxy::Here::default(),
             identities,
             certificates: Some(super::certificates::made()),
