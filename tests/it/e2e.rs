@@ -395,6 +395,28 @@ fn a_sidecar_lets_its_service_make_the_calls_it_declares() {
 }
 
 #[test]
+fn a_service_is_called_by_its_aliases_by_who_calls_it() {
+    let s = Upstream::named("s");
+    let statements = "service web { calls s to GET /items/** }\nservice other { calls web }\nauthorize s { allow from web }\n\
+                      authorize web { allow from other }\nroute edge { otherwise 404 }";
+    let text = edge(&s, statements).replace("service web {", "service web { port 80 http;").replace(
+        "port 80 http; endpoints",
+        "port 80 http; alias \"s.example\", \"s-1\", \"10.9.9.9\"; endpoints",
+    );
+    let mesh = Mesh::start(&text, &["web", "other"]);
+    let mut client = mesh.connect("web.default");
+    for host in ["s.example", "s-1", "S.Example:80", "10.9.9.9", "s.default"] {
+        assert_eq!(client.get(host, "/items/1", &[]).unwrap(), (200, "s".into()), "{host}");
+    }
+    for host in ["s.example:81", "x.s.example", "s-1.default", "s-2"] {
+        assert_eq!(client.get(host, "/items/1", &[]).unwrap().0, 403, "{host}");
+    }
+    assert_eq!(client.get("s.example", "/other", &[]).unwrap().0, 403, "no more is called than is declared");
+    assert_eq!(mesh.connect("other.default").get("s.example", "/items/1", &[]).unwrap().0, 403);
+    assert!(s.heads()[0].contains("\r\nhost: s.example\r\n"), "the host stays: {}", s.heads()[0]);
+}
+
+#[test]
 fn nobody_listens_is_said_and_does_not_hang() {
     let gone = Upstream::named("gone");
     let text = edge(&gone, "route edge { to s }").replace(&gone.address, "127.0.0.1:1");

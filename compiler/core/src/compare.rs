@@ -241,6 +241,10 @@ impl Comparing<'_> {
             let partitions = [of(&self.sides[0]), of(&self.sides[1])];
             let place = format!("calls of {caller} to {}", self.port_name(&to, number));
             self.decisions(&place, What::Call, partitions, [0, 0]);
+            if partitions.iter().all(Option::is_some) {
+                let hosts = [0, 1].map(|side| called_as(&self.sides[side], caller, &to, number));
+                self.texts(&place, hosts);
+            }
         }
         for (to, number) in own {
             let of = |side: &Side<'_>| {
@@ -571,6 +575,21 @@ fn spoken(side: &Side<'_>, service: &str, number: u16) -> String {
         };
         format!("speaks {said}")
     })
+}
+
+/// `called as db.example`: the hosts by which a caller says a port of another service, besides that one's name.
+fn called_as(side: &Side<'_>, caller: &str, to: &str, number: u16) -> String {
+    let Some((_, service)) = side.service(caller) else { return String::new() };
+    let is_meant = |host: &&mesh_plan::CallHost| {
+        let call = service.calls.get(host.call as usize);
+        call.is_some_and(|call| callee(side, call.service, call.port) == (to.to_owned(), number))
+    };
+    let is_alias = |host: &&mesh_plan::CallHost| {
+        host.host != to && to.split_once('.').is_none_or(|(name, _)| host.host != name)
+    };
+    let hosts = service.hosts.iter().filter(is_meant).filter(is_alias);
+    let hosts: Vec<&str> = hosts.map(|host| host.host.as_str()).collect();
+    if hosts.is_empty() { String::new() } else { format!("called as {}", hosts.join(", ")) }
 }
 
 /// `endpoints 10.0.0.1:8080 (v1), 10.0.0.2:8080`

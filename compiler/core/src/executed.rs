@@ -3,7 +3,7 @@
 //! Whole statements are known by the status of their row; here stand the forms of arguments.
 
 use crate::resolve::outside;
-use mesh_lang::ast::{Condition, EndpointSource, Field, Limits, Mtls, Protocol, RateKey};
+use mesh_lang::ast::{Condition, EndpointSource, Field, HostPattern, Limits, Mtls, Protocol, RateKey};
 use mesh_lang::{Code, Diagnostic, Name, Span, Spanned, ast};
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -202,6 +202,9 @@ fn outside(service: &ast::Service) -> Vec<Diagnostic> {
 /// The proxy knows endpoints by their addresses and names.
 fn places(service: &ast::Service) -> Vec<Diagnostic> {
     let mut found = Vec::new();
+    // Whom a service calls is looked up by the whole host.
+    let patterns = service.aliases.iter().filter(|alias| !matches!(alias.value, HostPattern::Exact(_)));
+    found.extend(patterns.map(|alias| unexecuted("an `alias` that is a pattern", alias.span)));
     let of_subsets = service.subsets.iter().flat_map(|subset| &subset.endpoints);
     for endpoints in service.endpoints.iter().chain(of_subsets) {
         let kind = match &endpoints.source {

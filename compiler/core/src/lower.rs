@@ -490,7 +490,10 @@ fn consumer_routes(
 fn hosts(model: &Model, service: &Service) -> Vec<plan::CallHost> {
     let mut hosts: Vec<plan::CallHost> = Vec::new();
     for (call, index) in service.calls.iter().zip(0..) {
-        let callee = &model[call.to.service].workload;
+        let service_called = &model[call.to.service];
+        let callee = &service_called.workload;
+        let aliases = service_called.aliases.iter();
+        hosts.extend(aliases.map(|alias| plan::CallHost { host: alias.to_string(), call: index }));
         hosts.push(plan::CallHost { host: callee.full_name(), call: index });
         if callee.namespace == service.workload.namespace {
             hosts.push(plan::CallHost { host: callee.name.as_str().to_owned(), call: index });

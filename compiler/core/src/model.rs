@@ -200,6 +200,8 @@ pub(crate) struct Service {
     pub(crate) calls: Vec<Call>,
     /// Headers that it sends on with its calls, lower-case.
     pub(crate) propagates: Vec<Text>,
+    /// Further hosts by which callers say it.
+    pub(crate) aliases: Vec<Text>,
 }
 
 impl Service {
@@ -218,6 +220,7 @@ impl Service {
             subsets: vec![],
             calls: vec![],
             propagates: vec![],
+            aliases: vec![],
         }
     }
 

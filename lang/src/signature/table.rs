@@ -623,7 +623,7 @@ const SERVICE: &[Signature] = &[
         "identity STRING",
         "The SPIFFE ID, where it is not the one of namespace and service account.",
         Once,
-        Checked,
+        Executed,
         project::a_string,
     ),
     row(
@@ -651,7 +651,7 @@ const SERVICE: &[Signature] = &[
         "alias STRING, …",
         "Further hosts by which callers say the service.",
         Once,
-        Checked,
+        Executed,
         service::hosts,
     ),
     row(

@@ -135,7 +135,10 @@ fn ratings() -> Service {
         verifiers: vec![],
         ports: vec![
             port(80, "http", 2),
-            Port { endpoints: vec![named("one.test", false), named("two.test", true)], ..port(9_000, "admin", 3) },
+            Port {
+                endpoints: vec![named("one.test", false), named("two.test", true)],
+                ..port(9_000, "admin", 3)
+            },
         ],
         subsets: vec![],
         calls: vec![],

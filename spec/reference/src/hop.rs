@@ -71,9 +71,11 @@ fn at_gateway(program: &Program, name: &str, listener: &str, request: &Question,
 fn at_sidecar(program: &Program, name: &str, request: &Question, answer: &mut Answer) {
     let undeclared = |answer: &mut Answer| answer.end(Outcome::UndeclaredCall.into(), Chance::CERTAIN);
     let Some(caller) = program.services.get(name) else { return undeclared(answer) };
-    let callee = match request.host.contains('.') {
-        true => request.host.clone(),
-        false => format!("{}.{}", request.host, caller.namespace),
+    let aliased = program.services.iter().find(|(_, service)| service.aliases.contains(&request.host));
+    let callee = match (aliased, request.host.contains('.')) {
+        (Some((name, _)), _) => name.clone(),
+        (None, true) => request.host.clone(),
+        (None, false) => format!("{}.{}", request.host, caller.namespace),
     };
     let ports = program.services.get(&callee).map(|service| service.ports.as_slice()).unwrap_or_default();
     let port = match request.host_port {

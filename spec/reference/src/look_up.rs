@@ -106,6 +106,7 @@ impl<'a> Builder<'a> {
             limits: edits::limits(&service.limits),
             ports: service.ports.iter().map(port).collect(),
             subsets: service.subsets.iter().map(|subset| subset.name.value.to_string()).collect(),
+            aliases: service.aliases.iter().map(|alias| alias.value.to_string()).collect(),
             issuer: only_issuer(&service.jwts),
             calls: BTreeMap::new(),
             routes: BTreeMap::new(),

@@ -30,6 +30,8 @@ pub(crate) struct Service {
     pub(crate) limits: Vec<edits::Effect>,
     pub(crate) ports: Vec<Port>,
     pub(crate) subsets: BTreeSet<String>,
+    /// 5.2: further hosts by which it is called.
+    pub(crate) aliases: BTreeSet<String>,
     /// The one `jwt` it verifies, where it is one (1.7).
     pub(crate) issuer: Option<String>,
     /// By callee and its port.

@@ -3,6 +3,7 @@
 use super::flags;
 use mesh_tests::authority::{Authority, Certificate, Flaw};
 use mesh_tests::harness::{Mesh, Upstream, free_address};
+use mesh_tests::secure::Secure;
 use mesh_tests::up::Client;
 use rustls::client::danger::{HandshakeSignatureValid, ServerCertVerified, ServerCertVerifier};
 use rustls::crypto::ring;
@@ -43,6 +44,25 @@ fn start(mesh: &str, port: &str) -> (Mesh, Authority, Upstream, SocketAddr) {
     let inbound = [("shop", called_at, &*shop.address)];
     let mesh = Mesh::start_as(&text(called_at, mesh, port), &["web"], identities, &inbound);
     (mesh, authority, shop, called_at)
+}
+
+#[test]
+fn who_has_an_identity_of_its_own_is_expected_to_show_that_one() {
+    const MACHINE: &str = "spiffe://local.test/vm/shop-1";
+    let port = format!("port 80 http; identity \"{MACHINE}\"");
+    let (authority, shop, called_at) = (Authority::new(), Upstream::named("shop"), free_address());
+    let identities = |ids: &[&str]| ids.iter().map(|id| authority.identity(id)).collect();
+    let inbound = [("shop", called_at, &*shop.address)];
+    let words = text(called_at, "mtls strict", &port);
+    let mesh = Mesh::start_as(&words, &["web"], identities(&[EDGE, WEB, MACHINE]), &inbound);
+    assert_eq!(mesh.connect("web.default").get("shop", "/a", &[]).unwrap(), (200, "shop".to_owned()));
+    for (shown, status) in [(MACHINE, 200), (SHOP, 503)] {
+        let server =
+            Secure::start("shop", &authority.certificate(&[shown], Flaw::None), Some(&authority.bundle()));
+        let words = text(server.address.parse().unwrap(), "mtls strict", &port);
+        let mesh = Mesh::start_as(&words, &["web"], identities(&[EDGE, WEB]), &[]);
+        assert_eq!(mesh.connect("web.default").get("shop", "/a", &[]).unwrap().0, status, "{shown}");
+    }
 }
 
 /// Believes every server: these tests are about what servers believe.

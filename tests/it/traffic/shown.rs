@@ -80,6 +80,8 @@ const SHOWN: &[(&str, &str, &str)] = &[
         MUTUAL,
         "a_strict_port_is_called_by_who_its_service_lets_in_and_by_nobody_without_a_certificate",
     ),
+    ("alias", E2E, "a_service_is_called_by_its_aliases_by_who_calls_it"),
+    ("identity", MUTUAL, "who_has_an_identity_of_its_own_is_expected_to_show_that_one"),
     ("external", OUTSIDE, "who_is_outside_is_called_over_tls_and_must_be_who_is_meant"),
     ("tls", OUTSIDE, "who_is_outside_is_called_over_tls_and_must_be_who_is_meant"),
     ("jwt", TOKENS, "a_service_verifies_tokens_itself_and_its_callers_for_it"),

@@ -94,6 +94,8 @@ fn entry(rng: &mut Rng, places: &Places) -> (Entry, String, Option<u16>, bool) {
         let host = match rng.u32(..20) {
             0 => "nowhere".to_owned(),
             1 => format!("{}.nowhere", callee.name),
+            // Some have this alias.
+            10 => format!("{}.example", callee.name),
             2..=9 if near => callee.name.clone(),
             2 => callee.name.clone(),
             _ => callee.full_name(),

@@ -154,7 +154,7 @@ impl Draft<'_> {
             let port = if service.ports.len() == 1 { ":5432" } else { "" };
             lines.push(format!("endpoints dns \"db.example{port}\", \"db-2.example\""));
         }
-        if self.chance(3) {
+        if self.chance(15) {
             lines.push(format!("alias \"{}.example\"", service.name));
         }
         if self.has_clusters && self.chance(40) {

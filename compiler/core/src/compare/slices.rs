@@ -216,6 +216,9 @@ impl Said {
         }
         for call in &service.calls {
             said.texts.push(side.port_name(call.service, call.port));
+            let hosts =
+                service.hosts.iter().filter(|host| service.calls.get(host.call as usize) == Some(call));
+            said.texts.extend(hosts.map(|host| host.host.clone()));
             said.decisions.push((What::Call, call.partition));
         }
         routes(&mut said, &service.consumer_routes);

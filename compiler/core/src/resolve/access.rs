@@ -361,12 +361,19 @@ fn below(text: &str, span: Span, model: &Model) -> Result<Principal, Diagnostic>
     }
 }
 
+/// Bytes of a trust domain and of a whole ID (SPIFFE ID and Verifiable Identity Document, 2.3): longer ones are nobody's at run time.
+const MAX_TRUST_DOMAIN: usize = 255;
+const MAX_ID: usize = 2_048;
+
 /// Why a text is not a SPIFFE ID (SPIFFE ID and Verifiable Identity Document, 2), or `None`.
 pub(super) fn not_an_identity(text: &str) -> Option<&'static str> {
     let Some(rest) = text.strip_prefix("spiffe://") else { return Some("it begins with `spiffe://`") };
     let Some((domain, path)) = rest.split_once('/') else { return Some("a path follows the trust domain") };
     let in_domain = |byte: u8| byte.is_ascii_lowercase() || byte.is_ascii_digit() || b".-_".contains(&byte);
     let in_path = |byte: u8| byte.is_ascii_alphanumeric() || b".-_".contains(&byte);
+    if domain.len() > MAX_TRUST_DOMAIN || text.len() > MAX_ID {
+        return Some("a trust domain has at most 255 bytes, the whole at most 2,048");
+    }
     if domain.is_empty() || !domain.bytes().all(in_domain) {
         return Some("a trust domain is lower-case letters, digits, `.`, `-` and `_`");
     }

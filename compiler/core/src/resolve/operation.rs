@@ -591,13 +591,29 @@ fn is_outside_name(text: &str) -> bool {
     outside::is_name(text)
 }
 
-/// Hosts by which callers say services, each meaning one service.
-pub(super) fn aliases(modules: &[Module<'_>], diagnostics: &mut Diagnostics) {
+/// Hosts by which callers say services, each meaning one service. What some caller calls somebody anyway is no further host.
+pub(super) fn aliases(modules: &[Module<'_>], scope: &Scope, diagnostics: &mut Diagnostics) {
+    if declared(modules, service).all(|(_, service)| service.aliases.is_empty()) {
+        return;
+    }
+    let mut names: BTreeMap<String, Span> = BTreeMap::new();
+    for (place, service) in declared(modules, service) {
+        let name = &service.name;
+        names.entry(name.value.to_string()).or_insert(name.span);
+        names.insert(format!("{}.{}", name.value, scope.namespace(place)), name.span);
+    }
     let mut seen: BTreeMap<String, Span> = BTreeMap::new();
     for (_, service) in declared(modules, service) {
         for alias in &service.aliases {
             let text = alias.value.to_string();
-            if let Some(first) = seen.insert(text.clone(), alias.span) {
+            if let Some(named) = names.get(&text) {
+                diagnostics.push(
+                    Diagnostic::new(Code::DuplicateName, format!("`{text}` is what callers say of a service anyway"))
+                        .at(alias.span, "would mean two services, or nothing new")
+                        .at(*named, "by its name")
+                        .help("Delete it, or take a host that is no name of a service, nor of one with its namespace."),
+                );
+            } else if let Some(first) = seen.insert(text.clone(), alias.span) {
                 diagnostics.push(super::duplicate("alias", &text, alias.span, first));
             }
         }
@@ -636,6 +652,23 @@ mod tests {
     }
 
     #[test]
+    fn an_alias_is_nobodys_name_and_of_one_service() {
+        let text = |alias: &str| {
+            format!(
+                "service db {{ port 80 http }}\nauthorize db {{ allow from anyone }}\n{}",
+                service(&format!("port 80 http; alias {alias}"))
+            )
+        };
+        says(&text("\"db.example\", \"cart.default\", \"sql\""), &[]);
+        for name in ["db", "db.default", "s", "s.default"] {
+            let said = format!("4 MESH2002 `{name}` is what callers say of a service anyway");
+            says(&text(&format!("\"{name}\"")), &[&said]);
+        }
+        let twice = text("\"x.example\"").replacen("80 http", "80 http; alias \"x.example\"", 1);
+        says(&twice, &["4 MESH2002 alias `x.example` is declared twice"]);
+    }
+
+    #[test]
     fn probes_speak_what_their_ports_speak() {
         says(&service("port 80 tcp; probe GET /x"), &["2 MESH5006 port 80 of `s` speaks tcp"]);
         says(&service("port 80 http; probe grpc"), &["2 MESH5006 port 80 of `s` speaks http"]);
@@ -645,9 +678,11 @@ mod tests {
 
     #[test]
     fn what_is_looked_up_is_a_name() {
-        says(&service("port 80 http; endpoints dns \"db.example\", \"db.example:80\""), &[]);
+        says(&service("port 80 http; endpoints dns \"db.example\", \"db-2.example:80\""), &[]);
         says(
-            &service("port 80 http; endpoints dns \"not a name\", \"x.example:0\", \"*.x\", \"10.0.0.1\", \"0x7f\""),
+            &service(
+                "port 80 http; endpoints dns \"not a name\", \"x.example:0\", \"*.x\", \"10.0.0.1\", \"0x7f\"",
+            ),
             &[
                 "2 MESH1012 `not a name` cannot be looked up",
                 "2 MESH1012 `x.example:0` cannot be looked up",

@@ -28,6 +28,7 @@ pub(super) struct Own {
     issuers: Vec<Text>,
     verifiers: Vec<Verifier>,
     propagates: Vec<Text>,
+    aliases: Vec<Text>,
 }
 
 impl Own {
@@ -43,6 +44,7 @@ impl Own {
         service.workload.issuers = self.issuers;
         service.workload.verifiers = self.verifiers;
         service.propagates = self.propagates;
+        service.aliases = self.aliases;
     }
 }
 
@@ -81,6 +83,7 @@ pub(super) fn read(
         issuers: declarations::issuers(&service.jwts, place, scope, diagnostics),
         verifiers: verifiers::of(&service.jwts, place, scope),
         propagates: service.propagates.iter().map(|name| name.value.clone()).collect(),
+        aliases: service.aliases.iter().filter_map(|alias| exact(&alias.value)).collect(),
     };
     own.ports.iter().for_each(|port| written.fits(port, diagnostics));
     protocol::of_settings(&service.settings, &own.ports, &service.name.value, diagnostics);
@@ -91,6 +94,14 @@ pub(super) fn read(
     subsets_have_endpoints(service, &own, diagnostics);
     subsets_are_disjoint(service, &own, diagnostics);
     own
+}
+
+/// The only host of a pattern that has one.
+fn exact(host: &ast::HostPattern) -> Option<Text> {
+    match host {
+        ast::HostPattern::Exact(host) => Some(host.clone()),
+        ast::HostPattern::OneLabel(_) | ast::HostPattern::Labels(_) | ast::HostPattern::Any => None,
+    }
 }
 
 /// What is absent is written out (`spec/semantics.md` 11). Where a part is missing that is needed, that is complained of
@@ -278,12 +289,7 @@ fn cluster_of(service: &ast::Service, statement: &Endpoints) -> Text {
 }
 
 /// Somebody speaks at the endpoints.
-fn has_port(
-    statement: &Endpoints,
-    service: &ast::Service,
-    own: &Own,
-    diagnostics: &mut Diagnostics,
-) -> bool {
+fn has_port(statement: &Endpoints, service: &ast::Service, own: &Own, diagnostics: &mut Diagnostics) -> bool {
     if own.ports.is_empty() {
         diagnostics.push(
             Diagnostic::new(

@@ -6,7 +6,7 @@ use super::proxies::LOOPBACK;
 use crate::authority::Authority;
 use crate::failure::Failure;
 use mesh_plan::{Endpoint, Mtls, Plan, PlanView, Port};
-use mesh_proxy::{Door, Identity};
+use mesh_proxy::{Door, Identity, Material};
 use std::collections::{BTreeMap, BTreeSet};
 use std::io;
 use std::net::{IpAddr, Ipv6Addr, SocketAddr, TcpListener};
@@ -117,6 +117,8 @@ fn replace(port: &mut Port, by: Vec<Endpoint>) {
 pub(super) struct Identities {
     /// Made when the first plan needs it.
     authority: Option<Authority>,
+    /// Further trust domains, of services that have an `identity` of theirs: here the same authority vouches for all.
+    others: BTreeSet<String>,
     issued: BTreeMap<String, Issued>,
 }
 
@@ -140,12 +142,19 @@ impl Identities {
         let gateways = plan.gateways().iter().map(|gateway| gateway.principal());
         let principals: BTreeSet<u32> = gateways.chain(services).collect();
         let ids = principals.into_iter().filter_map(|own| Some(plan.principals().get(own)?.identity()));
+        let ids: Vec<&str> = ids.collect();
         let fits = |authority: &Authority| authority.trust_domain() == plan.trust_domain();
         if !self.authority.as_ref().is_some_and(fits) {
             self.authority = Some(Authority::new(plan.trust_domain(), AUTHORITY_LIFETIME).map_err(failed)?);
             self.issued.clear();
         }
-        ids.map(|id| self.identity(id)).collect()
+        let domains = ids.iter().filter_map(|id| mesh_engine::SpiffeId::read(id)).map(|id| id.trust_domain);
+        let others = domains.filter(|own| *own != plan.trust_domain()).map(str::to_owned).collect();
+        if self.others != others {
+            self.others = others;
+            self.issued.clear();
+        }
+        ids.into_iter().map(|id| self.identity(id)).collect()
     }
 
     fn identity(&mut self, id: &str) -> Result<Arc<Identity>, Failure> {
@@ -153,8 +162,7 @@ impl Identities {
             return Ok(issued.identity.clone());
         }
         let Some(authority) = &self.authority else { return Err(failed("there is no authority")) };
-        let material = authority.issue(id, LIFETIME).map_err(failed)?.material(authority.bundle());
-        let identity = Identity::new(&material).map_err(failed)?;
+        let identity = Identity::new(&material(authority, id, &self.others)?).map_err(failed)?;
         let issued = Issued { identity: identity.clone(), renew_at: SystemTime::now() + LIFETIME / 2 };
         self.issued.insert(id.to_owned(), issued);
         Ok(identity)
@@ -165,12 +173,23 @@ impl Identities {
         let Some(authority) = &self.authority else { return Ok(()) };
         let now = SystemTime::now();
         for (id, issued) in self.issued.iter_mut().filter(|(_, issued)| now >= issued.renew_at) {
-            let material = authority.issue(id, LIFETIME).map_err(failed)?.material(authority.bundle());
-            issued.identity.renew(&material).map_err(failed)?;
+            issued.identity.renew(&material(authority, id, &self.others)?).map_err(failed)?;
             issued.renew_at = now + LIFETIME / 2;
         }
         Ok(())
     }
+}
+
+/// A certificate, and the one root of this session for every trust domain that there is.
+fn material(authority: &Authority, id: &str, others: &BTreeSet<String>) -> Result<Material, Failure> {
+    let mut material = authority.issue(id, LIFETIME).map_err(failed)?.material(authority.bundle());
+    let own = mesh_engine::SpiffeId::read(id).map(|id| id.trust_domain.to_owned());
+    let domains = others.iter().map(String::as_str).chain([authority.trust_domain()]);
+    let further = domains.filter(|domain| own.as_deref() != Some(*domain));
+    material
+        .bundles
+        .extend(further.map(|domain| (Some(domain.to_owned()), authority.bundle().as_bytes().to_vec())));
+    Ok(material)
 }
 
 fn failed(why: impl std::fmt::Display) -> Failure {
