@@ -467,7 +467,7 @@ mod tests {
             "    client-ca partners",
             "    host **.shop.test, root 2",
             "service reviews.shop, owned by team-reviews",
-            "  port admin 9000, partition 3",
+            "  port admin 9000 grpc mtls permissive, partition 3",
             "    endpoints dns one.test:9001 dns two.test:9001 outside",
             "  port 80 mtls strict, partition 1",
             "    endpoints 10.0.0.1:8080 (zone a) 10.0.0.2:8080 (zone a) [fd00::1]:9090 (west, zone b)",
