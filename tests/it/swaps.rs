@@ -282,7 +282,7 @@ fn echo() -> SocketAddr {
 
 /// A proxy in this process, or the program.
 enum Proxy {
-    Here(Handle),
+    Here(Box<Handle>),
     Program { child: Child, told: BufReader<std::process::ChildStderr>, folder: PathBuf },
 }
 
@@ -302,7 +302,7 @@ impl Proxy {
             certificates: None,
             drain: PATIENCE,
         };
-        Proxy::Here(mesh_proxy::start(plan.clone(), config).expect("the proxy starts"))
+        Proxy::Here(Box::new(mesh_proxy::start(plan.clone(), config).expect("the proxy starts")))
     }
 
     fn run(program: &str, plan: &PlanView) -> Proxy {
