@@ -2,7 +2,7 @@
 
 use super::*;
 use simple_dns::rdata::{A, AAAA, RData};
-use simple_dns::{CLASS, Name, Packet, PacketFlag, QTYPE, RCODE, ResourceRecord, TYPE};
+use simple_dns::{CLASS, Packet, PacketFlag, QTYPE, RCODE, ResourceRecord, TYPE};
 use std::net::{Ipv4Addr, TcpListener};
 use std::sync::{Arc, Mutex};
 
@@ -77,7 +77,7 @@ fn answer(bytes: &[u8], says: &Says, heard: &Mutex<Vec<String>>, whole: bool) ->
             IpAddr::V4(ip) => RData::A(A { address: ip.into() }),
             IpAddr::V6(ip) => RData::AAAA(AAAA { address: ip.into() }),
         };
-        packet.answers.push(ResourceRecord::new(Name::from(name.clone()), CLASS::IN, 30, data));
+        packet.answers.push(ResourceRecord::new(name.clone(), CLASS::IN, 30, data));
     };
     match says(&host, kind)? {
         Said::Addresses(all) => all.into_iter().for_each(&mut add),
