@@ -413,6 +413,7 @@ impl Subject {
             edits.extend(service.into_iter().flat_map(|service| service.limits().iter()));
         }
         let mut effects: Vec<Effect> = edits.into_iter().filter_map(|edit| self.effect(edit)).collect();
+        effects.extend(decision.asks(&self.view).map(|own| Effect::Ask(own.name().to_owned())));
         effects.sort_by_key(Effect::what);
         effects
     }

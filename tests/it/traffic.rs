@@ -1,6 +1,7 @@
 //! What a file says about traffic, the real proxy does, with real upstreams. `shown` counts the statements.
 
 mod agent;
+mod asked;
 mod balancing;
 mod breaking;
 mod browsers;

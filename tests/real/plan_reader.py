@@ -11,11 +11,11 @@ NONE, NODE, REFUSED = 0xFFFFFFFF, 0x80000000, 0x7FFFFFFF
 # The tables in the order of their ids, from 3 on, and the words of a record; streams of words have 1. There is no section 27.
 TABLES = dict(mesh=6, principals=2, prefixes=1, services=26, ports=9, endpoints=9, subset_endpoints=2, members=1, subsets=1, calls=3,
               call_hosts=2, gateways=12, listeners=12, hosts=2, partitions=19, peer_principals=2, peer_prefixes=2, states=1, names=1,
-              fields=19, field_values=1, field_prefixes=2, roots=1, nodes=1, none=1, outcomes=7, backends=5, verdicts=3, grants=2,
+              fields=19, field_values=1, field_prefixes=2, roots=1, nodes=1, none=1, outcomes=7, backends=5, verdicts=5, grants=2,
               settings=10, retries=12, statuses=0.5, automata=69, transitions=0.5, accepts=1, field_addresses=5, field_masks=1,
               field_unions=2, edits=6, consumer_routes=3, lists=5, list_tests=3, list_rows=1, list_bits=2, list_beaten=2, list_beaters=1,
               balancers=5, breakers=4, outliers=9, health_checks=6, vectors=8, facts=4, failover=1, certificates=1,
-              verifiers=12, audiences=1, token_places=2, list_claims=1, outside_tls=4)
+              verifiers=12, audiences=1, token_places=2, list_claims=1, outside_tls=4, authorities=5, asked=1)
 METHODS = ["GET", "HEAD", "POST", "PUT", "PATCH", "DELETE", "OPTIONS"]
 EDITS = "path prefix host scheme set add remove set-response add-response remove-response delay abort mirror body limit cors age websocket decode-slashes strip-parameters".split()
 NO_LISTS = ("date cookie set-cookie user-agent host authorization if-modified-since if-unmodified-since last-modified expires "
@@ -204,8 +204,8 @@ def covers(kind, name, host):
     parents = [host[at + 1:] for at, byte in enumerate(host) if byte == "." and at > 0]
     return [host == name, parents[:1] == [name], name in parents, True][kind]
 
-class Way(collections.namedtuple("Way", "plan request peer odds rule told levels grant edits limits own",
-                                 defaults=[Fraction(1), "", ("", ""), (), (), (), (), ()])):
+class Way(collections.namedtuple("Way", "plan request peer odds rule told levels grant edits limits own door asks",
+                                 defaults=[Fraction(1), "", ("", ""), (), (), (), (), (), None, ()])):
     """From a request to a decision: a request on its way, what it is now, who sends it on, what was met, and how likely it came so far."""
     def end(self, kind, rule=None, **more):
         told = [line for text in self.told for line in text.split("\n") if line]
@@ -244,8 +244,10 @@ class Way(collections.namedtuple("Way", "plan request peer odds rule told levels
         found, by = self.ask(index), self.plan.strings[by]
         if found is None:
             return self, self.end("denied", rule="", by=by)
-        allow, rule, audit = self.plan.verdicts[found]
-        way = self._replace(told=tuple(self.plan.strings[audit] if at == place else told for at, told in enumerate(self.told)))
+        allow, rule, audit, *_ = self.plan.verdicts[found]
+        asks = tuple(self.plan.strings[self.plan.authorities[own][0]] for own in self.plan.rows("asked", self.plan.verdicts[found], 3))
+        way = self._replace(told=tuple(self.plan.strings[audit] if at == place else told for at, told in enumerate(self.told)),
+                            asks=asks if place == self.door else self.asks)
         return way, None if allow else way.end("denied", rule=self.plan.strings[rule], by=by)
     def send(self, service, port):
         """The consumer route of who sends it, or the route of the port."""
@@ -281,7 +283,7 @@ class Way(collections.namedtuple("Way", "plan request peer odds rule told levels
         return denied or way.end("forward", service=name, port=number, subset=subset, timeout=timeout, connect=connect, idle=idle, balancer=balancer, breakers=limits,
                                  retry=retry and [*retry[:7], *retry[9:], *plan.rows("statuses", retry, 7)], **way.changes())
     def changes(self):
-        return dict(path=self.request.path, host=self.request.host, edits=[self.plan.edit(edit) for edit in self.limits + self.edits])
+        return dict(path=self.request.path, host=self.request.host, asks=self.asks, edits=[self.plan.edit(edit) for edit in self.limits + self.edits])
 
 def decide(plan, said):
     """From a request to a decision: from where the request comes in."""
@@ -290,7 +292,7 @@ def decide(plan, said):
     if "listener" in entry:
         gateway = plan.named(plan.gateways, entry["gateway"])[1]
         listener = plan.named(plan.rows("listeners", gateway, 3), entry["listener"])[1]
-        way, denied = way.authorized(0, listener[2], gateway[0])
+        way, denied = way._replace(door=0).authorized(0, listener[2], gateway[0])
         hosts = [(kind, plan.strings[name]) for kind, name in plan.rows("hosts", listener, 3)]
         fits = [(kind, -len(name), place) for place, (kind, name) in enumerate(hosts) if covers(kind, name, way.request.host)]
         if denied or not fits:
@@ -308,7 +310,7 @@ def decide(plan, said):
     port = next(place for place, own in enumerate(plan.rows("ports", row, 4)) if own[0] == entry["port"])
     if "gateway" in entry:
         return way.sent_by(plan.named(plan.gateways, entry["gateway"])[1], 7).send(service, port)
-    return way.arrive(service, port, NONE)
+    return way._replace(door=1).arrive(service, port, NONE)
 
 for line in sys.stdin:
     said, together = json.loads(line), {}

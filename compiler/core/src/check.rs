@@ -1,6 +1,7 @@
 //! Every check, in the order in which a reader would ask. One mistake, one file.
 
 mod ambiguous_rules;
+mod asked;
 mod blame;
 mod dead_grant;
 mod dead_line;
@@ -51,6 +52,7 @@ pub(crate) fn of_mesh(model: &Model) -> Vec<Diagnostic> {
     found.extend(route_cycle::check(model));
     found.extend(unused_route::check(model));
     found.extend(unused_subset::check(model));
+    found.extend(asked::check(model));
     found
 }
 

@@ -510,12 +510,22 @@ fn told(old: &Meaning, new: &Meaning, what: What) -> (Kind, [String; 2]) {
         [only(old, new), only(new, old)]
     };
     match (old, new) {
-        (Meaning::Verdict { allow: a, audit: old }, Meaning::Verdict { allow: b, audit: new }) if a == b => {
-            let said = |audit: &String| match audit.as_str() {
+        (
+            Meaning::Verdict { allow: a, audit: old, asks: asked },
+            Meaning::Verdict { allow: b, audit: new, asks },
+        ) if a == b => {
+            let told = |audit: &String| match audit.as_str() {
                 "" => "no audit".to_owned(),
                 lines => format!("audit: {}", lines.replace('\n', ", ")),
             };
-            (Kind::Set, [said(old), said(new)])
+            match old == new {
+                true => (Kind::Set, apart(asked, asks)),
+                false if asked == asks => (Kind::Set, [told(old), told(new)]),
+                false => {
+                    let both = |audit, asks: &[String]| [&[told(audit)], asks].concat();
+                    (Kind::Set, apart(&both(old, asked), &both(new, asks)))
+                }
+            }
         }
         (_, Meaning::Verdict { allow: true, .. }) => (Kind::Allowed, words()),
         (_, Meaning::Verdict { allow: false, .. }) => (Kind::Denied, words()),

@@ -2,7 +2,7 @@
 //! Plain data for whoever writes pages of it.
 
 use crate::model::{
-    AccessLine, Caller, GatewayId, Model, PortId, Service, ServiceId, Table, Workload as Declared,
+    AccessLine, Caller, Check, GatewayId, Model, PortId, Service, ServiceId, Table, Workload as Declared,
 };
 use crate::partition::{Judged, Owner, Partition};
 use crate::rank::Ranked;
@@ -173,6 +173,8 @@ struct Context<'a> {
     docs: BTreeMap<Span, &'a str>,
     /// Lines of `authorize`, by their place.
     lines: BTreeMap<Span, &'a ast::AuthorizeLine>,
+    /// And who is asked besides.
+    checks: BTreeMap<Span, &'a ast::Check>,
     /// Rules, and bare `to` statements of routes, by their place, with their directory.
     rules: BTreeMap<Span, (&'a str, &'a Statement)>,
     tests: Vec<(&'a ast::Test, Test)>,
@@ -187,6 +189,7 @@ impl<'a> Context<'a> {
     ) -> Context<'a> {
         let blocks = written.blocks();
         let (mut docs, mut lines, mut asts) = (BTreeMap::new(), BTreeMap::new(), Vec::new());
+        let mut checks = BTreeMap::new();
         for item in files.iter().flat_map(|file| &file.items) {
             match item {
                 Item::Service(service) => {
@@ -196,7 +199,8 @@ impl<'a> Context<'a> {
                     docs.extend(gateway.doc.as_deref().map(|doc| (gateway.name.span, doc)))
                 }
                 Item::Authorize(authorize) => {
-                    lines.extend(authorize.lines.iter().map(|line| (line.span, &**line)))
+                    lines.extend(authorize.lines.iter().map(|line| (line.span, &**line)));
+                    checks.extend(authorize.checks.iter().map(|check| (check.span, check)));
                 }
                 Item::Test(test) => asts.push(test),
                 _ => {}
@@ -219,7 +223,7 @@ impl<'a> Context<'a> {
                 _ => {}
             }
         }
-        Context { model, partitions, written, blocks, docs, lines, rules, tests }
+        Context { model, partitions, written, blocks, docs, lines, checks, rules, tests }
     }
 
     fn service(&self, id: ServiceId) -> Workload {
@@ -248,7 +252,7 @@ impl<'a> Context<'a> {
         Workload {
             doors: doors.collect(),
             endpoints: self.endpoints(service),
-            access: self.access(&access),
+            access: self.access(&access, self.model.checks(Caller::Service(id))),
             calls: self.calls(service),
             callees: callees.into_iter().collect(),
             rules,
@@ -279,7 +283,7 @@ impl<'a> Context<'a> {
             gateway.listeners.iter().map(|listener| listener.access.as_slice()).collect();
         Workload {
             doors: doors.collect(),
-            access: self.access(&access),
+            access: self.access(&access, self.model.checks(Caller::Gateway(id))),
             callees: callees.into_iter().collect(),
             rules,
             ..self.workload(named, &gateway.workload)
@@ -375,7 +379,7 @@ impl<'a> Context<'a> {
     }
 
     /// Lines that hold at several doors are said once.
-    fn access(&self, doors: &[&[AccessLine]]) -> Vec<Access> {
+    fn access<'c>(&self, doors: &[&[AccessLine]], checks: impl Iterator<Item = &'c Check>) -> Vec<Access> {
         let mut seen: BTreeSet<Span> = BTreeSet::new();
         let mut found = Vec::new();
         for line in doors.iter().copied().flatten().filter(|line| seen.insert(line.span)) {
@@ -412,6 +416,18 @@ impl<'a> Context<'a> {
                     span: line.span,
                 });
             }
+        }
+        let own = checks.filter(|check| seen.insert(check.span));
+        for written in own.filter_map(|check| self.checks.get(&check.span)) {
+            let port = written.port.as_ref().map(|port| format!("port {}", port.value));
+            let operations = written.ops.iter().map(Op::to_string).chain(port);
+            found.push(Access {
+                operation: operations.collect::<Vec<_>>().join(", "),
+                effect: "check".to_owned(),
+                who: format!("ext-authz {}", written.ext_authz.value),
+                when: String::new(),
+                span: written.span,
+            });
         }
         found.sort_by(|a, b| (&a.operation, a.span).cmp(&(&b.operation, b.span)));
         found

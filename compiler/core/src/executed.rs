@@ -36,10 +36,22 @@ pub(crate) fn refused(checked: &[(&'static str, Span)], files: &[ast::File]) -> 
         found.extend(addresses(item, &services));
         found.extend(connections(item, &services));
         found.extend(websockets(item, &services));
+        found.extend(checks(item, &services));
     }
     found.extend(twins(items()));
     found.sort_by_key(Diagnostic::span);
     found
+}
+
+/// Who is asked is asked by the proxy of the service that is called.
+fn checks(item: &ast::Item, services: &BTreeMap<&str, &ast::Service>) -> Vec<Diagnostic> {
+    let ast::Item::Authorize(authorize) = item else { return vec![] };
+    let own = authorize.targets.iter().filter_map(|target| services.get(target.name()));
+    if own.clone().all(|service| service.external.is_empty()) {
+        return vec![];
+    }
+    let what = "`check` of a service outside of the mesh, which has no proxy to ask,";
+    authorize.checks.iter().map(|check| unexecuted(what, check.span)).collect()
 }
 
 /// A proxy that decides for several modules knows an issuer by its name.

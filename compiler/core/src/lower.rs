@@ -6,8 +6,8 @@ mod vectors;
 
 use crate::diagram::{Becomes, Lists};
 use crate::model::{
-    AccessLine, Action, Backend, Call, Caller, GatewayId, Listener, Model, Port, PortId, Principal, Service,
-    ServiceId, Table,
+    AccessLine, Action, Authority, Backend, Call, Caller, Check, GatewayId, Listener, Model, Port, PortId,
+    Principal, Service, ServiceId, Table,
 };
 use crate::partition::{Leaf, Owner, Partition};
 use intern::Intern;
@@ -66,6 +66,7 @@ pub(crate) struct Lowering {
     lists: Vec<plan::List>,
     outcomes: Intern<plan::Outcome>,
     verdicts: Intern<plan::Verdict>,
+    authorities: Intern<plan::Authority>,
     grants: Intern<plan::Grant>,
     settings: Intern<Settings>,
     /// What logs tell of requests, and where it stands.
@@ -156,13 +157,13 @@ impl Lowering {
         model: &Model,
         partition: &mut Partition,
     ) -> Result<(Target, Vec<u32>), crate::diagram::TooManyNodes> {
-        let lines = access(model, partition.owner);
+        let (lines, checks) = access(model, partition.owner);
         self.told.extend(lines.iter().map(|line| (line.text.text().clone(), line.span)));
-        let (root, told) = told(lines, partition)?;
-        Ok((root, told.into_iter().map(|told| self.verdict(lines, told)).collect()))
+        let (root, told) = told(lines, checks, partition)?;
+        Ok((root, told.into_iter().map(|told| self.verdict(lines, checks, told)).collect()))
     }
 
-    fn verdict(&mut self, lines: &[AccessLine], told: Told) -> u32 {
+    fn verdict(&mut self, lines: &[AccessLine], checks: &[Check], told: Told) -> u32 {
         let line = lines.get(told.line as usize);
         let mode = line.filter(|line| line.is_mode).map(|_| told.line as usize);
         let audits = mode.into_iter().chain(told.audits).map(|index| lines[index].text.as_str());
@@ -170,10 +171,25 @@ impl Lowering {
         if line.is_none() && audit.is_empty() {
             return REFUSED;
         }
+        // Lines of one authority ask it once.
+        let mut asks: Vec<u32> =
+            told.checks.iter().map(|check| self.authority(&checks[*check].authority)).collect();
+        asks.dedup();
         self.verdicts.index(plan::Verdict {
             allow: line.is_some_and(|line| line.effect == Effect::Allow),
             rule: line.map(|line| line.text.as_str().to_owned()).unwrap_or_default(),
             audit: audit.join("\n"),
+            asks,
+        })
+    }
+
+    fn authority(&mut self, own: &Authority) -> u32 {
+        self.authorities.index(plan::Authority {
+            name: own.name.to_string(),
+            service: own.to.service.0,
+            port: own.to.port,
+            timeout: own.timeout,
+            lets_in_on_failure: own.lets_in_on_failure,
         })
     }
 
@@ -320,6 +336,7 @@ impl Lowering {
             lists: self.lists,
             outcomes: self.outcomes.into_table(),
             verdicts: self.verdicts.into_table(),
+            authorities: self.authorities.into_table(),
             grants: self.grants.into_table(),
             settings: self.settings.into_table(),
             default_settings,
@@ -386,62 +403,86 @@ impl Lowering {
 
 /// Whether the plan of a partition can be written within the budget.
 pub(crate) fn fits(model: &Model, partition: &mut Partition) -> bool {
-    let Ok((access, _)) = told(access(model, partition.owner), partition) else { return false };
+    let (lines, checks) = access(model, partition.owner);
+    let Ok((access, _)) = told(lines, checks, partition) else { return false };
     let tables = partition.tables.iter().map(|judged| judged.root);
     let roots: Vec<Target> = std::iter::once(access).chain(tables).collect();
     partition.diagram.lists(&[(&roots, &Target::Leaf)], (0, 0)).is_none_or(|made| made.is_ok())
 }
 
 /// The lines of an authorization; calls and routes of callers have none.
-fn access(model: &Model, owner: Owner) -> &[AccessLine] {
+fn access(model: &Model, owner: Owner) -> (&[AccessLine], &[Check]) {
     match owner {
-        Owner::Port(id) => &model.port(id).access,
-        Owner::Listener(gateway, listener) => &model[gateway].listeners[listener as usize].access,
-        Owner::Call(..) | Owner::Consumer(_) => &[],
+        Owner::Port(id) => (&model.port(id).access, &model.port(id).checks),
+        Owner::Listener(gateway, listener) => {
+            let own = &model[gateway].listeners[listener as usize];
+            (&own.access, &own.checks)
+        }
+        Owner::Call(..) | Owner::Consumer(_) => (&[], &[]),
     }
 }
 
-/// What an authorization says of a request: the line that decides, or [`REFUSED`], and the audits that match.
-#[derive(Clone, PartialEq, Eq, Hash)]
+/// What an authorization says of a request: the line that decides, or [`REFUSED`], the audits that match, and of what is let in the
+/// checks that are about it.
+#[derive(Clone, Default, PartialEq, Eq, Hash)]
 struct Told {
     line: u32,
     audits: Vec<usize>,
+    checks: Vec<usize>,
 }
 
-/// The authorization with what is audited: its leaves are indices of what is told.
+/// The authorization with what is audited and who is asked: its leaves are indices of what is told.
 fn told(
     lines: &[AccessLine],
+    checks: &[Check],
     partition: &mut Partition,
 ) -> Result<(Target, Vec<Told>), crate::diagram::TooManyNodes> {
     let mut told = Intern::default();
     let mut of_lines: BTreeMap<u32, u32> = BTreeMap::new();
     // Without audits what is told of a request is the line that decides.
-    if lines.iter().all(|line| line.effect != Effect::Audit) {
-        let told = (0..lines.len() as u32).map(|line| Told { line, audits: vec![] });
+    if checks.is_empty() && lines.iter().all(|line| line.effect != Effect::Audit) {
+        let told = (0..lines.len() as u32).map(|line| Told { line, ..Told::default() });
         return Ok((partition.access, told.collect()));
     }
     let is_audit = |line: u32| lines.get(line as usize).is_some_and(|line| line.effect == Effect::Audit);
     for line in (0..lines.len() as u32).filter(|line| !is_audit(*line)).chain([REFUSED]) {
-        of_lines.insert(line, told.index(Told { line, audits: vec![] }));
+        of_lines.insert(line, told.index(Told { line, ..Told::default() }));
     }
     let leaf = |leaf: u32| Target::Leaf(of_lines.get(&leaf).copied().unwrap_or(REFUSED));
     let mut root = partition.diagram.map(partition.access, &leaf)?;
     let told = RefCell::new(told);
-    for audit in (0..lines.len()).filter(|line| is_audit(*line as u32)) {
-        let set = partition.access_sets[audit];
+    let is_allow = |line: u32| lines.get(line as usize).is_some_and(|line| line.effect == Effect::Allow);
+    let audits = (0..lines.len()).filter(|line| is_audit(*line as u32)).map(Besides::Audit);
+    for besides in audits.chain((0..checks.len()).map(Besides::Check)) {
+        let set = match besides {
+            Besides::Audit(line) => partition.access_sets[line],
+            Besides::Check(check) => partition.check_sets[check],
+        };
         // Only what can come together is told together.
         let inside = partition.diagram.choose(set, root, Target::Leaf(REFUSED))?;
         let audited = partition.diagram.map(inside, &|leaf| {
             let mut told = told.borrow_mut();
             let known = told.get(leaf).cloned();
             Target::Leaf(known.map_or(REFUSED, |mut known: Told| {
-                known.audits.push(audit);
+                match besides {
+                    Besides::Audit(line) => known.audits.push(line),
+                    // Of what is denied nobody is asked.
+                    Besides::Check(check) if is_allow(known.line) => known.checks.push(check),
+                    Besides::Check(_) => {}
+                }
                 told.index(known)
             }))
         })?;
         root = partition.diagram.choose(set, audited, root)?;
     }
     Ok((root, told.into_inner().into_table()))
+}
+
+/// What matches a request besides the line that decides.
+#[derive(Clone, Copy)]
+enum Besides {
+    Audit(usize),
+    Check(usize),
 }
 
 /// Identities, and beginnings of identities, that the plan has to know.

@@ -143,6 +143,16 @@ impl Model {
         self.service_ids().map(Caller::Service).chain(gateways.map(Caller::Gateway))
     }
 
+    /// Whom a service or gateway asks about what comes to it, and why.
+    pub(crate) fn checks(&self, who: Caller) -> impl Iterator<Item = &Check> {
+        let (ports, listeners): (&[Port], &[Listener]) = match who {
+            Caller::Service(id) => (&self[id].ports, &[]),
+            Caller::Gateway(id) => (&[], &self[id].listeners),
+        };
+        let of_ports = ports.iter().flat_map(|port| &port.checks);
+        of_ports.chain(listeners.iter().flat_map(|listener| &listener.checks))
+    }
+
     /// All service ports, in order.
     pub(crate) fn ports(&self) -> impl Iterator<Item = PortId> + '_ {
         self.services.iter().zip(0..).flat_map(|(service, index)| {
@@ -267,6 +277,8 @@ pub(crate) struct Port {
     /// `None`: no `route` was written.
     pub(crate) route: Option<Table>,
     pub(crate) access: Vec<AccessLine>,
+    /// Who has to agree besides, in the order in which they are asked.
+    pub(crate) checks: Vec<Check>,
 }
 
 /// Sorted as in the plan: by the bytes of the address, then by the name.
@@ -380,6 +392,8 @@ pub(crate) struct Listener {
     /// Sorted by pattern.
     pub(crate) tables: Vec<HostTable>,
     pub(crate) access: Vec<AccessLine>,
+    /// As of a port.
+    pub(crate) checks: Vec<Check>,
 }
 
 #[derive(Debug)]
@@ -615,6 +629,26 @@ pub(crate) struct AccessLine {
     pub(crate) span: Span,
     /// Whether it stands for `mode audit`: what no other line lets in is let in by this one, and told.
     pub(crate) is_mode: bool,
+}
+
+/// `check ext-authz NAME …`, for one port or listener.
+#[derive(Debug, Clone)]
+pub(crate) struct Check {
+    pub(crate) authority: Authority,
+    /// What it is about: one for each op and method; never empty.
+    pub(crate) shapes: Vec<Shape>,
+    pub(crate) span: Span,
+}
+
+/// A service that is asked whether a request may pass.
+#[derive(Debug, Clone)]
+pub(crate) struct Authority {
+    pub(crate) name: Text,
+    /// Where it is asked.
+    pub(crate) to: PortId,
+    /// Milliseconds.
+    pub(crate) timeout: u32,
+    pub(crate) lets_in_on_failure: bool,
 }
 
 impl AccessLine {

@@ -6,8 +6,8 @@
 
 use crate::diagram::{Diagram, NO, TooManyNodes, YES};
 use crate::model::{
-    AccessLine, Call, GatewayId, HostTable, Line, Listener, Model, Port, PortId, Rule, ServiceId, Shape,
-    Table,
+    AccessLine, Call, Check, GatewayId, HostTable, Line, Listener, Model, Port, PortId, Rule, ServiceId,
+    Shape, Table,
 };
 use crate::rank::{Ranked, rank};
 use crate::space::peer::Peers;
@@ -40,6 +40,8 @@ pub(crate) struct Partition {
     pub(crate) access_products: Vec<Vec<Product>>,
     /// Leaves are indices of access lines, or [`REFUSED`].
     pub(crate) access: Target,
+    /// One for each check: the requests that it is about.
+    pub(crate) check_sets: Vec<Target>,
     /// One for the route of a port or of a consumer, one for each host table of a listener, one for a call.
     pub(crate) tables: Vec<Judged>,
 }
@@ -144,23 +146,23 @@ pub(crate) fn of(model: &Model, owner: Owner) -> Result<Partition, OverBudget> {
 
 /// The partition of a service port.
 fn of_port(model: &Model, id: PortId) -> Result<Partition, OverBudget> {
-    let Port { route, access, .. } = model.port(id);
+    let Port { route, access, checks, .. } = model.port(id);
     let default = Table::default();
     let tables: Vec<&Table> = vec![route.as_ref().unwrap_or(&default)];
-    build(model, Owner::Port(id), access, &tables, &|_| None)
+    build(model, Owner::Port(id), (access, checks), &tables, &|_| None)
 }
 
 /// The partition of a gateway's listener.
 fn of_listener(model: &Model, gateway: GatewayId, index: u32) -> Result<Partition, OverBudget> {
-    let Listener { tables, access, .. } = &model[gateway].listeners[index as usize];
+    let Listener { tables, access, checks, .. } = &model[gateway].listeners[index as usize];
     let own: Vec<&Table> = tables.iter().map(|host| &host.table).collect();
-    build(model, Owner::Listener(gateway, index), access, &own, &|table| next_wider(tables, table))
+    build(model, Owner::Listener(gateway, index), (access, checks), &own, &|table| next_wider(tables, table))
 }
 
 /// The partition of a consumer's route: nobody is authorized there.
 fn of_consumer(model: &Model, index: u32) -> Result<Partition, OverBudget> {
     let table = &model.consumer_routes[index as usize].table;
-    build(model, Owner::Consumer(index), &[], &[table], &|_| None)
+    build(model, Owner::Consumer(index), (&[], &[]), &[table], &|_| None)
 }
 
 /// The partition of a call: a rule for each line; its leaves are line numbers.
@@ -176,6 +178,7 @@ fn of_call(model: &Model, service: ServiceId, index: u32) -> Result<Partition, O
         access_sets: vec![],
         access_products: vec![],
         access: Target::Leaf(REFUSED),
+        check_sets: vec![],
         tables: vec![judged],
     })
 }
@@ -259,13 +262,14 @@ pub(crate) fn covers(wide: &HostPattern, narrow: &HostPattern) -> bool {
 fn build(
     model: &Model,
     owner: Owner,
-    access: &[AccessLine],
+    (access, checks): (&[AccessLine], &[Check]),
     tables: &[&Table],
     next: &dyn Fn(usize) -> Option<usize>,
 ) -> Result<Partition, OverBudget> {
     let rules = tables.iter().flat_map(|table| &table.rules);
     let lines = rules.flat_map(|rule: &Rule| &rule.lines).map(|line: &Line| &line.shape);
-    let shapes = lines.chain(access.iter().flat_map(|line| &line.shapes));
+    let asked = checks.iter().flat_map(|check| &check.shapes);
+    let shapes = lines.chain(access.iter().flat_map(|line| &line.shapes)).chain(asked);
     let count = shapes.clone().count();
     let rules_fit = tables.iter().all(|table| table.rules.len() < MAX_RULES) && tables.len() < MAX_TABLES;
     if count > MAX_LINES || !rules_fit {
@@ -278,7 +282,16 @@ fn build(
     }
     let Authorized { sets, products, root } = judge_access(&mut diagram, access)?;
     let tables = judge(&mut diagram, tables, next, &|_| true)?;
-    Ok(Partition { owner, diagram, access_sets: sets, access_products: products, access: root, tables })
+    let check_sets = checks.iter().map(|check| asked_about(&mut diagram, check)).collect::<Result<_, _>>()?;
+    Ok(Partition {
+        owner,
+        diagram,
+        access_sets: sets,
+        access_products: products,
+        access: root,
+        check_sets,
+        tables,
+    })
 }
 
 /// The rules of tables over a space that tells apart what they tell apart; of their lines those that matter.
@@ -366,6 +379,14 @@ fn route_root(
         }
     }
     diagram.first_of(&decisions)
+}
+
+/// The requests that a check is about, whoever sends them.
+fn asked_about(diagram: &mut Diagram, check: &Check) -> Result<Target, TooManyNodes> {
+    let space = diagram.space().clone();
+    let products: Vec<Product> = check.shapes.iter().map(|shape| space.product(shape, None)).collect();
+    let products: Vec<(&Product, Target)> = products.iter().map(|product| (product, YES)).collect();
+    diagram.first_product(&products, NO)
 }
 
 /// What lines of access decide.

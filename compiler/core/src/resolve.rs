@@ -3,6 +3,7 @@
 mod access;
 mod address;
 mod again;
+mod asked;
 mod asking;
 mod audit;
 mod backend;
@@ -214,7 +215,7 @@ fn read(
         }
         audit::check(own, project.production(), project.when.today, found);
         production::faults(own, project.production(), found);
-        declarations::check(own, scope, found);
+        declarations::check(own, scope, model, found);
         questions::check(own, &environments, found);
     }
     operation::of_gateways(modules, scope, mistakes);

@@ -16,8 +16,8 @@ pub(super) fn statements(place: Place) -> &'static [Signature] {
         Place::Env => ENV,
         Place::Jwt => JWT,
         Place::Profile => PROFILE,
-        Place::ExtAuthz => AUTHORITY,
-        Place::RateLimiter => AUTHORITY,
+        Place::ExtAuthz => EXT_AUTHZ,
+        Place::RateLimiter => RATE_LIMITER,
         Place::Service => SERVICE,
         Place::Subset => SUBSET,
         Place::Calls => CALLS,
@@ -327,7 +327,7 @@ const FILE: &[Signature] = &[
             "ext-authz NAME { … }",
             "A service that is asked whether a request may pass.",
             Many,
-            Checked,
+            Executed,
             project::a_name,
         ),
     ),
@@ -596,7 +596,27 @@ const PROFILE: &[Signature] = &[
     env(Place::Profile),
 ];
 
-const AUTHORITY: &[Signature] = &[
+const EXT_AUTHZ: &[Signature] = &[
+    row("service", "service SERVICE", "The service that is asked.", Once, Executed, service::a_service),
+    row(
+        "timeout",
+        "timeout DURATION",
+        "How long its answer is waited for.",
+        Once,
+        Executed,
+        service::a_duration,
+    ),
+    row(
+        "on-failure",
+        "on-failure allow|deny",
+        "What holds where it does not answer.",
+        Once,
+        Executed,
+        project::on_failure,
+    ),
+];
+
+const RATE_LIMITER: &[Signature] = &[
     row("service", "service SERVICE", "The service that is asked.", Once, Checked, service::a_service),
     row(
         "timeout",
@@ -1235,7 +1255,7 @@ const AUTHORIZE: &[Signature] = &[
         "check ext-authz NAME [to [port NAME] [OP, …]]",
         "Asks a service in addition; it can only refuse.",
         Many,
-        Checked,
+        Executed,
         policy::check,
     ),
     MODE,

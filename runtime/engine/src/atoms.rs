@@ -195,8 +195,12 @@ mod tests {
             access: Target::Node(0),
             ..plan::Partition::default()
         };
-        let verdict =
-            |number: usize| plan::Verdict { allow: true, rule: number.to_string(), audit: String::new() };
+        let verdict = |number: usize| plan::Verdict {
+            allow: true,
+            rule: number.to_string(),
+            audit: String::new(),
+            asks: vec![],
+        };
         let plan = Plan {
             partitions: vec![partition],
             nodes: vec![Node { dim: LIST, children: (0..candidates as u32).map(Target::Leaf).collect() }],

@@ -2,7 +2,8 @@
 
 use crate::edits::Edited;
 use crate::settled::Settled;
-use mesh_plan::view::Text;
+use mesh_plan::PlanView;
+use mesh_plan::view::{Authority, Text};
 
 /// The decision about one request. Borrows from the plan.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
@@ -19,6 +20,18 @@ pub struct Decision<'p> {
     /// What the authorizations of the gateway and of the service tell of the request besides, for logs: a line of text for
     /// each `audit`, and for each `mode audit` that let it through. Empty where there is nothing.
     pub audit: [Text<'p>; 2],
+    /// If somebody has to agree before it is done: the index of the verdict that says who ([`Decision::asks`]); else [`mesh_plan::NONE`]. Only
+    /// the proxy of the service or gateway that authorizes asks.
+    pub asked_by: u32,
+}
+
+impl Decision<'_> {
+    /// Who has to agree before it is done, in the order in which they are asked. Of what is refused nobody is asked.
+    pub fn asks<'p>(&self, plan: &'p PlanView) -> impl Iterator<Item = Authority<'p>> + use<'p> {
+        let asked_by = if matches!(self.action, Action::Refuse(_)) { mesh_plan::NONE } else { self.asked_by };
+        let asked = plan.verdict(asked_by).into_iter().flat_map(|verdict| verdict.asks().iter());
+        asked.filter_map(|index| plan.authority(index))
+    }
 }
 
 /// What to do.
@@ -62,6 +75,21 @@ pub struct Forward<'p> {
 }
 
 impl<'p> Forward<'p> {
+    /// Straight to a port of a service, by what that service itself says, as a proxy sends what nobody asked it for. `None`: there is no
+    /// such port.
+    pub fn straight(plan: &'p PlanView, service_index: u32, port: u32) -> Option<Forward<'p>> {
+        let service = plan.service(service_index)?;
+        service.port(port)?;
+        Some(Forward {
+            service: service.name_text(),
+            service_index,
+            port,
+            subset: Text::EMPTY,
+            subset_index: mesh_plan::NONE,
+            settled: Settled::of(plan).at(service_index),
+        })
+    }
+
     /// Total timeout in milliseconds.
     pub fn timeout(&self) -> Option<u32> {
         self.settled.timeout()

@@ -330,7 +330,7 @@ fn outcomes() -> Vec<Outcome> {
 fn verdicts() -> Vec<Verdict> {
     let deny =
         ["partner", "delete", "ops", "own", "gateway", "foreign", "nobody", "robot", "domain", "below"];
-    let allow = Verdict { allow: true, rule: "allow".to_owned(), audit: String::new() };
+    let allow = Verdict { allow: true, rule: "allow".to_owned(), audit: String::new(), asks: vec![] };
     let deny = deny.map(|rule| Verdict { allow: false, rule: format!("deny {rule}"), audit: String::new() });
     std::iter::once(allow).chain(deny).collect()
 }

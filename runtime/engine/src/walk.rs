@@ -28,6 +28,10 @@ pub(crate) struct Walk<'p, 'r> {
     trail: Trail<'p>,
     /// What the authorizations so far tell: of the gateway, of the service.
     audit: [Text<'p>; 2],
+    /// Whose authorization is that of the door: [`GATEWAY`], [`SERVICE`], or of neither.
+    own: Option<usize>,
+    /// See [`Decision::asked_by`].
+    asked_by: u32,
     /// What was asked since it was last taken, where somebody wants to know.
     asked: Option<Vec<Asked>>,
     /// Whether authorizations are asked.
@@ -122,6 +126,8 @@ impl<'p, 'r> Walk<'p, 'r> {
             found: None,
             trail: Trail { settled: Settled::of(plan), entered: 0, edited: Edited::NOTHING, own: None },
             audit: [Text::EMPTY; 2],
+            own: None,
+            asked_by: NONE,
             asked: None,
             authorizes: true,
         }
@@ -154,7 +160,10 @@ impl<'p, 'r> Walk<'p, 'r> {
             return Step::End(BROKEN);
         }
         let step = match &resolved.way {
-            Way::Listener { gateway, listener, place } => self.at_listener(*gateway, *listener, place),
+            Way::Listener { gateway, listener, place } => {
+                self.own = Some(GATEWAY);
+                self.at_listener(*gateway, *listener, place)
+            }
             Way::Host { service, sender } => self.at_sidecar(*service, *sender),
             Way::Call(call) => {
                 self.known = Some(&call.hop.arrival);
@@ -164,7 +173,10 @@ impl<'p, 'r> Walk<'p, 'r> {
                 self.known = Some(&hop.arrival);
                 self.straight(*gateway, *sender, hop)
             }
-            Way::Arrival { hop } => self.arrive(hop, NONE, Text::EMPTY),
+            Way::Arrival { hop } => {
+                self.own = Some(SERVICE);
+                self.arrive(hop, NONE, Text::EMPTY)
+            }
             Way::Nowhere => Err(BROKEN),
         };
         step.unwrap_or_else(Step::End)
@@ -220,7 +232,7 @@ impl<'p, 'r> Walk<'p, 'r> {
             }
             End::Refuse { refusal, rule, owner } => (Action::Refuse(refusal), rule, owner, Edited::NOTHING),
         };
-        Decision { action, rule, owner, edited, audit: self.audit }
+        Decision { action, rule, owner, edited, audit: self.audit, asked_by: self.asked_by }
     }
 
     /// 5.1: the gateway's authorization, then the table of the host.
@@ -401,8 +413,11 @@ impl<'p, 'r> Walk<'p, 'r> {
             REFUSED | NONE => Err(denied(Text::EMPTY)),
             leaf => {
                 let verdict = self.plan.verdict(leaf).ok_or(BROKEN)?;
-                if let Some(told) = self.audit.get_mut(told) {
-                    *told = verdict.audit_text();
+                if let Some(text) = self.audit.get_mut(told) {
+                    *text = verdict.audit_text();
+                }
+                if self.own == Some(told) && !verdict.asks().is_empty() {
+                    self.asked_by = leaf;
                 }
                 if verdict.allow() { Ok(()) } else { Err(denied(verdict.rule_text())) }
             }

@@ -43,8 +43,10 @@ impl PlanView {
                     allow: verdict.allow(),
                     rule: verdict.rule().to_owned(),
                     audit: verdict.audit().to_owned(),
+                    asks: verdict.asks().iter().collect(),
                 })
                 .collect(),
+            authorities: self.authorities().iter().map(view::Authority::to_value).collect(),
             grants: self.grants().iter().collect(),
             settings: self.all_settings().iter().map(to_settings).collect(),
             default_settings: self.default_settings_index(),

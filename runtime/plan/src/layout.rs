@@ -73,6 +73,8 @@ pub const MAX_RETRY_BUFFER: u32 = 1 << 20;
 pub const MAX_CANDIDATES: u32 = 8_192;
 /// A decision on a list looks at a row of bits for each of its tests: a line and a half of cache for a thousand candidates.
 pub const MAX_LIST_TESTS: u32 = 64;
+/// Each is a round trip before a request is sent on: a chain this long is a mistake.
+pub const MAX_ASKED: u32 = 16;
 /// Children of all nodes, those that a sparse node does not write too: so that no plan, written out, is larger than the largest plan.
 pub const MAX_CHILDREN: u64 = MAX_PLAN_BYTES as u64 / 4;
 /// Bits of all rows of all lists in numbers of 64, those that rows share each time: for the same reason.
@@ -155,11 +157,13 @@ pub enum Section {
     TokenPlaces = 59,
     ListClaims = 60,
     OutsideTls = 61,
+    Authorities = 62,
+    Asked = 63,
 }
 
 impl Section {
     /// All of them.
-    pub const ALL: [Section; 60] = {
+    pub const ALL: [Section; 62] = {
         use Section::*;
         [
             Strings,
@@ -222,6 +226,8 @@ impl Section {
             TokenPlaces,
             ListClaims,
             OutsideTls,
+            Authorities,
+            Asked,
         ]
     };
 
@@ -272,7 +278,8 @@ impl Section {
             | Section::Accepts
             | Section::FieldMasks
             | Section::ListRows
-            | Section::ListBeaters => 1,
+            | Section::ListBeaters
+            | Section::Asked => 1,
             Section::Services => service::WORDS,
             Section::Ports => port::WORDS,
             Section::Endpoints => endpoint::WORDS,
@@ -311,6 +318,7 @@ impl Section {
             Section::Verifiers => verifier::WORDS,
             Section::TokenPlaces => token_place::WORDS,
             Section::OutsideTls => outside_tls::WORDS,
+            Section::Authorities => authority::WORDS,
         }
     }
 
@@ -377,6 +385,8 @@ impl Section {
             Section::TokenPlaces => "token places",
             Section::ListClaims => "list claims",
             Section::OutsideTls => "outside tls",
+            Section::Authorities => "authorities",
+            Section::Asked => "asked",
         }
     }
 }
@@ -820,7 +830,21 @@ pub mod verdict {
     pub const ALLOW: u32 = 0;
     pub const RULE: u32 = 1;
     pub const AUDIT: u32 = 2;
-    pub const WORDS: u32 = 3;
+    /// Range of those who are asked.
+    pub const ASKS: u32 = 3;
+    pub const WORDS: u32 = 5;
+}
+
+/// A service that is asked whether a request may pass.
+pub mod authority {
+    pub const NAME: u32 = 0;
+    pub const SERVICE: u32 = 1;
+    pub const PORT: u32 = 2;
+    /// Milliseconds.
+    pub const TIMEOUT: u32 = 3;
+    /// Whether a request passes that it does not answer.
+    pub const LETS_IN: u32 = 4;
+    pub const WORDS: u32 = 5;
 }
 
 /// That a call is declared.

@@ -34,6 +34,8 @@ pub struct Plan {
     pub outcomes: Vec<Outcome>,
     /// What an authorization decides, referred to by leaves of authorization roots.
     pub verdicts: Vec<Verdict>,
+    /// Who is asked besides, referred to by verdicts.
+    pub authorities: Vec<Authority>,
     /// What a `calls` decides, referred to by leaves of call roots.
     pub grants: Vec<Grant>,
     /// What blocks say of what is sent on, referred to by index.
@@ -853,6 +855,24 @@ pub struct Verdict {
     pub rule: String,
     /// What has to be told of the request besides, for logs: one line of text for each; empty where there is nothing.
     pub audit: String,
+    /// Who has to agree besides, in this order: indices into [`Plan::authorities`], each once and at most [`MAX_ASKED`](crate::layout::MAX_ASKED).
+    /// Empty where it is a deny.
+    pub asks: Vec<u32>,
+}
+
+/// `ext-authz NAME { … }`: a service that is asked whether a request may pass.
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct Authority {
+    /// Its name, for logs.
+    pub name: String,
+    /// Index into [`Plan::services`].
+    pub service: u32,
+    /// Index into that service's `ports`; what it speaks says how it is asked.
+    pub port: u32,
+    /// Milliseconds that its answer is waited for; not 0.
+    pub timeout: u32,
+    /// Whether a request passes that it does not answer.
+    pub lets_in_on_failure: bool,
 }
 
 /// That a call is declared.

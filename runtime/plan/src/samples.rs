@@ -88,13 +88,16 @@ pub(crate) fn plan() -> Plan {
                 allow: true,
                 rule: "authorize edge.shop: allow from anyone".to_owned(),
                 audit: String::new(),
+                asks: vec![1, 0],
             },
             Verdict {
                 allow: false,
                 rule: "authorize ratings.shop: deny".to_owned(),
                 audit: "authorize ratings.shop: audit".to_owned(),
+                asks: vec![],
             },
         ],
+        authorities: vec![authority("corp", 1, true), authority("abuse", 0, false)],
         grants: vec![Grant { op_settings: NONE, settings: 0 }, Grant { op_settings: 2, settings: NONE }],
         settings: vec![
             Settings { timeout: Some(Some(2_500)), retry: Some(None), ..Settings::default() },
@@ -106,6 +109,10 @@ pub(crate) fn plan() -> Plan {
         ],
         default_settings: 1,
     }
+}
+
+fn authority(name: &str, port: u32, lets_in_on_failure: bool) -> Authority {
+    Authority { name: name.to_owned(), service: 0, port, timeout: 200, lets_in_on_failure }
 }
 
 fn principal(identity: &str, gateway: bool) -> Principal {

@@ -50,7 +50,15 @@ pub fn text(plan: &PlanView) -> String {
             let place = places.next().map_or(String::new(), |place| format!("  ({place})"));
             format!("  audit {line}{place}")
         });
-        std::iter::once(decided).chain(audited).collect()
+        let asked = verdict.asks().iter().filter_map(|own| plan.authority(own));
+        let asked = asked.map(|own| format!("  check ext-authz {}", own.name()));
+        std::iter::once(decided).chain(audited).chain(asked).collect()
+    });
+    out.list("authorities", plan.authorities(), |own| {
+        let own = own.to_value();
+        let (place, failure) =
+            (destination(plan, own.service, own.port), if own.lets_in_on_failure { "allow" } else { "deny" });
+        format!("ext-authz {}  {place} timeout {}ms on-failure {failure}", own.name, own.timeout)
     });
     out.list("grants", plan.grants(), |grant| {
         let level = |index| plan.settings(index).map_or("nothing".to_owned(), settings_text);

@@ -20,7 +20,7 @@ pub use diagrams::{
 pub use dictionaries::{Dictionary, Key, Words};
 pub use dimensions::Dimensions;
 pub use lists::{List, ListBeaten, ListBeater, ListRow, ListTest};
-pub use outcomes::{Action, Cors, Edit, Outcome, RateLimit, Retry, Settings, Verdict, Written};
+pub use outcomes::{Action, Authority, Cors, Edit, Outcome, RateLimit, Retry, Settings, Verdict, Written};
 pub use outside::OutsideTls;
 pub use rows::{Record, Row, Rows, Text};
 pub use vectors::{Fact, Vector};
@@ -258,6 +258,16 @@ impl PlanView {
     /// A verdict by index.
     pub fn verdict(&self, index: u32) -> Option<Verdict<'_>> {
         self.verdicts().get(index)
+    }
+
+    /// All who are asked besides.
+    pub fn authorities(&self) -> Rows<'_, Authority<'_>> {
+        Rows::all(self)
+    }
+
+    /// One of them by index.
+    pub fn authority(&self, index: u32) -> Option<Authority<'_>> {
+        self.authorities().get(index)
     }
 
     /// All grants of calls.

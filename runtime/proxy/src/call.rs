@@ -16,7 +16,7 @@ use crate::retry::{self, Failure};
 use crate::upstream::{Connection, Why};
 use crate::websocket::{self, Agreed, Slot};
 use hyper::body::{Body as _, Bytes, Frame};
-use hyper::header::{self, HeaderValue};
+use hyper::header::{self, HeaderName, HeaderValue};
 use hyper::{Request, Response, StatusCode, Version};
 use mesh_engine::balance::outliers::Seen;
 use mesh_engine::{Address, Edited, Method};
@@ -37,6 +37,8 @@ pub(crate) struct Call<'c> {
     pub(crate) cookie: Option<HeaderValue>,
     /// What the response says to a browser.
     pub(crate) allowed: Option<Allowed<'c>>,
+    /// What it has besides, because of who was asked about the request.
+    pub(crate) added: Option<Box<Vec<(HeaderName, HeaderValue)>>>,
     /// Where to leave it what the connection becomes, if the request may and wants that.
     pub(crate) upgrades: Option<&'c Slot>,
     /// Whether it wants nothing else: then any other success is none.
@@ -308,6 +310,9 @@ impl Call<'_> {
             parts.headers.append(header::SET_COOKIE, cookie.clone());
         }
         edits::of_response(&mut parts.headers, &self.to.serving.view, &self.edited);
+        for (name, value) in self.added.iter().flat_map(|added| added.iter()) {
+            parts.headers.append(name, value.clone());
+        }
         if let Some(allowed) = &self.allowed {
             allowed.write(&mut parts.headers);
         }

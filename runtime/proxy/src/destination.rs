@@ -105,13 +105,31 @@ impl<'c> Destination<'c> {
         forward: &'c Forward<'c>,
         key: Option<u64>,
     ) -> Destination<'c> {
+        Destination::with(worker, opened, forward, key, opened.application)
+    }
+
+    /// Of what the proxy itself asks, also where what comes in goes to the service itself.
+    pub(crate) fn of_question(
+        worker: &'c Worker,
+        opened: &'c Opened,
+        forward: &'c Forward<'c>,
+    ) -> Destination<'c> {
+        Destination { retry: None, ..Destination::with(worker, opened, forward, None, None) }
+    }
+
+    fn with(
+        worker: &'c Worker,
+        opened: &'c Opened,
+        forward: &'c Forward<'c>,
+        key: Option<u64>,
+        application: Option<Address>,
+    ) -> Destination<'c> {
         let serving = &opened.serving;
         let view = &serving.view;
         let spoken = Spoken::at(opened, forward.service_index, forward.port);
         let closed = spoken.is_none();
         let Spoken { http2, tls, number: port } =
             spoken.unwrap_or(Spoken { http2: false, tls: None, number: 0 });
-        let application = opened.application;
         let (retry, judges, breakers, tls) = match application {
             Some(_) => (None, Judges::default(), Breakers::default(), None),
             None => {

@@ -1,6 +1,7 @@
 //! One request, from its head to its answer: canonical, decided, and if so decided, forwarded.
 
 use crate::affinity::Affinity;
+use crate::authority::{self, Additions, Question};
 use crate::body::{Activity, Arriving, Outgoing};
 use crate::call::{Call, Failed};
 use crate::client::Client;
@@ -27,8 +28,8 @@ use hyper::header::{self, HeaderMap, HeaderName, HeaderValue};
 use hyper::http::request::Parts;
 use hyper::{Request, Response, StatusCode};
 use mesh_engine::{Action, Edited, Forward, Method, Moment, Refusal, decide_at};
-use mesh_plan::PlanView;
 use mesh_plan::view::Text;
+use mesh_plan::{NONE, PlanView};
 use std::cell::Cell;
 use std::convert::Infallible;
 use std::rc::Rc;
@@ -184,6 +185,22 @@ async fn decided(
         _ => too_much(&worker, &limits, &asked, arrival.client.source(opened), &body, &mut record),
     };
 
+    let asks = decision.asked_by != NONE && limited.is_none();
+    // Kept apart, because few are asked about.
+    let agreed = match asks {
+        true => {
+            let size = body.size_hint().exact();
+            let (opened, client) = (opened.as_ref(), arrival.client.as_ref());
+            let question = Question { opened, client, request: Some((&parts, &target)), sni: "", size };
+            Box::pin(authority::ask(&worker, &decision, &question, &mut record)).await
+        }
+        false => Ok(Additions::default()),
+    };
+    let (additions, limited) = match agreed {
+        Ok(additions) => (additions, limited),
+        Err(refused) => (Additions::default(), Some(refused)),
+    };
+
     let mut response = match (limited, decision.action) {
         (Some(refused), _) => refused,
         (None, action)
@@ -217,6 +234,7 @@ async fn decided(
                 let upgrades = slot.is_some() && (on_stream || websocket::is_asked(asks, view, &edited));
                 request::leave_hop(&mut parts.headers);
                 opened.tokens.take_off(&checked, &mut parts, &forward.service);
+                additions.make(&mut parts.headers);
                 edits::of_request(&mut parts, &target, view, &edited);
                 if upgrades {
                     websocket::write(&mut parts.headers);
@@ -236,6 +254,7 @@ async fn decided(
                     head,
                     cookie: affinity.issued,
                     allowed,
+                    added: additions.into_response(),
                     upgrades: slot.filter(|_| upgrades),
                     only_upgrades: on_stream,
                     activity,
@@ -259,6 +278,7 @@ async fn decided(
         (None, Action::Respond { status, body }) => local(status_of(status), body.to_owned()),
     };
     edits::of_response(response.headers_mut(), &serving.view, &decision.edited);
+    additions.add(response.headers_mut());
     if let Some(allowed) = &allowed {
         allowed.write(response.headers_mut());
     }

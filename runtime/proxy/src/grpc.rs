@@ -103,6 +103,12 @@ pub(crate) fn lower_timeout(headers: &mut HeaderMap, left: Duration) {
     }
 }
 
+/// Says how long an answer is waited for.
+pub(crate) fn set_timeout(headers: &mut HeaderMap, most: Duration) {
+    headers.insert(TIMEOUT, HeaderValue::from_static("0n"));
+    lower_timeout(headers, most);
+}
+
 /// The status of a call, in a response's head or in its trailers.
 pub(crate) fn status(headers: &HeaderMap) -> Option<u16> {
     headers.get(STATUS)?.to_str().ok()?.parse().ok()

@@ -271,8 +271,9 @@ impl Handle {
         own: Vec<Arc<Identity>>,
     ) -> Result<(), SwapError> {
         let wanted = doors::wanted(&plan, &asked).map_err(SwapError::Door)?;
-        // Who only takes calls makes none.
-        let is_calling = wanted.iter().any(|door| !matches!(door.entry, Entry::Inbound { .. }));
+        // Who only takes calls makes none, but to ask about them.
+        let calls = |door: &Wanted| !matches!(door.entry, Entry::Inbound { .. });
+        let is_calling = !plan.authorities().is_empty() || wanted.iter().any(calls);
         let outside = if is_calling { outside::all(&plan, &self.certificates) } else { Ok(vec![]) };
         let names = if is_calling { self.lookups.of(&plan) } else { Names::default() };
         let serving = Arc::new(Serving::new(plan, outside.map_err(SwapError::Certificate)?, names));

@@ -21,6 +21,7 @@
 
 mod admin;
 mod affinity;
+mod authority;
 mod balance;
 mod body;
 pub mod bounds;

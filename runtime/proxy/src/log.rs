@@ -131,6 +131,8 @@ struct Fields {
     audit: Vec<String>,
     /// Where each line of `audit` stands, if the plan knows.
     audit_sources: Vec<String>,
+    /// Who was asked besides, and what they said.
+    ext_authz: Vec<String>,
     service: String,
     subset: String,
     upstream: Option<Address>,
@@ -177,6 +179,7 @@ impl Record {
                 owner: String::new(),
                 audit: Vec::new(),
                 audit_sources: Vec::new(),
+                ext_authz: Vec::new(),
                 service: String::new(),
                 subset: String::new(),
                 upstream: None,
@@ -261,6 +264,13 @@ impl Record {
             fields.audit = told.iter().flat_map(|told| told.lines()).map(str::to_owned).collect();
             let places = told.iter().flat_map(|told| told.places());
             fields.audit_sources = places.map(|place| place.to_string()).collect();
+        }
+    }
+
+    /// What somebody said who was asked besides, or what holds without.
+    pub(crate) fn agreed(&mut self, name: &str, said: &str) {
+        if let Some(fields) = &mut self.0 {
+            fields.ext_authz.push(format!("{name}: {said}"));
         }
     }
 
@@ -376,6 +386,9 @@ impl Fields {
         }
         if !self.audit_sources.is_empty() {
             texts(&mut line, "audit_sources", &self.audit_sources);
+        }
+        if !self.ext_authz.is_empty() {
+            texts(&mut line, "ext_authz", &self.ext_authz);
         }
         text(&mut line, "service", &self.service);
         text(&mut line, "subset", &self.subset);

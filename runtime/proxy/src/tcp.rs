@@ -2,6 +2,7 @@
 //! once, so that whichever side speaks first is heard. What is refused is reset: there is no other way to say no, but where TLS is passed on.
 
 use crate::affinity::Affinity;
+use crate::authority::{self, Question};
 use crate::balance::Chosen;
 use crate::body::Activity;
 use crate::breaker::{Counted, Overflow};
@@ -112,10 +113,10 @@ async fn pass(
     record.decided_by(decision.rule, decision.owner);
     record.audited(&decision.audit);
     let limits = limits::of(&serving.view, opened.entry, &decision);
-    let forward = match decision.action {
+    let forward = match &decision.action {
         Action::Forward(forward) => forward,
         Action::Refuse(refusal) => {
-            record.refused(refusal);
+            record.refused(*refusal);
             return match refusal {
                 Refusal::NoRoute if asks.is_tls => tell(stream, Alert::UnrecognizedName).await,
                 _ if asks.is_tls => tell(stream, Alert::AccessDenied).await,
@@ -134,8 +135,18 @@ async fn pass(
             return stream.reset_when_closed();
         }
     }
-    let affinity = Affinity::of(&serving.view, &forward, &asked, &mut worker.random.borrow_mut());
-    let to = Destination::of(worker, opened, &forward, affinity.key);
+    if decision.asked_by != mesh_plan::NONE {
+        let question = Question { opened, client, request: None, sni: asks.host, size: None };
+        if Box::pin(authority::ask(worker, &decision, &question, record)).await.is_err() {
+            match asks.is_tls {
+                true => tell(stream, Alert::AccessDenied).await,
+                false => stream.reset_when_closed(),
+            }
+            return;
+        }
+    }
+    let affinity = Affinity::of(&serving.view, forward, &asked, &mut worker.random.borrow_mut());
+    let to = Destination::of(worker, opened, forward, affinity.key);
     let mut tries = Tries::default();
     let connected = connect(&to, &mut tries).await;
     record.tried(tries.made, tries.last);

@@ -30,6 +30,8 @@ pub(crate) enum Effect {
     Mode,
     /// 12.3: told where it would be denied.
     WouldDeny,
+    /// 12.4: somebody is asked, whose name is the text.
+    Ask,
 }
 
 /// 2.4: the peers that are in one of `principals` and in none of `except`.
@@ -47,6 +49,8 @@ pub(crate) struct Verdict {
     pub(crate) denials: BTreeSet<String>,
     /// 4.7, 4.8
     pub(crate) told: Vec<String>,
+    /// 12.4: who is asked, in order.
+    pub(crate) asks: Vec<String>,
 }
 
 /// 4.1, 4.7, 4.8
@@ -59,9 +63,12 @@ pub(crate) fn authorize(lines: &[AccessLine], port: Option<u16>, peer: &Peer, re
     let denials = texts(&[Effect::Deny]);
     let is_allowed = !texts(&[Effect::Allow]).is_empty();
     let mode = if denials.is_empty() && !is_allowed { texts(&[Effect::Mode]) } else { BTreeSet::new() };
+    let allowed = denials.is_empty() && (is_allowed || !mode.is_empty());
+    let asks = if allowed { texts(&[Effect::Ask]) } else { BTreeSet::new() };
     Verdict {
-        allowed: denials.is_empty() && (is_allowed || !mode.is_empty()),
+        allowed,
         denials,
+        asks: asks.into_iter().collect(),
         told: mode.into_iter().chain(texts(&[Effect::Audit, Effect::WouldDeny])).collect(),
     }
 }

@@ -81,6 +81,8 @@ pub enum Effect {
     RateLimit(RateLimit),
     /// Bytes.
     MaxRequestBody(u64),
+    /// 12.4: the `ext-authz` of this name is asked before.
+    Ask(String),
 }
 
 impl Effect {
@@ -93,6 +95,7 @@ impl Effect {
             Effect::Abort(..) => (3, String::new()),
             mirror @ Effect::Mirror { .. } => (4, format!("{mirror:?}")),
             limit @ (Effect::RateLimit(_) | Effect::MaxRequestBody(_)) => (5, format!("{limit:?}")),
+            Effect::Ask(name) => (6, name.clone()),
         }
     }
 }

@@ -30,7 +30,7 @@ pub(crate) fn ask(program: &Program, question: &Question) -> Answer {
         Entry::Inbound { service, port } => {
             let peer = program.peer(question.peer.as_deref());
             let endpoints = endpoints(service, *port);
-            let hop = Hop { program, caller: &peer, calls: &[], told: &[] };
+            let hop = Hop { program, caller: &peer, calls: &[], told: &[], is_own: true };
             hop.deliver(&endpoints, &Way::begin(question), &BTreeSet::new(), Chance::CERTAIN, &mut answer);
         }
     }
@@ -44,7 +44,7 @@ fn at_gateway(program: &Program, name: &str, listener: &str, request: &Question,
     };
     let peer = program.peer(request.peer.as_deref());
     let verdict = authorize(&gateway.access, None, &peer, request);
-    let told = verdict.told;
+    let (told, asks) = (verdict.told, verdict.asks);
     if !verdict.allowed {
         let outcome = Outcome::Denied { by: name.to_owned() };
         let ending = Ending { outcome, rules: verdict.denials, told, changes: None };
@@ -56,6 +56,7 @@ fn at_gateway(program: &Program, name: &str, listener: &str, request: &Question,
     };
     let mut way = Way::begin(request);
     way.effects = [gateway.limits.as_slice(), &listener.limits].concat();
+    way.effects.extend(asks.into_iter().map(Effect::Ask));
     way.sender = Some(format!("gateway {name}"));
     // 3.7: where no rule matches and nothing is said otherwise, the next wider table is asked.
     let tables = route::tables_of_host(&listener.tables, &request.host);
@@ -63,7 +64,7 @@ fn at_gateway(program: &Program, name: &str, listener: &str, request: &Question,
         return answer.end(nowhere, Chance::CERTAIN);
     };
     let caller = Peer::Gateway(gateway.identity.clone());
-    let hop = Hop { program, caller: &caller, calls: &[], told: &told };
+    let hop = Hop { program, caller: &caller, calls: &[], told: &told, is_own: false };
     hop.follow(&choice, &way, Chance::CERTAIN, answer);
 }
 
@@ -127,7 +128,7 @@ fn send(
     calls: &[Settings],
     answer: &mut Answer,
 ) {
-    let hop = Hop { program, caller, calls, told: &[] };
+    let hop = Hop { program, caller, calls, told: &[], is_own: false };
     let way = Way { sender: Some(name.to_owned()), ..Way::begin(request) };
     hop.enter(service, port, &way, Chance::CERTAIN, answer);
 }
@@ -145,6 +146,8 @@ struct Hop<'a> {
     calls: &'a [Settings],
     /// What the gateway tells.
     told: &'a [String],
+    /// 12.4: whether it is the proxy of the service itself, which asks.
+    is_own: bool,
 }
 
 /// What comes about on the way.
@@ -254,6 +257,8 @@ impl Hop<'_> {
         };
         let mut way = way.clone();
         way.effects.extend(service.limits.iter().cloned());
+        let asks = verdict.asks.into_iter().filter(|_| self.is_own);
+        way.effects.extend(asks.map(Effect::Ask));
         let changes = Some(way.changes((None, None)));
         answer.end(Ending { outcome, rules: names.clone(), told, changes }, chance);
     }

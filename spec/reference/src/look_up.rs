@@ -396,6 +396,9 @@ impl<'a> Builder<'a> {
                 for line in &authorize.lines {
                     lines.push(self.access_line(place, target, line)?);
                 }
+                for check in &authorize.checks {
+                    lines.push(self.ask_line(place, target, check)?);
+                }
                 // 4.8: in audit mode everybody is allowed what no line is about.
                 lines.extend(authorize.mode.as_ref().map(|mode| AccessLine {
                     effect: Effect::Mode,
@@ -448,6 +451,21 @@ impl<'a> Builder<'a> {
             ops: line::of_access(&line.ops, &line.when, effect == Effect::Deny, self.issuer(&full))?,
             text: format!("authorize {full}: {line}"),
         })
+    }
+
+    /// 12.4
+    fn ask_line(
+        &self,
+        place: Place<'a>,
+        target: &ServiceRef,
+        check: &ast::Check,
+    ) -> Result<AccessLine, String> {
+        let port = match &check.port {
+            Some(name) => Some(self.port(place, target, Some(name))?.1),
+            None => None,
+        };
+        let ops = line::of_access(&check.ops, &[], true, None)?;
+        Ok(AccessLine { effect: Effect::Ask, from: None, port, ops, text: check.ext_authz.value.to_string() })
     }
 
     fn from(&self, from: Option<&'a ast::From>, place: Place<'a>) -> Result<Option<From>, String> {

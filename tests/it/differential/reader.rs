@@ -225,6 +225,7 @@ fn ending(subject: &Subject, entry: Entry, decision: &Decision<'_>, question: &Q
         ending["path"] = json!(decision.edited.path(&subject.view, &question.path));
         ending["host"] = json!(decision.edited.host(&subject.view, &question.host));
         ending["edits"] = edits(subject, entry, decision);
+        ending["asks"] = decision.asks(&subject.view).map(|own| own.name().to_owned()).collect();
     }
     ending
 }

@@ -5,7 +5,7 @@ use std::collections::BTreeSet;
 use std::path::Path;
 
 /// Where what happens to requests on their way is said.
-const PLACES: [Place; 16] = [
+const PLACES: [Place; 18] = [
     Place::Default,
     Place::Profile,
     Place::Service,
@@ -22,12 +22,15 @@ const PLACES: [Place; 16] = [
     Place::Rule,
     Place::Cors,
     Place::Jwt,
+    Place::ExtAuthz,
+    Place::Authorize,
 ];
 
 /// Says nothing about traffic, but who somebody is, what is taken over from elsewhere, or a fact that only checks rely on.
 const NOT_TRAFFIC: [&str; 7] =
     ["service-account", "use", "env", "propagate", "client-timeout", "client-retry", "allow-routes"];
 
+const ASKED: &str = "tests/it/traffic/asked.rs";
 const E2E: &str = "tests/it/e2e.rs";
 const BALANCING: &str = "tests/it/traffic/balancing.rs";
 const BREAKING: &str = "tests/it/traffic/breaking.rs";
@@ -136,13 +139,22 @@ const SHOWN: &[(&str, &str, &str)] = &[
     ("request-header", E2E, "what_a_rule_changes_arrives_changed_and_is_authorized_so"),
     ("response-header", E2E, "a_path_is_replaced_whole_and_response_headers_are_added_and_removed"),
     ("fault", E2E, "a_fault_delays_or_ends_requests_and_says_so"),
+    ("allow", E2E, "what_is_audited_is_told_and_a_mode_lets_through_what_nobody_allowed"),
+    ("deny", ASKED, "an_authority_of_http_gets_the_head_of_what_it_is_asked_about_and_can_only_refuse"),
+    ("audit", E2E, "what_is_audited_is_told_and_a_mode_lets_through_what_nobody_allowed"),
+    ("mode", E2E, "what_is_audited_is_told_and_a_mode_lets_through_what_nobody_allowed"),
+    ("check", ASKED, "an_authority_of_http_gets_the_head_of_what_it_is_asked_about_and_can_only_refuse"),
+    ("ext-authz service", ASKED, "an_authority_of_grpc_is_asked_as_envoy_asks_it"),
+    ("ext-authz timeout", ASKED, "what_holds_where_nobody_answers_is_declared"),
+    ("on-failure", ASKED, "what_holds_where_nobody_answers_is_declared"),
 ];
 
 /// A statement's name here: with its block where the block has its own meaning of the word.
 fn name(place: Place, row: &Signature) -> String {
     match (place.keyword(), row.keyword) {
         (Some(block), word @ "interval") => format!("{block} {word}"),
-        (Some("health-check"), word @ "timeout") => format!("health-check {word}"),
+        (Some(block @ ("health-check" | "ext-authz")), word @ "timeout") => format!("{block} {word}"),
+        (Some("ext-authz"), word @ "service") => format!("ext-authz {word}"),
         (Some("listener"), word @ ("redirect" | "tls")) => format!("listener {word}"),
         (_, word) => word.to_owned(),
     }

@@ -33,27 +33,31 @@ impl Server {
 }
 
 fn server() -> Server {
-    let listener = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
-    listener.set_nonblocking(true).unwrap();
-    let server = Server {
-        address: listener.local_addr().unwrap().to_string(),
-        health: Arc::new(AtomicUsize::new(1)),
-        asked: Arc::default(),
-        failing: Arc::default(),
-        calls: Arc::default(),
-    };
-    let (health, asked) = (server.health.clone(), server.asked.clone());
-    let (failing, calls) = (server.failing.clone(), server.calls.clone());
-    std::thread::spawn(move || {
-        let answer = move |request: Request<h2::RecvStream>| {
-            if request.uri().path() == "/grpc.health.v1.Health/Check" {
+    let [health, asked, failing, calls]: [Arc<AtomicUsize>; 4] = Default::default();
+    health.store(1, Ordering::SeqCst);
+    let answer = {
+        let [health, asked, failing, calls] = [&health, &asked, &failing, &calls].map(Arc::clone);
+        move |path: &str, _: &[u8]| {
+            if path == "/grpc.health.v1.Health/Check" {
                 asked.fetch_add(1, Ordering::SeqCst);
                 return (vec![0, 0, 0, 0, 2, 8, health.load(Ordering::SeqCst) as u8], 0);
             }
             calls.fetch_add(1, Ordering::SeqCst);
             let fails = failing.fetch_update(Ordering::SeqCst, Ordering::SeqCst, |left| left.checked_sub(1));
             if fails.is_ok() { (vec![], 14) } else { (vec![0, 0, 0, 0, 0], 0) }
-        };
+        }
+    };
+    Server { address: answering(answer).to_string(), health, asked, failing, calls }
+}
+
+/// Starts a gRPC server that answers the bytes of a call to a path with bytes and a status.
+pub(super) fn answering(
+    answer: impl Fn(&str, &[u8]) -> (Vec<u8>, u16) + Clone + Send + 'static,
+) -> SocketAddr {
+    let listener = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
+    listener.set_nonblocking(true).unwrap();
+    let address = listener.local_addr().unwrap();
+    std::thread::spawn(move || {
         let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
         tokio::task::LocalSet::new().block_on(&runtime, async move {
             let listener = tokio::net::TcpListener::from_std(listener).unwrap();
@@ -63,23 +67,36 @@ fn server() -> Server {
                 let answer = answer.clone();
                 tokio::task::spawn_local(async move {
                     let Ok(mut connection) = h2::server::handshake(stream).await else { return };
-                    while let Some(Ok((request, mut respond))) = connection.accept().await {
-                        let (message, status) = answer(request);
-                        let head = Response::builder().header("content-type", "application/grpc");
-                        let head = head.body(()).unwrap();
-                        let Ok(mut send) = respond.send_response(head, false) else { return };
-                        if !message.is_empty() {
-                            send.send_data(message.into(), false).unwrap();
-                        }
-                        let mut trailers = HeaderMap::new();
-                        trailers.insert("grpc-status", status.into());
-                        send.send_trailers(trailers).unwrap();
+                    while let Some(Ok((request, respond))) = connection.accept().await {
+                        tokio::task::spawn_local(one_answer(request, respond, answer.clone()));
                     }
                 });
             }
         });
     });
-    server
+    address
+}
+
+async fn one_answer(
+    request: Request<h2::RecvStream>,
+    mut respond: h2::server::SendResponse<Bytes>,
+    answer: impl Fn(&str, &[u8]) -> (Vec<u8>, u16),
+) {
+    let (head, mut body) = request.into_parts();
+    let mut bytes = Vec::new();
+    while let Some(Ok(data)) = body.data().await {
+        let _ = body.flow_control().release_capacity(data.len());
+        bytes.extend_from_slice(&data);
+    }
+    let (message, status) = answer(head.uri.path(), &bytes);
+    let head = Response::builder().header("content-type", "application/grpc");
+    let Ok(mut send) = respond.send_response(head.body(()).unwrap(), false) else { return };
+    if !message.is_empty() {
+        let _ = send.send_data(message.into(), false);
+    }
+    let mut trailers = HeaderMap::new();
+    trailers.insert("grpc-status", status.into());
+    let _ = send.send_trailers(trailers);
 }
 
 /// What status of HTTP and of gRPC a call with a header ends with.

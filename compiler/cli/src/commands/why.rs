@@ -197,6 +197,7 @@ impl Told<'_> {
                 .collect(),
             more: step.more,
             audited: step.told.iter().map(|line| self.cited(&line.text, line.span)).collect(),
+            asks: step.asks.iter().map(|line| self.cited(&line.text, line.span)).collect(),
         }
     }
 
@@ -226,6 +227,7 @@ fn undeclared(arrival: &Arrival) -> Step {
         others: vec![],
         more: 0,
         audited: vec![],
+        asks: vec![],
     }
 }
 

@@ -95,6 +95,9 @@ pub struct Step {
     pub more: usize,
     /// `audit` lines that tell of it.
     pub audited: Vec<Cited>,
+    /// `check` lines: who has to agree besides.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub asks: Vec<Cited>,
 }
 
 /// A line that does not decide.

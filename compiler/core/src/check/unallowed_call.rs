@@ -50,7 +50,7 @@ fn of_line(
     let (mut allows, denies) = (own(Effect::Allow), own(Effect::Deny).collect::<Vec<_>>());
     let mut ends = model.route_from(Caller::Service(caller), call.to).into_iter().flat_map(backends);
     let stays = ends.all(|to| to == call.to);
-    if stays && allows.any(|allow| lets_in(line, allow, &denies).unwrap_or(false)) {
+    if stays && allows.any(|allow| lets_in(&line.shape, allow, &denies).unwrap_or(false)) {
         return None;
     }
     match quantified::denied(model, caller, call.to, &line.shape) {
@@ -75,7 +75,7 @@ fn of_line(
 }
 
 /// Nothing more than these lines fits into the budget.
-struct TooMuch;
+pub(super) struct TooMuch;
 
 impl From<TooManyNodes> for TooMuch {
     fn from(_: TooManyNodes) -> TooMuch {
@@ -84,12 +84,12 @@ impl From<TooManyNodes> for TooMuch {
 }
 
 /// Whether an `allow` lets some request of a call in. This spares most calls the question about all that they can meet.
-fn lets_in(call: &CallLine, allow: &AccessLine, denies: &[&AccessLine]) -> Result<bool, TooMuch> {
-    if call.shape == Shape::default() && denies.is_empty() {
+pub(super) fn lets_in(call: &Shape, allow: &AccessLine, denies: &[&AccessLine]) -> Result<bool, TooMuch> {
+    if *call == Shape::default() && denies.is_empty() {
         return Ok(true);
     }
     let refused = denies.iter().flat_map(|deny| &deny.shapes);
-    let shapes = std::iter::once(&call.shape).chain(&allow.shapes).chain(refused);
+    let shapes = std::iter::once(call).chain(&allow.shapes).chain(refused);
     let diagram = partition::diagram(shapes, &Peers::indifferent, Budget::default());
     let mut diagram = diagram.map_err(|_| TooMuch)?;
     let mut sets = |shapes: &mut dyn Iterator<Item = &Shape>| {
@@ -100,7 +100,7 @@ fn lets_in(call: &CallLine, allow: &AccessLine, denies: &[&AccessLine]) -> Resul
         }
         diagram.any_of_sets(&all)
     };
-    let called = sets(&mut std::iter::once(&call.shape))?;
+    let called = sets(&mut std::iter::once(call))?;
     let allowed = sets(&mut allow.shapes.iter())?;
     let denied = sets(&mut denies.iter().flat_map(|deny| &deny.shapes))?;
     let both = diagram.and(called, allowed)?;

@@ -34,7 +34,7 @@ impl<'m> Uncalled<'m> {
 
     fn comes(&mut self, caller: ServiceId, to: PortId) -> bool {
         let model = self.model;
-        caller == to.service || calls_directly(model, caller, to) || {
+        caller == to.service || calls_directly(model, caller, to) || asks(model, caller, to) || {
             let sharers = self.sharers.get_or_init(|| sharers(model));
             self.reached.entry(caller).or_insert_with(|| reach(model, sharers, caller)).contains(&to)
         }
@@ -70,6 +70,11 @@ fn calls_directly(model: &Model, service: ServiceId, port: PortId) -> bool {
     let calls = &model[service].calls;
     calls.binary_search_by_key(&port, |call| call.to).is_ok()
         && model.consumer_route(Caller::Service(service), port).is_none()
+}
+
+/// Whether a service's proxy asks there what may pass.
+fn asks(model: &Model, service: ServiceId, port: PortId) -> bool {
+    model.checks(Caller::Service(service)).any(|check| check.authority.to == port)
 }
 
 /// The services that have an identity.

@@ -20,6 +20,8 @@ pub(super) enum Meaning {
     Verdict {
         allow: bool,
         audit: String,
+        /// Who has to agree besides, as it is asked.
+        asks: Vec<String>,
     },
     Route(Route),
     /// A declared call, with what it sets.
@@ -61,10 +63,26 @@ impl Side<'_> {
     /// What the authorization's leaf means.
     pub(super) fn verdict(&self, leaf: u32) -> Meaning {
         match self.plan.verdicts.get(leaf as usize) {
-            Some(verdict) => Meaning::Verdict { allow: verdict.allow, audit: verdict.audit.clone() },
+            Some(verdict) => Meaning::Verdict {
+                allow: verdict.allow,
+                audit: verdict.audit.clone(),
+                asks: verdict.asks.iter().map(|own| self.authority(*own)).collect(),
+            },
             // Denied by default or by a line: the same becomes of the request.
-            None => Meaning::Verdict { allow: false, audit: String::new() },
+            None => Meaning::Verdict { allow: false, audit: String::new(), asks: vec![] },
         }
+    }
+
+    /// `ext-authz corp at opa.shop timeout 200ms on-failure deny`
+    fn authority(&self, index: u32) -> String {
+        let Some(own) = self.plan.authorities.get(index as usize) else { return String::new() };
+        let on_failure = if own.lets_in_on_failure { "allow" } else { "deny" };
+        format!(
+            "ext-authz {} at {} timeout {} on-failure {on_failure}",
+            own.name,
+            self.port_name(own.service, own.port),
+            duration(u64::from(own.timeout))
+        )
     }
 
     /// What the route's leaf means.

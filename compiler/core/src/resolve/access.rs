@@ -2,8 +2,8 @@
 
 use super::scope::{self, Place, Scope, Target, workload};
 use super::shared::Named;
-use super::{audit, declarations, mutual, shape};
-use crate::model::{AccessLine, Caller, Model, PeerSet, Polarity, Principal, Service, Wording};
+use super::{asked, audit, declarations, mutual, shape};
+use crate::model::{AccessLine, Caller, Check, Model, PeerSet, Polarity, Principal, Service, Wording};
 use crate::space::peer::{Candidate, candidates};
 use mesh_lang::ast::{self, Effect, PrincipalKind};
 use mesh_lang::{Code, Diagnostic, Diagnostics, Name, Span, Spanned, Text};
@@ -15,6 +15,8 @@ pub(super) struct Read {
     target: Target,
     /// For each of its ports or listeners.
     doors: Vec<Vec<AccessLine>>,
+    /// As `doors`: who is asked besides.
+    checks: Vec<Vec<Check>>,
 }
 
 /// What an `authorize` says of each of its targets.
@@ -34,7 +36,7 @@ pub(super) fn read(
                 continue;
             }
         };
-        authorize.checks.iter().for_each(|check| checked(check, target, place, scope, model, diagnostics));
+        let checks = asked::read(authorize, target, place, scope, model, diagnostics);
         let full_name = Text::from(workload(model, target).full_name());
         let mut doors: Vec<Vec<AccessLine>> = match target {
             Target::Service(service) => model[service].ports.iter().map(|_| Vec::new()).collect(),
@@ -52,7 +54,7 @@ pub(super) fn read(
                 Err(problems) => problems.into_iter().for_each(|problem| diagnostics.push(problem)),
             }
         }
-        read.push(Read { target, doors });
+        read.push(Read { target, doors, checks });
     }
     read
 }
@@ -64,29 +66,6 @@ fn add(found: AccessLine, doors: &mut [Vec<AccessLine>]) {
     }
 }
 
-/// The authority that a `check` asks, and the port that it is about.
-fn checked(
-    check: &ast::Check,
-    target: Target,
-    place: Place<'_>,
-    scope: &Scope,
-    model: &Model,
-    diagnostics: &mut Diagnostics,
-) {
-    if !matches!(scope.shared.get(&check.ext_authz.value, place), Some((Named::ExtAuthz(_), _))) {
-        diagnostics.push(scope.shared.unknown(ast::Shared::ExtAuthz, &check.ext_authz, place));
-    }
-    let Some(port) = &check.port else { return };
-    match target {
-        Target::Service(service) => {
-            if let Err(problem) = scope::port(model, service, Some(port), check.span) {
-                diagnostics.push(problem);
-            }
-        }
-        Target::Gateway(_) => diagnostics.push(no_ports(port)),
-    }
-}
-
 /// Adds what an `authorize` says to its targets.
 pub(super) fn resolve(
     authorize: &ast::Authorize,
@@ -94,7 +73,7 @@ pub(super) fn resolve(
     model: &mut Model,
     diagnostics: &mut Diagnostics,
 ) {
-    for Read { target, doors } in read {
+    for Read { target, doors, checks } in read {
         match target {
             Target::Service(service) => model.services[service.0 as usize].workload.authorized = true,
             Target::Gateway(gateway) => model.gateways[gateway.0 as usize].workload.authorized = true,
@@ -102,6 +81,10 @@ pub(super) fn resolve(
         for (own, lines) in access_of(target, model).into_iter().zip(doors) {
             // Nearly always there is one `authorize` for a target.
             if own.is_empty() { *own = lines } else { own.extend(lines) }
+        }
+        for (own, checks) in checks_of(target, model).into_iter().zip(checks) {
+            own.extend(checks);
+            asked::in_order(own);
         }
         if let Some(mode) = &authorize.mode {
             add_mode(mode, target, model, diagnostics);
@@ -180,6 +163,18 @@ fn access_of(target: Target, model: &mut Model) -> Vec<&mut Vec<AccessLine>> {
     }
 }
 
+/// Who is asked about what comes to each port or listener of a target.
+fn checks_of(target: Target, model: &mut Model) -> Vec<&mut Vec<Check>> {
+    match target {
+        Target::Service(id) => {
+            model.services[id.0 as usize].ports.iter_mut().map(|port| &mut port.checks).collect()
+        }
+        Target::Gateway(id) => {
+            model.gateways[id.0 as usize].listeners.iter_mut().map(|listener| &mut listener.checks).collect()
+        }
+    }
+}
+
 /// A target is in one mode, however many blocks are about it.
 fn add_mode(mode: &Spanned<ast::Mode>, target: Target, model: &mut Model, diagnostics: &mut Diagnostics) {
     let line = audit::line(&workload(model, target).full_name(), mode);
@@ -197,7 +192,7 @@ fn add_mode(mode: &Spanned<ast::Mode>, target: Target, model: &mut Model, diagno
     places.into_iter().for_each(|lines| lines.push(line.clone()));
 }
 
-fn no_ports(port: &Name) -> Diagnostic {
+pub(super) fn no_ports(port: &Name) -> Diagnostic {
     Diagnostic::new(Code::UnexpectedToken, "a gateway has no ports to choose from")
         .at(port.span, "has no meaning here")
         .help("Leave `port` out: the line holds for every listener.")

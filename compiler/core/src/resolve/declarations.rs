@@ -3,8 +3,8 @@
 
 use super::scope::{Place, Scope, Target, listed};
 use super::shared::Named;
-use super::{Module, declared, key_places, settings};
-use crate::model::{ServiceId, Workload};
+use super::{Module, asked, declared, key_places, settings};
+use crate::model::{Model, ServiceId, Workload};
 use mesh_lang::ast::{self, AccessLog, Condition, Field, Item, Shared, TokenSource, Tracing};
 use mesh_lang::diagnostic::suggest::meant;
 use mesh_lang::{Code, Diagnostic, Diagnostics, Name, Span, Text};
@@ -12,7 +12,7 @@ use std::borrow::Cow;
 use std::collections::{BTreeMap, BTreeSet};
 
 /// Everything the files declare besides services, gateways, routes and authorizations.
-pub(super) fn check(modules: &[Module<'_>], scope: &Scope, diagnostics: &mut Diagnostics) {
+pub(super) fn check(modules: &[Module<'_>], scope: &Scope, model: &Model, diagnostics: &mut Diagnostics) {
     for (place, item) in declared(modules, Some) {
         match item {
             Item::Mesh(declared) => mesh(declared, place, scope, diagnostics),
@@ -25,7 +25,10 @@ pub(super) fn check(modules: &[Module<'_>], scope: &Scope, diagnostics: &mut Dia
                 .at(profile.name.span, "whoever uses it is as without it")
                 .help("Write in it what those who use it are to have, or delete it."),
             ),
-            Item::ExtAuthz(asked) => authority(asked, "ext-authz", place, scope, diagnostics),
+            Item::ExtAuthz(asked) => {
+                authority(asked, "ext-authz", place, scope, diagnostics);
+                asked::place_of(asked, place, scope, model, diagnostics);
+            }
             Item::RateLimiter(asked) => authority(asked, "rate-limiter", place, scope, diagnostics),
             _ => {}
         }

@@ -87,6 +87,7 @@ pub(super) fn listeners(
             hosts,
             needs_no_route: needs_no_route(listener),
             access: vec![],
+            checks: vec![],
         });
     }
     listeners.sort_by(|a, b| a.name.cmp(&b.name));

@@ -180,6 +180,7 @@ fn ports(service: &ast::Service, mtls: Option<Spanned<Mtls>>, diagnostics: &mut 
             endpoints: vec![],
             route: None,
             access: vec![],
+            checks: vec![],
         });
     }
     ports.sort_by_key(|port| port.number);

@@ -8,7 +8,7 @@ mod arrival;
 mod settings;
 
 use super::{Cited, Survey, inner, said, spelling};
-use crate::model::{AccessLine, FieldTest, ServiceId, Shape, Table, Wording};
+use crate::model::{AccessLine, Check, FieldTest, ServiceId, Shape, Table, Wording};
 use crate::partition::{self, Leaf, Owner, Partition};
 use crate::space::{FIELDS, Space};
 use mesh_lang::Span;
@@ -63,6 +63,8 @@ pub struct Step {
     pub more: usize,
     /// `audit` lines that match.
     pub told: Vec<Cited>,
+    /// `check` lines that match what is let in: who has to agree besides.
+    pub asks: Vec<Cited>,
     decided: Option<Decided>,
 }
 
@@ -96,9 +98,13 @@ impl Survey<'_> {
         }
         let at = At { survey: self, owner, partition: &partition, atoms: question.atoms };
         match (owner, question.table) {
-            (Owner::Port(id), None) => Some(at.access(&self.model.port(id).access)),
+            (Owner::Port(id), None) => {
+                let own = self.model.port(id);
+                Some(at.access(&own.access, &own.checks))
+            }
             (Owner::Listener(gateway, listener), None) => {
-                Some(at.access(&self.model[gateway].listeners[listener as usize].access))
+                let own = &self.model[gateway].listeners[listener as usize];
+                Some(at.access(&own.access, &own.checks))
             }
             (Owner::Call(service, call), _) => Some(at.call(service, call)),
             (Owner::Port(id), Some(_)) => match &self.model.port(id).route {
@@ -156,6 +162,7 @@ impl At<'_> {
             others: vec![],
             more: 0,
             told: vec![],
+            asks: vec![],
             decided: None,
         }
     }
@@ -200,7 +207,7 @@ impl At<'_> {
     }
 
     /// 4.1: a `deny` that matches, else an `allow` that does; where there is neither, the `allow`s that are near.
-    fn access(&self, lines: &[AccessLine]) -> Step {
+    fn access(&self, lines: &[AccessLine], checks: &[Check]) -> Step {
         let leaf = self.partition.diagram.leaf(self.partition.access, self.atoms);
         let by = lines.get(leaf as usize).filter(|_| leaf != REFUSED);
         let allowed = by.is_some_and(|line| line.effect == Effect::Allow);
@@ -213,6 +220,8 @@ impl At<'_> {
                 .collect(),
         };
         let more = nearest(&mut others);
+        let about = |check: &&Check| check.shapes.iter().any(|shape| self.is_in(shape));
+        let asks = checks.iter().filter(|_| allowed).filter(about);
         let told = of(Effect::Audit).filter(|line| self.access_fails(line).is_empty()).map(cited);
         Step {
             by: by.map(said).unwrap_or_default(),
@@ -220,6 +229,7 @@ impl At<'_> {
             others,
             more,
             told: told.collect(),
+            asks: asks.map(|check| self.survey.cited(check.span)).collect(),
             ..self.nothing(Kind::Authorize, allowed)
         }
     }

@@ -65,6 +65,7 @@ impl Dependents {
                 let service = count.of(service, &model[*id]);
                 called.insert(*id);
                 called.extend(callees(service).chain(service.tables().flat_map(ends)));
+                called.extend(asked(service));
                 self.count_service(*id, service, count);
             }
             for (id, gateway) in &before.gateways {
@@ -161,6 +162,11 @@ impl Count {
 
 fn callees(service: &Service) -> impl Iterator<Item = ServiceId> + '_ {
     service.calls.iter().map(|call| call.to.service)
+}
+
+/// The services that its proxy asks what may pass.
+fn asked(service: &Service) -> impl Iterator<Item = ServiceId> + '_ {
+    service.ports.iter().flat_map(|port| &port.checks).map(|check| check.authority.to.service)
 }
 
 /// The services that a table sends to.

@@ -41,7 +41,15 @@ pub(super) fn write<'p>(plan: &'p Plan, nodes: &Nodes, draft: &mut Draft<'p>) {
     plan.outcomes.iter().for_each(|outcome| outcome_rows(outcome, draft));
     for verdict in &plan.verdicts {
         let (rule, audit) = (draft.string(&verdict.rule), draft.string(&verdict.audit));
-        draft.row(Section::Verdicts, &[u32::from(verdict.allow), rule, audit]);
+        let asked = draft.count(Section::Asked);
+        verdict.asks.iter().for_each(|authority| draft.row(Section::Asked, &[*authority]));
+        let allow = u32::from(verdict.allow);
+        draft.row(Section::Verdicts, &[allow, rule, audit, asked, verdict.asks.len() as u32]);
+    }
+    for own in &plan.authorities {
+        let name = draft.string(&own.name);
+        let row = [name, own.service, own.port, own.timeout, u32::from(own.lets_in_on_failure)];
+        draft.row(Section::Authorities, &row);
     }
     for grant in &plan.grants {
         draft.row(Section::Grants, &[grant.op_settings, grant.settings]);

@@ -2,9 +2,9 @@
 
 use super::{Below, PartsError, Unit, led_to};
 use crate::plan::{
-    Action, Automaton, Backend, Call, CallHost, ConsumerRoute, Edit, Field, Gateway, Grant, LIST, Listener,
-    Mtls, NONE, Nearness, Node, Outcome, Partition, Peers, Plan, Port, Principal, Protocol, REFUSED, Service,
-    Settings, State, Target, Vector, Verdict,
+    Action, Authority, Automaton, Backend, Call, CallHost, ConsumerRoute, Edit, Field, Gateway, Grant, LIST,
+    Listener, Mtls, NONE, Nearness, Node, Outcome, Partition, Peers, Plan, Port, Principal, Protocol,
+    REFUSED, Service, Settings, State, Target, Vector, Verdict,
 };
 use std::collections::{BTreeMap, BTreeSet, HashMap};
 use std::hash::Hash;
@@ -80,7 +80,20 @@ impl<'p> Member<'p> {
                 places.extend(outcomes.flat_map(|outcome| led_to(&outcome.action, &outcome.edits)));
             }
         }
+        places.extend(self.authorities().map(|own| (own.service, own.port, NONE)));
         places
+    }
+
+    /// Who its own proxy asks.
+    fn authorities(&self) -> impl Iterator<Item = &'p Authority> {
+        let plan = self.plan;
+        let partitions = self.partitions().into_iter().filter(|_| self.sends);
+        let access =
+            partitions.filter_map(|(partition, _)| Some(plan.partitions.get(partition as usize)?.access));
+        let leaves = access.flat_map(|access| Below::of(plan, &[access]).leaves);
+        let verdicts = leaves.filter_map(|leaf| plan.verdicts.get(leaf as usize));
+        let asked = verdicts.flat_map(|verdict| &verdict.asks);
+        asked.filter_map(|index| plan.authorities.get(*index as usize))
     }
 
     /// Names of the services that it sends to, but for its own.
@@ -121,6 +134,7 @@ pub(super) struct Assembly<'p> {
     automata: Intern<Automaton>,
     outcomes: Intern<Outcome>,
     verdicts: Intern<Verdict>,
+    authorities: Intern<Authority>,
     grants: Intern<Grant>,
     settings: Intern<Settings>,
     plan: Plan,
@@ -140,6 +154,7 @@ impl<'p> Assembly<'p> {
             automata: assembly.automata.rows,
             outcomes: assembly.outcomes.rows,
             verdicts: assembly.verdicts.rows,
+            authorities: assembly.authorities.rows,
             grants: assembly.grants.rows,
             settings: assembly.settings.rows,
             default_settings: default,
@@ -168,6 +183,7 @@ impl<'p> Assembly<'p> {
             automata: Intern::default(),
             outcomes: Intern::default(),
             verdicts: Intern::default(),
+            authorities: Intern::default(),
             grants: Intern::default(),
             settings: Intern::default(),
             plan,
@@ -294,7 +310,18 @@ impl<'p> Assembly<'p> {
 
     fn verdict(&mut self, member: &Member<'p>, index: u32) -> Result<u32, PartsError> {
         let verdict = member.plan.verdicts.get(index as usize).ok_or_else(|| member.strange())?;
-        Ok(self.verdicts.index(verdict))
+        let mut asks = Vec::with_capacity(verdict.asks.len());
+        // Only whose request it is to let in asks.
+        for index in verdict.asks.iter().filter(|_| member.sends) {
+            asks.push(self.authority(member, *index)?);
+        }
+        Ok(self.verdicts.index(&Verdict { asks, ..verdict.clone() }))
+    }
+
+    fn authority(&mut self, member: &Member<'p>, index: u32) -> Result<u32, PartsError> {
+        let own = member.plan.authorities.get(index as usize).ok_or_else(|| member.strange())?;
+        let (service, port) = self.place(member, own.service, own.port)?;
+        Ok(self.authorities.index(&Authority { service, port, ..own.clone() }))
     }
 
     fn grant(&mut self, member: &Member<'p>, index: u32) -> Result<u32, PartsError> {

@@ -3,8 +3,8 @@
 use super::workloads::is_port;
 use super::{PlanError, Tiles, all, ascending, balancing, count, ensure, is_settings, is_string, some};
 use crate::layout::{
-    MAX_MILLISECONDS, MAX_RETRIES, MAX_RETRY_BUFFER, Section, WHOLE, backend, edit, gateway, grant, listener,
-    outcome, retry, service, settings, verdict,
+    MAX_ASKED, MAX_MILLISECONDS, MAX_RETRIES, MAX_RETRY_BUFFER, Section, WHOLE, authority, backend, edit,
+    gateway, grant, listener, outcome, retry, service, settings, verdict,
 };
 use crate::plan::NONE;
 use crate::view::{PlanView, Record};
@@ -14,11 +14,15 @@ pub(super) fn check(plan: &PlanView) -> Result<(), PlanError> {
     for edit in all(plan, Section::Edits) {
         is_edit(plan, edit)?;
     }
+    let mut all_asked = Tiles::of(plan, Section::Asked);
     for verdict in all(plan, Section::Verdicts) {
         ensure(verdict.word(verdict::ALLOW) <= 1, "a verdict is none")?;
         is_string(plan, verdict.word(verdict::RULE))?;
         is_string(plan, verdict.word(verdict::AUDIT))?;
+        asked(plan, verdict, &mut all_asked)?;
     }
+    all_asked.end()?;
+    all(plan, Section::Authorities).try_for_each(|own| is_authority(plan, own))?;
     for grant in all(plan, Section::Grants) {
         is_settings(plan, grant.word(grant::OP_SETTINGS))?;
         is_settings(plan, grant.word(grant::SETTINGS))?;
@@ -26,6 +30,27 @@ pub(super) fn check(plan: &PlanView) -> Result<(), PlanError> {
     settings(plan)?;
     balancing::check(plan)?;
     retries(plan)
+}
+
+/// Only who would be let in has somebody asked, and each of these once.
+fn asked(plan: &PlanView, verdict: Record<'_>, all_asked: &mut Tiles) -> Result<(), PlanError> {
+    let range = all_asked.take(verdict.range(verdict::ASKS))?;
+    ensure(range.1 <= MAX_ASKED, "too many are asked")?;
+    ensure(range.1 == 0 || verdict.word(verdict::ALLOW) == 1, "somebody is asked of what is denied")?;
+    let asked = || some(plan, Section::Asked, range).map(|own| own.word(0));
+    for (own, place) in asked().zip(1..) {
+        ensure(own < count(plan, Section::Authorities), "nobody is asked")?;
+        ensure(asked().skip(place).all(|other| other != own), "somebody is asked twice")?;
+    }
+    Ok(())
+}
+
+fn is_authority(plan: &PlanView, own: Record<'_>) -> Result<(), PlanError> {
+    is_string(plan, own.word(authority::NAME))?;
+    is_port(plan, own.word(authority::SERVICE), own.word(authority::PORT))?;
+    let timeout = own.word(authority::TIMEOUT);
+    ensure((1..=MAX_MILLISECONDS).contains(&timeout), "an answer is waited for not at all, or too long")?;
+    ensure(own.word(authority::LETS_IN) <= 1, "failures neither let in nor do not")
 }
 
 fn outcomes(plan: &PlanView) -> Result<(), PlanError> {

@@ -1,7 +1,7 @@
 //! What is decided: outcomes of routes, verdicts, grants and settings.
 
 use super::rows::{Record, Row, Rows, Text};
-use crate::layout::{Section, backend, edit, grant, outcome, retry, settings, verdict};
+use crate::layout::{Section, authority, backend, edit, grant, outcome, retry, settings, verdict};
 use crate::plan::{Backend, Breaker, Budget, Grant, NONE, Outliers};
 use crate::view::balancing::{Balancer, is_there};
 
@@ -219,6 +219,50 @@ impl<'p> Verdict<'p> {
     /// What has to be told of the request besides, a line each.
     pub fn audit(self) -> &'p str {
         self.0.text(verdict::AUDIT)
+    }
+
+    /// Who has to agree besides, in the order in which they are asked: indices of authorities.
+    #[inline]
+    pub fn asks(self) -> Rows<'p, u32> {
+        self.0.rows(verdict::ASKS)
+    }
+}
+
+impl<'p> Row<'p> for u32 {
+    const SECTION: Section = Section::Asked;
+
+    fn of(record: Record<'p>) -> Self {
+        record.word(0)
+    }
+}
+
+/// A service that is asked whether a request may pass.
+#[derive(Clone, Copy)]
+pub struct Authority<'p>(Record<'p>);
+
+impl<'p> Row<'p> for Authority<'p> {
+    const SECTION: Section = Section::Authorities;
+
+    fn of(record: Record<'p>) -> Self {
+        Authority(record)
+    }
+}
+
+impl<'p> Authority<'p> {
+    /// Its name, for logs.
+    pub fn name(self) -> &'p str {
+        self.0.text(authority::NAME)
+    }
+
+    /// All of it.
+    pub fn to_value(self) -> crate::plan::Authority {
+        crate::plan::Authority {
+            name: self.name().to_owned(),
+            service: self.0.word(authority::SERVICE),
+            port: self.0.word(authority::PORT),
+            timeout: self.0.word(authority::TIMEOUT),
+            lets_in_on_failure: self.0.word(authority::LETS_IN) == 1,
+        }
     }
 }
 

@@ -223,7 +223,8 @@ impl Mesh {
         let mut leaves = vec![Target::Leaf(REFUSED)];
         leaves.extend((0..self.rules.len() as u32).map(Target::Leaf));
         leaves.push(Target::Leaf(REFUSED));
-        let verdict = |allow, rule: &str| Verdict { allow, rule: rule.to_owned(), audit: String::new() };
+        let verdict =
+            |allow, rule: &str| Verdict { allow, rule: rule.to_owned(), audit: String::new(), asks: vec![] };
         let listener = Listener {
             protocol: self.clients,
             proxy_protocol: false,
@@ -258,6 +259,7 @@ impl Mesh {
             nodes: vec![Node { dim: 2, children: leaves }],
             lists: vec![],
             outcomes,
+            authorities: vec![],
             verdicts: vec![
                 verdict(true, "authorize all: allow from anyone"),
                 verdict(false, "authorize closed.default: deny"),

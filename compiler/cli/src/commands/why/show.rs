@@ -95,6 +95,9 @@ fn step(step: &Step, indent: &str, output: &mut Output<'_>) {
     if step.more > 0 {
         output.data(&format!("{below}and {} more that do not count", step.more));
     }
+    for line in &step.asks {
+        output.data(&format!("{below}asks by {}{}", line.text, at(line)));
+    }
     for line in &step.audited {
         output.data(&format!("{below}told by {}{}", line.text, at(line)));
     }
