@@ -102,6 +102,7 @@ pub(crate) fn plan() -> Plan {
         lists: vec![],
         outcomes: outcomes(),
         verdicts: verdicts(),
+        authorities: vec![],
         grants: vec![Grant { op_settings: 0, settings: 1 }, Grant { op_settings: NONE, settings: NONE }],
         settings: settings(),
         default_settings: 3,
@@ -331,7 +332,12 @@ fn verdicts() -> Vec<Verdict> {
     let deny =
         ["partner", "delete", "ops", "own", "gateway", "foreign", "nobody", "robot", "domain", "below"];
     let allow = Verdict { allow: true, rule: "allow".to_owned(), audit: String::new(), asks: vec![] };
-    let deny = deny.map(|rule| Verdict { allow: false, rule: format!("deny {rule}"), audit: String::new() });
+    let deny = deny.map(|rule| Verdict {
+        allow: false,
+        rule: format!("deny {rule}"),
+        audit: String::new(),
+        asks: vec![],
+    });
     std::iter::once(allow).chain(deny).collect()
 }
 
