@@ -197,6 +197,8 @@ pub(crate) struct Service {
     /// Basis points: with a smaller share of healthy endpoints all of them are used. 0: never.
     pub(crate) panic_threshold: u32,
     pub(crate) health_check: Option<mesh_plan::HealthCheck>,
+    /// Whether it is outside of the mesh, where it has no proxy.
+    pub(crate) is_outside: bool,
     /// Of one outside: the TLS that it is spoken to in.
     pub(crate) tls: Option<mesh_plan::OutsideTls>,
     pub(crate) nearness: mesh_plan::Nearness,
@@ -223,6 +225,7 @@ impl Service {
             settings_at: SettingsAt::default(),
             panic_threshold: 0,
             health_check: None,
+            is_outside: false,
             tls: None,
             nearness: mesh_plan::Nearness::default(),
             limits,

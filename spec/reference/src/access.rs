@@ -17,6 +17,18 @@ pub(crate) struct AccessLine {
     pub(crate) ops: Vec<Line>,
     /// 4.5
     pub(crate) text: String,
+    /// 12.4: of one that asks, where and what.
+    pub(crate) asks: Option<Asked>,
+}
+
+/// 12.4: a question to somebody else.
+#[derive(Clone, Debug)]
+pub(crate) struct Asked {
+    /// Full name.
+    pub(crate) service: String,
+    pub(crate) port: u16,
+    /// What arrives there: of gRPC one request, of HTTP those that are asked about.
+    pub(crate) requests: Vec<Line>,
 }
 
 /// What a line does with the requests that it matches.

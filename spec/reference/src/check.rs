@@ -1,6 +1,6 @@
 //! What rules 3.4 to 3.8, 4.6, 5.4 and 5.7 call an error, found by trying a sample of every kind of request.
 
-use crate::access::{AccessLine, Effect};
+use crate::access::{AccessLine, Asked, Effect, authorize};
 use crate::hop;
 use crate::identity::{Peer, Principal};
 use crate::line::{self, Line, Set};
@@ -65,6 +65,16 @@ pub(crate) fn findings(program: &Program) -> BTreeSet<Finding> {
             if is_refused(program, caller, callee, *port, calls) {
                 findings.insert(Finding::UnallowedCall(format!("calls {callee} of {caller}")));
             }
+        }
+    }
+    let services = program.services.iter().map(|(name, own)| (name, own.identity.as_deref(), &own.access));
+    let gateways =
+        program.gateways.iter().map(|(name, own)| (name, Some(own.identity.as_str()), &own.access));
+    for (name, identity, lines) in services.chain(gateways) {
+        // One outside has no proxy, and nobody asks for it.
+        let asks = lines.iter().filter(|_| identity.is_some()).filter_map(|line| line.asks.as_ref());
+        for asked in asks.filter(|asked| is_unasked(program, identity, asked)) {
+            findings.insert(Finding::UnallowedCall(format!("{name} asks {}", asked.service)));
         }
     }
     for table in program.consumer_routes.values() {
@@ -278,6 +288,24 @@ fn peers(program: &Program, lines: &[&AccessLine]) -> Vec<Peer> {
     let others: Vec<String> = unknown.chain([format!("spiffe://{fresh}/x"), fresh.clone()]).collect();
     let with_identity = known.into_iter().chain(others).map(|id| program.peer(Some(&id)));
     [Peer::Unauthenticated].into_iter().chain(with_identity).collect()
+}
+
+/// 12.4 (b): every question to an authority is denied. Where nobody may call it at all, that is said of it.
+fn is_unasked(program: &Program, identity: Option<&str>, asked: &Asked) -> bool {
+    let service = program.services.get(&asked.service);
+    let access = service.map(|service| service.access.as_slice()).unwrap_or_default();
+    let met: Vec<&AccessLine> = access.iter().filter(|line| line.is_about(Some(asked.port))).collect();
+    if !met.iter().any(|line| matches!(line.effect, Effect::Allow | Effect::Mode)) {
+        return false;
+    }
+    let peer = program.peer(identity);
+    let met: Vec<Line> = met.iter().flat_map(|line| line.ops.iter().cloned()).collect();
+    asked.requests.iter().all(|line| {
+        let all = [met.as_slice(), std::slice::from_ref(line)].concat();
+        let found = combinations(&all);
+        let mut mine = found.iter().filter(|(matching, _)| matching.contains(&met.len()));
+        mine.all(|(_, sample)| !authorize(access, Some(asked.port), &peer, &sample.question()).allowed)
+    })
 }
 
 /// 5.7: whether every request of some line of a call is denied, behind the routes that it meets. Where nobody may call, 4.2 says

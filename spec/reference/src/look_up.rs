@@ -1,6 +1,6 @@
 //! Names looked up: from the statements of all files to a program.
 
-use crate::access::{AccessLine, Effect, From};
+use crate::access::{AccessLine, Asked, Effect, From};
 use crate::edits::{self, Edits};
 use crate::identity::{self, Principal};
 use crate::line::{self, Line};
@@ -9,7 +9,9 @@ use crate::program::{Calls, Gateway, Listener, Port, Program, Service};
 use crate::route::{Action, Backend, Rule, RuleResult, Table};
 use crate::settings::Settings;
 use mesh_lang::Name;
-use mesh_lang::ast::{self, Destination, HostPattern, Item, Mtls, PrincipalKind, ServiceRef, Weight};
+use mesh_lang::ast::{
+    self, Destination, HostPattern, Item, Mtls, PrincipalKind, Protocol, ServiceRef, Weight,
+};
 use std::collections::{BTreeMap, BTreeSet};
 
 impl Program {
@@ -406,6 +408,7 @@ impl<'a> Builder<'a> {
                     port: None,
                     ops: vec![Line::default()],
                     text: format!("authorize {full}: mode audit until \"{}\"", mode.value.until.value),
+                    asks: None,
                 }));
                 self.access_of(&full)?.extend(lines);
             }
@@ -450,6 +453,7 @@ impl<'a> Builder<'a> {
             port,
             ops: line::of_access(&line.ops, &line.when, effect == Effect::Deny, self.issuer(&full))?,
             text: format!("authorize {full}: {line}"),
+            asks: None,
         })
     }
 
@@ -465,7 +469,35 @@ impl<'a> Builder<'a> {
             None => None,
         };
         let ops = line::of_access(&check.ops, &[], true, None)?;
-        Ok(AccessLine { effect: Effect::Ask, from: None, port, ops, text: check.ext_authz.value.to_string() })
+        let asks = self.asked(place, check, &ops)?;
+        let text = check.ext_authz.value.to_string();
+        Ok(AccessLine { effect: Effect::Ask, from: None, port, ops, text, asks })
+    }
+
+    /// 12.4 (b): at the only port of gRPC, else at the only one of HTTP. `None` where there is none, or several.
+    fn asked(&self, place: Place<'a>, check: &ast::Check, ops: &[Line]) -> Result<Option<Asked>, String> {
+        let Some((declared, home)) = self.names.ext_authz(&check.ext_authz.value, place) else {
+            return Err(format!("no ext-authz `{}`", check.ext_authz.value));
+        };
+        let Some(service) = declared.service.as_ref().map(|service| full_name(home, service)) else {
+            return Ok(None);
+        };
+        let written = self.statements.iter().find_map(|(place, item)| match item {
+            Item::Service(own) if format!("{}.{}", own.name.value, place.namespace) == service => Some(own),
+            _ => None,
+        });
+        let of = |kinds: &[Protocol]| -> Vec<u16> {
+            let ports = written.iter().flat_map(|own| &own.ports);
+            let fit = ports.filter(|port| kinds.contains(&port.protocol.value));
+            fit.map(|port| port.number.value).collect()
+        };
+        let grpc = of(&[Protocol::Grpc]);
+        let is_grpc = !grpc.is_empty();
+        let ports = if is_grpc { grpc } else { of(&[Protocol::Http, Protocol::Http2]) };
+        let [port] = ports.as_slice() else { return Ok(None) };
+        let requests =
+            if is_grpc { line::of_access(&[question(check)], &[], true, None)? } else { ops.to_vec() };
+        Ok(Some(Asked { service, port: *port, requests }))
     }
 
     fn from(&self, from: Option<&'a ast::From>, place: Place<'a>) -> Result<Option<From>, String> {
@@ -524,6 +556,7 @@ impl<'a> Builder<'a> {
             for line in &guardrail.lines {
                 for full in self.targets(&line.to, place)? {
                     let line = AccessLine {
+                        asks: None,
                         effect,
                         from: self.from(line.from.as_ref(), place)?,
                         port: None,
@@ -564,6 +597,7 @@ impl<'a> Builder<'a> {
             let strict = service.ports.iter().filter(|port| port.mtls == Some(Mtls::Strict));
             let lines: Vec<AccessLine> = strict
                 .map(|port| AccessLine {
+                    asks: None,
                     effect: Effect::Deny,
                     from: Some(From { principals: vec![Principal::Unauthenticated], except: vec![] }),
                     port: Some(port.number),
@@ -578,6 +612,19 @@ impl<'a> Builder<'a> {
 
 fn full_name(place: Place<'_>, name: &ServiceRef) -> String {
     format!("{}.{}", name.name(), name.namespace().unwrap_or(place.namespace))
+}
+
+/// 12.4 (c): how an authority of gRPC is asked.
+fn question(check: &ast::Check) -> ast::Op {
+    let segments = ["envoy.service.auth.v3.Authorization", "Check"];
+    let segments = segments.map(|segment| ast::Segment::Literal(segment.into())).into();
+    let path = ast::PathPattern { segments, subtree: false };
+    ast::Op {
+        span: check.span,
+        methods: [ast::Method::Post].into_iter().collect(),
+        path: Some(mesh_lang::Spanned { value: path.into(), span: check.span }),
+        grpc: true,
+    }
 }
 
 fn only_issuer(jwts: &[ast::JwtUse]) -> Option<String> {

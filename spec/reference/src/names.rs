@@ -45,7 +45,10 @@ impl<'a> Names<'a> {
                     Item::Group(ast::Group { name, .. })
                     | Item::Profile(ast::Profile { name, .. })
                     | Item::Split(ast::Split { name, .. })
-                    | Item::Jwt(ast::Jwt { name, .. }) => _ = module.shared.insert(&name.value, item),
+                    | Item::Jwt(ast::Jwt { name, .. })
+                    | Item::ExtAuthz(ast::Authority { name, .. }) => {
+                        _ = module.shared.insert(&name.value, item);
+                    }
                     _ => {}
                 }
             }
@@ -73,6 +76,13 @@ impl<'a> Names<'a> {
     pub(crate) fn group(&self, name: &str, place: Place<'a>) -> Option<(&'a ast::Group, Place<'a>)> {
         match self.shared(name, place)? {
             (Item::Group(group), place) => Some((group, place)),
+            _ => None,
+        }
+    }
+
+    pub(crate) fn ext_authz(&self, name: &str, place: Place<'a>) -> Option<(&'a ast::Authority, Place<'a>)> {
+        match self.shared(name, place)? {
+            (Item::ExtAuthz(authority), place) => Some((authority, place)),
             _ => None,
         }
     }

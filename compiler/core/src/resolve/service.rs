@@ -23,6 +23,7 @@ pub(super) struct Own {
     settings_at: SettingsAt,
     panic_threshold: u32,
     health_check: Option<HealthCheck>,
+    is_outside: bool,
     tls: Option<OutsideTls>,
     nearness: Nearness,
     issuers: Vec<Text>,
@@ -39,6 +40,7 @@ impl Own {
         service.settings_at = self.settings_at;
         service.panic_threshold = self.panic_threshold;
         service.health_check = self.health_check;
+        service.is_outside = self.is_outside;
         service.tls = self.tls;
         service.nearness = self.nearness;
         service.workload.issuers = self.issuers;
@@ -75,6 +77,7 @@ pub(super) fn read(
         settings_at: written.at,
         panic_threshold: service.panic_threshold.map_or(0, |share| share.value),
         health_check: service.health_check.as_ref().and_then(health_check),
+        is_outside: !service.external.is_empty(),
         tls: outside::tls(service),
         nearness: Nearness {
             failover: service.failover.iter().map(|cluster| cluster.value.to_string()).collect(),

@@ -255,11 +255,11 @@ fields!(BoolValue { 1 bool value, });
 mod tests {
     use super::*;
 
-    /// Bytes that protoc's own encoder makes of the text form beside them.
+    /// The bytes of the text form beside them, field by field (<https://protobuf.dev/programming-guides/encoding>).
     #[test]
     fn the_bytes_are_those_of_the_definition() {
         // status { code: 7 } denied_response { status { code: 401 } headers { header { key: "a" value: "b" } append { value: true } } body: "no" }
-        let denied = b"\x0a\x02\x08\x07\x12\x18\x0a\x03\x08\x91\x03\x12\x0d\x0a\x06\x0a\x01a\x12\x01b\x12\x02\x08\x01\x1a\x02no";
+        let denied = b"\x0a\x02\x08\x07\x12\x17\x0a\x03\x08\x91\x03\x12\x0c\x0a\x06\x0a\x01a\x12\x01b\x12\x02\x08\x01\x1a\x02no";
         let read = CheckResponse::decode(&denied[..]).unwrap();
         let header = HeaderValue { key: "a".to_owned(), value: "b".to_owned(), raw_value: vec![] };
         let expected = CheckResponse {

@@ -171,11 +171,12 @@ fn with_table(plan: &PlanView, section: Section, table: &[u8]) -> Result<PlanVie
 }
 
 /// Tables of which nobody owns a record: one that nothing refers to is never looked at. What is twice in a heap is refused elsewhere.
-const FREE: [Section; 6] = [
+const FREE: [Section; 7] = [
     Section::Strings,
     Section::Values,
     Section::Outcomes,
     Section::Verdicts,
+    Section::Authorities,
     Section::Grants,
     Section::ListBits,
 ];
