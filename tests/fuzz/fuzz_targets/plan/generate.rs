@@ -48,6 +48,11 @@ pub(super) fn plan(draw: &mut Draw<'_>) -> Plan {
     if draw.one_in(2) {
         plan.gateways.push(gateway(draw, &plan));
     }
+    plan.authorities = (0..draw.below(3)).filter_map(|number| authority(draw, &plan, number)).collect();
+    let authorities = plan.authorities.len();
+    for verdict in plan.verdicts.iter_mut().filter(|verdict| verdict.allow) {
+        verdict.asks = (0..authorities as u32).filter(|_| draw.one_in(2)).collect();
+    }
     for number in 0..plan.services.len() {
         for port in 0..plan.services[number].ports.len() {
             plan.services[number].ports[port].partition = route(draw, &mut plan, number, 1, true);
@@ -140,7 +145,20 @@ fn automaton(draw: &mut Draw<'_>) -> Automaton {
 
 fn verdict(draw: &mut Draw<'_>, place: usize) -> Verdict {
     let audit = draw.of(&["", "told", "told\nand told"]).to_owned();
-    Verdict { allow: draw.one_in(2), rule: format!("line {place}"), audit }
+    Verdict { allow: draw.one_in(2), rule: format!("line {place}"), audit, asks: vec![] }
+}
+
+/// Somebody who is asked, where there is a port to ask at.
+fn authority(draw: &mut Draw<'_>, plan: &Plan, number: usize) -> Option<Authority> {
+    let service = draw.below(plan.services.len());
+    let ports = plan.services[service].ports.len();
+    Some(Authority {
+        name: format!("guard {number}"),
+        service: service as u32,
+        port: draw.below(Some(ports).filter(|ports| *ports > 0)?) as u32,
+        timeout: 1 + draw.below(1_000) as u32,
+        lets_in_on_failure: draw.one_in(2),
+    })
 }
 
 fn service(draw: &mut Draw<'_>, plan: &Plan, name: &str) -> Service {
