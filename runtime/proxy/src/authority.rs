@@ -155,9 +155,9 @@ impl Additions {
         }
     }
 
-    /// What the response has besides, if it has anything.
-    pub(crate) fn into_response(self) -> Option<Box<Vec<(HeaderName, HeaderValue)>>> {
-        (!self.response.is_empty()).then(|| Box::new(self.response))
+    /// What the response has besides.
+    pub(crate) fn into_response(self) -> Box<[(HeaderName, HeaderValue)]> {
+        self.response.into_boxed_slice()
     }
 }
 

@@ -38,7 +38,7 @@ pub(crate) struct Call<'c> {
     /// What the response says to a browser.
     pub(crate) allowed: Option<Allowed<'c>>,
     /// What it has besides, because of who was asked about the request.
-    pub(crate) added: Option<Box<Vec<(HeaderName, HeaderValue)>>>,
+    pub(crate) added: Box<[(HeaderName, HeaderValue)]>,
     /// Where to leave it what the connection becomes, if the request may and wants that.
     pub(crate) upgrades: Option<&'c Slot>,
     /// Whether it wants nothing else: then any other success is none.
@@ -310,7 +310,7 @@ impl Call<'_> {
             parts.headers.append(header::SET_COOKIE, cookie.clone());
         }
         edits::of_response(&mut parts.headers, &self.to.serving.view, &self.edited);
-        for (name, value) in self.added.iter().flat_map(|added| added.iter()) {
+        for (name, value) in &self.added {
             parts.headers.append(name, value.clone());
         }
         if let Some(allowed) = &self.allowed {
