@@ -395,6 +395,27 @@ fn a_sidecar_lets_its_service_make_the_calls_it_declares() {
 }
 
 #[test]
+fn endpoints_are_written_in_subsets_too() {
+    let [one, two] = ["one", "two"].map(Upstream::named);
+    let text = format!(
+        "gateway edge {{ listener web port 80 http {{ host \"*\" }} }}\nauthorize edge {{ allow from anyone }}\n\
+         route edge {{ rule new {{ match /new; to s:v2 }}\nrule old {{ match /old; to s:v1 }}\nrule all {{ match /all; to s }}\notherwise 404 }}\n\
+         service s {{ port 80 http; subset v1 {{ endpoints static \"{}\" }}\nsubset v2 {{ endpoints static \"{}\" }} }}\n\
+         authorize s {{ allow from gateway edge }}",
+        one.address, two.address
+    );
+    let mesh = Mesh::start(&text, &[]);
+    let mut client = mesh.connect("edge.default/web");
+    for _ in 0..4 {
+        assert_eq!(client.get("a", "/new", &[]).unwrap(), (200, "two".into()));
+        assert_eq!(client.get("a", "/old", &[]).unwrap(), (200, "one".into()));
+    }
+    let all: std::collections::BTreeSet<_> =
+        (0..4).map(|_| client.get("a", "/all", &[]).unwrap().1).collect();
+    assert_eq!(all.len(), 2, "they are the service's endpoints, all of them");
+}
+
+#[test]
 fn a_service_is_called_by_its_aliases_by_who_calls_it() {
     let s = Upstream::named("s");
     let statements = "service web { calls s to GET /items/** }\nservice other { calls web }\nauthorize s { allow from web }\n\

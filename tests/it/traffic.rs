@@ -11,6 +11,7 @@ mod copying;
 mod health;
 mod idle;
 mod joining;
+mod logged;
 mod mutual;
 mod names;
 mod nearness;

@@ -9,8 +9,8 @@ from fractions import Fraction
 
 NONE, NODE, REFUSED = 0xFFFFFFFF, 0x80000000, 0x7FFFFFFF
 # The tables in the order of their ids, from 3 on, and the words of a record; streams of words have 1. There is no section 27.
-TABLES = dict(mesh=6, principals=2, prefixes=1, services=26, ports=9, endpoints=9, subset_endpoints=2, members=1, subsets=1, calls=3,
-              call_hosts=2, gateways=12, listeners=12, hosts=2, partitions=19, peer_principals=2, peer_prefixes=2, states=1, names=1,
+TABLES = dict(mesh=6, principals=2, prefixes=1, services=27, ports=9, endpoints=9, subset_endpoints=2, members=1, subsets=1, calls=3,
+              call_hosts=2, gateways=13, listeners=12, hosts=2, partitions=19, peer_principals=2, peer_prefixes=2, states=1, names=1,
               fields=19, field_values=1, field_prefixes=2, roots=1, nodes=1, none=1, outcomes=7, backends=5, verdicts=5, grants=2,
               settings=10, retries=12, statuses=0.5, automata=69, transitions=0.5, accepts=1, field_addresses=5, field_masks=1,
               field_unions=2, edits=6, consumer_routes=3, lists=5, list_tests=3, list_rows=1, list_bits=2, list_beaten=2, list_beaters=1,

@@ -186,6 +186,9 @@ impl Comparing<'_> {
                     tls.map(ToString::to_string).unwrap_or_default()
                 };
                 self.texts(&name, [outside(&self.sides[0]), outside(&self.sides[1])]);
+                let logged =
+                    |side: &Side<'_>| logged(side.service(&name).and_then(|(_, service)| service.logged));
+                self.texts(&name, [logged(&self.sides[0]), logged(&self.sides[1])]);
             }
         }
     }
@@ -272,6 +275,11 @@ impl Comparing<'_> {
                 let own = gateway(side, &name).map(|gateway| &gateway.listeners);
                 own.into_iter().flatten().map(|listener| listener.name.clone()).collect()
             };
+            let shares =
+                [0, 1].map(|side| gateway(&self.sides[side], &name).and_then(|gateway| gateway.logged));
+            if self.sides.iter().all(|side| gateway(side, &name).is_some()) {
+                self.texts(&format!("gateway {name}"), shares.map(logged));
+            }
             let several = self.sides.iter().any(|side| listeners(side).len() > 1);
             let of = |listener: &String| format!("listener {listener} of gateway {name}");
             for listener in self.both(listeners, of).into_keys() {
@@ -585,6 +593,16 @@ fn spoken(side: &Side<'_>, service: &str, number: u16) -> String {
         };
         format!("speaks {said}")
     })
+}
+
+/// `access-log json sample 5.00%`: which share of the requests has a line.
+fn logged(share: Option<u32>) -> String {
+    match share {
+        None => String::new(),
+        Some(0) => "access-log none".to_owned(),
+        Some(mesh_plan::layout::WHOLE) => "access-log json".to_owned(),
+        Some(share) => format!("access-log json sample {}.{:02}%", share / 100, share % 100),
+    }
 }
 
 /// `called as db.example`: the hosts by which a caller says a port of another service, besides that one's name.

@@ -229,9 +229,6 @@ fn places(service: &ast::Service) -> Vec<Diagnostic> {
         found.extend(kind.map(|kind| unexecuted(kind, endpoints.span)));
         found.extend(endpoints.mtls.map(|mode| unexecuted("`mtls`", mode.span)));
     }
-    for subset in &service.subsets {
-        found.extend(subset.endpoints.first().map(|own| unexecuted("`endpoints` in a `subset`", own.span)));
-    }
     if let Some(check) = &service.health_check {
         let is_tcp = |port: &ast::Port| sees_connections(port.protocol);
         let is_no_grpc = |port: &ast::Port| !matches!(port.protocol.value, Protocol::Grpc | Protocol::Http2);

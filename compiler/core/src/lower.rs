@@ -303,6 +303,7 @@ impl Lowering {
             principal: self.principal(&gateway.workload.identity),
             limits: gateway.limits.clone(),
             trusted_hops: gateway.trusted_hops,
+            logged: gateway.logged.or(model.logged),
             verifiers: gateway.workload.verifiers.clone(),
             listeners: gateway
                 .listeners
@@ -388,6 +389,7 @@ impl Lowering {
             settings: self.settings(&service.settings),
             limits: service.limits.clone(),
             panic_threshold: service.panic_threshold,
+            logged: service.logged.or(model.logged),
             health_check: service.health_check.clone(),
             tls: service.tls.clone(),
             nearness: service.nearness.clone(),

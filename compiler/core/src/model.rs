@@ -38,6 +38,8 @@ pub(crate) enum Caller {
 #[derive(Debug, Default)]
 pub(crate) struct Model {
     pub(crate) trust_domain: String,
+    /// Of the mesh: see [`mesh_plan::Service::logged`].
+    pub(crate) logged: Option<u32>,
     pub(crate) default: Settings,
     pub(crate) default_at: SettingsAt,
     /// The most tries that one request may become.
@@ -196,6 +198,8 @@ pub(crate) struct Service {
     pub(crate) settings_at: SettingsAt,
     /// Basis points: with a smaller share of healthy endpoints all of them are used. 0: never.
     pub(crate) panic_threshold: u32,
+    /// What it says itself of how much is logged.
+    pub(crate) logged: Option<u32>,
     pub(crate) health_check: Option<mesh_plan::HealthCheck>,
     /// Whether it is outside of the mesh, where it has no proxy.
     pub(crate) is_outside: bool,
@@ -224,6 +228,7 @@ impl Service {
             settings: Settings::default(),
             settings_at: SettingsAt::default(),
             panic_threshold: 0,
+            logged: None,
             health_check: None,
             is_outside: false,
             tls: None,
@@ -372,6 +377,8 @@ pub(crate) struct Gateway {
     pub(crate) limits: Vec<mesh_plan::Edit>,
     /// How many proxies before it are believed.
     pub(crate) trusted_hops: u32,
+    /// What it says itself of how much is logged.
+    pub(crate) logged: Option<u32>,
     /// Sorted by name.
     pub(crate) listeners: Vec<Listener>,
 }

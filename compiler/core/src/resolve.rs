@@ -103,6 +103,7 @@ impl Resolved {
         if let Some((_, mesh)) = project.meshes.first() {
             model.default = settings::resolve(&mesh.default, &mut mistakes.names);
             model.default_at = settings::places(&mesh.default);
+            model.logged = declarations::logged(&mesh.telemetry);
         }
         model.retry_limit = project.meshes.iter().find_map(|(_, mesh)| mesh.retry_amplification);
         read(modules, &project, &scope, &mut model, &mut mistakes);

@@ -198,7 +198,7 @@ const ACCESS_LOG: Signature = row(
     "access-log json [sample PERCENT] | access-log none",
     "One line for each request, or for a share of them.",
     Once,
-    Checked,
+    Executed,
     service::access_log,
 );
 const TRACING: Signature = row(

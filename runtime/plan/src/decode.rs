@@ -62,6 +62,7 @@ fn to_service(service: view::Service<'_>) -> Service {
         settings: service.settings_index(),
         limits: service.limits().iter().map(to_edit).collect(),
         panic_threshold: service.panic_threshold(),
+        logged: service.logged(),
         health_check: service.health_check().map(view::HealthCheck::to_value),
         tls: service.tls().map(view::OutsideTls::to_value),
         nearness: Nearness {
@@ -117,6 +118,7 @@ fn to_gateway(gateway: view::Gateway<'_>) -> Gateway {
         principal: gateway.principal(),
         limits: gateway.limits().iter().map(to_edit).collect(),
         trusted_hops: gateway.trusted_hops(),
+        logged: gateway.logged(),
         verifiers: gateway.verifiers().iter().map(view::Verifier::to_value).collect(),
         listeners: gateway.listeners().iter().map(to_listener).collect(),
         consumer_routes: to_consumer_routes(gateway.consumer_routes()),

@@ -435,7 +435,9 @@ pub mod service {
     pub const VERIFIERS: u32 = 23;
     /// Or none.
     pub const TLS: u32 = 25;
-    pub const WORDS: u32 = 26;
+    /// Or none.
+    pub const LOGGED: u32 = 26;
+    pub const WORDS: u32 = 27;
 }
 
 /// Whose tokens a service or gateway verifies, and how.
@@ -527,7 +529,9 @@ pub mod gateway {
     /// See [`crate::Gateway::trusted_hops`].
     pub const TRUSTED_HOPS: u32 = 9;
     pub const VERIFIERS: u32 = 10;
-    pub const WORDS: u32 = 12;
+    /// Or none.
+    pub const LOGGED: u32 = 12;
+    pub const WORDS: u32 = 13;
 }
 
 /// A listener of a gateway.

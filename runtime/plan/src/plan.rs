@@ -70,6 +70,8 @@ pub struct Service {
     pub ports: Vec<Port>,
     /// Basis points: with a smaller share of healthy endpoints all of them are used. 0: never.
     pub panic_threshold: u32,
+    /// Basis points of the requests that come in at its own proxy that have a line in the access log; 0: none has. `None`: nothing is said.
+    pub logged: Option<u32>,
     /// How proxies ask its endpoints whether they are well.
     pub health_check: Option<HealthCheck>,
     /// If its endpoints are outside of the mesh and spoken to inside TLS: how.
@@ -365,6 +367,8 @@ pub struct Gateway {
     pub limits: Vec<Edit>,
     /// How many proxies before it are believed in `x-forwarded-for`.
     pub trusted_hops: u32,
+    /// Basis points of the requests that come in here that have a line in the access log; 0: none has. `None`: nothing is said.
+    pub logged: Option<u32>,
     /// Whose tokens it verifies, sorted by `name`.
     pub verifiers: Vec<Verifier>,
     /// Sorted by `name`.

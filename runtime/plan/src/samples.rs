@@ -136,6 +136,7 @@ fn ratings() -> Service {
         principal: 2,
         settings: 0,
         panic_threshold: 0,
+        logged: None,
         health_check: None,
         tls: None,
         nearness: Nearness::default(),
@@ -179,6 +180,7 @@ fn reviews() -> Service {
         principal: 3,
         settings: NONE,
         panic_threshold: 0,
+        logged: None,
         health_check: Some(HealthCheck {
             probe: Probe::Get("/health".to_owned()),
             interval: 5_000,
@@ -234,6 +236,7 @@ fn web() -> Service {
         principal: 4,
         settings: 2,
         panic_threshold: 0,
+        logged: None,
         health_check: None,
         tls: Some(OutsideTls {
             name: "web.example".to_owned(),
@@ -261,6 +264,7 @@ fn edge() -> Gateway {
     Gateway {
         limits: vec![],
         trusted_hops: 1,
+        logged: None,
         verifiers: vec![verifier("partner", false), verifier("sso", true)],
         name: "edge.shop".to_owned(),
         owner: "platform".to_owned(),

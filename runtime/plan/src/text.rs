@@ -4,7 +4,7 @@ mod balancing;
 mod verifiers;
 
 use crate::decode::to_target;
-use crate::layout::Section;
+use crate::layout::{Section, WHOLE};
 use crate::plan::{FieldKind, HostKind, Mtls, NONE, Protocol, Target};
 use crate::view::{
     Action, ConsumerRoute, Edit, Endpoint, Field, Gateway, List, Outcome, Partition, PlanView, Port, Retry,
@@ -119,6 +119,7 @@ fn gateway_text(plan: &PlanView, gateway: Gateway<'_>, out: &mut Page) {
     out.block(format_args!("gateway {}{}", gateway.name(), owned_by(gateway.owner())), |out| {
         out.line(identity(plan, gateway.principal()));
         gateway.limits().iter().for_each(|limit| out.line(edit_text(plan, limit)));
+        logged_text(gateway.logged(), out);
         if gateway.trusted_hops() > 0 {
             out.line(format_args!("trusted-hops {}", gateway.trusted_hops()));
         }
@@ -152,9 +153,19 @@ fn gateway_text(plan: &PlanView, gateway: Gateway<'_>, out: &mut Page) {
     });
 }
 
+fn logged_text(share: Option<u32>, out: &mut Page) {
+    match share {
+        None => {}
+        Some(0) => out.line("access-log none"),
+        Some(WHOLE) => out.line("access-log json"),
+        Some(share) => out.line(format_args!("access-log json sample {}.{:02}%", share / 100, share % 100)),
+    }
+}
+
 fn service_text(plan: &PlanView, service: Service<'_>, out: &mut Page) {
     out.block(format_args!("service {}{}", service.name(), owned_by(service.owner())), |out| {
         out.line(identity(plan, service.principal()));
+        logged_text(service.logged(), out);
         if let Some(check) = service.health_check() {
             out.line(balancing::health_check(&check.to_value()));
         }

@@ -140,7 +140,7 @@ pub(crate) struct Args {
     #[arg(long, env = "MESH_ADMIN", value_name = "ADDRESS", value_parser = address)]
     pub(crate) admin: Option<SocketAddr>,
 
-    /// Where one JSON line for each request goes
+    /// Where one JSON line for each request goes: `plan` is stdout, where the plan says `access-log json`; `stdout` also where it says nothing
     #[arg(long, env = "MESH_ACCESS_LOG", value_name = "WHERE", value_enum, default_value_t)]
     pub(crate) access_log: AccessLog,
 
@@ -202,8 +202,9 @@ pub(crate) enum Sandbox {
 #[derive(Clone, Copy, Debug, Default, ValueEnum)]
 pub(crate) enum AccessLog {
     #[default]
-    None,
+    Plan,
     Stdout,
+    None,
 }
 
 impl Args {

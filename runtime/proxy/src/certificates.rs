@@ -2,9 +2,9 @@
 
 use crate::reload::{Found, INTERVAL, Watch};
 use crate::say;
+use crate::trusted;
 use mesh_proxy::{Certificates, Pem, Store, cause};
 use std::collections::BTreeMap;
-use std::fs;
 use std::path::{Component, Path, PathBuf};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
@@ -47,7 +47,7 @@ impl Directory {
         // Watched before it is read, so that no change is missed.
         let mut watches = self.watches.lock().unwrap_or_else(PoisonError::into_inner);
         watches.0.entry(path.clone()).or_insert_with(|| Watch::new(&path));
-        fs::read(&path).map_err(|error| format!("cannot read {}: {}", path.display(), cause(&error)))
+        trusted::read(&path).map_err(|error| format!("cannot read {}: {}", path.display(), cause(&error)))
     }
 
     fn has_changed(&self) -> bool {

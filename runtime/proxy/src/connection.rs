@@ -62,7 +62,7 @@ pub(crate) async fn serve(
         match proxy_protocol::read(&mut stream).await {
             Ok(source) => address = source.unwrap_or(address),
             Err(why) => {
-                let mut record = Record::of_connection(worker.log.as_ref(), &opened.serving, &opened.name);
+                let mut record = Record::of_connection(&worker, &opened);
                 record.from(&Client::at(address));
                 return record.failed_handshake(why);
             }
@@ -76,7 +76,7 @@ pub(crate) async fn serve(
                 speak(worker, entrance, *stream, Client::over_tls(address, tls), spoken, closing).await;
             }
             Ended::Failed(why) => {
-                let mut record = Record::of_connection(worker.log.as_ref(), &opened.serving, &opened.name);
+                let mut record = Record::of_connection(&worker, &opened);
                 record.failed_handshake(&why);
             }
             Ended::Gone => {}
@@ -122,7 +122,7 @@ pub(crate) async fn serve(
         }
         Accepted::NotTls(stream) => tcp::turn_away(&worker, &opened, &stream, &Client::at(address)),
         Accepted::Failed(why) => {
-            let mut record = Record::of_connection(worker.log.as_ref(), &opened.serving, &opened.name);
+            let mut record = Record::of_connection(&worker, &opened);
             record.failed_handshake(&why);
         }
         Accepted::Gone => {}

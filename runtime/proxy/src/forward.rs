@@ -15,7 +15,7 @@ use crate::head::Head;
 use crate::http2::Stream;
 use crate::jwt::{self, Checked};
 use crate::limits::{self, Counted, Limits};
-use crate::log::Record;
+use crate::log::{RL_AUDIT, Record};
 use crate::mirror;
 use crate::refusal;
 use crate::reply::Reply;
@@ -98,7 +98,7 @@ async fn decided(
     let opened = &arrival.opened;
     let serving = &opened.serving;
     let (mut parts, body) = request.into_parts();
-    let mut record = Record::begin(worker.log.as_ref(), serving, &opened.name, &parts.method);
+    let mut record = Record::begin(&worker, opened, &parts.method);
     record.from(&arrival.client);
     if is_grpc {
         record.is_grpc();
@@ -326,7 +326,7 @@ fn too_much(
     match worker.shared.counts.count(limits, asked, source) {
         Counted::LetIn => None,
         Counted::Told => {
-            record.flag("RL-audit");
+            record.flag(RL_AUDIT);
             None
         }
         Counted::Refused(wait) => {

@@ -411,6 +411,14 @@ impl Wanted {
             tokens: Guard::of(&serving.view, self.entry, keys),
             identity: transports.identity.clone(),
             termination: transports.termination.clone(),
+            logged: match self.entry {
+                Entry::Gateway { gateway, .. } => serving.view.gateway(gateway).and_then(|own| own.logged()),
+                Entry::Sidecar { service } | Entry::Inbound { service, .. } => {
+                    serving.view.service(service).and_then(|own| own.logged())
+                }
+                // Nobody listens there.
+                Entry::Call { .. } | Entry::FromGateway { .. } => None,
+            },
             application: self.application.map(|own| Address { ip: own.ip(), port: own.port() }),
         }
     }

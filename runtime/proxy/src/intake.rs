@@ -1,5 +1,6 @@
 //! What bytes are worth: who signed them, what they are for, the parts that this proxy needs, and whether these are a plan.
 
+use crate::trusted;
 use mesh_engine::self_test;
 use mesh_engine::self_test::Mismatch;
 use mesh_plan::bundle::{self, Bundle, BundleError, Statement, Trust};
@@ -61,6 +62,8 @@ impl IntakeError {
     /// What an operator who has no plan does; empty where there is one.
     pub(crate) fn remedy(&self) -> &'static str {
         match self {
+            // It says what to do.
+            IntakeError::Read(error) if error.kind() == io::ErrorKind::PermissionDenied => "",
             IntakeError::Bundle(BundleError::Unsigned) => "; `mesh plan sign` does",
             IntakeError::Read(_) | IntakeError::Empty | IntakeError::Plan(_) | IntakeError::NoPlan => {
                 "; `mesh build` writes one"
@@ -82,7 +85,7 @@ impl Intake {
     pub(crate) fn of_path(&self, path: &Path) -> Result<Taken, IntakeError> {
         match fs::metadata(path).map_err(IntakeError::Read)?.is_dir() {
             true => self.newest(path),
-            false => self.of_bytes(fs::read(path).map_err(IntakeError::Read)?),
+            false => self.of_bytes(trusted::read(path).map_err(IntakeError::Read)?),
         }
     }
 
@@ -92,7 +95,7 @@ impl Intake {
         let mut without_number = Vec::new();
         let mut failed = None;
         for path in plans_in(directory).map_err(IntakeError::Read)? {
-            match fs::read(&path).map_err(IntakeError::Read).and_then(|bytes| self.of_bytes(bytes)) {
+            match trusted::read(&path).map_err(IntakeError::Read).and_then(|bytes| self.of_bytes(bytes)) {
                 Ok(taken) => {
                     let generation = |taken: &Taken| taken.statement.as_ref().map(|said| said.generation);
                     if generation(&taken).is_none() {

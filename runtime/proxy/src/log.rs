@@ -5,12 +5,14 @@ mod json;
 use crate::client::Client;
 use crate::grpc::{self, Code};
 use crate::request::Target;
-use crate::serving::Serving;
+use crate::serving::Opened;
+use crate::worker::Worker;
 use hyper::header::HeaderMap;
 use hyper::{Method, StatusCode};
 pub(crate) use json::{escape, rfc3339};
 use json::{number, text, texts};
 use mesh_engine::{Address, Refusal};
+use mesh_plan::layout::WHOLE;
 use mesh_plan::view::Text;
 use std::fmt;
 use std::io::{self, BufWriter, Write};
@@ -21,6 +23,8 @@ use std::sync::mpsc::{Receiver, SyncSender, sync_channel};
 use std::thread::JoinHandle;
 use std::time::{Duration, Instant, SystemTime};
 
+/// Of a request that a limit would have refused, had it not been one to `audit`.
+pub(crate) const RL_AUDIT: &str = "RL-audit";
 /// Lines that may wait for the writer, some 4 MiB. When its output is stuck, further lines are dropped and counted.
 const MAX_WAITING: usize = 8_192;
 /// How long the end waits for lines that are not written yet: an output that is stuck must not keep the process.
@@ -32,9 +36,11 @@ pub enum AccessLog {
     /// Nowhere.
     #[default]
     None,
-    /// Standard output.
+    /// Standard output, where the plan says `access-log json`, and where it says nothing.
     Stdout,
-    /// Anything else.
+    /// Standard output, and nowhere where the plan says nothing.
+    Declared,
+    /// Anything else, as with [`AccessLog::Stdout`].
     Writer(Box<dyn Write + Send>),
 }
 
@@ -43,6 +49,7 @@ impl fmt::Debug for AccessLog {
         f.write_str(match self {
             AccessLog::None => "None",
             AccessLog::Stdout => "Stdout",
+            AccessLog::Declared => "Declared",
             AccessLog::Writer(_) => "Writer",
         })
     }
@@ -53,6 +60,8 @@ impl fmt::Debug for AccessLog {
 pub(crate) struct Log {
     lines: SyncSender<String>,
     dropped: Arc<AtomicU64>,
+    /// Whether what nobody speaks of is logged.
+    is_default: bool,
 }
 
 /// The thread that writes. It ends when all [`Log`]s are gone.
@@ -63,9 +72,10 @@ pub(crate) struct Writer {
 
 /// Starts the writer.
 pub(crate) fn open(target: AccessLog) -> io::Result<Option<(Log, Writer)>> {
+    let is_default = !matches!(target, AccessLog::Declared);
     let out: Box<dyn Write + Send> = match target {
         AccessLog::None => return Ok(None),
-        AccessLog::Stdout => Box::new(io::stdout()),
+        AccessLog::Stdout | AccessLog::Declared => Box::new(io::stdout()),
         AccessLog::Writer(out) => out,
     };
     let (lines, waiting) = sync_channel(MAX_WAITING);
@@ -77,7 +87,7 @@ pub(crate) fn open(target: AccessLog) -> io::Result<Option<(Log, Writer)>> {
         let _ = write(&waiting, &counted, BufWriter::new(out));
         let _ = end.send(());
     })?;
-    Ok(Some((Log { lines, dropped }, Writer { thread, ended })))
+    Ok(Some((Log { lines, dropped, is_default }, Writer { thread, ended })))
 }
 
 impl Writer {
@@ -109,6 +119,8 @@ pub(crate) struct Record(Option<Box<Fields>>);
 
 struct Fields {
     log: Log,
+    /// Whether it has a line, whatever it is. What is audited has one in any case.
+    is_drawn: bool,
     time: SystemTime,
     began: Instant,
     entry: String,
@@ -149,23 +161,29 @@ struct Fields {
 }
 
 impl Record {
-    /// Begins the record of a request that came in at `entry`.
-    pub(crate) fn begin(log: Option<&Log>, serving: &Serving, entry: &str, method: &Method) -> Record {
-        Record::of(log, serving, entry, method.as_str())
+    /// Begins the record of a request that came in at a door.
+    pub(crate) fn begin(worker: &Worker, opened: &Opened, method: &Method) -> Record {
+        Record::of(worker, opened, method.as_str())
     }
 
-    /// Begins the record of a connection that came in at `entry`.
-    pub(crate) fn of_connection(log: Option<&Log>, serving: &Serving, entry: &str) -> Record {
-        Record::of(log, serving, entry, "")
+    /// Begins the record of a connection that came in at a door.
+    pub(crate) fn of_connection(worker: &Worker, opened: &Opened) -> Record {
+        Record::of(worker, opened, "")
     }
 
-    fn of(log: Option<&Log>, serving: &Serving, entry: &str, method: &str) -> Record {
+    fn of(worker: &Worker, opened: &Opened, method: &str) -> Record {
+        // Where nobody speaks of lines, nothing is gathered for one.
+        let log = worker.log.as_ref().filter(|log| log.is_default || opened.logged.is_some());
         Record(log.map(|log| {
             Box::new(Fields {
                 log: log.clone(),
+                is_drawn: match opened.logged {
+                    None | Some(WHOLE) => true,
+                    Some(share) => worker.random.borrow_mut().u32(0..WHOLE) < share,
+                },
                 time: SystemTime::now(),
                 began: Instant::now(),
-                entry: entry.to_owned(),
+                entry: opened.name.clone(),
                 method: method.to_owned(),
                 host: String::new(),
                 path: String::new(),
@@ -189,7 +207,7 @@ impl Record {
                 source_ip: None,
                 client_ip: None,
                 tls_error: String::new(),
-                plan: serving.digest.clone(),
+                plan: opened.serving.digest.clone(),
             })
         }))
     }
@@ -350,6 +368,10 @@ impl Record {
 impl Drop for Record {
     fn drop(&mut self) {
         let Some(fields) = &mut self.0 else { return };
+        let is_audited = !fields.audit.is_empty() || fields.flags.contains(&RL_AUDIT);
+        if !fields.is_drawn && !is_audited {
+            return;
+        }
         if fields.status == 0 && !fields.method.is_empty() {
             fields.flags.push("DC");
         }
@@ -422,13 +444,13 @@ mod tests {
     #[test]
     fn a_stuck_output_drops_lines_and_counts_them() {
         let (lines, waiting) = sync_channel(1);
-        let log = Log { lines, dropped: Arc::default() };
+        let log = Log { lines, dropped: Arc::default(), is_default: true };
         for _ in 0..3 {
             if log.lines.try_send("{}\n".to_owned()).is_err() {
                 log.dropped.fetch_add(1, Ordering::Relaxed);
             }
         }
-        let Log { lines, dropped } = log;
+        let Log { lines, dropped, .. } = log;
         drop(lines);
         let mut out = Vec::new();
         write(&waiting, &dropped, &mut out).unwrap();

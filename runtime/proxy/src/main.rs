@@ -21,6 +21,7 @@ mod plans;
 mod poll;
 mod privileges;
 mod reload;
+mod trusted;
 
 use args::{Args, Source};
 use certificates::Directory;
@@ -134,6 +135,7 @@ fn config(args: &Args, credentials: Option<&Credentials>, certificates: Option<A
         admin: args.admin,
         access_log: match args.access_log {
             args::AccessLog::None => AccessLog::None,
+            args::AccessLog::Plan => AccessLog::Declared,
             args::AccessLog::Stdout => AccessLog::Stdout,
         },
         plan_header: args.plan_header,

@@ -43,7 +43,7 @@ pub(crate) fn turn_away(
     client: &Client,
     why: &str,
 ) {
-    let mut record = Record::of_connection(worker.log.as_ref(), &opened.serving, &opened.name);
+    let mut record = Record::of_connection(worker, opened);
     record.from(client);
     record.failed_handshake(why);
     stream.reset_when_closed();

@@ -4,6 +4,7 @@ use crate::args::{Args, Source};
 use crate::intake::{Intake, Taken};
 use crate::keep::{self, Keep};
 use crate::say;
+use crate::trusted;
 use mesh_plan::bundle::Trust;
 use mesh_plan::keys::PublicKey;
 use mesh_proxy::cause;
@@ -57,9 +58,9 @@ impl Plans {
 fn public_keys(paths: &[PathBuf]) -> Result<Vec<PublicKey>, String> {
     let mut keys = Vec::new();
     for path in paths {
-        let text = std::fs::read_to_string(path)
+        let bytes = trusted::read(path)
             .map_err(|error| format!("cannot read the key {}: {}", path.display(), cause(&error)))?;
-        let found = PublicKey::all_from_pem(&text);
+        let found = PublicKey::all_from_pem(&String::from_utf8_lossy(&bytes));
         keys.extend(found.map_err(|why| format!("cannot use {} as a key: {why}", path.display()))?);
     }
     Ok(keys)

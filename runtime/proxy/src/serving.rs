@@ -79,6 +79,8 @@ pub(crate) struct Opened {
     pub(crate) identity: Option<Arc<Identity>>,
     /// If TLS of clients ends here: how.
     pub(crate) termination: Option<Arc<Termination>>,
+    /// Basis points of the requests that come in here that are logged; `None`: nobody says.
+    pub(crate) logged: Option<u32>,
     /// At a port of a service: where the service itself listens.
     pub(crate) application: Option<Address>,
 }

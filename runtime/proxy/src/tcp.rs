@@ -11,7 +11,7 @@ use crate::destination::{Destination, NoEndpoint, Tries};
 use crate::hello::Alert;
 use crate::http1::{Closing, end};
 use crate::limits;
-use crate::log::Record;
+use crate::log::{RL_AUDIT, Record};
 use crate::retry::Failure;
 use crate::serving::{Entrance, Opened};
 use crate::transport::{Transport, Wire};
@@ -58,7 +58,7 @@ pub(crate) async fn pass_on(
     asks: Asks<'_>,
     mut closing: watch::Receiver<Option<Closing>>,
 ) {
-    let mut record = Record::of_connection(worker.log.as_ref(), &opened.serving, &opened.name);
+    let mut record = Record::of_connection(&worker, &opened);
     record.from(&client);
     record.asked_for(asks.host);
     tokio::select! {
@@ -70,7 +70,7 @@ pub(crate) async fn pass_on(
 /// Resets a connection that is refused before anything of it is read, because of what it is: what the plan says of a caller that is
 /// nobody is logged.
 pub(crate) fn turn_away(worker: &Worker, opened: &Opened, stream: &impl Transport, client: &Client) {
-    let mut record = Record::of_connection(worker.log.as_ref(), &opened.serving, &opened.name);
+    let mut record = Record::of_connection(worker, opened);
     let moment = Moment { dice: worker.random.borrow_mut().u64(..) };
     let asked = asked(client, Asks::default());
     let decision = decide_at(&opened.serving.view, &opened.resolved, &asked, moment);
@@ -129,7 +129,7 @@ async fn pass(
     record.sent_to(&forward.service, &forward.subset, || "");
     match worker.shared.counts.count(&limits, &asked, client.source(opened)) {
         limits::Counted::LetIn => {}
-        limits::Counted::Told => record.flag("RL-audit"),
+        limits::Counted::Told => record.flag(RL_AUDIT),
         limits::Counted::Refused(_) => {
             record.flag("RL");
             return stream.reset_when_closed();

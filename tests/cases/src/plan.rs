@@ -56,6 +56,8 @@ fn found(text: &str) -> Option<fn(&Place<'_>) -> Played> {
         release::last_good_is_corrupt
     } else if has("older epoch") {
         release::older
+    } else if has("world-writable") {
+        release::writable_by_everybody
     } else if has("signed by unknown") {
         release::signed_by_others
     } else {
@@ -70,8 +72,6 @@ fn elsewhere(text: &str) -> Option<&'static str> {
         "10^8 inputs take hours, in the verifier's own process: tests/fuzz/run plan"
     } else if has("limit+1") {
         "one more than there may be of everything is asked in the verifier's own process: cargo test -p mesh-plan outside"
-    } else if has("world-writable") {
-        "a proxy trusts whoever may write the files that it is told to read, or pins keys (SECURITY.md)"
     } else if has("removing > 50%") {
         "nothing holds a large change back: `mesh plan diff` shows it before it is signed"
     } else if has("not_after") {

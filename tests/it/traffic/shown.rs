@@ -37,6 +37,7 @@ const BREAKING: &str = "tests/it/traffic/breaking.rs";
 const BROWSERS: &str = "tests/it/traffic/browsers.rs";
 const CLIENTS: &str = "tests/it/traffic/clients.rs";
 const CONNECTIONS: &str = "tests/it/traffic/connections.rs";
+const LOGGED: &str = "tests/it/traffic/logged.rs";
 const MUTUAL: &str = "tests/it/traffic/mutual.rs";
 const COPYING: &str = "tests/it/traffic/copying.rs";
 const SILENCE: &str = "tests/it/traffic/silence.rs";
@@ -83,6 +84,7 @@ const SHOWN: &[(&str, &str, &str)] = &[
         MUTUAL,
         "a_strict_port_is_called_by_who_its_service_lets_in_and_by_nobody_without_a_certificate",
     ),
+    ("access-log", LOGGED, "a_mesh_a_gateway_and_a_service_say_how_much_is_logged"),
     ("alias", E2E, "a_service_is_called_by_its_aliases_by_who_calls_it"),
     ("identity", MUTUAL, "who_has_an_identity_of_its_own_is_expected_to_show_that_one"),
     ("external", OUTSIDE, "who_is_outside_is_called_over_tls_and_must_be_who_is_meant"),

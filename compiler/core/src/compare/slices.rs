@@ -187,7 +187,7 @@ impl Said {
             let gateway = super::gateway(side, gateway)?;
             said.texts.extend([gateway.owner.clone(), identity(gateway.principal)]);
             said.texts.extend(limits(&gateway.limits));
-            said.texts.push(format!("trusted-hops {}", gateway.trusted_hops));
+            said.texts.push(format!("trusted-hops {} logged {:?}", gateway.trusted_hops, gateway.logged));
             said.texts.push(format!("{:?}", gateway.verifiers));
             for listener in &gateway.listeners {
                 let mesh_plan::Listener { name, number, hosts, proxy_protocol, .. } = listener;
@@ -207,7 +207,7 @@ impl Said {
         let (panic, check, near) = (service.panic_threshold, &service.health_check, &service.nearness);
         said.texts.push(format!("{settings:?} {default:?} {:?} {panic} {check:?} {near:?}", service.subsets));
         said.texts.extend(limits(&service.limits));
-        said.texts.push(format!("{:?} {:?}", service.verifiers, service.tls));
+        said.texts.push(format!("{:?} {:?} {:?}", service.verifiers, service.tls, service.logged));
         for port in &service.ports {
             let (endpoints, subsets) = (&port.endpoints, &port.subset_endpoints);
             said.texts.push(format!("{} {} {endpoints:?} {subsets:?}", port.number, port.name));

@@ -211,6 +211,7 @@ fn take_out(model: &mut Model, targets: &BTreeSet<Target>) -> (Before, Guardrail
                     workload: Workload { authorized: false, ..gateway.workload.clone() },
                     limits: gateway.limits.clone(),
                     trusted_hops: gateway.trusted_hops,
+                    logged: gateway.logged,
                     listeners: vec![],
                 };
                 before.gateways.push((id, std::mem::replace(gateway, empty)));

@@ -192,6 +192,14 @@ pub(super) fn telemetry(
     }
 }
 
+/// Basis points of the requests that are logged, where that is said.
+pub(super) fn logged(telemetry: &ast::Telemetry) -> Option<u32> {
+    telemetry.access_log.map(|log| match log.value {
+        AccessLog::None => 0,
+        AccessLog::Json { sample } => sample,
+    })
+}
+
 fn of_nothing(message: &str, span: Span, instead: &str) -> Diagnostic {
     Diagnostic::new(Code::VainStatement, message)
         .at(span, "a share of nothing")

@@ -162,7 +162,14 @@ impl Scope {
                 Declared::Gateway(gateway) => {
                     let limits = super::limits::of(&gateway.limits);
                     let trusted_hops = gateway.trusted_hops.map_or(0, |hops| hops.value);
-                    model.gateways.push(Gateway { workload, limits, trusted_hops, listeners: vec![] });
+                    let logged = super::declarations::logged(&gateway.telemetry);
+                    model.gateways.push(Gateway {
+                        workload,
+                        limits,
+                        trusted_hops,
+                        logged,
+                        listeners: vec![],
+                    });
                     Target::Gateway(GatewayId(model.gateways.len() as u32 - 1))
                 }
             };

@@ -22,6 +22,7 @@ pub(super) struct Own {
     settings: Settings,
     settings_at: SettingsAt,
     panic_threshold: u32,
+    logged: Option<u32>,
     health_check: Option<HealthCheck>,
     is_outside: bool,
     tls: Option<OutsideTls>,
@@ -39,6 +40,7 @@ impl Own {
         service.settings = self.settings;
         service.settings_at = self.settings_at;
         service.panic_threshold = self.panic_threshold;
+        service.logged = self.logged;
         service.health_check = self.health_check;
         service.is_outside = self.is_outside;
         service.tls = self.tls;
@@ -76,6 +78,7 @@ pub(super) fn read(
         settings: written.settings.clone(),
         settings_at: written.at,
         panic_threshold: service.panic_threshold.map_or(0, |share| share.value),
+        logged: declarations::logged(&service.telemetry),
         health_check: service.health_check.as_ref().and_then(health_check),
         is_outside: !service.external.is_empty(),
         tls: outside::tls(service),
@@ -227,14 +230,14 @@ fn labels<'a>(labels: &'a [ast::Label], diagnostics: &mut Diagnostics) -> BTreeM
 
 /// (index of the port, endpoint)
 fn endpoints(service: &ast::Service, own: &Own, diagnostics: &mut Diagnostics) -> Vec<(usize, Endpoint)> {
-    if service.endpoints.is_empty() {
+    if written(service).next().is_none() {
         let outside = outside::endpoint(service);
         let at_port = |(index, port): (usize, &Port)| Some((index, outside.as_ref()?.at(port.target)));
         return own.ports.iter().enumerate().filter_map(at_port).collect();
     }
-    let mut found = Vec::new();
-    let mut seen: BTreeMap<(usize, Spot, u16), Span> = BTreeMap::new();
-    for statement in &service.endpoints {
+    let mut found: Vec<(usize, Endpoint)> = Vec::new();
+    let mut seen: BTreeMap<(usize, Spot, u16), (Option<&str>, Span)> = BTreeMap::new();
+    for (inside, statement) in written(service) {
         let carried = labels(&statement.labels, diagnostics);
         let cluster = cluster_of(service, statement);
         let zone = carried
@@ -242,8 +245,10 @@ fn endpoints(service: &ast::Service, own: &Own, diagnostics: &mut Diagnostics) -
             .find(|(key, _)| key.as_str() == ZONE)
             .map_or(Text::default(), |(_, zone)| Text::clone(zone));
         let is_in = |subset: &Subset| {
-            subset.cluster.as_ref().is_none_or(|of| cluster == *of)
-                && subset.labels.iter().all(|(key, value)| carried.get(key) == Some(&value))
+            let says = !subset.labels.is_empty() || subset.cluster.is_some();
+            let fits = subset.cluster.as_ref().is_none_or(|of| cluster == *of)
+                && subset.labels.iter().all(|(key, value)| carried.get(key) == Some(&value));
+            inside == Some(subset.name.as_str()) || says && fits
         };
         let subsets = own.subsets.iter().zip(0..).filter(|(subset, _)| is_in(subset));
         let subsets: Vec<u32> = subsets.map(|(_, index)| index).collect();
@@ -258,21 +263,48 @@ fn endpoints(service: &ast::Service, own: &Own, diagnostics: &mut Diagnostics) -
                 true => names(text, statement, service, own, diagnostics),
             };
             for (port, spot, number) in places {
-                if let Some(first) = seen.insert((port, spot.clone(), number), text.span) {
-                    diagnostics.push(duplicate("endpoint", &text.value, text.span, first));
-                    continue;
-                }
                 let is_outside = !service.external.is_empty();
-                let endpoint = match spot {
+                let endpoint = match spot.clone() {
                     Spot::Ip(ip) => Endpoint::new(ip, number, subsets.clone()),
                     Spot::Name(name) => Endpoint::at_name(name, number, is_outside, subsets.clone()),
                 };
                 let (cluster, zone) = (cluster.clone(), zone.clone());
-                found.push((port, Endpoint { cluster, zone, ..endpoint }));
+                let endpoint = Endpoint { cluster, zone, ..endpoint };
+                let Some((first_inside, first)) = seen.insert((port, spot, number), (inside, text.span))
+                else {
+                    found.push((port, endpoint));
+                    continue;
+                };
+                // One that is in two subsets is written in each of them.
+                let is_shared = inside.is_some() && first_inside.is_some() && inside != first_inside;
+                let known =
+                    found.iter_mut().find(|(at, known)| *at == port && is_same_place(known, &endpoint));
+                match known.filter(|_| is_shared) {
+                    Some((_, known)) => {
+                        known.subsets.extend(endpoint.subsets);
+                        known.subsets.sort_unstable();
+                        known.subsets.dedup();
+                    }
+                    None => diagnostics.push(duplicate("endpoint", &text.value, text.span, first)),
+                }
             }
         }
     }
     found
+}
+
+/// All `endpoints` of a service, each with the name of the subset that it stands in.
+fn written(service: &ast::Service) -> impl Iterator<Item = (Option<&str>, &Endpoints)> {
+    let of_subsets = service.subsets.iter().flat_map(|subset| {
+        subset.endpoints.iter().map(|statement| (Some(subset.name.value.as_str()), statement))
+    });
+    service.endpoints.iter().map(|statement| (None, statement)).chain(of_subsets)
+}
+
+/// Whether all that is said of two endpoints but their subsets is the same.
+fn is_same_place(one: &Endpoint, other: &Endpoint) -> bool {
+    let place = |own: &Endpoint| (own.ip, own.port, own.name.clone(), own.cluster.clone(), own.zone.clone());
+    place(one) == place(other)
 }
 
 /// What is known of where an endpoint is.
@@ -396,6 +428,13 @@ fn address_help(text: &str) -> String {
 
 /// A subset that selects none of the endpoints that are written would fail every request.
 fn subsets_have_endpoints(service: &ast::Service, own: &Own, diagnostics: &mut Diagnostics) {
+    let is_elsewhere = |statement: &Endpoints| {
+        !matches!(statement.source, ast::EndpointSource::Static(_) | ast::EndpointSource::Dns(_))
+    };
+    // Others know who is there.
+    if written(service).any(|(_, statement)| is_elsewhere(statement)) {
+        return;
+    }
     let endpoints: Vec<&Endpoint> = own.ports.iter().flat_map(|port| &port.endpoints).collect();
     let used: BTreeSet<u32> =
         endpoints.iter().flat_map(|endpoint| endpoint.subsets.iter().copied()).collect();

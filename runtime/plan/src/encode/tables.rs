@@ -147,6 +147,7 @@ fn service_rows<'p>(service: &'p Service, draft: &mut Draft<'p>) {
             verifiers,
             service.verifiers.len() as u32,
             tls,
+            service.logged.unwrap_or(NONE),
         ],
     );
 }
@@ -282,6 +283,7 @@ fn gateway_rows<'p>(gateway: &'p Gateway, draft: &mut Draft<'p>) {
             gateway.trusted_hops,
             verifiers,
             gateway.verifiers.len() as u32,
+            gateway.logged.unwrap_or(NONE),
         ],
     );
 }

@@ -84,6 +84,7 @@ fn services(plan: &PlanView, mut names: Tiles) -> Result<(), PlanError> {
         is_principal(plan, service.word(service::PRINCIPAL))?;
         is_settings(plan, service.word(service::SETTINGS))?;
         ensure(service.word(service::PANIC_THRESHOLD) <= WHOLE, "a threshold is more than everything")?;
+        is_logged(service.word(service::LOGGED))?;
         let health_check = service.word(service::HEALTH_CHECK);
         if health_check != NONE {
             health_checks.take((health_check, 1))?;
@@ -191,6 +192,10 @@ fn call_hosts(plan: &PlanView, range: (u32, u32), calls: u32) -> Result<(), Plan
     })
 }
 
+fn is_logged(share: u32) -> Result<(), PlanError> {
+    ensure(share == NONE || share <= WHOLE, "more is logged than there is")
+}
+
 fn is_protocol(number: u32) -> Result<(), PlanError> {
     ensure((number as usize) < Protocol::ALL.len(), "a protocol is unknown")
 }
@@ -244,6 +249,7 @@ fn gateways(plan: &PlanView) -> Result<(), PlanError> {
         is_string(plan, gateway.word(gateway::OWNER))?;
         is_principal(plan, gateway.word(gateway::PRINCIPAL))?;
         ensure(gateway.word(gateway::TRUSTED_HOPS) <= MAX_TRUSTED_HOPS, "a gateway trusts too many")?;
+        is_logged(gateway.word(gateway::LOGGED))?;
         let range = listeners.take(gateway.range(gateway::LISTENERS))?;
         let names = some(plan, Section::Listeners, range).map(|listener| listener.word(listener::NAME));
         ascending(names, "listeners are not sorted")?;

@@ -101,6 +101,12 @@ impl<'p> Service<'p> {
         self.0.word(service::PANIC_THRESHOLD)
     }
 
+    /// Basis points of the requests that come in here that have a line in the access log; 0: none has. `None`: nothing is said.
+    pub fn logged(self) -> Option<u32> {
+        let share = self.0.word(service::LOGGED);
+        (share != NONE).then_some(share)
+    }
+
     /// How its endpoints are asked whether they are well.
     pub fn health_check(self) -> Option<HealthCheck<'p>> {
         Rows::all(self.0.plan()).get(self.0.word(service::HEALTH_CHECK))
@@ -505,6 +511,12 @@ impl<'p> Gateway<'p> {
     /// Routes of its own for where its rules send, sorted by (service, port).
     pub fn consumer_routes(self) -> Rows<'p, ConsumerRoute<'p>> {
         self.0.rows(gateway::CONSUMER_ROUTES)
+    }
+
+    /// Basis points of the requests that come in here that have a line in the access log; 0: none has. `None`: nothing is said.
+    pub fn logged(self) -> Option<u32> {
+        let share = self.0.word(gateway::LOGGED);
+        (share != NONE).then_some(share)
     }
 
     /// How many proxies before it are believed in `x-forwarded-for`.

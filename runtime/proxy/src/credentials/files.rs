@@ -4,8 +4,8 @@ use crate::args::Args;
 use crate::notice::Notices;
 use crate::reload::{Found, INTERVAL, Watch};
 use crate::say;
+use crate::trusted;
 use mesh_proxy::{Identity, Material, cause};
-use std::fs;
 use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::Duration;
@@ -110,7 +110,7 @@ impl Files {
 
     fn read(&self) -> Result<Material, String> {
         let read = |path: &PathBuf| {
-            fs::read(path).map_err(|error| format!("cannot read {}: {}", path.display(), cause(&error)))
+            trusted::read(path).map_err(|error| format!("cannot read {}: {}", path.display(), cause(&error)))
         };
         let bundles = self.bundles.iter().map(|(domain, path)| Ok((domain.clone(), read(path)?)));
         let mut bundles = bundles.collect::<Result<Vec<_>, String>>()?;

@@ -201,6 +201,7 @@ impl Mesh {
                 principal: principal(name),
                 settings: own_settings,
                 panic_threshold: 0,
+                logged: None,
                 health_check: None,
                 tls: None,
                 nearness: Nearness::default(),
@@ -247,6 +248,7 @@ impl Mesh {
             gateways: vec![Gateway {
                 limits: vec![],
                 trusted_hops: 0,
+                logged: None,
                 verifiers: vec![],
                 name: format!("{}.default", self.gateway),
                 owner: self.owner.to_owned(),

@@ -125,6 +125,58 @@ pub(super) fn signed_by_others(place: &Place<'_>) -> Played {
     ))
 }
 
+/// A plan, or the key that plans are signed with, that everybody may write: as a file, by way of a link, or in a directory of everybody's.
+pub(super) fn writable_by_everybody(place: &Place<'_>) -> Played {
+    place.mesh(&["plan", "keygen", "-o", "release"])?;
+    let good = Good::build(place, "good")?;
+    let other = Good::build_at(place, "other", good.address.port())?;
+    let [own, later] =
+        [(&good, "5"), (&other, "6")].map(|(plan, number)| place.signed(plan, "release.key", number));
+    let (own, later) = (own?, later?);
+    let mut wrong = Vec::new();
+    let running = place.serving(&own)?;
+    let before = running.0.said().len();
+    let beside = running.1.with_extension("beside");
+    std::fs::write(&beside, &later).map_err(|error| error.to_string())?;
+    set_mode(&beside, 0o666)?;
+    std::fs::rename(&beside, &running.1).map_err(|error| error.to_string())?;
+    if !running.0.says(before, "is not taken over") {
+        wrong.push("in the place of one that is served: nobody is told of it".to_owned());
+    }
+    if good.says().as_deref() != Some("good") {
+        wrong.push("in the place of one that is served: it is taken over".to_owned());
+    }
+    drop(running);
+    let _ = std::fs::remove_dir_all(place.directory.join("state"));
+    let shared = place.directory.join("shared");
+    std::fs::create_dir_all(&shared).map_err(|error| error.to_string())?;
+    let [open, link, inside] =
+        [place.directory.join("open.mplan"), place.directory.join("link.mplan"), shared.join("in.mplan")];
+    replace(&open, &own)?;
+    set_mode(&open, 0o602)?;
+    std::os::unix::fs::symlink(&open, &link).map_err(|error| error.to_string())?;
+    replace(&inside, &own)?;
+    set_mode(&shared, 0o777)?;
+    for (what, path) in [("a file", &open), ("a link to one", &link), ("a directory", &inside)] {
+        wrong.extend(place.pinned(path)?.unless_refused(&format!("{what} of everybody's, at the start")));
+    }
+    let good = place.directory.join("tried.mplan");
+    replace(&good, &own)?;
+    set_mode(&place.directory.join("release.pub"), 0o666)?;
+    wrong.extend(place.pinned(&good)?.unless_refused("a key of everybody's"));
+    Ok((
+        wrong,
+        vec![
+            "a link that leads to a good plan, which is how volumes are replaced as a whole, and the owner, who need not be who runs the proxy",
+        ],
+    ))
+}
+
+fn set_mode(path: &Path, mode: u32) -> Result<(), String> {
+    use std::os::unix::fs::PermissionsExt as _;
+    std::fs::set_permissions(path, std::fs::Permissions::from_mode(mode)).map_err(|error| error.to_string())
+}
+
 /// The first place of a text, with another one of the same length in it.
 fn instead(bytes: &[u8], text: &[u8], other: &[u8]) -> Vec<u8> {
     let mut bytes = bytes.to_vec();

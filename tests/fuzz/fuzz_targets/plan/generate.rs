@@ -171,6 +171,8 @@ fn service(draw: &mut Draw<'_>, plan: &Plan, name: &str) -> Service {
                 port: 80,
                 cluster: draw.of(&["", "east"]).to_owned(),
                 zone: draw.of(&["", "a"]).to_owned(),
+                name: String::new(),
+                is_outside: false,
             }).collect();
         let subset_endpoints = subsets.iter().map(|_| draw.some(endpoints.len())).collect();
         let protocol = Protocol::ALL[draw.below(Protocol::ALL.len())];
@@ -208,6 +210,7 @@ fn service(draw: &mut Draw<'_>, plan: &Plan, name: &str) -> Service {
         principal: draw.below(IDENTITIES.len()) as u32,
         settings: some_settings(draw, plan),
         panic_threshold: draw.byte().into(),
+        logged: (draw.below(2) == 0).then(|| draw.below(10_001) as u32),
         health_check: draw.one_in(4).then(|| HealthCheck {
             probe: [Probe::Tcp, Probe::Grpc, Probe::Get("/a".to_owned())][draw.below(3)].clone(),
             interval: 1 + u32::from(draw.byte()),
@@ -278,6 +281,7 @@ fn gateway(draw: &mut Draw<'_>, plan: &Plan) -> Gateway {
         principal: 3,
         limits: limits(draw),
         trusted_hops: draw.below(3) as u32,
+        logged: (draw.below(2) == 0).then(|| draw.below(10_001) as u32),
         verifiers: verifiers(draw),
         listeners: (0..1 + usize::from(draw.one_in(4))).map(|place| listener(draw, place as u16)).collect(),
         consumer_routes: consumer_routes(draw, &all_ports(plan)),
