@@ -3,6 +3,7 @@
 
 use crate::authority::self_signed;
 use bytes::Bytes;
+use http_body_util::combinators::BoxBody;
 use http_body_util::{BodyExt, Full, Limited};
 use hyper::body::Incoming;
 use hyper::header::{self, HeaderMap, HeaderName, HeaderValue};
@@ -201,10 +202,13 @@ struct Called {
     body: Value,
 }
 
-async fn answer(stand_in: &StandIn, mesh: &Mesh, request: Request<Incoming>) -> Response<Full<Bytes>> {
+async fn answer(stand_in: &StandIn, mesh: &Mesh, request: Request<Incoming>) -> Response<Answered> {
     let (head, mut body) = request.into_parts();
     if head.headers.get(header::CONTENT_TYPE).is_some_and(|kind| kind.as_bytes().starts_with(GRPC)) {
-        return unimplemented(stand_in);
+        return match head.uri.path() {
+            CHECK => agreed(),
+            _ => unimplemented(stand_in),
+        };
     }
     // Read to its end, so that the connection can be used again.
     while let Some(Ok(_)) = body.frame().await {}
@@ -225,23 +229,42 @@ async fn answer(stand_in: &StandIn, mesh: &Mesh, request: Request<Incoming>) -> 
     let mut text =
         serde_json::to_vec_pretty(&answer).expect("an answer has string keys and no other way to fail");
     text.push(b'\n');
-    let mut response = Response::new(Full::new(Bytes::from(text)));
+    let mut response = Response::new(Full::new(Bytes::from(text)).boxed());
     response.headers_mut().insert(header::CONTENT_TYPE, HeaderValue::from_static("application/json"));
     response
 }
 
+/// The body of an answer.
+type Answered = BoxBody<Bytes, Infallible>;
+
+const GRPC_STATUS: HeaderName = HeaderName::from_static("grpc-status");
 /// What calls of gRPC say they are.
 const GRPC: &[u8] = b"application/grpc";
 
 /// A call of gRPC has arrived, and nobody here knows what it means: status 12, with the name of the service.
-fn unimplemented(stand_in: &StandIn) -> Response<Full<Bytes>> {
-    let mut response = Response::new(Full::default());
+fn unimplemented(stand_in: &StandIn) -> Response<Answered> {
+    let mut response = Response::new(Full::default().boxed());
     let headers = response.headers_mut();
     headers.insert(header::CONTENT_TYPE, HeaderValue::from_static("application/grpc"));
-    headers.insert("grpc-status", HeaderValue::from_static("12"));
+    headers.insert(GRPC_STATUS, HeaderValue::from_static("12"));
     if let Ok(message) = HeaderValue::try_from(format!("{} is a stand-in", stand_in.service)) {
         headers.insert("grpc-message", message);
     }
+    response
+}
+
+/// How an authority of gRPC is asked (`spec/semantics.md` 12.4).
+const CHECK: &str = "/envoy.service.auth.v3.Authorization/Check";
+
+/// `CheckResponse { status { code: OK } }`, behind its length.
+const OK: &[u8] = &[0, 0, 0, 0, 2, 0x0a, 0];
+
+/// What an authority that only stands in says of everything, as in tests (`spec/semantics.md` 13.9): yes.
+fn agreed() -> Response<Answered> {
+    let trailers = HeaderMap::from_iter([(GRPC_STATUS, HeaderValue::from_static("0"))]);
+    let body = Full::new(Bytes::from_static(OK)).with_trailers(async move { Some(Ok(trailers)) });
+    let mut response = Response::new(body.boxed());
+    response.headers_mut().insert(header::CONTENT_TYPE, HeaderValue::from_static("application/grpc"));
     response
 }
 
@@ -423,5 +446,22 @@ mod tests {
         let mut frame = [0; 9];
         stream.read_exact(&mut frame).unwrap();
         assert_eq!(frame[3], 4, "its settings (RFC 9113 6.5)");
+    }
+    #[test]
+    fn an_authority_of_grpc_that_stands_in_says_yes_and_nothing_else_is_known_to_it() {
+        let runtime = runtime();
+        let mut servers = StandInServers::new(runtime.handle().clone());
+        let opa = stand_in("opa.default", None);
+        let address = servers.start(std::slice::from_ref(&opa)).unwrap()[&opa];
+        let said = |path: &str| {
+            let mut stream = TcpStream::connect(address).unwrap();
+            let head = format!("POST {path} HTTP/1.1\r\nhost: opa\r\ncontent-type: application/grpc\r\n");
+            stream.write_all(format!("{head}te: trailers\r\nconnection: close\r\n\r\n").as_bytes()).unwrap();
+            let mut said = Vec::new();
+            stream.read_to_end(&mut said).unwrap();
+            said
+        };
+        assert!(said(CHECK).windows(OK.len()).any(|part| part == OK));
+        assert!(String::from_utf8_lossy(&said("/a.B/C")).contains("grpc-status: 12"));
     }
 }
