@@ -20,8 +20,6 @@ use hyper::http::request::Parts;
 use hyper::{Response, StatusCode};
 use mesh_engine::Decision;
 use sending::Authority;
-use std::time::Duration;
-use tokio::time::timeout;
 
 /// What is asked about.
 pub(crate) struct Question<'q> {
@@ -62,6 +60,8 @@ enum Said {
 /// Why it says nothing that counts, in a word for the log.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum Unanswered {
+    /// Its time passed.
+    Timeout,
     /// There is no endpoint, or no connection could be made.
     Unreachable,
     /// The connection broke before there was an answer.
@@ -75,6 +75,7 @@ enum Unanswered {
 impl Unanswered {
     fn word(self) -> &'static str {
         match self {
+            Unanswered::Timeout => "timeout",
             Unanswered::Unreachable => "unreachable",
             Unanswered::Reset => "reset",
             Unanswered::Overflow => "overflow",
@@ -93,21 +94,10 @@ pub(crate) async fn ask(
     let mut additions = Additions::default();
     for own in decision.asks(&question.opened.serving.view) {
         let own = own.to_value();
-        let most = Duration::from_millis(own.timeout.into());
         let said = match Authority::of(question.opened, &own) {
-            Some(authority) => {
-                let asked = async {
-                    match authority.speaks_grpc() {
-                        true => grpc::ask(worker, &authority, question, most).await,
-                        false => http::ask(worker, &authority, question).await,
-                    }
-                };
-                timeout(most, asked)
-                    .await
-                    .map_err(|_| "timeout")
-                    .and_then(|said| said.map_err(Unanswered::word))
-            }
-            None => Err(Unanswered::Unreachable.word()),
+            Some(authority) if authority.speaks_grpc() => grpc::ask(worker, &authority, question).await,
+            Some(authority) => http::ask(worker, &authority, question).await,
+            None => Err(Unanswered::Unreachable),
         };
         match said {
             Ok(Said::Yes(added)) => {
@@ -119,9 +109,9 @@ pub(crate) async fn ask(
                 record.agreed(&own.name, "deny");
                 return Err(refused(&own.name, response, record));
             }
-            Err(why) if own.lets_in_on_failure => record.agreed(&own.name, &format!("{why}, allow")),
+            Err(why) if own.lets_in_on_failure => record.agreed(&own.name, &format!("{}, allow", why.word())),
             Err(why) => {
-                record.agreed(&own.name, &format!("{why}, deny"));
+                record.agreed(&own.name, &format!("{}, deny", why.word()));
                 let text = format!("denied: ext-authz {} does not answer", own.name);
                 return Err(refused(&own.name, local(StatusCode::FORBIDDEN, text), record));
             }

@@ -123,6 +123,19 @@ fn where_one_endpoint_takes_no_connection_another_is_asked() {
 }
 
 #[test]
+fn an_endpoint_that_says_nothing_is_left_out_as_its_service_says() {
+    let silent = Upstream::start(|_| (200, String::new(), Duration::from_secs(5)));
+    let (authority, service) = (saying(200, ""), Upstream::named("s"));
+    let both = format!("{}\", \"{}", silent.address, authority.address);
+    let text = mesh(&both, "90 http", "deny", "check ext-authz guard", &service.address);
+    let outliers = "outlier-detection { consecutive-gateway-errors 1; interval 10s; base-ejection-time 1h; max-ejection-percent 50% }";
+    let text = text.replace("service opa { port", &format!("service opa {{ {outliers}; port"));
+    let mesh = Mesh::start(&text, &[]);
+    let refused = (0..6).filter(|_| get(&mesh, "/a") == 403).count();
+    assert_eq!(refused, 1, "only who found it out");
+}
+
+#[test]
 fn a_service_asks_itself_about_what_comes_to_it_and_who_calls_it_does_not() {
     let (authority, service, called_at) = (saying(403, "no"), Upstream::named("s"), free_address());
     let text = format!(

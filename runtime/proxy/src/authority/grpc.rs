@@ -19,7 +19,7 @@ use mesh_engine::Entry;
 use prost::Message as _;
 use std::collections::BTreeMap;
 use std::net::SocketAddr;
-use std::time::{Duration, SystemTime, UNIX_EPOCH};
+use std::time::{SystemTime, UNIX_EPOCH};
 
 /// In front of a message: whether it is compressed, and its length.
 const PREFIX: usize = 5;
@@ -30,7 +30,6 @@ pub(super) async fn ask(
     worker: &Worker,
     authority: &Authority<'_>,
     question: &Question<'_>,
-    most: Duration,
 ) -> Result<Said, Unanswered> {
     let mut headers = HeaderMap::new();
     let host = HeaderValue::try_from(authority.host()).map_err(|_| Unanswered::Error)?;
@@ -38,7 +37,7 @@ pub(super) async fn ask(
     headers.insert(header::CONTENT_TYPE, HeaderValue::from_static("application/grpc"));
     headers.insert(header::TE, HeaderValue::from_static("trailers"));
     headers.insert(header::USER_AGENT, HeaderValue::from_static("mesh-proxy ext-authz"));
-    grpc::set_timeout(&mut headers, most);
+    grpc::set_timeout(&mut headers, authority.most());
     let uri = Uri::from_static("/envoy.service.auth.v3.Authorization/Check");
     let head = Head { method: Method::POST, uri, headers };
     let message = CheckRequest { attributes: Some(attributes(question)) }.encode_to_vec();

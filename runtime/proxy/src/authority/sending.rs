@@ -15,6 +15,8 @@ use mesh_engine::balance::outliers::Seen;
 use mesh_engine::{Address, Forward};
 use std::future::poll_fn;
 use std::pin::Pin;
+use std::time::Duration;
+use tokio::time::{Instant, timeout_at};
 
 /// Bytes of an answer: more than anybody has to say about a request, few enough to be kept for all that are under way.
 const MAX_ANSWER: usize = 64 * 1024;
@@ -26,6 +28,8 @@ pub(super) struct Authority<'p> {
     opened: &'p Opened,
     forward: Forward<'p>,
     grpc: bool,
+    /// How long an answer is waited for.
+    most: Duration,
 }
 
 /// A whole answer.
@@ -41,11 +45,15 @@ impl<'p> Authority<'p> {
         let view = &opened.serving.view;
         let forward = Forward::straight(view, own.service, own.port)?;
         let grpc = view.service(own.service)?.port(own.port)?.protocol() == mesh_plan::Protocol::Grpc;
-        Some(Authority { opened, forward, grpc })
+        Some(Authority { opened, forward, grpc, most: Duration::from_millis(own.timeout.into()) })
     }
 
     pub(super) fn speaks_grpc(&self) -> bool {
         self.grpc
+    }
+
+    pub(super) fn most(&self) -> Duration {
+        self.most
     }
 
     /// `name.namespace` of the service that is asked.
@@ -63,10 +71,13 @@ impl<'p> Authority<'p> {
         let to = Destination::of_question(worker, self.opened, &self.forward);
         let _admitted = to.breakers.admit().map_err(|Overflow| Unanswered::Overflow)?;
         let mut tries = Tries::default();
+        let deadline = Instant::now() + self.most;
         loop {
             let chosen = to.next(&mut tries).ok_or(Unanswered::Unreachable)?;
             let (address, of, began) = (chosen.address, chosen.of, worker.began.elapsed());
-            let answered = one_try(&to, address, &mut head, body).await;
+            // An endpoint that says nothing is judged like one that breaks off.
+            let answered = timeout_at(deadline, one_try(&to, address, &mut head, body)).await;
+            let answered = answered.unwrap_or(Err(Unanswered::Timeout));
             let now = worker.began.elapsed();
             let failed = answered.as_ref().map_or(true, |answer| answer.head.status().is_server_error());
             chosen.took(now, now.saturating_sub(began), failed);
