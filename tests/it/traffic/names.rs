@@ -152,6 +152,22 @@ fn what_is_under_way_to_an_address_that_goes_is_answered_and_then_its_connection
 }
 
 #[test]
+fn an_authority_is_asked_when_its_name_is_answered_for() {
+    let (authority, service, dns) = (Upstream::named("guard"), Upstream::named("s"), Dns::start());
+    let port = authority.address.parse::<SocketAddr>().unwrap().port();
+    dns.says("opa.test", Entry::After(Duration::from_millis(400), vec!["127.0.0.1".parse().unwrap()]));
+    let text = text("http", &format!("endpoints static \"{}\"", service.address));
+    let text = text.replace("allow from anyone }", "allow from anyone; check ext-authz guard }");
+    let guard = format!(
+        "ext-authz guard {{ service opa; timeout 5s; on-failure deny }}\n\
+         service opa {{ port 90 http; connect-timeout 3s; endpoints dns \"opa.test:{port}\" }}\nauthorize opa {{ allow from gateway edge }}\n"
+    );
+    let mesh = Mesh::start_naming(&format!("{text}{guard}"), &dns, None);
+    assert_eq!(who(&mesh), set(["s"]));
+    assert_eq!(authority.heads().len(), 6);
+}
+
+#[test]
 fn a_request_waits_for_the_first_answer_and_no_longer_than_for_a_connection() {
     let (_servers, port) = two();
     let dns = Dns::start();

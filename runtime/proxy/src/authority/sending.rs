@@ -73,7 +73,14 @@ impl<'p> Authority<'p> {
         let mut tries = Tries::default();
         let deadline = Instant::now() + self.most;
         loop {
-            let chosen = to.next(&mut tries).ok_or(Unanswered::Unreachable)?;
+            let chosen = match to.next(&mut tries) {
+                Some(chosen) => chosen,
+                // Its endpoints may be known by names that nobody has answered for yet.
+                None => {
+                    let named = timeout_at(deadline, to.next_named(&mut tries)).await;
+                    named.map_err(|_| Unanswered::Timeout)?.map_err(|_| Unanswered::Unreachable)?
+                }
+            };
             let (address, of, began) = (chosen.address, chosen.of, worker.began.elapsed());
             // An endpoint that says nothing is judged like one that breaks off.
             let answered = timeout_at(deadline, one_try(&to, address, &mut head, body)).await;
