@@ -65,7 +65,7 @@ fn set<const N: usize>(all: [&str; N]) -> BTreeSet<String> {
 fn wait_for(what: impl Fn() -> bool) {
     let began = Instant::now();
     while !what() {
-        assert!(began.elapsed() < Duration::from_secs(15), "it never holds");
+        assert!(began.elapsed() < Duration::from_secs(60), "it never holds");
         std::thread::sleep(Duration::from_millis(50));
     }
 }
@@ -87,8 +87,12 @@ fn the_addresses_of_a_name_are_endpoints_that_come_and_go_and_the_last_ones_stay
         let before = dns.asked("s.test");
         wait_for(|| dns.asked("s.test") >= before + 4);
         assert_eq!(who(&mesh), set(["127.0.0.2"]));
+        // Each trouble is the first one: after many, a name is left alone for half a minute.
+        dns.is_at("s.test", &["127.0.0.2"]);
+        let before = dns.asked("s.test");
+        wait_for(|| dns.asked("s.test") >= before + 4);
     }
-    assert!(dns.asked("s.test") - asked < 40, "it is asked again, and not all the time");
+    assert!(dns.asked("s.test") - asked < 60, "it is asked again, and not all the time");
     dns.is_at("s.test", &["127.0.0.1", "169.254.169.254"]);
     wait_for(|| who(&mesh) == set(["127.0.0.1"]));
     assert!(flags(mesh).iter().all(String::is_empty));
