@@ -7,6 +7,7 @@ mod differential;
 mod documents;
 mod e2e;
 mod edits;
+mod examples;
 mod explain;
 mod felt;
 mod language;

@@ -5,6 +5,7 @@ mod asked;
 mod balancing;
 mod breaking;
 mod browsers;
+mod called;
 mod clients;
 mod connections;
 mod copying;

@@ -39,7 +39,7 @@ impl Write for Lines {
 }
 
 impl Mesh {
-    /// Compiles, and starts every gateway on a free port and the sidecars of `callers`.
+    /// Compiles, and starts every gateway on a free port and the sidecars of `callers`; `cart->redis` is the address of a call of a `tcp` port.
     ///
     /// # Panics
     /// If the text does not compile, with what is said about it.
@@ -138,9 +138,12 @@ impl Mesh {
             bind: LOOPBACK,
             port_override: Some(0),
         });
-        let sidecars = callers.iter().map(|caller| Door::Sidecar {
-            service: (*caller).to_owned(),
-            listen: SocketAddr::new(LOOPBACK, 0),
+        let listen = SocketAddr::new(LOOPBACK, 0);
+        let sidecars = callers.iter().map(|caller| match caller.split_once("->") {
+            Some((service, callee)) => {
+                Door::Call { service: service.to_owned(), callee: callee.to_owned(), listen }
+            }
+            None => Door::Sidecar { service: (*caller).to_owned(), listen },
         });
         let inbound = inbound.iter().map(|(service, listen, application)| Door::Inbound {
             service: (*service).to_owned(),
@@ -163,6 +166,17 @@ impl Mesh {
             drain: Duration::from_secs(1),
         };
         Mesh { handle: mesh_proxy::start(view, config).expect("the proxy starts"), lines }
+    }
+
+    /// Takes another text over, with the same doors.
+    ///
+    /// # Panics
+    /// If the text does not compile, or is not taken over.
+    #[track_caller]
+    pub fn swap(&self, text: &str) {
+        let (plan, sources) = plan_of(text);
+        let view = mesh_plan::verify(mesh_plan::encode(&plan).expect("inside the limits")).expect("a plan");
+        self.handle.swap(view.with_sources(|text| sources.place(text))).expect("it is taken over");
     }
 
     /// Ends the mesh; the lines of its access log, one for each request.

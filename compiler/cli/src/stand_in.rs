@@ -76,7 +76,8 @@ struct Mesh {
 #[derive(Default)]
 struct Calls {
     declared: BTreeMap<String, Vec<ExampleCall>>,
-    sidecars: BTreeMap<String, SocketAddr>,
+    /// By the caller's name, and by `CALLER->CALLEE:PORT` where a call has an address of its own.
+    ways: BTreeMap<String, SocketAddr>,
 }
 
 impl StandInServers {
@@ -103,12 +104,12 @@ impl StandInServers {
     }
 
     /// From now on the stand-ins make these calls, each through the proxy of its service.
-    pub(crate) fn route_calls(&self, calls: &[ExampleCall], sidecars: BTreeMap<String, SocketAddr>) {
+    pub(crate) fn route_calls(&self, calls: &[ExampleCall], ways: BTreeMap<String, SocketAddr>) {
         let mut declared: BTreeMap<String, Vec<ExampleCall>> = BTreeMap::new();
         for call in calls {
             declared.entry(call.caller.clone()).or_default().push(call.clone());
         }
-        *self.mesh.calls.write().unwrap_or_else(PoisonError::into_inner) = Calls { declared, sidecars };
+        *self.mesh.calls.write().unwrap_or_else(PoisonError::into_inner) = Calls { declared, ways };
     }
 
     fn serve(&self, stand_in: StandIn) -> io::Result<SocketAddr> {
@@ -300,8 +301,11 @@ impl Mesh {
     /// The calls that a service declares, with the proxy they go through. The lock is not held while they are made.
     fn calls_of(&self, service: &str) -> Vec<(ExampleCall, Option<SocketAddr>)> {
         let calls = self.calls.read().unwrap_or_else(PoisonError::into_inner);
-        let sidecar = calls.sidecars.get(service).copied();
-        calls.declared.get(service).into_iter().flatten().map(|call| (call.clone(), sidecar)).collect()
+        let way = |call: &ExampleCall| {
+            let own = calls.ways.get(&format!("{service}->{}:{}", call.host, call.port));
+            own.or_else(|| calls.ways.get(service)).copied()
+        };
+        calls.declared.get(service).into_iter().flatten().map(|call| (call.clone(), way(call))).collect()
     }
 }
 

@@ -34,7 +34,6 @@ pub(crate) fn refused(checked: &[(&'static str, Span)], files: &[ast::File]) -> 
         found.extend(limits(item, &gateways));
         found.extend(tokens(item));
         found.extend(addresses(item, &services));
-        found.extend(connections(item, &services));
         found.extend(websockets(item, &services));
         found.extend(checks(item, &services));
     }
@@ -275,25 +274,6 @@ fn weights(item: &ast::Item) -> Vec<Diagnostic> {
     let weights = backends.into_iter().filter_map(|backend| backend.weight);
     let controlled = weights.filter(|weight| matches!(weight.value, ast::Weight::Controlled { .. }));
     controlled.map(|weight| unexecuted("a weight that is set while the mesh runs", weight.span)).collect()
-}
-
-/// A sidecar knows by the host of a request, or the name that a client of TLS asks for, whom its service calls: other connections say none.
-fn connections(item: &ast::Item, services: &BTreeMap<&str, &ast::Service>) -> Vec<Diagnostic> {
-    let ast::Item::Service(caller) = item else { return vec![] };
-    let mut found = Vec::new();
-    for calls in &caller.calls {
-        for callee in &calls.services {
-            let ports = services.get(callee.name()).map_or(&[][..], |callee| &callee.ports);
-            let is_called = |port: &&ast::Port| match (&calls.port, &port.name) {
-                (Some(called), Some(own)) => called.value == own.value,
-                _ => true,
-            };
-            if ports.iter().filter(is_called).any(|port| port.protocol.value == Protocol::Tcp) {
-                found.push(unexecuted("a call of a `tcp` port", callee.span));
-            }
-        }
-    }
-    found
 }
 
 /// A WebSocket is a connection of HTTP/1.1 to its service.

@@ -22,7 +22,7 @@ pub enum Entry {
     Call {
         /// Index of the calling service.
         service: u32,
-        /// Index among its calls.
+        /// Index among its calls; where it has none of this index, it does not declare the call.
         call: u32,
     },
     /// From a gateway straight into a service's route (5.6).

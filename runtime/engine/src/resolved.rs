@@ -34,6 +34,10 @@ pub(crate) enum Way {
         sender: Caller,
     },
     Call(Call),
+    /// A service does not call whoever is meant.
+    Undeclared {
+        service: u32,
+    },
     Straight {
         gateway: u32,
         sender: Caller,
@@ -103,8 +107,12 @@ fn way(plan: &PlanView, entry: Entry, peer: Peer<'_>) -> Option<Way> {
             Way::Host { service, sender }
         }
         Entry::Call { service, call } => {
-            let sender = Caller::Principal(plan.service(service)?.principal(), None);
-            Way::Call(Call::of(plan, service, sender, call)?)
+            let caller = plan.service(service)?;
+            let sender = Caller::Principal(caller.principal(), None);
+            match caller.calls().get(call) {
+                Some(_) => Way::Call(Call::of(plan, service, sender, call)?),
+                None => Way::Undeclared { service },
+            }
         }
         Entry::FromGateway { gateway, service, port } => {
             let sender = plan.gateway(gateway)?;

@@ -169,6 +169,7 @@ impl<'p, 'r> Walk<'p, 'r> {
                 self.known = Some(&call.hop.arrival);
                 self.call(call)
             }
+            Way::Undeclared { service } => Err(self.undeclared(*service)),
             Way::Straight { gateway, sender, hop } => {
                 self.known = Some(&hop.arrival);
                 self.straight(*gateway, *sender, hop)

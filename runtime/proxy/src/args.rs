@@ -71,6 +71,11 @@ pub(crate) struct Args {
     #[arg(long, env = "MESH_OUTBOUND", value_name = "ADDRESS", requires = "service", value_parser = address)]
     pub(crate) outbound: Option<SocketAddr>,
 
+    /// Where the service makes a call of a `tcp` port, which says nobody's name: SERVICE is whom it calls, with the port's number or name where it
+    /// calls several. Can be repeated, or a list separated by commas
+    #[arg(long, env = "MESH_CALL", value_name = "SERVICE[:PORT]=ADDRESS", requires = "service", value_delimiter = ',', value_parser = call)]
+    pub(crate) call: Vec<Call>,
+
     /// Where calls of the service come in, and where it listens itself; of a service with several ports, which one: its name or number. Can be
     /// repeated, or a list separated by commas
     #[arg(long, env = "MESH_INBOUND", value_name = "[PORT=]ADDRESS=ADDRESS", requires = "service", value_delimiter = ',', value_parser = inbound)]
@@ -165,6 +170,13 @@ pub(crate) struct Inbound {
     application: SocketAddr,
 }
 
+/// A call of a `tcp` port.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) struct Call {
+    callee: String,
+    listen: SocketAddr,
+}
+
 /// A file of certificates, and the trust domain that they vouch for.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) struct Bundle {
@@ -231,8 +243,12 @@ impl Args {
             let what = "--node (or MESH_NODE) is for a plan's server, and the plan is a file: leave it away";
             return mistake(ErrorKind::ArgumentConflict, what);
         }
-        if args.service.is_some() && args.outbound.is_none() && args.inbound.is_empty() {
-            let what = "a sidecar has an --outbound, where its service calls, or an --inbound, where it is called, or both";
+        if args.service.is_some()
+            && args.outbound.is_none()
+            && args.inbound.is_empty()
+            && args.call.is_empty()
+        {
+            let what = "a sidecar has an --outbound or a --call, where its service calls, or an --inbound, where it is called, or both";
             return mistake(ErrorKind::MissingRequiredArgument, what);
         }
         if args.doors().is_empty() {
@@ -270,6 +286,11 @@ impl Args {
             doors.push(Door::Sidecar { service: service.clone(), listen });
         }
         if let Some(service) = &self.service {
+            doors.extend(self.call.iter().map(|own| Door::Call {
+                service: service.clone(),
+                callee: own.callee.clone(),
+                listen: own.listen,
+            }));
             doors.extend(self.inbound.iter().map(|own| Door::Inbound {
                 service: service.clone(),
                 port: own.port.clone(),
@@ -308,6 +329,18 @@ fn resolver(text: &str) -> Result<SocketAddr, String> {
         "write an IP address, with a port where it is not 53, such as 10.0.0.53 or [fd00::53]:5353".to_owned()
     };
     text.parse().or_else(|_| text.parse().map(|ip: IpAddr| (ip, 53).into()).map_err(wrong))
+}
+
+fn call(text: &str) -> Result<Call, String> {
+    let wrong = || {
+        "write whom it calls and where it connects to, such as redis=127.0.0.1:6379 or redis.shop:6379=127.0.0.1:6379"
+            .to_owned()
+    };
+    let (callee, listen) = text.rsplit_once('=').ok_or_else(wrong)?;
+    if callee.is_empty() || callee.contains('=') {
+        return Err(wrong());
+    }
+    Ok(Call { callee: callee.to_owned(), listen: listen.parse().map_err(|_| wrong())? })
 }
 
 fn inbound(text: &str) -> Result<Inbound, String> {
@@ -409,6 +442,20 @@ mod tests {
             assert!(inbound(wrong).unwrap_err().contains("such as"), "{wrong}");
         }
         let error = mistake(&["--gateway", "edge", "--inbound", "10.0.0.7:8080=127.0.0.1:80"]);
+        assert!(error.contains("--service"), "{error}");
+    }
+
+    #[test]
+    fn a_call_says_whom_and_where() {
+        let listen = "127.0.0.1:6379".parse().unwrap();
+        for callee in ["redis", "redis.shop:6379", "redis:db"] {
+            let own = Call { callee: callee.to_owned(), listen };
+            assert_eq!(call(&format!("{callee}=127.0.0.1:6379")), Ok(own));
+        }
+        for wrong in ["", "redis", "=127.0.0.1:6379", "redis=6379", "a=b=127.0.0.1:6379"] {
+            assert!(call(wrong).unwrap_err().contains("such as"), "{wrong}");
+        }
+        let error = mistake(&["--gateway", "edge", "--call", "redis=127.0.0.1:6379"]);
         assert!(error.contains("--service"), "{error}");
     }
 

@@ -58,7 +58,9 @@ impl Client {
 
     /// Whom it asks as: its SPIFFE ID, or, at the proxy of a service that calls, that of the service; empty where nobody knows.
     pub(crate) fn source<'a>(&'a self, opened: &'a Opened) -> &'a str {
-        if let (None, Entry::Sidecar { service }) = (&self.identity, opened.entry) {
+        if let (None, Entry::Sidecar { service } | Entry::Call { service, .. }) =
+            (&self.identity, opened.entry)
+        {
             let view = &opened.serving.view;
             let own = view.service(service).and_then(|service| view.principals().get(service.principal()));
             return own.map_or("", |own| own.identity());

@@ -1,9 +1,11 @@
 //! Doors: where traffic comes in, as the operator says it, and what that means under a plan.
 
+pub(crate) mod called;
+
 use crate::identity::Identity;
 use mesh_engine::Entry;
 use mesh_plan::view::{Gateway, Port, Service};
-use mesh_plan::{Mtls, PlanView};
+use mesh_plan::{Mtls, NONE, PlanView};
 use std::fmt;
 use std::net::{IpAddr, SocketAddr};
 use std::sync::Arc;
@@ -30,6 +32,16 @@ pub enum Door {
         /// `name`, where only one namespace has such a service, or `name.namespace`.
         service: String,
         /// Where the service sends its calls.
+        listen: SocketAddr,
+    },
+    /// Where a service makes one of its calls of a `tcp` port: bytes do not say whom they are for. Its address is named `web.default->redis:6379`:
+    /// the service's full name, and whom it calls as it was asked for.
+    Call {
+        /// `name`, where only one namespace has such a service, or `name.namespace`.
+        service: String,
+        /// Whom it calls, as it would say in `Host`, with the port's number or name where it calls several of them.
+        callee: String,
+        /// Where the service connects to.
         listen: SocketAddr,
     },
     /// The inbound side of a service's sidecar: a port of the service. Its address is named `web.default:80`: the service's full name and
@@ -88,6 +100,17 @@ pub enum DoorError {
         /// What it has.
         known: Vec<String>,
     },
+    /// A service makes no such call of a `tcp` port, or several.
+    Call {
+        /// The service.
+        service: String,
+        /// What was asked for.
+        asked: String,
+        /// Those that it makes, or those that it could be.
+        known: Vec<String>,
+        /// Whether it could be several.
+        is_ambiguous: bool,
+    },
     /// One port was given for a gateway of several listeners.
     OnePortForMany {
         /// The gateway.
@@ -125,6 +148,22 @@ impl fmt::Display for DoorError {
             DoorError::Port { service, asked: None, known } => {
                 write!(f, "the service `{service}` has the ports {}: say which", known.join(", "))
             }
+            DoorError::Call { service, asked, known, is_ambiguous: true } => {
+                write!(
+                    f,
+                    "the call of `{asked}` by `{service}` could be that of {}: say which",
+                    known.join(" or ")
+                )
+            }
+            DoorError::Call { service, asked, known, .. } if known.is_empty() => {
+                write!(
+                    f,
+                    "`{service}` calls no `tcp` port, so none of `{asked}`: declare it, `calls …`, or ask for no address of this call"
+                )
+            }
+            DoorError::Call { service, asked, known, .. } => {
+                write!(f, "`{service}` calls no `tcp` port of `{asked}`: it calls {}", known.join(", "))
+            }
             DoorError::OnePortForMany { gateway } => {
                 write!(f, "the gateway `{gateway}` has several listeners and was given one port")
             }
@@ -156,16 +195,23 @@ pub(crate) fn wanted(view: &PlanView, doors: &[Door]) -> Result<Vec<Wanted>, Doo
                 wanted.extend(view.gateways().iter().flat_map(|gateway| listeners(gateway, *bind, None)));
             }
             Door::Sidecar { service, listen } => {
-                let names = view.services().iter().map(|service| service.name()).collect::<Vec<_>>();
-                let index = index_of("service", service, &names)?;
+                let index = service_of(view, service)?;
                 let Some(service) = view.service(index) else { continue };
                 let (name, principal) = (service.name().to_owned(), service.principal());
                 let entry = Entry::Sidecar { service: index };
                 wanted.push(Wanted { name, entry, address: *listen, principal, application: None });
             }
+            Door::Call { service, callee, listen } => {
+                let index = service_of(view, service)?;
+                let Some(service) = view.service(index) else { continue };
+                let (name, principal) = (format!("{}->{callee}", service.name()), service.principal());
+                // A plan that does not declare it refuses what comes here, as it refuses undeclared calls elsewhere.
+                let call = called::by(view, index, callee).unwrap_or(NONE);
+                let entry = Entry::Call { service: index, call };
+                wanted.push(Wanted { name, entry, address: *listen, principal, application: None });
+            }
             Door::Inbound { service, port, listen, application } => {
-                let names = view.services().iter().map(|service| service.name()).collect::<Vec<_>>();
-                let index = index_of("service", service, &names)?;
+                let index = service_of(view, service)?;
                 let Some(service) = view.service(index) else { continue };
                 let (port, number) = port_of(service, port.as_deref())?;
                 let (name, principal) = (format!("{}:{number}", service.name()), service.principal());
@@ -183,6 +229,11 @@ pub(crate) fn wanted(view: &PlanView, doors: &[Door]) -> Result<Vec<Wanted>, Doo
     }
     no_address_twice(&once)?;
     Ok(once)
+}
+
+fn service_of(view: &PlanView, asked: &str) -> Result<u32, DoorError> {
+    let names = view.services().iter().map(|service| service.name()).collect::<Vec<_>>();
+    index_of("service", asked, &names)
 }
 
 /// The place among `names` of what was asked for: in full, or without the namespace where there is only one such.

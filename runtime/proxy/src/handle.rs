@@ -2,7 +2,7 @@
 
 use crate::breaker::Gauges;
 use crate::cause::cause;
-use crate::doors::{self, Door, DoorError, Wanted, WrongIdentity};
+use crate::doors::{self, Door, DoorError, Wanted, WrongIdentity, called, called::Astray};
 use crate::health::Asking;
 use crate::identity::Identity;
 use crate::jwt::{Fetching, Guard, Sources};
@@ -187,6 +187,7 @@ pub fn start(plan: PlanView, config: Config) -> Result<Handle, StartError> {
     {
         return Err(StartError::AdminNotLoopback(address));
     }
+    called::check(&plan, &config.doors).map_err(StartError::Door)?;
     let shared = Arc::new(Shared {
         serving: ArcSwap::from_pointee(Serving::new(plan.clone(), vec![], Names::default())),
         here: config.here,
@@ -337,10 +338,15 @@ impl Handle {
         Ok(bound)
     }
 
-    /// Where each door listens: `edge.default/http` for a gateway's listener, `web.default` for a sidecar, `web.default:80` for
-    /// its inbound side.
+    /// Where each door listens: `edge.default/http` for a gateway's listener, `web.default` for a sidecar, `web.default->redis:6379` for
+    /// one of its calls, `web.default:80` for its inbound side.
     pub fn addresses(&self) -> BTreeMap<String, SocketAddr> {
         self.doors().open.iter().map(|socket| (socket.name.clone(), socket.address)).collect()
+    }
+
+    /// What goes astray of the calls of `tcp` ports under the plan in service: those without an address, and addresses without one.
+    pub fn astray(&self) -> Vec<Astray> {
+        called::astray(&self.plan(), &self.doors().asked)
     }
 
     /// Where the admin listens, if it was asked for.
@@ -413,11 +419,11 @@ impl Wanted {
             termination: transports.termination.clone(),
             logged: match self.entry {
                 Entry::Gateway { gateway, .. } => serving.view.gateway(gateway).and_then(|own| own.logged()),
-                Entry::Sidecar { service } | Entry::Inbound { service, .. } => {
+                Entry::Sidecar { service } | Entry::Call { service, .. } | Entry::Inbound { service, .. } => {
                     serving.view.service(service).and_then(|own| own.logged())
                 }
                 // Nobody listens there.
-                Entry::Call { .. } | Entry::FromGateway { .. } => None,
+                Entry::FromGateway { .. } => None,
             },
             application: self.application.map(|own| Address { ip: own.ip(), port: own.port() }),
         }

@@ -76,6 +76,7 @@ mod worker;
 
 pub use bounds::Bound;
 pub use cause::{cause, innermost};
+pub use doors::called::Astray;
 pub use doors::{Door, DoorError, WrongIdentity};
 pub use handle::{Config, Drained, Handle, StartError, SwapError, start};
 pub use identity::{Identity, IdentityError, Material, SvidError, svid_id};

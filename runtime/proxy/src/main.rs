@@ -30,7 +30,9 @@ use events::{Event, Events};
 use intake::Taken;
 use mesh_plan::view::Service;
 use mesh_plan::{LOCAL, PlanView};
-use mesh_proxy::{AccessLog, Certificates, Config, Drained, Fetching, Handle, Here, Looking, cause, start};
+use mesh_proxy::{
+    AccessLog, Astray, Certificates, Config, Drained, Fetching, Handle, Here, Looking, cause, start,
+};
 use plans::Plans;
 use poll::{Delivery, News, Server};
 use reload::Found;
@@ -214,6 +216,22 @@ fn announce(handle: &Handle, before: &BTreeMap<String, SocketAddr>) {
     }
     say(&format!("serving plan {}", short(&handle.plan())));
     without_place(&handle.plan(), &handle.here()).into_iter().for_each(|line| say(&line));
+    handle.astray().iter().for_each(|call| say(&without_way(call)));
+}
+
+/// What is said of a call that cannot be made.
+fn without_way(call: &Astray) -> String {
+    match call {
+        Astray::Undeclared { caller, callee, listen } => {
+            format!(
+                "warning: `{caller}` calls no `tcp` port of `{callee}` in this plan: connections to {listen} are refused"
+            )
+        }
+        Astray::Homeless { caller, callee } => format!(
+            "warning: `{caller}` cannot call `{callee}`, which is tcp and says no name: say --call {callee}=ADDRESS (or MESH_CALL), and \
+             have it connect there"
+        ),
+    }
 }
 
 /// What is said of near and far that this proxy cannot tell apart: it was not told where it is.

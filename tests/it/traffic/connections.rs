@@ -5,18 +5,18 @@ use super::mutual::{EDGE, SHOP};
 use mesh_tests::authority::Authority;
 use mesh_tests::harness::{Mesh, free_address};
 use std::io::{Read, Write};
-use std::net::{Shutdown, TcpListener, TcpStream};
+use std::net::{Shutdown, SocketAddr, TcpListener, TcpStream};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::{Duration, Instant};
 
 /// Says its name first, then what it hears in capitals, and at the end how much that was.
-struct Server {
-    address: String,
-    connections: Arc<AtomicUsize>,
+pub(super) struct Server {
+    pub(super) address: String,
+    pub(super) connections: Arc<AtomicUsize>,
 }
 
-fn server(name: &'static str) -> Server {
+pub(super) fn server(name: &'static str) -> Server {
     let listener = TcpListener::bind("127.0.0.1:0").unwrap();
     let server = Server { address: listener.local_addr().unwrap().to_string(), connections: Arc::default() };
     let connections = server.connections.clone();
@@ -56,13 +56,17 @@ fn mesh(servers: &[&str], statements: &str) -> Mesh {
 }
 
 fn connect(mesh: &Mesh) -> TcpStream {
-    let stream = TcpStream::connect(mesh.address("edge.default/db")).unwrap();
+    connect_to(mesh.address("edge.default/db"))
+}
+
+pub(super) fn connect_to(address: SocketAddr) -> TcpStream {
+    let stream = TcpStream::connect(address).unwrap();
     stream.set_read_timeout(Some(Duration::from_secs(10))).unwrap();
     stream
 }
 
 /// What comes first; empty where the connection is cut off.
-fn greeting(stream: &mut TcpStream) -> String {
+pub(super) fn greeting(stream: &mut TcpStream) -> String {
     let mut said = String::new();
     let mut byte = [0];
     while !said.ends_with(';') && stream.read(&mut byte).is_ok_and(|count| count == 1) {

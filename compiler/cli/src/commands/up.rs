@@ -69,7 +69,7 @@ pub(crate) fn run(up: &Up, output: &mut Output<'_>) -> Result<u8, Failure> {
         }
     };
     show(output, &planned.compilation.diagnostics, &project);
-    stand_ins.route_calls(&planned.compilation.calls, proxies.sidecars());
+    stand_ins.route_calls(&planned.compilation.calls, proxies.ways());
     announce::started(output, up, &project, &planned, &proxies);
 
     let mut session = Session {
@@ -230,7 +230,7 @@ impl Session<'_> {
         if !swapped {
             return Ok(Replanned::Same { after_refusal: self.refused, notes });
         }
-        self.stand_ins.route_calls(&compilation.calls, self.proxies.sidecars());
+        self.stand_ins.route_calls(&compilation.calls, self.proxies.ways());
         self.needs = compilation.needs;
         let differences = announce::differences(&before, &self.scene());
         Ok(Replanned::Swapped { digest, took: started.elapsed(), differences, notes })

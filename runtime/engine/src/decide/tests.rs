@@ -327,6 +327,9 @@ fn who_knows_the_call_decides_as_who_looks_it_up() {
             }
         }
     }
+    let nobody = Entry::Call { service: WEB, call: NONE };
+    let decided = distribution(&plan, nobody, Peer::Unauthenticated, &request(&NO_HEADERS));
+    assert_eq!(decided.possible[0].decision.action, Action::Refuse(Refusal::UndeclaredCall));
     assert!(calls > 1, "{calls} calls");
     assert_eq!(callee(&plan, 99, "reviews", None), None);
 }

@@ -30,6 +30,9 @@ Examples:
     mesh-proxy --plan https://plans.internal:7070 --plan-key release.pub --environment live \
       --state /var/lib/mesh --service web --outbound 127.0.0.1:15001
 
+  The sidecar of a service whose calls of Redis, which is `tcp`, go to port 6379 of this machine:
+    mesh-proxy --plan shop.mplan --service cart --outbound 127.0.0.1:15001 --call redis=127.0.0.1:6379
+
   Everything from the environment:
     MESH_PLAN=/etc/mesh/shop.mplan MESH_GATEWAY=edge,internal MESH_ADMIN=127.0.0.1:9901 mesh-proxy
 
@@ -58,6 +61,11 @@ Calls by way of a sidecar:
   (`http_proxy=http://127.0.0.1:15001`) and calls http://reviews.shop:8080/. Both versions of HTTP
   are heard: calls of gRPC go to --outbound with prior knowledge of HTTP/2, and the callee's name
   as their authority.
+  Connections to a `tcp` port say nobody's name, so each such call has an address of its own, --call
+  SERVICE=ADDRESS or SERVICE:PORT=ADDRESS, to which the service connects instead of the callee. Either
+  side may speak first. What is refused is reset, and the access log says why. A call that the
+  service does not declare is a mistake at the start; a later plan that lacks it refuses what comes
+  there. A `tcp` call without an address is told in a warning with each plan.
 
 Near and far:
   `failover local -> …` begins with the cluster of --cluster, and `locality zone` prefers endpoints
@@ -132,8 +140,9 @@ Plans:
 
 The access log, one JSON object on a line for each request:
   time         when its head had arrived, in UTC
-  entry        where it came in: `gateway.namespace/listener`, the sidecar's `service.namespace`, or
-               `service.namespace:port` before the service itself
+  entry        where it came in: `gateway.namespace/listener`, the sidecar's `service.namespace`,
+               `service.namespace->CALLEE` of one of its --call, or `service.namespace:port` before the
+               service itself
   method       as the client said it; empty of what is no request
   host         in canonical form, with the port if the client said one
   path         in canonical form, without the query

@@ -80,10 +80,15 @@ fn doors(proxies: &Proxies) -> Vec<String> {
     });
     let sidecars = proxies.sidecars().into_iter();
     let sidecars = sidecars.map(|(service, address)| format!("sidecar   {service:<28}  http://{address}"));
+    let calls = proxies.calls().into_iter();
+    let calls = calls.map(|(call, address)| {
+        let call = call.replace("->", " to ");
+        format!("call      {call:<28}  tcp://{address}")
+    });
     let inbound = proxies.fronts().places();
     let inbound =
         inbound.map(|(service, address)| format!("inbound   {service:<28}  mutual TLS on {address}"));
-    gateways.chain(sidecars).chain(inbound).collect()
+    gateways.chain(sidecars).chain(calls).chain(inbound).collect()
 }
 
 /// What a save led to.

@@ -133,6 +133,16 @@ impl Proxies {
         self.handle.addresses().into_iter().filter(|(door, _)| !door.contains(['/', ':'])).collect()
     }
 
+    /// Where they make those of `tcp` ports, by `name.namespace->name.namespace:port`.
+    pub(super) fn calls(&self) -> BTreeMap<String, SocketAddr> {
+        self.handle.addresses().into_iter().filter(|(door, _)| door.contains("->")).collect()
+    }
+
+    /// Both.
+    pub(super) fn ways(&self) -> BTreeMap<String, SocketAddr> {
+        self.sidecars().into_iter().chain(self.calls()).collect()
+    }
+
     /// Proxies that stand before services.
     pub(super) fn fronts(&self) -> &Fronts {
         &self.standing.fronts
@@ -194,7 +204,7 @@ impl From<NotRun> for Failure {
     }
 }
 
-/// A door for every gateway, one for every service that calls, and one before each endpoint of a port with mutual TLS.
+/// A door for every gateway, one for every service that calls, one for each of its calls of `tcp` ports, and one before each endpoint of a port with mutual TLS.
 fn doors(plan: &PlanView, standing: &Standing) -> Vec<Door> {
     let gateways = plan.gateways().iter();
     let gateways = gateways.map(|gateway| Door::Gateway {
@@ -207,5 +217,20 @@ fn doors(plan: &PlanView, standing: &Standing) -> Vec<Door> {
         service: service.name().to_owned(),
         listen: SocketAddr::new(LOOPBACK, 0),
     });
-    gateways.chain(sidecars).chain(standing.fronts.doors()).collect()
+    let calls = plan.services().iter().flat_map(|caller| {
+        let calls = caller
+            .calls()
+            .iter()
+            .filter_map(|call| plan.service(call.service())?.port(call.port()).map(|port| (call, port)));
+        let silent = calls.filter(|(_, port)| port.protocol() == Protocol::Connections);
+        silent.filter_map(move |(call, port)| {
+            let callee = plan.service(call.service())?;
+            Some(Door::Call {
+                service: caller.name().to_owned(),
+                callee: format!("{}:{}", callee.name(), port.number()),
+                listen: SocketAddr::new(LOOPBACK, 0),
+            })
+        })
+    });
+    gateways.chain(sidecars).chain(calls).chain(standing.fronts.doors()).collect()
 }
