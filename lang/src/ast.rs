@@ -221,7 +221,7 @@ pub struct JwtUse {
     pub required: bool,
 }
 
-/// `probe GET PATH|grpc|tcp [port NAME]`: asked by the node, before authorization.
+/// `probe GET PATH|grpc|tcp [port NAME]`: what the node may ask at the service's own proxy, without an identity.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Probe {
     pub span: Span,

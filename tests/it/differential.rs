@@ -410,7 +410,8 @@ impl Subject {
         edits.extend(decision.edited.edits(&self.view));
         if let Action::Forward(forward) = action {
             let service = self.view.service(forward.service_index);
-            edits.extend(service.into_iter().flat_map(|service| service.limits().iter()));
+            let own = service.into_iter().flat_map(|service| service.limits().iter());
+            edits.extend(own.filter(|limit| !decision.is_probe || !matches!(limit, Edit::RateLimit(_))));
         }
         let mut effects: Vec<Effect> = edits.into_iter().filter_map(|edit| self.effect(edit)).collect();
         effects.extend(decision.asks(&self.view).map(|own| Effect::Ask(own.name().to_owned())));

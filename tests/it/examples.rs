@@ -21,9 +21,9 @@ const EXAMPLES: [(&str, &[&str], &[&str]); 12] = [
     ("2-canary", &["staging", "prod"], &[]),
     ("3-faults", &["test", "prod"], &[]),
     ("4-egress", &[], &["`egress`", "`external` that is not one name, without `endpoints`,"]),
-    ("5-boutique", &[], &["`probe`"]),
+    ("5-boutique", &[], &[]),
     ("6-emojivoto", &[], &[]),
-    ("7-booksapp", &[], &["`probe`"]),
+    ("7-booksapp", &[], &[]),
     ("8-gateway-tour", &["staging", "prod"], &[]),
     (
         "9-limits-and-identity",

@@ -20,6 +20,7 @@ mod outside;
 mod passthrough;
 mod paths;
 mod placed;
+mod probes;
 mod renewals;
 mod revocation;
 mod rotation;

@@ -9,7 +9,7 @@ from fractions import Fraction
 
 NONE, NODE, REFUSED = 0xFFFFFFFF, 0x80000000, 0x7FFFFFFF
 # The tables in the order of their ids, from 3 on, and the words of a record; streams of words have 1. There is no section 27.
-TABLES = dict(mesh=6, principals=2, prefixes=1, services=27, ports=9, endpoints=9, subset_endpoints=2, members=1, subsets=1, calls=3,
+TABLES = dict(mesh=6, principals=2, prefixes=1, services=27, ports=10, endpoints=9, subset_endpoints=2, members=1, subsets=1, calls=3,
               call_hosts=2, gateways=13, listeners=12, hosts=2, partitions=19, peer_principals=2, peer_prefixes=2, states=1, names=1,
               fields=19, field_values=1, field_prefixes=2, roots=1, nodes=1, none=1, outcomes=7, backends=5, verdicts=5, grants=2,
               settings=10, retries=12, statuses=0.5, automata=69, transitions=0.5, accepts=1, field_addresses=5, field_masks=1,
@@ -204,8 +204,8 @@ def covers(kind, name, host):
     parents = [host[at + 1:] for at, byte in enumerate(host) if byte == "." and at > 0]
     return [host == name, parents[:1] == [name], name in parents, True][kind]
 
-class Way(collections.namedtuple("Way", "plan request peer odds rule told levels grant edits limits own door asks",
-                                 defaults=[Fraction(1), "", ("", ""), (), (), (), (), (), None, ()])):
+class Way(collections.namedtuple("Way", "plan request peer odds rule told levels grant edits limits own door asks probe",
+                                 defaults=[Fraction(1), "", ("", ""), (), (), (), (), (), None, (), None])):
     """From a request to a decision: a request on its way, what it is now, who sends it on, what was met, and how likely it came so far."""
     def end(self, kind, rule=None, **more):
         told = [line for text in self.told for line in text.split("\n") if line]
@@ -248,6 +248,7 @@ class Way(collections.namedtuple("Way", "plan request peer odds rule told levels
         asks = tuple(self.plan.strings[self.plan.authorities[own][0]] for own in self.plan.rows("asked", self.plan.verdicts[found], 3))
         way = self._replace(told=tuple(self.plan.strings[audit] if at == place else told for at, told in enumerate(self.told)),
                             asks=asks if place == self.door else self.asks)
+        way = way._replace(probe=self.plan.strings[rule] if allow == 2 else None)
         return way, None if allow else way.end("denied", rule=self.plan.strings[rule], by=by)
     def send(self, service, port):
         """The consumer route of who sends it, or the route of the port."""
@@ -278,7 +279,8 @@ class Way(collections.namedtuple("Way", "plan request peer odds rule told levels
             plan.strings[word] if at == 2 else word for at, word in enumerate(plan.balancers[balancer])]
         places = [plan.settings[level] for level in (*self.grant, owner[3]) if level != NONE]
         limits = [list(table[row[at]]) for row in places for table, at in ((plan.breakers, 8), (plan.outliers, 9)) if row[at] != NONE]
-        way = way._replace(limits=self.limits + tuple(plan.rows("edits", owner, 12)))
+        limited = tuple(edit for edit in plan.rows("edits", owner, 12) if way.probe is None or EDITS[edit[0]] != "limit")
+        way = way._replace(limits=self.limits + limited, rule=way.rule if way.probe is None else way.probe)
         name, number, subset = plan.backend(service, port, subset)
         return denied or way.end("forward", service=name, port=number, subset=subset, timeout=timeout, connect=connect, idle=idle, balancer=balancer, breakers=limits,
                                  retry=retry and [*retry[:7], *retry[9:], *plan.rows("statuses", retry, 7)], **way.changes())

@@ -57,7 +57,8 @@ impl Mesh {
         Mesh::start_with(text, callers, here, vec![], None, &[])
     }
 
-    /// The same with identities, and with the inbound sides of services: the service, where it is called, and where it listens itself.
+    /// The same with identities, and with the inbound sides of services: the service (`shop`, or `shop:admin` for one of its ports), where it is
+    /// called, and where it listens itself.
     ///
     /// # Panics
     /// If the text does not compile, with what is said about it, or the proxy does not start.
@@ -145,11 +146,13 @@ impl Mesh {
             }
             None => Door::Sidecar { service: (*caller).to_owned(), listen },
         });
-        let inbound = inbound.iter().map(|(service, listen, application)| Door::Inbound {
-            service: (*service).to_owned(),
-            port: None,
-            listen: *listen,
-            application: application.parse().expect("an address"),
+        let inbound = inbound.iter().map(|(service, listen, application)| {
+            let (service, port) = match service.split_once(':') {
+                Some((service, port)) => (service, Some(port.to_owned())),
+                None => (*service, None),
+            };
+            let (service, application) = (service.to_owned(), application.parse().expect("an address"));
+            Door::Inbound { service, port, listen: *listen, application }
         });
         let lines = Lines::default();
         let config = Config {

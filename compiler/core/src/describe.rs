@@ -384,7 +384,11 @@ impl<'a> Context<'a> {
         let mut found = Vec::new();
         for line in doors.iter().copied().flatten().filter(|line| seen.insert(line.span)) {
             let Some(written) = self.lines.get(&line.span) else {
-                let effect = if line.is_mode { "mode" } else { "guardrail" };
+                let effect = match (line.is_mode, line.is_probe) {
+                    (true, _) => "mode",
+                    (false, true) => "probe",
+                    (false, false) => "guardrail",
+                };
                 found.push(Access {
                     operation: String::new(),
                     effect: effect.to_owned(),

@@ -228,6 +228,11 @@ fn places(service: &ast::Service) -> Vec<Diagnostic> {
         found.extend(kind.map(|kind| unexecuted(kind, endpoints.span)));
         found.extend(endpoints.mtls.map(|mode| unexecuted("`mtls`", mode.span)));
     }
+    let connects = service.probes.iter().filter(|probe| probe.kind == ast::ProbeKind::Tcp);
+    found.extend(connects.map(|probe| {
+        unexecuted("`probe tcp`", probe.span)
+            .help("The proxy accepts connections whether or not its service does: write `probe GET /…` or `probe grpc`, which the service answers.")
+    }));
     if let Some(check) = &service.health_check {
         let is_tcp = |port: &ast::Port| sees_connections(port.protocol);
         let is_no_grpc = |port: &ast::Port| !matches!(port.protocol.value, Protocol::Grpc | Protocol::Http2);
@@ -346,6 +351,13 @@ mod tests {
         let compilation = compile(&SourceSet::single("test.mesh", &text), &StandIns::new());
         assert!(compilation.diagnostics.is_empty(), "{text}");
         compilation.unexecuted.into_iter().map(|diagnostic| diagnostic.message).collect()
+    }
+
+    #[test]
+    fn a_probe_is_answered_by_the_service_and_not_by_its_proxy() {
+        let nothing: [&str; 0] = [];
+        assert_eq!(refused("probe GET /ping"), nothing);
+        assert_eq!(refused("probe tcp"), ["`probe tcp` is not executed by this version's proxy"]);
     }
 
     #[test]

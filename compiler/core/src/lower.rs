@@ -177,6 +177,7 @@ impl Lowering {
         asks.dedup();
         self.verdicts.index(plan::Verdict {
             allow: line.is_some_and(|line| line.effect == Effect::Allow),
+            probe: line.is_some_and(|line| line.is_probe),
             rule: line.map(|line| line.text.as_str().to_owned()).unwrap_or_default(),
             audit: audit.join("\n"),
             asks,
@@ -361,6 +362,7 @@ impl Lowering {
             number: port.number,
             protocol: protocol(port.protocol),
             mtls: mtls(port.mtls.map(|mode| mode.value)),
+            probed: !port.probes.is_empty(),
             name: port.name.as_str().to_owned(),
             partition: partitions.get(&(0, index, number)).copied().unwrap_or(NONE),
             endpoints: port
@@ -453,7 +455,7 @@ fn told(
     let leaf = |leaf: u32| Target::Leaf(of_lines.get(&leaf).copied().unwrap_or(REFUSED));
     let mut root = partition.diagram.map(partition.access, &leaf)?;
     let told = RefCell::new(told);
-    let is_allow = |line: u32| lines.get(line as usize).is_some_and(|line| line.effect == Effect::Allow);
+    let is_allow = |line: u32| lines.get(line as usize).is_some_and(AccessLine::lets_in);
     let audits = (0..lines.len()).filter(|line| is_audit(*line as u32)).map(Besides::Audit);
     for besides in audits.chain((0..checks.len()).map(Besides::Check)) {
         let set = match besides {
@@ -468,7 +470,7 @@ fn told(
             Target::Leaf(known.map_or(REFUSED, |mut known: Told| {
                 match besides {
                     Besides::Audit(line) => known.audits.push(line),
-                    // Of what is denied nobody is asked.
+                    // Of what is denied nobody is asked, nor of what the node asks.
                     Besides::Check(check) if is_allow(known.line) => known.checks.push(check),
                     Besides::Check(_) => {}
                 }

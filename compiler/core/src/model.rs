@@ -287,6 +287,17 @@ pub(crate) struct Port {
     pub(crate) access: Vec<AccessLine>,
     /// Who has to agree besides, in the order in which they are asked.
     pub(crate) checks: Vec<Check>,
+    /// What the node may ask: each has a line in `access`, too.
+    pub(crate) probes: Vec<Probe>,
+}
+
+/// `probe GET PATH|grpc [port NAME]`, at its port.
+#[derive(Debug, Clone)]
+pub(crate) struct Probe {
+    pub(crate) shape: Shape,
+    /// What follows the service's name in logs: `GET /ping`.
+    pub(crate) words: Text,
+    pub(crate) span: Span,
 }
 
 /// Sorted as in the plan: by the bytes of the address, then by the name.
@@ -639,6 +650,8 @@ pub(crate) struct AccessLine {
     pub(crate) span: Span,
     /// Whether it stands for `mode audit`: what no other line lets in is let in by this one, and told.
     pub(crate) is_mode: bool,
+    /// Whether it is of a `probe`, which no line but a guardrail's refuses. Its effect is `allow`.
+    pub(crate) is_probe: bool,
 }
 
 /// `check ext-authz NAME …`, for one port or listener.
@@ -662,6 +675,16 @@ pub(crate) struct Authority {
 }
 
 impl AccessLine {
+    /// Whether it lets callers in: an `allow`, or what stands for a mode. The node is nobody's caller.
+    pub(crate) fn lets_in(&self) -> bool {
+        self.effect == Effect::Allow && !self.is_probe
+    }
+
+    /// Whether it is of a guardrail, which nobody lifts.
+    pub(crate) fn is_guardrail(&self) -> bool {
+        matches!(&self.text, Wording::Said(text) if text.starts_with("guardrail "))
+    }
+
     /// The services that an `allow` names one by one, and where.
     pub(crate) fn callers(&self) -> impl Iterator<Item = (ServiceId, Span)> {
         let of = self.from.of.iter().filter(|_| self.effect == Effect::Allow);
@@ -678,7 +701,7 @@ impl AccessLine {
 pub(crate) enum Wording {
     /// `authorize TARGET: allow from …`
     Authorize { target: Text, line: Arc<AuthorizeLine>, said: OnceLock<Text> },
-    /// Of a guardrail, or of what stands for a mode.
+    /// Of a guardrail or a probe, or of what stands for a mode.
     Said(Text),
 }
 

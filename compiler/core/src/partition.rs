@@ -389,6 +389,19 @@ fn asked_about(diagram: &mut Diagram, check: &Check) -> Result<Target, TooManyNo
     diagram.first_product(&products, NO)
 }
 
+/// What a probe lets in: what no guardrail refuses.
+pub(crate) fn passes(
+    diagram: &mut Diagram,
+    lines: &[AccessLine],
+    sets: &[Target],
+    probe: usize,
+) -> Result<Target, TooManyNodes> {
+    let refuses = |line: &AccessLine| line.effect == Effect::Deny && line.is_guardrail();
+    let guards = lines.iter().zip(sets).filter(|(line, _)| refuses(line)).map(|(_, set)| *set);
+    let guards = diagram.any_of_sets(&guards.collect::<Vec<_>>())?;
+    diagram.minus(sets[probe], guards)
+}
+
 /// What lines of access decide.
 struct Authorized {
     sets: Vec<Target>,
@@ -397,7 +410,7 @@ struct Authorized {
 }
 
 /// Deny over allow over nothing, and audits decide nothing; of several lines that match, the least text is reported. Lines stand in
-/// the order of their texts.
+/// the order of their texts. Over all of that are probes, but where guardrails refuse them.
 fn judge_access(diagram: &mut Diagram, lines: &[AccessLine]) -> Result<Authorized, TooManyNodes> {
     let space = diagram.space().clone();
     let of_line = |(line, number): (&AccessLine, usize)| {
@@ -410,12 +423,16 @@ fn judge_access(diagram: &mut Diagram, lines: &[AccessLine]) -> Result<Authorize
         let own: Vec<(&Product, Target)> = own.iter().map(|product| (product, YES)).collect();
         sets.push(diagram.first_product(&own, NO)?);
     }
-    let mut order: Vec<usize> =
-        (0..lines.len()).filter(|index| lines[*index].effect != Effect::Audit).collect();
+    let decides = |line: &AccessLine| line.effect != Effect::Audit && !line.is_probe;
+    let mut order: Vec<usize> = (0..lines.len()).filter(|index| decides(&lines[*index])).collect();
     order.sort_by_key(|index| lines[*index].effect == Effect::Allow);
     let ordered = order
         .into_iter()
         .flat_map(|index| products[index].iter().map(move |product| (product, Target::Leaf(index as u32))));
-    let root = diagram.first_product(&ordered.collect::<Vec<_>>(), Target::Leaf(REFUSED))?;
+    let mut root = diagram.first_product(&ordered.collect::<Vec<_>>(), Target::Leaf(REFUSED))?;
+    for index in (0..lines.len()).filter(|index| lines[*index].is_probe) {
+        let let_in = passes(diagram, lines, &sets, index)?;
+        root = diagram.choose(let_in, Target::Leaf(index as u32), root)?;
+    }
     Ok(Authorized { sets, products, root })
 }

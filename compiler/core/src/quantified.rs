@@ -759,9 +759,9 @@ impl<'m> World<'m> {
         End::Endpoint { to, subset, timeout, retry: retry.map_or(0, |retry| retry.count), edits }
     }
 
-    /// 4.1: what is allowed; of one peer, or of all that the space tells apart.
+    /// 4.1, 10.16: what is allowed; of one peer, or of all that the space tells apart.
     fn allowed(&mut self, lines: &[AccessLine], peer: Option<&str>) -> Result<Target, TooMuch> {
-        let (mut allow, mut deny) = (Vec::new(), Vec::new());
+        let (mut allow, mut deny, mut probes, mut guards) = (Vec::new(), Vec::new(), Vec::new(), Vec::new());
         for line in met_by(lines, self.only) {
             let from = match peer {
                 None => Some(self.diagram.space().peers.set(&line.from, self.model)),
@@ -776,15 +776,25 @@ impl<'m> World<'m> {
                 let product = self.diagram.space().product(shape, from.clone());
                 let set = self.diagram.product(&product)?;
                 match line.effect {
+                    Effect::Allow if line.is_probe => probes.push(set),
                     Effect::Allow => allow.push(set),
-                    Effect::Deny => deny.push(set),
+                    Effect::Deny => {
+                        deny.push(set);
+                        guards.extend(line.is_guardrail().then_some(set));
+                    }
                     Effect::Audit => {}
                 }
             }
         }
         let allow = self.diagram.any_of_sets(&allow)?;
         let deny = self.diagram.any_of_sets(&deny)?;
-        Ok(self.diagram.minus(allow, deny)?)
+        let allowed = self.diagram.minus(allow, deny)?;
+        if probes.is_empty() {
+            return Ok(allowed);
+        }
+        let (probes, guards) = (self.diagram.any_of_sets(&probes)?, self.diagram.any_of_sets(&guards)?);
+        let probes = self.diagram.minus(probes, guards)?;
+        Ok(self.diagram.or(allowed, probes)?)
     }
 }
 
@@ -885,6 +895,7 @@ fn pseudo(from: &PeerSet) -> AccessLine {
         text: Wording::Said(mesh_lang::Text::default()),
         span: Span::new(mesh_lang::FileId(0), 0, 0),
         is_mode: false,
+        is_probe: false,
     }
 }
 

@@ -21,6 +21,7 @@ mod mutual;
 mod operation;
 mod outliers;
 pub(crate) mod outside;
+mod probe;
 mod production;
 mod protocol;
 mod questions;
@@ -113,6 +114,7 @@ impl Resolved {
             guardrail::resolve(guardrail, &place, &scope, &mut model, &mut mistakes.names);
         }
         mutual::refuse_strangers(model.services.iter_mut());
+        probe::let_in(model.services.iter_mut());
         model.asked = declarations::asked(modules, &scope);
         model.gateway_identities =
             model.gateways.iter().map(|gateway| gateway.workload.identity.clone()).collect();

@@ -763,7 +763,7 @@ const SERVICE: &[Signature] = &[
         "probe GET PATH|grpc|tcp [port NAME]",
         "A health probe that the node may send without an identity, and nobody else.",
         Many,
-        Checked,
+        Executed,
         service::probe,
     ),
     row(

@@ -197,6 +197,7 @@ mod tests {
         };
         let verdict = |number: usize| plan::Verdict {
             allow: true,
+            probe: false,
             rule: number.to_string(),
             audit: String::new(),
             asks: vec![],

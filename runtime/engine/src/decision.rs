@@ -10,7 +10,7 @@ use mesh_plan::view::{Authority, Text};
 pub struct Decision<'p> {
     /// What to do.
     pub action: Action<'p>,
-    /// The rule that decided: of the last route that was asked, or of the authorization that refused. Empty where
+    /// The rule that decided: of the last route that was asked, of the authorization that refused, or the probe that lets it in. Empty where
     /// there is none (no route, denied by default, undeclared call).
     pub rule: Text<'p>,
     /// The owner of what refused, if the plan names one; else empty.
@@ -23,6 +23,8 @@ pub struct Decision<'p> {
     /// If somebody has to agree before it is done: the index of the verdict that says who ([`Decision::asks`]); else [`mesh_plan::NONE`]. Only
     /// the proxy of the service or gateway that authorizes asks.
     pub asked_by: u32,
+    /// Whether it is let in as what the node asks (`probe`): without tokens, and not counted by rate limits.
+    pub is_probe: bool,
 }
 
 impl Decision<'_> {

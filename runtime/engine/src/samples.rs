@@ -115,6 +115,7 @@ fn port(number: u16, name: &str, partition: u32) -> Port {
         number,
         protocol: Protocol::Http,
         mtls: mesh_plan::Mtls::None,
+        probed: false,
         name: name.to_owned(),
         partition,
         endpoints: vec![],
@@ -336,9 +337,11 @@ fn outcomes() -> Vec<Outcome> {
 fn verdicts() -> Vec<Verdict> {
     let deny =
         ["partner", "delete", "ops", "own", "gateway", "foreign", "nobody", "robot", "domain", "below"];
-    let allow = Verdict { allow: true, rule: "allow".to_owned(), audit: String::new(), asks: vec![] };
+    let allow =
+        Verdict { allow: true, probe: false, rule: "allow".to_owned(), audit: String::new(), asks: vec![] };
     let deny = deny.map(|rule| Verdict {
         allow: false,
+        probe: false,
         rule: format!("deny {rule}"),
         audit: String::new(),
         asks: vec![],

@@ -32,6 +32,8 @@ pub(crate) struct Walk<'p, 'r> {
     own: Option<usize>,
     /// See [`Decision::asked_by`].
     asked_by: u32,
+    /// Whether the last authorization let it in as a probe, and which.
+    probe: Option<Text<'p>>,
     /// What was asked since it was last taken, where somebody wants to know.
     asked: Option<Vec<Asked>>,
     /// Whether authorizations are asked.
@@ -128,6 +130,7 @@ impl<'p, 'r> Walk<'p, 'r> {
             audit: [Text::EMPTY; 2],
             own: None,
             asked_by: NONE,
+            probe: None,
             asked: None,
             authorizes: true,
         }
@@ -233,7 +236,8 @@ impl<'p, 'r> Walk<'p, 'r> {
             }
             End::Refuse { refusal, rule, owner } => (Action::Refuse(refusal), rule, owner, Edited::NOTHING),
         };
-        Decision { action, rule, owner, edited, audit: self.audit, asked_by: self.asked_by }
+        let is_probe = self.probe.is_some();
+        Decision { action, rule, owner, edited, audit: self.audit, asked_by: self.asked_by, is_probe }
     }
 
     /// 5.1: the gateway's authorization, then the table of the host.
@@ -361,6 +365,7 @@ impl<'p, 'r> Walk<'p, 'r> {
             service.map(|service| (service.name_text(), service.owner_text())).unwrap_or_default()
         };
         self.authorize(SERVICE, place, names)?;
+        let rule = self.probe.unwrap_or(rule);
         Ok(Step::End(End::Forward { rule, service: *service, port: *port, subset }))
     }
 
@@ -420,6 +425,7 @@ impl<'p, 'r> Walk<'p, 'r> {
                 if self.own == Some(told) && !verdict.asks().is_empty() {
                     self.asked_by = leaf;
                 }
+                self.probe = verdict.is_probe().then(|| verdict.rule_text());
                 if verdict.allow() { Ok(()) } else { Err(denied(verdict.rule_text())) }
             }
         }

@@ -41,6 +41,7 @@ impl PlanView {
                 .iter()
                 .map(|verdict| Verdict {
                     allow: verdict.allow(),
+                    probe: verdict.is_probe(),
                     rule: verdict.rule().to_owned(),
                     audit: verdict.audit().to_owned(),
                     asks: verdict.asks().iter().collect(),
@@ -92,6 +93,7 @@ fn to_port(port: view::Port<'_>) -> Port {
         number: port.number(),
         protocol: port.protocol(),
         mtls: port.mtls(),
+        probed: port.is_probed(),
         name: port.name().to_owned(),
         partition: port.partition(),
         endpoints: port.endpoints().iter().map(to_endpoint).collect(),

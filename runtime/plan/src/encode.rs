@@ -342,6 +342,7 @@ mod tests {
             number: 80,
             protocol: crate::Protocol::Http,
             mtls: crate::Mtls::None,
+            probed: false,
             name: String::new(),
             partition: index,
             endpoints: vec![],

@@ -476,7 +476,9 @@ pub mod port {
     pub const PROTOCOL: u32 = 7;
     /// [`crate::Mtls`]
     pub const MTLS: u32 = 8;
-    pub const WORDS: u32 = 9;
+    /// Whether the node may ask something there.
+    pub const PROBED: u32 = 9;
+    pub const WORDS: u32 = 10;
 }
 
 /// An instance: sixteen address bytes in network order, then its port and where it is; or a name whose addresses are instances.
@@ -831,7 +833,12 @@ pub mod backend {
 
 /// What an authorization decides.
 pub mod verdict {
+    /// [`DENIES`], [`ALLOWS`] or [`PROBES`].
     pub const ALLOW: u32 = 0;
+    pub const DENIES: u32 = 0;
+    pub const ALLOWS: u32 = 1;
+    /// It allows what the node asks.
+    pub const PROBES: u32 = 2;
     pub const RULE: u32 = 1;
     pub const AUDIT: u32 = 2;
     /// Range of those who are asked.

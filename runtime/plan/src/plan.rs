@@ -296,6 +296,8 @@ pub struct Port {
     pub protocol: Protocol,
     /// Whether that is inside mutual TLS.
     pub mtls: Mtls,
+    /// Whether the node may ask something there without an identity, in the clear: what, its authorization says.
+    pub probed: bool,
     /// Its name; empty where the service has one unnamed port.
     pub name: String,
     /// Index into `partitions`: `roots[0]` is the route (leaves are outcomes), `access` the authorization.
@@ -855,6 +857,8 @@ pub struct Backend {
 pub struct Verdict {
     /// Allow or deny.
     pub allow: bool,
+    /// Of what is allowed: whether it is what the node asks (`probe`), who has no tokens and is not counted by rate limits.
+    pub probe: bool,
     /// `authorize TARGET` and the line's canonical text, for logs. Empty where no line decides: then it is a deny.
     pub rule: String,
     /// What has to be told of the request besides, for logs: one line of text for each; empty where there is nothing.

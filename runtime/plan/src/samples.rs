@@ -86,12 +86,14 @@ pub(crate) fn plan() -> Plan {
         verdicts: vec![
             Verdict {
                 allow: true,
+                probe: false,
                 rule: "authorize edge.shop: allow from anyone".to_owned(),
                 audit: String::new(),
                 asks: vec![1, 0],
             },
             Verdict {
                 allow: false,
+                probe: false,
                 rule: "authorize ratings.shop: deny".to_owned(),
                 audit: "authorize ratings.shop: audit".to_owned(),
                 asks: vec![],
@@ -123,6 +125,7 @@ fn ratings() -> Service {
     let port = |number, name: &str, partition| Port {
         protocol: if number == 80 { Protocol::Http } else { Protocol::Grpc },
         mtls: if number == 80 { Mtls::None } else { Mtls::Permissive },
+        probed: false,
         number,
         name: name.to_owned(),
         partition,
@@ -195,6 +198,7 @@ fn reviews() -> Service {
             number: 80,
             protocol: Protocol::Http,
             mtls: Mtls::Strict,
+            probed: true,
             name: String::new(),
             partition: 1,
             endpoints: vec![v4(1), v4(2), v6],

@@ -43,8 +43,12 @@ pub fn text(plan: &PlanView) -> String {
     out.list("outcomes", plan.outcomes(), |outcome| outcome_text(plan, outcome));
     out.list("verdicts", plan.verdicts(), |verdict| {
         let place = place_text(verdict.rule_text());
-        let decided =
-            format!("{}  {}{place}", if verdict.allow() { "allow" } else { "deny" }, verdict.rule());
+        let word = match (verdict.allow(), verdict.is_probe()) {
+            (false, _) => "deny",
+            (true, false) => "allow",
+            (true, true) => "probe",
+        };
+        let decided = format!("{word}  {}{place}", verdict.rule());
         let mut places = verdict.audit_text().places();
         let audited = verdict.audit().lines().map(|line| {
             let place = places.next().map_or(String::new(), |place| format!("  ({place})"));
@@ -206,7 +210,12 @@ fn port_text(service: Service<'_>, port: Port<'_>, out: &mut Page) {
     let name = if port.name().is_empty() { String::new() } else { format!("{} ", port.name()) };
     let protocol = protocol_text(port.protocol());
     let mtls = mtls_text(port.mtls());
-    out.line(format_args!("port {name}{}{protocol}{mtls}, partition {}", port.number(), port.partition()));
+    let probed = if port.is_probed() { " probed" } else { "" };
+    out.line(format_args!(
+        "port {name}{}{protocol}{mtls}{probed}, partition {}",
+        port.number(),
+        port.partition()
+    ));
     out.line(format_args!("  endpoints {}", addresses(port.endpoints_of(NONE))));
     for (subset, index) in service.subsets().zip(0..) {
         out.line(format_args!("  subset {subset} {}", addresses(port.endpoints_of(index))));
@@ -488,7 +497,7 @@ mod tests {
             "service reviews.shop, owned by team-reviews",
             "  port admin 9000 grpc mtls permissive, partition 3",
             "    endpoints dns one.test:9001 dns two.test:9001 outside",
-            "  port 80 mtls strict, partition 1",
+            "  port 80 mtls strict probed, partition 1",
             "    endpoints 10.0.0.1:8080 (zone a) 10.0.0.2:8080 (zone a) [fd00::1]:9090 (west, zone b)",
             "  failover local -> west",
             "  locality zone",

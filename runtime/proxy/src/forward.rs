@@ -156,8 +156,12 @@ async fn decided(
         *response.headers_mut() = headers;
         return response;
     }
+    // The node has no tokens.
+    let is_probe = opened.tokens.verifies()
+        && opened.is_probed()
+        && decide_at(&serving.view, &arrival.client.resolved(opened), &asked, Moment { dice }).is_probe;
     // Kept apart, because most doors verify none.
-    let checked = match opened.tokens.verifies() {
+    let checked = match opened.tokens.verifies() && !is_probe {
         true => Box::pin(opened.tokens.check(&parts)).await,
         false => Ok(Checked::default()),
     };
@@ -233,7 +237,10 @@ async fn decided(
                 let on_stream = arrival.way.is_for_websocket();
                 let upgrades = slot.is_some() && (on_stream || websocket::is_asked(asks, view, &edited));
                 request::leave_hop(&mut parts.headers);
-                opened.tokens.take_off(&checked, &mut parts, &forward.service);
+                match is_probe {
+                    true => opened.tokens.take_off_unverified(&mut parts),
+                    false => opened.tokens.take_off(&checked, &mut parts, &forward.service),
+                }
                 additions.make(&mut parts.headers);
                 edits::of_request(&mut parts, &target, view, &edited);
                 if upgrades {

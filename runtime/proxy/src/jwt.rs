@@ -142,6 +142,11 @@ impl Guard {
         checked.refused.get(*self.callees.get(service.as_str())?)?.as_ref()
     }
 
+    /// Takes off all that could be tokens of the issuers of this place: of what nobody has verified.
+    pub(crate) fn take_off_unverified(&self, parts: &mut Parts) {
+        self.own.iter().flat_map(|own| &own.places).for_each(|place| places::take_off(place, parts));
+    }
+
     /// Takes off the tokens that are not for whoever comes next: those that are not to be sent on, unless the service that the request goes
     /// to verifies them itself.
     pub(crate) fn take_off(&self, checked: &Checked, parts: &mut Parts, service: &str) {

@@ -52,7 +52,10 @@ pub(crate) fn of<'p>(plan: &'p PlanView, entry: Entry, decision: &Decision<'p>) 
     if let mesh_engine::Action::Forward(forward) = &decision.action
         && let Some(service) = plan.service(forward.service_index)
     {
-        service.limits().iter().for_each(|limit| limits.add(Place::Service(service.name()), limit));
+        // Who is at its limit is not ill: what the node asks is not counted.
+        let holds = |limit: &Edit<'p>| !decision.is_probe || !matches!(limit, Edit::RateLimit(_));
+        let own = service.limits().iter().filter(holds);
+        own.for_each(|limit| limits.add(Place::Service(service.name()), limit));
     }
     limits
 }

@@ -37,6 +37,8 @@ impl Inside {
 pub(crate) struct Port {
     pub(crate) mode: Mtls,
     pub(crate) protocol: Protocol,
+    /// Whether the node may ask something, which has no certificate: then each request says whether it is that.
+    pub(crate) is_probed: bool,
 }
 
 /// A connection whose beginning is behind it.
@@ -65,7 +67,7 @@ pub(crate) async fn accept<S: Transport>(
         None => return Accepted::Gone,
     };
     let stream = Begun { read, rest: stream };
-    let demands = port.mode == Mtls::Strict;
+    let demands = port.mode == Mtls::Strict && !port.is_probed;
     if !is_tls {
         return if demands { Accepted::NotTls(stream) } else { Accepted::Plain(stream) };
     }

@@ -105,11 +105,18 @@ impl Opened {
         listener.is_some_and(|listener| listener.has_proxy_protocol())
     }
 
+    /// Whether the node may ask something here.
+    pub(crate) fn is_probed(&self) -> bool {
+        let Entry::Inbound { service, port } = self.entry else { return false };
+        let port = self.serving.view.service(service).and_then(|service| service.port(port));
+        port.is_some_and(|port| port.is_probed())
+    }
+
     /// If mutual TLS may come in here: how, and as whom this proxy takes it.
     pub(crate) fn takes_tls(&self) -> Option<(Port, Arc<Identity>)> {
         let Entry::Inbound { service, port } = self.entry else { return None };
         let port = self.serving.view.service(service)?.port(port)?;
-        let port = Port { mode: port.mtls(), protocol: port.protocol() };
+        let port = Port { mode: port.mtls(), protocol: port.protocol(), is_probed: port.is_probed() };
         Some((port, self.identity.clone()?)).filter(|(port, _)| port.mode != Mtls::Off)
     }
 }

@@ -36,6 +36,10 @@ pub(crate) struct Asked {
 pub(crate) enum Effect {
     Allow,
     Deny,
+    /// 12.1: as `Deny`, of a guardrail.
+    Guard,
+    /// 10.16: let in, whatever the lines of its service say.
+    Probe,
     /// 4.7: it is told.
     Audit,
     /// 4.8: allowed where nothing else is said, and told.
@@ -59,20 +63,27 @@ pub(crate) struct Verdict {
     pub(crate) allowed: bool,
     /// The texts of the lines that deny it.
     pub(crate) denials: BTreeSet<String>,
+    /// 10.16: the probe that lets it in.
+    pub(crate) probe: Option<String>,
     /// 4.7, 4.8
     pub(crate) told: Vec<String>,
     /// 12.4: who is asked, in order.
     pub(crate) asks: Vec<String>,
 }
 
-/// 4.1, 4.7, 4.8
+/// 4.1, 4.7, 4.8, 10.16
 pub(crate) fn authorize(lines: &[AccessLine], port: Option<u16>, peer: &Peer, request: &Question) -> Verdict {
     let texts = |effects: &[Effect]| -> BTreeSet<String> {
         let matching =
             lines.iter().filter(|line| effects.contains(&line.effect) && line.matches(port, peer, request));
         matching.map(|line| line.text.clone()).collect()
     };
-    let denials = texts(&[Effect::Deny]);
+    let audits = || texts(&[Effect::Audit, Effect::WouldDeny]);
+    if let (Some(probe), true) = (texts(&[Effect::Probe]).pop_first(), texts(&[Effect::Guard]).is_empty()) {
+        let told = audits().into_iter().collect();
+        return Verdict { allowed: true, probe: Some(probe), told, ..Verdict::default() };
+    }
+    let denials = texts(&[Effect::Deny, Effect::Guard]);
     let is_allowed = !texts(&[Effect::Allow]).is_empty();
     let mode = if denials.is_empty() && !is_allowed { texts(&[Effect::Mode]) } else { BTreeSet::new() };
     let allowed = denials.is_empty() && (is_allowed || !mode.is_empty());
@@ -81,7 +92,8 @@ pub(crate) fn authorize(lines: &[AccessLine], port: Option<u16>, peer: &Peer, re
         allowed,
         denials,
         asks: asks.into_iter().collect(),
-        told: mode.into_iter().chain(texts(&[Effect::Audit, Effect::WouldDeny])).collect(),
+        told: mode.into_iter().chain(audits()).collect(),
+        probe: None,
     }
 }
 
@@ -96,7 +108,7 @@ impl AccessLine {
     }
 
     pub(crate) fn is_from(&self, peer: &Peer) -> bool {
-        let refuses = matches!(self.effect, Effect::Deny | Effect::WouldDeny);
+        let refuses = matches!(self.effect, Effect::Deny | Effect::Guard | Effect::WouldDeny);
         self.from.as_ref().is_none_or(|from| from.contains(refuses, peer))
     }
 }

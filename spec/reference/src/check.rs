@@ -237,7 +237,7 @@ fn of_calls(caller: &str, calls: &Calls, findings: &mut BTreeSet<Finding>) {
 /// 3.6, 4.6, 12.2: lines that no request fulfils, and allows of which every request is denied.
 fn of_access(program: &Program, lines: &[AccessLine], port: Option<u16>, findings: &mut BTreeSet<Finding>) {
     let about: Vec<&AccessLine> = lines.iter().filter(|line| line.is_about(port)).collect();
-    let (mut fulfilled, mut granted) = (BTreeSet::new(), BTreeSet::new());
+    let (mut fulfilled, mut granted, mut unguarded) = (BTreeSet::new(), BTreeSet::new(), BTreeSet::new());
     for peer in peers(program, &about) {
         let of_peer: Vec<&AccessLine> = about.iter().copied().filter(|line| line.is_from(&peer)).collect();
         let owned: Vec<(&AccessLine, &Line)> =
@@ -246,8 +246,12 @@ fn of_access(program: &Program, lines: &[AccessLine], port: Option<u16>, finding
         for matching in combinations(&ops).keys() {
             let matching: Vec<&AccessLine> = matching.iter().map(|op| owned[*op].0).collect();
             fulfilled.extend(matching.iter().map(|line| &line.text));
-            if !matching.iter().any(|line| line.effect == Effect::Deny) {
+            let denies = |line: &&AccessLine| matches!(line.effect, Effect::Deny | Effect::Guard);
+            if !matching.iter().any(denies) {
                 granted.extend(matching.iter().map(|line| &line.text));
+            }
+            if !matching.iter().any(|line| line.effect == Effect::Guard) {
+                unguarded.extend(matching.iter().map(|line| &line.text));
             }
         }
     }
@@ -258,6 +262,9 @@ fn of_access(program: &Program, lines: &[AccessLine], port: Option<u16>, finding
                 findings.insert(Finding::UnreachableRule(text.clone()));
             }
             Effect::Allow if !granted.contains(text) => _ = findings.insert(Finding::DeadGrant(text.clone())),
+            Effect::Probe if !unguarded.contains(text) => {
+                findings.insert(Finding::DeadGrant(text.clone()));
+            }
             _ => {}
         }
     }

@@ -256,11 +256,14 @@ impl Hop<'_> {
             retry,
         };
         let mut way = way.clone();
-        way.effects.extend(service.limits.iter().cloned());
+        // 10.16: what the node asks is not counted, and its rule is the probe.
+        let counts = |limit: &&Effect| verdict.probe.is_none() || !matches!(limit, Effect::RateLimit(_));
+        way.effects.extend(service.limits.iter().filter(counts).cloned());
+        let rules = verdict.probe.map_or_else(|| names.clone(), |probe| BTreeSet::from([probe]));
         let asks = verdict.asks.into_iter().filter(|_| self.is_own);
         way.effects.extend(asks.map(Effect::Ask));
         let changes = Some(way.changes((None, None)));
-        answer.end(Ending { outcome, rules: names.clone(), told, changes }, chance);
+        answer.end(Ending { outcome, rules, told, changes }, chance);
     }
 }
 

@@ -30,6 +30,7 @@ impl Program {
         builder.look_up_access()?;
         builder.look_up_guardrails()?;
         builder.add_strict_ports();
+        builder.add_probes();
         builder.program.refuse_circles()?;
         Ok(builder.program)
     }
@@ -552,7 +553,7 @@ impl<'a> Builder<'a> {
     fn look_up_guardrails(&mut self) -> Result<(), String> {
         for (place, item) in self.statements.clone() {
             let Item::Guardrail(guardrail) = item else { continue };
-            let effect = if guardrail.mode.is_some() { Effect::WouldDeny } else { Effect::Deny };
+            let effect = if guardrail.mode.is_some() { Effect::WouldDeny } else { Effect::Guard };
             for line in &guardrail.lines {
                 for full in self.targets(&line.to, place)? {
                     let line = AccessLine {
@@ -589,6 +590,44 @@ impl<'a> Builder<'a> {
             }
         }
         Ok(targets)
+    }
+
+    /// 10.16
+    fn add_probes(&mut self) {
+        for (place, item) in self.statements.clone() {
+            let Item::Service(service) = item else { continue };
+            let full = format!("{}.{}", service.name.value, place.namespace);
+            let probes = service.probes.iter().filter_map(|probe| {
+                let (method, path, words) = match &probe.kind {
+                    ast::ProbeKind::Get(path) => {
+                        (ast::Method::Get, path.value.as_str(), format!("GET {}", path.value))
+                    }
+                    ast::ProbeKind::Grpc => {
+                        (ast::Method::Post, "/grpc.health.v1.Health/Check", "grpc".to_owned())
+                    }
+                    ast::ProbeKind::Tcp => return None,
+                };
+                let is_meant = |port: &&ast::Port| match &probe.port {
+                    Some(name) => port.name.as_ref().is_some_and(|own| own.value == name.value),
+                    None => true,
+                };
+                let port = service.ports.iter().find(is_meant)?.number.value;
+                let segments = path.split('/').skip(1).map(|segment| ast::Segment::Literal(segment.into()));
+                let path = ast::PathPattern { segments: segments.collect(), subtree: false };
+                let named =
+                    probe.port.as_ref().map(|name| format!(" port {}", name.value)).unwrap_or_default();
+                Some(AccessLine {
+                    asks: None,
+                    effect: Effect::Probe,
+                    from: Some(From { principals: vec![Principal::Unauthenticated], except: vec![] }),
+                    port: Some(port),
+                    ops: vec![Line { method: Some(method), path: Some(path), ..Line::default() }],
+                    text: format!("probe {full}: {words}{named}"),
+                })
+            });
+            let probes: Vec<AccessLine> = probes.collect();
+            self.program.services.entry(full).and_modify(|service| service.access.extend(probes));
+        }
     }
 
     /// 10.12: nobody without identity at a strict port.

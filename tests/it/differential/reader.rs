@@ -241,9 +241,9 @@ fn edits(subject: &Subject, entry: Entry, decision: &Decision<'_>) -> Value {
         edits.extend(gateway.listener(listener).into_iter().flat_map(|listener| listener.limits().iter()));
     }
     if let Action::Forward(forward) = &decision.action {
-        edits.extend(
-            view.service(forward.service_index).into_iter().flat_map(|service| service.limits().iter()),
-        );
+        let service = view.service(forward.service_index);
+        let own = service.into_iter().flat_map(|service| service.limits().iter());
+        edits.extend(own.filter(|limit| !decision.is_probe || !matches!(limit, Edit::RateLimit(_))));
     }
     edits.extend(decision.edited.edits(view));
     edits.into_iter().map(|edit| in_words(&subject.plan, edit)).collect()

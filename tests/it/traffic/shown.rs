@@ -47,6 +47,7 @@ const OUTSIDE: &str = "tests/it/traffic/outside.rs";
 const PATHS: &str = "tests/it/traffic/paths.rs";
 const NEARNESS: &str = "tests/it/traffic/nearness.rs";
 const TERMINATION: &str = "tests/it/traffic/termination.rs";
+const PROBES: &str = "tests/it/traffic/probes.rs";
 const PROXY_BALANCING: &str = "runtime/proxy/tests/it/balancing.rs";
 const PROXY_RETRYING: &str = "runtime/proxy/tests/it/retrying.rs";
 
@@ -76,6 +77,7 @@ const SHOWN: &[(&str, &str, &str)] = &[
     ("clusters", NEARNESS, "the_clusters_of_a_service_are_those_of_its_endpoints"),
     ("failover", NEARNESS, "a_cluster_is_asked_while_nobody_before_it_is_well"),
     ("locality", NEARNESS, "the_own_zone_is_preferred_while_enough_of_it_is_well"),
+    ("probe", PROBES, "the_node_asks_a_strict_port_for_its_probe_in_the_clear_and_nobody_for_anything_else"),
     ("panic-threshold", BREAKING, "with_too_few_healthy_endpoints_all_are_used"),
     ("port", CONNECTIONS, "a_server_may_speak_first_and_either_side_may_end_first"),
     ("subset", BREAKING, "with_few_endpoints_none_is_left_out"),

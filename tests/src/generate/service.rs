@@ -129,6 +129,11 @@ impl Draft<'_> {
         if !service.ports.is_empty() {
             let settings = self.settings(namespace, 25, self.weakest(service));
             text.push_str(&settings);
+            if first == Family::Grpc && !service.is_external && self.chance(12) {
+                let clause = service.clause(&service.ports[0]);
+                let _ = writeln!(text, "  probe grpc{clause}");
+                self.places.paths.push("/grpc.health.v1.Health/Check".to_owned());
+            }
             if first == Family::Http && !service.is_external {
                 text.push_str(&self.extras(service, written_endpoints));
             }
@@ -167,7 +172,6 @@ impl Draft<'_> {
         }
         for (percent, line) in [
             (3, "locality zone\n  encoded-slashes decode\n  path-parameters strip".to_owned()),
-            (3, format!("probe GET /ping{clause}")),
             (3, "propagate header \"x-kind\"".to_owned()),
             (3, "access-log none".to_owned()),
             (3, "tracing sample 5%".to_owned()),
@@ -176,6 +180,10 @@ impl Draft<'_> {
             if self.chance(percent) {
                 lines.push(line);
             }
+        }
+        if self.chance(12) {
+            lines.push(format!("probe GET /ping{clause}"));
+            self.places.paths.extend(["/ping", "/ping", "/ping"].map(str::to_owned));
         }
         let fails_over = lines.iter().any(|line| line.starts_with("failover"));
         if self.chance(if fails_over { 90 } else { 3 }) {

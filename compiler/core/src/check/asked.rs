@@ -52,7 +52,7 @@ fn refused(model: &Model, who: Caller, check: &Check) -> Option<Diagnostic> {
         lines.filter(|line| line.from.names(who) || peer.is_in(&line.from, model))
     };
     // Where nobody may call at all, MESH4001 says it.
-    if !port.access.iter().any(|line| line.effect == Effect::Allow) {
+    if !port.access.iter().any(crate::model::AccessLine::lets_in) {
         return None;
     }
     let asked = match port.protocol {

@@ -1,8 +1,8 @@
-//! `MESH4012`: an `allow` that `deny` lines cover entirely.
+//! `MESH4012`: an `allow` that `deny` lines cover entirely, and a `probe` that guardrails do.
 
 use crate::diagram::{NO, TooManyNodes};
 use crate::model::{AccessLine, Model, Wording};
-use crate::partition::{Owner, Partition};
+use crate::partition::{Owner, Partition, passes};
 use crate::shown;
 use mesh_lang::ast::Effect;
 use mesh_lang::{Code, Diagnostic};
@@ -23,9 +23,13 @@ pub(super) fn check(model: &Model, partition: &mut Partition) -> Result<Vec<Diag
         denied = partition.diagram.or(partition.access_sets[index], denied)?;
     }
     let mut found = Vec::new();
-    for (index, line) in
-        lines.iter().enumerate().filter(|(_, line)| line.effect == Effect::Allow && !line.is_mode)
-    {
+    for (index, line) in lines.iter().enumerate().filter(|(_, line)| line.is_probe) {
+        let let_in = passes(&mut partition.diagram, lines, &partition.access_sets, index)?;
+        if partition.diagram.any_of(let_in).is_none() {
+            found.push(refused(line, denies().map(|(_, line)| line)));
+        }
+    }
+    for (index, line) in lines.iter().enumerate().filter(|(_, line)| line.lets_in() && !line.is_mode) {
         let granted = partition.diagram.minus(partition.access_sets[index], denied)?;
         let asked = partition.diagram.any_of(partition.access_sets[index]);
         if let Some(asked) = asked
@@ -57,6 +61,17 @@ pub(super) fn check(model: &Model, partition: &mut Partition) -> Result<Vec<Diag
     Ok(found)
 }
 
+/// A probe that guardrails refuse.
+fn refused<'m>(probe: &AccessLine, denies: impl Iterator<Item = &'m AccessLine>) -> Diagnostic {
+    let problem = Diagnostic::new(Code::DeadGrant, "this `probe` lets nobody in")
+        .at(probe.span, "every request of it is denied");
+    let guardrails = denies.filter_map(|line| Some((line, guardrail(line)?)));
+    let problem = guardrails.fold(problem, |problem, (line, name)| {
+        problem.at(line.span, format!("a line of guardrail `{name}`"))
+    });
+    problem.help("Delete the `probe`: it wins over the `deny` of its own service and over `mtls strict`, and not over a guardrail, which belongs to the platform.")
+}
+
 /// The name of the guardrail that a line is of.
 pub(crate) fn guardrail(line: &AccessLine) -> Option<&str> {
     let Wording::Said(text) = &line.text else { return None };
@@ -77,6 +92,18 @@ mod tests {
     fn a_service_is_known_by_the_identity_that_it_says() {
         let text = "service web { port 80 http }\nservice db { identity \"spiffe://local.test/vm/db\"; calls web }\nauthorize web {\nallow from identity \"spiffe://local.test/vm/db\"\nallow from unauthenticated\ndeny from db except unauthenticated\n}\n";
         says(text, &["4 MESH4012 this `allow` lets nobody in"]);
+    }
+
+    #[test]
+    fn a_probe_passes_all_but_guardrails() {
+        let text = |guardrail: &str| {
+            format!(
+                "mesh m {{ mtls strict }}\nmodule m {{ role platform }}\nservice web {{ port 80 http; probe GET /ping; calls web }}\nauthorize web {{\nallow from web\ndeny from web, unauthenticated to /ping\n}}\nguardrail g {{ {guardrail} }}\n"
+            )
+        };
+        says(&text("deny to web /admin/**"), &[]);
+        says(&text("deny from unauthenticated to web"), &["3 MESH4012 this `probe` lets nobody in"]);
+        says(&text("deny from unauthenticated to web POST"), &[]);
     }
 
     #[test]

@@ -26,6 +26,7 @@ pub(super) fn check(model: &Model, partition: &Partition) -> Vec<Diagnostic> {
             continue;
         }
         let effect = match line.effect {
+            Effect::Allow if line.is_probe => "probe",
             Effect::Allow => "allow",
             Effect::Deny => "deny",
             Effect::Audit => "audit",

@@ -6,7 +6,6 @@ use crate::model::{
 use crate::quantified::changes_request;
 use crate::space::Space;
 use crate::space::peer::Peers;
-use mesh_lang::ast::Effect;
 use mesh_lang::{Code, Diagnostic, Span};
 use mesh_plan::Edit;
 use std::collections::BTreeSet;
@@ -66,7 +65,7 @@ pub(super) fn of_service(model: &Model, id: ServiceId, is_set: &dyn Fn(&str) -> 
 /// Whether somebody may send requests to a service.
 fn answers(service: &Service) -> bool {
     let ports = service.ports.iter().filter(|port| port.protocol.is_http());
-    ports.flat_map(|port| &port.access).any(|line| line.effect == Effect::Allow)
+    ports.flat_map(|port| &port.access).any(|line| line.lets_in())
 }
 
 fn set(edit: &Edit) -> Option<&str> {

@@ -27,7 +27,7 @@ pub(super) fn of_workload(model: &Model, who: Caller) -> Vec<Diagnostic> {
 
 fn is_decided(lines: &[AccessLine]) -> bool {
     lines.iter().any(|line| match line.effect {
-        Effect::Allow => true,
+        Effect::Allow => line.lets_in(),
         Effect::Audit => false,
         Effect::Deny => {
             let anyone = line.from.of.iter().any(|principal| matches!(principal, Principal::Anyone));

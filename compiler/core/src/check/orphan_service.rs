@@ -2,7 +2,6 @@
 
 use super::hops::Hops;
 use crate::model::{AccessLine, Action, Model, Principal, Service, ServiceId};
-use mesh_lang::ast::Effect;
 use mesh_lang::{Code, Diagnostic};
 
 /// Services that no call, rule, mirror, authority or collector leads to, and that let in nobody from outside of the mesh. Where nobody
@@ -26,7 +25,7 @@ pub(super) fn check(model: &Model, hops: &Hops) -> Vec<Diagnostic> {
 /// What is said of a service to which nothing leads.
 pub(crate) fn of_service(service: &Service) -> Option<Diagnostic> {
     let lines = service.ports.iter().flat_map(|port| &port.access);
-    let allows: Vec<&AccessLine> = lines.filter(|line| line.effect == Effect::Allow).collect();
+    let allows: Vec<&AccessLine> = lines.filter(|line| line.lets_in()).collect();
     let first = allows.first()?;
     let names_services = allows.iter().any(|line| line.callers().next().is_some());
     if names_services || !allows.iter().all(|line| is_of_the_mesh(line)) {

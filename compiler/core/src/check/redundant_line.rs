@@ -108,7 +108,7 @@ fn access(model: &Model, owner: Owner) -> &[AccessLine] {
 }
 
 fn is_asked(line: &AccessLine, effect: Effect) -> bool {
-    line.effect == effect && !line.is_mode && guardrail(line).is_none()
+    line.effect == effect && !line.is_mode && !line.is_probe && guardrail(line).is_none()
 }
 
 /// The fewest lines found that say all that this one says: one, or else all that have requests in common with it.

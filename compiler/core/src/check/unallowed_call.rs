@@ -20,7 +20,7 @@ pub(super) fn of_service(model: &Model, id: ServiceId) -> Vec<Diagnostic> {
     let peer = LazyCell::new(|| Candidate::of_identity(model, caller.workload.identity.clone()));
     for call in &caller.calls {
         let lines = &model.port(call.to).access;
-        if !lines.iter().any(|line| line.effect == Effect::Allow) {
+        if !lines.iter().any(AccessLine::lets_in) {
             continue;
         }
         let mut said: Vec<Span> = Vec::new();

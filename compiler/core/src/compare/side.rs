@@ -66,7 +66,10 @@ impl Side<'_> {
             Some(verdict) => Meaning::Verdict {
                 allow: verdict.allow,
                 audit: verdict.audit.clone(),
-                asks: verdict.asks.iter().map(|own| self.authority(*own)).collect(),
+                asks: match verdict.probe {
+                    true => vec!["of the node alone, without tokens, rate limits and checks".to_owned()],
+                    false => verdict.asks.iter().map(|own| self.authority(*own)).collect(),
+                },
             },
             // Denied by default or by a line: the same becomes of the request.
             None => Meaning::Verdict { allow: false, audit: String::new(), asks: vec![] },

@@ -128,7 +128,15 @@ fn resolve_line(
     }
     let when = declarations::with_issuers(&line.when, workload(model, target))?;
     let shapes = shape::of_access(&line.ops, &when, polarity)?;
-    Ok(AccessLine { effect: line.effect, from, shapes, text, span: line.span, is_mode: false })
+    Ok(AccessLine {
+        effect: line.effect,
+        from,
+        shapes,
+        text,
+        span: line.span,
+        is_mode: false,
+        is_probe: false,
+    })
 }
 
 /// Which ports or listeners of a target a line is about.

@@ -4,7 +4,7 @@
 //! everything that is shared (`crate::workspace`).
 
 use super::scope::{NO_FILE, Place, Scope, TESTS, Target};
-use super::{Mistakes, Module, Project, Resolved, When, consumer, declared, mutual, read};
+use super::{Mistakes, Module, Project, Resolved, When, consumer, declared, mutual, probe, read};
 use super::{consumer_routes_in_order, gateway_in_order, lines_in_order, service_in_order};
 use crate::check;
 use crate::model::{
@@ -135,6 +135,7 @@ impl Resolved {
                 Target::Service(id) => {
                     let service = &mut model.services[id.0 as usize];
                     mutual::refuse_strangers(std::iter::once(&mut *service));
+                    probe::let_in(std::iter::once(&mut *service));
                     service_in_order(service);
                 }
                 Target::Gateway(id) => gateway_in_order(&mut model.gateways[id.0 as usize]),

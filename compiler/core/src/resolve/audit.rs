@@ -64,6 +64,7 @@ pub(super) fn line(target: &str, mode: &Spanned<Mode>) -> AccessLine {
         ),
         span: mode.span,
         is_mode: true,
+        is_probe: false,
     }
 }
 

@@ -62,6 +62,7 @@ fn resolve_line(
             text: text.clone(),
             span: line.span,
             is_mode: false,
+            is_probe: false,
         };
         found.push((target, line));
     }

@@ -34,6 +34,7 @@ pub(super) fn refuse_strangers<'m>(services: impl Iterator<Item = &'m mut Servic
                 text: text(),
                 span: mode.span,
                 is_mode: false,
+                is_probe: false,
             });
         }
     }

@@ -215,7 +215,7 @@ impl About<'_> {
             }
         }
         if let Some(name) = external {
-            let inside: [(Option<Span>, &str); 5] = [
+            let inside: [(Option<Span>, &str); 6] = [
                 (service.mtls.map(|one| one.span), "mtls"),
                 (service.subsets.first().map(|one| one.span), "subset"),
                 (service.jwts.first().map(|one| one.span), "jwt"),
@@ -224,6 +224,7 @@ impl About<'_> {
                     "identity",
                 ),
                 (service.calls.first().map(|one| one.span), "calls"),
+                (service.probes.first().map(|one| one.span), "probe"),
             ];
             for (span, word) in inside.into_iter().filter_map(|(span, word)| Some((span?, word))) {
                 self.diagnostics.push(

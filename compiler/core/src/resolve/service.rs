@@ -2,7 +2,7 @@
 
 use super::scope::{self, Place, Scope};
 use super::settings::{self, Written};
-use super::{declarations, duplicate, mutual, outliers, outside, protocol, shape, verifiers};
+use super::{declarations, duplicate, mutual, outliers, outside, probe, protocol, shape, verifiers};
 use crate::model::{Call, CallLine, Client, Endpoint, Model, Port, PortId, Service, SettingsAt, Subset};
 use mesh_lang::ast::{self, Endpoints, Mtls};
 use mesh_lang::signature::Place as Block;
@@ -187,6 +187,7 @@ fn ports(service: &ast::Service, mtls: Option<Spanned<Mtls>>, diagnostics: &mut 
             route: None,
             access: vec![],
             checks: vec![],
+            probes: probe::of_port(port, service),
         });
     }
     ports.sort_by_key(|port| port.number);

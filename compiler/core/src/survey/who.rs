@@ -436,9 +436,19 @@ impl World {
             let own = lines.iter().zip(&sets).filter(move |(line, _)| line.effect == effect);
             own.map(|(_, set)| *set).collect::<Vec<_>>()
         };
+        let only = |wanted: fn(&AccessLine) -> bool| {
+            let own = lines.iter().zip(&sets).filter(move |(line, _)| wanted(line));
+            own.map(|(_, set)| *set).collect::<Vec<_>>()
+        };
         let (allow, deny) = (of(Effect::Allow), of(Effect::Deny));
         let allow = self.diagram.any_of_sets(&allow)?;
         let deny = self.diagram.any_of_sets(&deny)?;
+        let probes = self.diagram.any_of_sets(&only(|line| line.is_probe))?;
+        let guards =
+            self.diagram.any_of_sets(&only(|line| line.effect == Effect::Deny && line.is_guardrail()))?;
+        // 10.16: a probe passes all but guardrails.
+        let passing = self.diagram.minus(probes, guards)?;
+        let deny = self.diagram.minus(deny, passing)?;
         let granted = self.diagram.and(subject, allow)?;
         let inside = self.diagram.minus(granted, deny)?;
         let outside = self.diagram.minus(subject, inside)?;

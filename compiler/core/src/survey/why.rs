@@ -221,7 +221,8 @@ impl At<'_> {
         };
         let more = nearest(&mut others);
         let about = |check: &&Check| check.shapes.iter().any(|shape| self.is_in(shape));
-        let asks = checks.iter().filter(|_| allowed).filter(about);
+        let is_asked = allowed && by.is_some_and(AccessLine::lets_in);
+        let asks = checks.iter().filter(|_| is_asked).filter(about);
         let told = of(Effect::Audit).filter(|line| self.access_fails(line).is_empty()).map(cited);
         Step {
             by: by.map(said).unwrap_or_default(),

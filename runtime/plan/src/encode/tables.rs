@@ -4,7 +4,7 @@ use super::nodes::Nodes;
 use super::{Draft, dictionary};
 use crate::layout::{
     Section, balancer, edit, health_check, listener as listener_row, outcome, outliers, outside_tls, retry,
-    settings, state,
+    settings, state, verdict,
 };
 use crate::plan::{
     Action, Automaton, Balancer, ConsumerRoute, Edit, Field, Gateway, HashKey, LIST, List, NONE, Outcome,
@@ -43,7 +43,11 @@ pub(super) fn write<'p>(plan: &'p Plan, nodes: &Nodes, draft: &mut Draft<'p>) {
         let (rule, audit) = (draft.string(&verdict.rule), draft.string(&verdict.audit));
         let asked = draft.count(Section::Asked);
         verdict.asks.iter().for_each(|authority| draft.row(Section::Asked, &[*authority]));
-        let allow = u32::from(verdict.allow);
+        let allow = match (verdict.allow, verdict.probe) {
+            (false, _) => verdict::DENIES,
+            (true, false) => verdict::ALLOWS,
+            (true, true) => verdict::PROBES,
+        };
         draft.row(Section::Verdicts, &[allow, rule, audit, asked, verdict.asks.len() as u32]);
     }
     for own in &plan.authorities {
@@ -221,6 +225,7 @@ fn port_rows<'p>(port: &'p Port, draft: &mut Draft<'p>) {
             port.subset_endpoints.len() as u32,
             port.protocol as u32,
             port.mtls as u32,
+            u32::from(port.probed),
         ],
     );
 }

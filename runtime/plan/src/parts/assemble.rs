@@ -546,6 +546,7 @@ fn stand_in(name: &str, place: &Place<'_>, closed: u32) -> Service {
         number: *number,
         protocol: Protocol::default(),
         mtls: Mtls::default(),
+        probed: false,
         name: String::new(),
         partition: closed,
         endpoints: vec![],

@@ -16,7 +16,7 @@ pub(super) fn check(plan: &PlanView) -> Result<(), PlanError> {
     }
     let mut all_asked = Tiles::of(plan, Section::Asked);
     for verdict in all(plan, Section::Verdicts) {
-        ensure(verdict.word(verdict::ALLOW) <= 1, "a verdict is none")?;
+        ensure(verdict.word(verdict::ALLOW) <= verdict::PROBES, "a verdict is none")?;
         is_string(plan, verdict.word(verdict::RULE))?;
         is_string(plan, verdict.word(verdict::AUDIT))?;
         asked(plan, verdict, &mut all_asked)?;
@@ -36,7 +36,8 @@ pub(super) fn check(plan: &PlanView) -> Result<(), PlanError> {
 fn asked(plan: &PlanView, verdict: Record<'_>, all_asked: &mut Tiles) -> Result<(), PlanError> {
     let range = all_asked.take(verdict.range(verdict::ASKS))?;
     ensure(range.1 <= MAX_ASKED, "too many are asked")?;
-    ensure(range.1 == 0 || verdict.word(verdict::ALLOW) == 1, "somebody is asked of what is denied")?;
+    let is_let_in = verdict.word(verdict::ALLOW) == verdict::ALLOWS;
+    ensure(range.1 == 0 || is_let_in, "somebody is asked of what is denied, or of what the node asks")?;
     let asked = || some(plan, Section::Asked, range).map(|own| own.word(0));
     for (own, place) in asked().zip(1..) {
         ensure(own < count(plan, Section::Authorities), "nobody is asked")?;

@@ -208,6 +208,7 @@ fn ports(plan: &PlanView) -> Result<(), PlanError> {
         is_port_number(port.word(port::NUMBER))?;
         is_protocol(port.word(port::PROTOCOL))?;
         ensure((port.word(port::MTLS) as usize) < Mtls::ALL.len(), "a mode of mutual TLS is unknown")?;
+        ensure(port.word(port::PROBED) <= 1, "a port neither is probed nor is not")?;
         is_string(plan, port.word(port::NAME))?;
         has_roots(plan, port.word(port::PARTITION), 1)?;
         let range = endpoints.take(port.range(port::ENDPOINTS))?;

@@ -208,7 +208,13 @@ impl<'p> Verdict<'p> {
     }
 
     pub fn allow(self) -> bool {
-        self.0.word(verdict::ALLOW) == 1
+        self.0.word(verdict::ALLOW) != verdict::DENIES
+    }
+
+    /// Whether it is what the node asks that is allowed.
+    #[inline]
+    pub fn is_probe(self) -> bool {
+        self.0.word(verdict::ALLOW) == verdict::PROBES
     }
 
     /// `authorize TARGET` and the line's text, for logs.

@@ -278,6 +278,11 @@ impl<'p> Port<'p> {
         Mtls::of_number(self.0.word(port::MTLS))
     }
 
+    /// Whether the node may ask something there, in the clear and without an identity.
+    pub fn is_probed(self) -> bool {
+        self.0.word(port::PROBED) == 1
+    }
+
     /// Empty where the service has one unnamed port.
     pub fn name(self) -> &'p str {
         self.0.text(port::NAME)

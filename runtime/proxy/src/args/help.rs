@@ -77,7 +77,7 @@ Identity and mutual TLS:
   that the plan has for the service or gateway that it serves. It calls `mtls strict` and
   `permissive` ports over TLS 1.3 and talks to nobody but the service meant. With --inbound it
   stands before the service too: it lets in whom the service authorizes, and at a `strict` port
-  nobody without a certificate. A bundle of another trust domain is DOMAIN=FILE. Files that are
+  nobody without a certificate, but the node for what a `probe` says, in the clear. A bundle of another trust domain is DOMAIN=FILE. Files that are
   replaced are taken over at once, and what does not fit together is not.
   Who is on a revocation list of --crl, or whose certificate has ended, is refused, and cut off
   where it is connected.

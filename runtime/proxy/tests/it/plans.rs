@@ -224,8 +224,13 @@ impl Mesh {
         let mut leaves = vec![Target::Leaf(REFUSED)];
         leaves.extend((0..self.rules.len() as u32).map(Target::Leaf));
         leaves.push(Target::Leaf(REFUSED));
-        let verdict =
-            |allow, rule: &str| Verdict { allow, rule: rule.to_owned(), audit: String::new(), asks: vec![] };
+        let verdict = |allow, rule: &str| Verdict {
+            allow,
+            probe: false,
+            rule: rule.to_owned(),
+            audit: String::new(),
+            asks: vec![],
+        };
         let listener = Listener {
             protocol: self.clients,
             proxy_protocol: false,
@@ -318,5 +323,5 @@ fn port(endpoints: &[SocketAddr], protocol: Protocol, partition: u32) -> Port {
     let mut endpoints: Vec<_> = endpoints.iter().map(endpoint).collect();
     endpoints.sort();
     let (mtls, name) = (Mtls::None, String::new());
-    Port { number: 80, protocol, mtls, name, partition, endpoints, subset_endpoints: vec![] }
+    Port { number: 80, protocol, mtls, probed: false, name, partition, endpoints, subset_endpoints: vec![] }
 }

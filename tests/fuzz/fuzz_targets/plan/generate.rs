@@ -145,7 +145,7 @@ fn automaton(draw: &mut Draw<'_>) -> Automaton {
 
 fn verdict(draw: &mut Draw<'_>, place: usize) -> Verdict {
     let audit = draw.of(&["", "told", "told\nand told"]).to_owned();
-    Verdict { allow: draw.one_in(2), rule: format!("line {place}"), audit, asks: vec![] }
+    Verdict { allow: draw.one_in(2), probe: false, rule: format!("line {place}"), audit, asks: vec![] }
 }
 
 /// Somebody who is asked, where there is a port to ask at.
@@ -181,6 +181,7 @@ fn service(draw: &mut Draw<'_>, plan: &Plan, name: &str) -> Service {
             number: 80 + place as u16,
             protocol,
             mtls,
+            probed: draw.one_in(4),
             name: String::new(),
             partition: 0,
             endpoints,
