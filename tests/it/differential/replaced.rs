@@ -185,7 +185,13 @@ fn outcomes(side: &Subject, question: &Question) -> BTreeSet<String> {
         let distribution = mesh_engine::distribution(&side.view, entry, peer, request);
         let mut chances: BTreeMap<String, u128> = BTreeMap::new();
         for possible in &distribution.possible {
-            let ending = side.ending(&possible.decision, question);
+            let mut ending = side.ending(&possible.decision, question);
+            // 5.3: at a service's own proxy they are nobody's, so no change of them is one.
+            if let (Entry::Inbound { .. }, Outcome::Forward { timeout, retry, .. }) =
+                (&question.entry, &mut ending.outcome)
+            {
+                (*timeout, *retry) = (None, None);
+            }
             *chances.entry(format!("{:?} {:?}", ending.outcome, ending.changes)).or_default() +=
                 possible.numerator;
         }

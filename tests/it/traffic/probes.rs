@@ -51,11 +51,11 @@ fn the_node_asks_a_strict_port_for_its_probe_in_the_clear_and_nobody_for_anythin
     };
     assert_eq!(rules("probe shop.default: GET /ping", "shop.default:80"), 2, "{log:#?}");
     assert_eq!(
-        rules("authorize shop.default: deny from web, unauthenticated to /ping", "web.default"),
+        rules("authorize shop.default: deny from unauthenticated, web to /ping", "web.default"),
         1,
         "{log:#?}"
     );
-    assert_eq!(rules("mtls strict: shop.default", "shop.default:80"), 5, "{log:#?}");
+    assert_eq!(rules("mtls strict: shop.default", "shop.default:80"), 3, "{log:#?}");
 }
 
 #[test]
