@@ -106,7 +106,10 @@ fn a_plan_that_takes_the_place_of_another_is_served() {
     proxy.hears("serving plan");
     assert_eq!(client.get("/x").unwrap().text(), "new");
 
-    std::fs::write(&plan, b"no plan").unwrap();
+    // At once, too: a file that is only begun is another mistake.
+    let beside = plan.with_extension("new");
+    std::fs::write(&beside, b"no plan").unwrap();
+    std::fs::rename(beside, &plan).unwrap();
     let error = proxy.hears("keeps serving");
     assert!(error.contains("shop.mplan is not taken over: it is neither a plan"), "{error}");
     assert_eq!(client.get("/x").unwrap().text(), "new");
