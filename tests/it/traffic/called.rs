@@ -233,6 +233,28 @@ fn an_address_of_no_call_is_a_mistake_and_a_call_without_one_is_told() {
 }
 
 #[test]
+fn of_several_ports_an_address_says_which() {
+    let more = "service db { port a 1000 tcp; port b 1001 tcp }\nauthorize db { allow from cart to port a; allow from cart to port b }";
+    let folder = Folder::of(&text("127.0.0.1:1", "calls db port a; calls db port b; calls redis", more));
+    let plan = folder.built();
+    let mistake = |asked: &str| {
+        let mut command = mesh_proxy();
+        command.arg("--plan").arg(&plan).args(["--service", "cart", "--call", asked]);
+        let (code, said, errors) = run(&mut command);
+        assert_eq!(code, 2, "{asked}: {said}{errors}");
+        errors
+    };
+    let either = mistake("db=127.0.0.1:0");
+    let why = "the call of `db` by `cart.default` could be that of `db.default:1000` or `db.default:1001`: say which";
+    assert!(either.contains(why), "{either}");
+    let neither = mistake("db:c=127.0.0.1:0");
+    assert!(
+        neither.contains("`cart.default` calls no `tcp` port of `db:c`: it calls `db.default:1000`, "),
+        "{neither}"
+    );
+}
+
+#[test]
 fn mesh_up_has_an_address_for_each_call_of_a_tcp_port() {
     let words = "gateway edge {\n  listener web port 18080 http {\n    host \"*\"\n  }\n}\nroute edge {\n  to cart\n}\nauthorize edge {\n  allow from anyone\n}\n\
                  service cart {\n  port 80 http\n  calls redis\n}\nauthorize cart {\n  allow from gateway edge\n}\n\
