@@ -438,6 +438,48 @@ fn a_service_is_called_by_its_aliases_by_who_calls_it() {
 }
 
 #[test]
+fn what_is_outside_is_called_by_its_names_by_who_calls_it() {
+    let [api, files, other] = ["api", "files", "other"].map(Upstream::named);
+    let text = format!(
+        "service web {{ port 80 http; calls api, files, ops }}\nservice other {{ calls web }}\nauthorize web {{ allow from other }}\n\
+         service api {{ external \"www.api.test\", \"*.api.test\"; port 80 http; tls none; endpoints static \"{}\" }}\n\
+         service files {{ external \"**.files.test\", \"192.0.2.9\"; port 8080 http; tls none; endpoints static \"{}\" }}\n\
+         service ops {{ external \"www.api.test\", \"ops.files.test\"; port 81 http; tls none; endpoints static \"{}\" }}\n\
+         service hidden {{ external \"hidden.api.test\"; port 80 http; tls none }}\n\
+         authorize api, files, ops, hidden {{ allow from web }}\n",
+        api.address, files.address, other.address
+    );
+    let mesh = Mesh::start(&text, &["web", "other"]);
+    let mut client = mesh.connect("web.default");
+    for (host, answers) in [
+        ("www.api.test", "api"),
+        ("WWW.api.test.:80", "api"),
+        ("www.api.test:81", "other"),
+        ("eu.api.test", "api"),
+        ("files.eu.files.test:8080", "files"),
+        ("a.files.test", "files"),
+        ("192.0.2.9", "files"),
+        ("ops.files.test", "other"),
+        ("api", "api"),
+    ] {
+        assert_eq!(client.get(host, "/a", &[]).unwrap(), (200, answers.into()), "{host}");
+    }
+    for host in [
+        "api.test",
+        "a.b.api.test",
+        "eu.api.test:81",
+        "files.test",
+        "hidden.api.test",
+        "ops.files.test:8080",
+        "192.0.2.8",
+    ] {
+        assert_eq!(client.get(host, "/a", &[]).unwrap().0, 403, "{host}");
+    }
+    assert_eq!(mesh.connect("other.default").get("www.api.test", "/a", &[]).unwrap().0, 403);
+    assert!(api.heads()[0].contains("\r\nhost: www.api.test\r\n"), "the host stays: {}", api.heads()[0]);
+}
+
+#[test]
 fn nobody_listens_is_said_and_does_not_hang() {
     let gone = Upstream::named("gone");
     let text = edge(&gone, "route edge { to s }").replace(&gone.address, "127.0.0.1:1");

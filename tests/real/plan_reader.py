@@ -204,6 +204,11 @@ def covers(kind, name, host):
     parents = [host[at + 1:] for at, byte in enumerate(host) if byte == "." and at > 0]
     return [host == name, parents[:1] == [name], name in parents, True][kind]
 
+def includes(pattern, host):
+    """Whether a call host, which may begin with `*.` or `**.`, is that host or has it below."""
+    stars, _, parent = pattern.rpartition("*.")
+    return pattern == host if parent == pattern else covers(1 + len(stars), parent, host)
+
 class Way(collections.namedtuple("Way", "plan request peer odds rule told levels grant edits limits own door asks probe",
                                  defaults=[Fraction(1), "", ("", ""), (), (), (), (), (), None, (), None])):
     """From a request to a decision: a request on its way, what it is now, who sends it on, what was met, and how likely it came so far."""
@@ -304,8 +309,13 @@ def decide(plan, said):
     if "sidecar" in entry:
         owner, number = plan.named(plan.services, entry["sidecar"])[1], way.request.host_port
         way, calls = way.sent_by(owner, 14), plan.rows("calls", owner, 8)
-        called = [calls[call] for name, call in plan.rows("call_hosts", owner, 10) if plan.strings[name] == way.request.host]
-        fits = [call for call in called if (plan.services[call[0]][5] == 1 if number is None else plan.port(*call[:2])[0] == number)]
+        hosts = [(plan.strings[name], call) for name, call in plan.rows("call_hosts", owner, 10)]
+        fits = [host for host in {name for name, _ in hosts} if includes(host, way.request.host)]
+        meant = min(fits, key=lambda host: (host.count("*"), -len(host)), default=None)
+        called = [calls[call] for name, call in hosts if name == meant and call != NONE]
+        ports = sum(plan.services[service][5] for service in {call[0] for call in called})
+        fits = [call for call in called if plan.port(*call[:2])[0] == (80 if number is None else number)]
+        fits = fits or [call for call in called if number is None and ports == 1]
         found = way.ask(fits[0][2], 0) if fits else None
         return way.end("undeclared") if found is None else way._replace(grant=plan.grants[found]).send(*fits[0][:2])
     service, row = plan.named(plan.services, entry["service"])

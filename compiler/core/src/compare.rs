@@ -249,6 +249,8 @@ impl Comparing<'_> {
                 self.texts(&place, hosts);
             }
         }
+        let nobody = [0, 1].map(|side| called_nobody(&self.sides[side], caller));
+        self.texts(&format!("calls of {caller}"), nobody);
         for (to, number) in own {
             let of = |side: &Side<'_>| {
                 let (_, service) = side.service(caller)?;
@@ -603,6 +605,14 @@ fn logged(share: Option<u32>) -> String {
         Some(mesh_plan::layout::WHOLE) => "access-log json".to_owned(),
         Some(share) => format!("access-log json sample {}.{:02}%", share / 100, share % 100),
     }
+}
+
+/// `nobody called as a.partner.example`: the hosts inside its patterns by which a caller says nobody whom it calls.
+fn called_nobody(side: &Side<'_>, caller: &str) -> String {
+    let Some((_, service)) = side.service(caller) else { return String::new() };
+    let hosts = service.hosts.iter().filter(|host| host.call == mesh_plan::NONE);
+    let hosts: Vec<&str> = hosts.map(|host| host.host.as_str()).collect();
+    if hosts.is_empty() { String::new() } else { format!("nobody called as {}", hosts.join(", ")) }
 }
 
 /// `called as db.example`: the hosts by which a caller says a port of another service, besides that one's name.

@@ -213,9 +213,9 @@ fn outside(service: &ast::Service) -> Vec<Diagnostic> {
 /// The proxy knows endpoints by their addresses and names.
 fn places(service: &ast::Service) -> Vec<Diagnostic> {
     let mut found = Vec::new();
-    // Whom a service calls is looked up by the whole host.
-    let patterns = service.aliases.iter().filter(|alias| !matches!(alias.value, HostPattern::Exact(_)));
-    found.extend(patterns.map(|alias| unexecuted("an `alias` that is a pattern", alias.span)));
+    // Nobody else could be called any more.
+    let all = service.aliases.iter().filter(|alias| matches!(alias.value, HostPattern::Any));
+    found.extend(all.map(|alias| unexecuted("an `alias` of every host", alias.span)));
     let of_subsets = service.subsets.iter().flat_map(|subset| &subset.endpoints);
     for endpoints in service.endpoints.iter().chain(of_subsets) {
         let kind = match &endpoints.source {

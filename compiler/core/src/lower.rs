@@ -1,5 +1,6 @@
 //! Model and diagrams become the plan: names become indices, what is equal is stored once.
 
+mod hosts;
 mod intern;
 mod space;
 mod vectors;
@@ -399,7 +400,7 @@ impl Lowering {
             ports: ports.collect(),
             subsets: service.subsets.iter().map(|subset| subset.name.as_str().to_owned()).collect(),
             calls: calls.collect(),
-            hosts: hosts(model, service),
+            hosts: hosts::of(model, service),
             consumer_routes: consumer_routes(model, Caller::Service(ServiceId(index)), partitions),
         }
     }
@@ -529,23 +530,6 @@ fn consumer_routes(
             partition: partitions.get(&key(Owner::Consumer(index))).copied().unwrap_or(NONE),
         })
         .collect()
-}
-
-/// The names by which a service says whom it calls.
-fn hosts(model: &Model, service: &Service) -> Vec<plan::CallHost> {
-    let mut hosts: Vec<plan::CallHost> = Vec::new();
-    for (call, index) in service.calls.iter().zip(0..) {
-        let service_called = &model[call.to.service];
-        let callee = &service_called.workload;
-        let aliases = service_called.aliases.iter();
-        hosts.extend(aliases.map(|alias| plan::CallHost { host: alias.to_string(), call: index }));
-        hosts.push(plan::CallHost { host: callee.full_name(), call: index });
-        if callee.namespace == service.workload.namespace {
-            hosts.push(plan::CallHost { host: callee.name.as_str().to_owned(), call: index });
-        }
-    }
-    hosts.sort_by(|a, b| (&a.host, a.call).cmp(&(&b.host, b.call)));
-    hosts
 }
 
 fn members(port: &Port, subset: u32) -> Vec<u32> {

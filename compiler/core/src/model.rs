@@ -216,8 +216,8 @@ pub(crate) struct Service {
     pub(crate) calls: Vec<Call>,
     /// Headers that it sends on with its calls, lower-case.
     pub(crate) propagates: Vec<Text>,
-    /// Further hosts by which callers say it.
-    pub(crate) aliases: Vec<Text>,
+    /// Further hosts by which callers say it: what it has as `alias`, and what is outside. Those that begin with `*.` or `**.` are patterns.
+    pub(crate) hosts: Vec<Text>,
 }
 
 impl Service {
@@ -238,7 +238,7 @@ impl Service {
             subsets: vec![],
             calls: vec![],
             propagates: vec![],
-            aliases: vec![],
+            hosts: vec![],
         }
     }
 

@@ -14,6 +14,7 @@ mod delegation;
 mod edits;
 mod failover;
 mod guardrail;
+mod hosts;
 mod key_places;
 mod limits;
 mod limits_inside;
@@ -132,7 +133,7 @@ impl Resolved {
         let somewhere = project.modules.iter().flat_map(|module| &module.file.sent_somewhere);
         model.sent_somewhere = somewhere.cloned().collect();
         route::overrides_exist(model, together);
-        operation::aliases(project.modules, scope, together);
+        hosts::check(project.modules, scope, together);
         failover::check(project.modules, scope, project.clusters(), together);
         together.extend(protocol::mismatches(project.modules, scope, model));
         // They are read below, and were before the edit.

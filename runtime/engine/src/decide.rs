@@ -179,7 +179,7 @@ pub fn relaxed(plan: &PlanView, entry: Entry, host: &str, host_port: Option<u16>
 
 /// Which of a service's calls a host and a port mean ([`Entry::Call`]): what a proxy can look up once for many requests.
 pub fn callee(plan: &PlanView, service: u32, host: &str, host_port: Option<u16>) -> Option<u32> {
-    walk::callee(plan, plan.service(service)?, host, host_port)?
+    crate::callee::callee(plan, plan.service(service)?, host, host_port)?
 }
 
 /// The endpoints of a service's port whose addresses the plan knows, of one subset or (`subset == NONE`) all, in the plan's order. Names are

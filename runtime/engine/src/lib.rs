@@ -16,6 +16,7 @@
 mod atoms;
 pub mod balance;
 pub mod budget;
+mod callee;
 pub mod canonical;
 pub mod decide;
 pub mod decision;

@@ -1,8 +1,8 @@
 //! An entry and a peer, looked up: all of a decision that is the same for every request of a connection.
 
+use crate::callee::callee;
 use crate::peer::Caller;
 use crate::request::{Entry, Peer};
-use crate::walk::callee;
 use mesh_plan::PlanView;
 use mesh_plan::view::Dimensions;
 

@@ -11,7 +11,7 @@ use crate::resolved::{Arrival, Call, Hop, Place, Resolved, Way};
 use crate::settled::{Nearest, Settled};
 use crate::trace::{Asked, Root};
 use mesh_plan::layout::MAX_ENTER_DEPTH;
-use mesh_plan::view::{self, ConsumerRoute, Outcome, Port, Rows, Service, Text};
+use mesh_plan::view::{self, ConsumerRoute, Outcome, Rows, Service, Text};
 use mesh_plan::{Backend, NONE, PlanView, REFUSED, Target};
 
 /// A request on its way.
@@ -430,31 +430,4 @@ impl<'p, 'r> Walk<'p, 'r> {
             }
         }
     }
-}
-
-/// Which of a service's calls a host and a port mean, if they mean any. Without a number they mean the only port of the callee. `None`
-/// where the plan contradicts itself.
-pub(crate) fn callee(
-    plan: &PlanView,
-    caller: Service<'_>,
-    host: &str,
-    host_port: Option<u16>,
-) -> Option<Option<u32>> {
-    let Some(first) = caller.names_of_hosts().get(host.as_bytes()) else { return Some(None) };
-    let hosts = caller.hosts();
-    let named = hosts.get(first)?;
-    let own = (first..hosts.len()).map_while(|index| hosts.get(index));
-    for entry in own.take_while(|host| host.is_same_host(named)) {
-        let call = caller.calls().get(entry.call())?;
-        let callee = plan.service(call.service())?;
-        let number = callee.port(call.port()).map(Port::number);
-        let meant = match host_port {
-            Some(wanted) => number == Some(wanted),
-            None => callee.ports().len() == 1,
-        };
-        if meant {
-            return Some(Some(entry.call()));
-        }
-    }
-    Some(None)
 }

@@ -339,9 +339,10 @@ pub struct Call {
 /// A name by which a service says whom it calls.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct CallHost {
-    /// Lower-case, without a port.
+    /// Lower-case, without a port. One that begins with `*.` stands for every host of one more label, one that begins with `**.` for every one of
+    /// more labels.
     pub host: String,
-    /// Index into the service's `calls`.
+    /// Index into the service's `calls`, or [`NONE`]: whom it means is not called.
     pub call: u32,
 }
 

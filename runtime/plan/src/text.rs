@@ -195,6 +195,11 @@ fn service_text(plan: &PlanView, service: Service<'_>, out: &mut Page) {
             let hosts: Vec<&str> = hosts.collect();
             out.line(format_args!("calls {callee} as {}, partition {}", hosts.join(", "), call.partition()));
         }
+        let nobodys = service.hosts().iter().filter(|host| host.call() == NONE).map(|host| host.host());
+        let nobodys: Vec<&str> = nobodys.collect();
+        if !nobodys.is_empty() {
+            out.line(format_args!("calls nobody as {}", nobodys.join(", ")));
+        }
         consumer_routes_text(plan, service.consumer_routes(), out);
     });
 }

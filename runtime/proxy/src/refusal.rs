@@ -3,7 +3,7 @@
 
 use crate::request::Target;
 use crate::serving::Opened;
-use mesh_engine::{Entry, Refusal};
+use mesh_engine::{Entry, Refusal, callee};
 use std::collections::BTreeSet;
 
 /// Callees that an answer names; the log and the plan know them all.
@@ -26,11 +26,11 @@ pub(crate) fn told(refusal: Refusal<'_>, owner: &str, opened: &Opened, target: &
 fn undeclared(service: u32, opened: &Opened, target: &Target) -> String {
     let none = format!("{} declares no call to `{}`", opened.name, target.authority());
     let Some(caller) = opened.serving.view.service(service) else { return none };
-    if caller.hosts().iter().any(|host| host.host() == target.host) {
+    if callee(&opened.serving.view, service, &target.host, target.port).is_some() {
         return format!("{none} that covers this request");
     }
-    let callee = |index| opened.serving.view.service(index).map(|callee| callee.name());
-    let callees: BTreeSet<&str> = caller.calls().iter().filter_map(|call| callee(call.service())).collect();
+    let name = |index| opened.serving.view.service(index).map(|callee| callee.name());
+    let callees: BTreeSet<&str> = caller.calls().iter().filter_map(|call| name(call.service())).collect();
     let named = callees.iter().take(MAX_NAMED).copied().collect::<Vec<_>>().join(", ");
     match callees.len() {
         0 => format!("{none}, nor to any other"),

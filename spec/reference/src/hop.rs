@@ -5,10 +5,11 @@ use crate::chance::Chance;
 use crate::edits::Effect;
 use crate::identity::Peer;
 use crate::line;
-use crate::program::{Calls, Program};
+use crate::program::{Calls, Port, Program, Service};
 use crate::route::{self, Action, Backend, Choice};
 use crate::settings::{Settings, in_force};
 use crate::{Answer, Changes, Ending, Entry, Outcome, Question};
+use mesh_lang::ast::HostPattern;
 use std::collections::BTreeSet;
 
 /// Everything that can happen to a request.
@@ -72,25 +73,40 @@ fn at_gateway(program: &Program, name: &str, listener: &str, request: &Question,
 fn at_sidecar(program: &Program, name: &str, request: &Question, answer: &mut Answer) {
     let undeclared = |answer: &mut Answer| answer.end(Outcome::UndeclaredCall.into(), Chance::CERTAIN);
     let Some(caller) = program.services.get(name) else { return undeclared(answer) };
-    let aliased = program.services.iter().find(|(_, service)| service.aliases.contains(&request.host));
-    let callee = match (aliased, request.host.contains('.')) {
-        (Some((name, _)), _) => name.clone(),
-        (None, true) => request.host.clone(),
-        (None, false) => format!("{}.{}", request.host, caller.namespace),
-    };
-    let ports = program.services.get(&callee).map(|service| service.ports.as_slice()).unwrap_or_default();
-    let port = match request.host_port {
-        Some(number) => ports.iter().find(|port| port.number == number),
-        None if ports.len() == 1 => ports.first(),
-        None => None,
-    };
-    let Some(port) = port else { return undeclared(answer) };
+    let Some((callee, port)) = meant(program, caller, request) else { return undeclared(answer) };
     let calls = caller.calls.get(&(callee.clone(), port.number));
     let Some(levels) = calls.and_then(|calls| declared(calls, request, answer)) else {
         return undeclared(answer);
     };
     let identity = program.peer(caller.identity.as_deref());
-    send(program, (name, &identity), &callee, port.number, request, &levels, answer);
+    send(program, (name, &identity), callee, port.number, request, &levels, answer);
+}
+
+/// 5.2: which port of which service the host and the port of a request mean.
+fn meant<'p>(program: &'p Program, caller: &Service, request: &Question) -> Option<(&'p String, &'p Port)> {
+    let name = match request.host.contains('.') {
+        true => request.host.clone(),
+        false => format!("{}.{}", request.host, caller.namespace),
+    };
+    // Names first, then the most specific of all hosts and patterns. What is outside can be several services, of which the caller means its own.
+    let width = |pattern: &HostPattern| route::covers(pattern, &request.host).then(|| route::width(pattern));
+    let named = |service: &Service| service.hosts.iter().filter_map(width).min();
+    let all = || program.services.iter().filter_map(|(name, service)| Some((name, service, named(service)?)));
+    let narrowest = all().map(|(_, _, width)| width).min();
+    let by_host = all().filter(|(_, _, width)| Some(*width) == narrowest);
+    let services: Vec<(&String, &Service)> = match program.services.get_key_value(&name) {
+        // A service outside may have its own name as a host, too.
+        Some(own) => vec![own],
+        None => by_host.map(|(name, service, _)| (name, service)).collect(),
+    };
+    let is_called = |name: &String| caller.calls.keys().any(|(callee, _)| callee == name);
+    let services = services.into_iter().filter(|(name, _)| is_called(name));
+    let ports: Vec<(&String, &Port)> =
+        services.flat_map(|(name, service)| service.ports.iter().map(move |port| (name, port))).collect();
+    // Without a number it is the port of HTTP, or the only one there is.
+    let numbered = |number| ports.iter().find(|(_, port)| port.number == number);
+    let found = numbered(request.host_port.unwrap_or(80));
+    found.or(ports.first().filter(|_| request.host_port.is_none() && ports.len() == 1)).copied()
 }
 
 /// 5.7: whether a caller's request ends in nothing but a denial, whatever is drawn, and meets no rule that changes it.

@@ -36,6 +36,18 @@ impl Program {
     }
 }
 
+/// 5.2: the hosts of a service besides its names. A network is no host.
+fn hosts(service: &ast::Service) -> Vec<HostPattern> {
+    let outside = service.external.iter().filter(|name| !name.value.contains('/'));
+    let outside = outside.map(|name| match (name.value.strip_prefix("**."), name.value.strip_prefix("*.")) {
+        (Some(parent), _) => HostPattern::Labels(parent.into()),
+        (None, Some(parent)) => HostPattern::OneLabel(parent.into()),
+        (None, None) if name.value.contains(':') => HostPattern::Exact(format!("[{}]", name.value).into()),
+        (None, None) => HostPattern::Exact(name.value.clone()),
+    });
+    service.aliases.iter().map(|alias| alias.value.clone()).chain(outside).collect()
+}
+
 /// What several `route` statements say of one target and host, before it is worked out.
 #[derive(Default)]
 struct Written<'a> {
@@ -109,7 +121,7 @@ impl<'a> Builder<'a> {
             limits: edits::limits(&service.limits),
             ports: service.ports.iter().map(port).collect(),
             subsets: service.subsets.iter().map(|subset| subset.name.value.to_string()).collect(),
-            aliases: service.aliases.iter().map(|alias| alias.value.to_string()).collect(),
+            hosts: hosts(service),
             issuer: only_issuer(&service.jwts),
             calls: BTreeMap::new(),
             routes: BTreeMap::new(),

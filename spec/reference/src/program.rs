@@ -31,7 +31,7 @@ pub(crate) struct Service {
     pub(crate) ports: Vec<Port>,
     pub(crate) subsets: BTreeSet<String>,
     /// 5.2: further hosts by which it is called.
-    pub(crate) aliases: BTreeSet<String>,
+    pub(crate) hosts: Vec<HostPattern>,
     /// The one `jwt` it verifies, where it is one (1.7).
     pub(crate) issuer: Option<String>,
     /// By callee and its port.

@@ -114,13 +114,18 @@ impl Table {
 pub(crate) fn tables_of_host<'a>(tables: &'a BTreeMap<HostPattern, Table>, host: &str) -> Vec<&'a Table> {
     let mut covering: Vec<(&HostPattern, &Table)> =
         tables.iter().filter(|(pattern, _)| covers(pattern, host)).collect();
-    covering.sort_by_key(|(pattern, _)| match pattern {
+    covering.sort_by_key(|(pattern, _)| width(pattern));
+    covering.into_iter().map(|(_, table)| table).collect()
+}
+
+/// Of two patterns that cover a host the one of less is more specific.
+pub(crate) fn width(pattern: &HostPattern) -> (u8, usize) {
+    match pattern {
         HostPattern::Exact(_) => (0, 0),
         HostPattern::OneLabel(_) => (1, 0),
         HostPattern::Labels(name) => (2, usize::MAX - name.len()),
         HostPattern::Any => (3, 0),
-    });
-    covering.into_iter().map(|(_, table)| table).collect()
+    }
 }
 
 /// Whether a host is in a pattern.

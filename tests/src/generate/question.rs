@@ -94,8 +94,10 @@ fn entry(rng: &mut Rng, places: &Places) -> (Entry, String, Option<u16>, bool) {
         let host = match rng.u32(..20) {
             0 => "nowhere".to_owned(),
             1 => format!("{}.nowhere", callee.name),
-            // Some have this alias.
-            10 => format!("{}.example", callee.name),
+            // Some have these hosts.
+            10 if callee.is_external => format!("{}.{}.test", pick(rng, &["a", "b", "a.b"]), callee.name),
+            11 if callee.is_external => format!("{}.test", callee.name),
+            10 => format!("{}{}.example", pick(rng, &["", "", "a.", "a.b."]), callee.name),
             2..=9 if near => callee.name.clone(),
             2 => callee.name.clone(),
             _ => callee.full_name(),

@@ -84,7 +84,14 @@ impl Draft<'_> {
         let mut text = format!("service {} {{\n", service.name);
         let first = service.ports.first().map_or(Family::Http, Port::family);
         if service.is_external {
-            let outside = self.pick(&["\"api.example\"", "\"192.0.2.0/24\""]);
+            let own = &service.name;
+            let outside = match self.rng.u32(..5) {
+                0 => "\"192.0.2.0/24\"".to_owned(),
+                1 => format!("\"*.{own}.test\""),
+                2 => format!("\"**.{own}.test\", \"{own}.test\""),
+                3 => format!("\"**.test\", \"a.{own}.test\""),
+                _ => format!("\"a.{own}.test\""),
+            };
             let _ = writeln!(text, "  external {outside}");
             if service.ports.iter().any(|port| port.family() != Family::Bytes) {
                 let tls = self.pick(&["host \"api.example\" ca system", "none", "insecure"]);
@@ -160,7 +167,8 @@ impl Draft<'_> {
             lines.push(format!("endpoints dns \"db.example{port}\", \"db-2.example\""));
         }
         if self.chance(15) {
-            lines.push(format!("alias \"{}.example\"", service.name));
+            let wildcard = self.pick(&["", "", "*.", "**."]);
+            lines.push(format!("alias \"{wildcard}{}.example\"", service.name));
         }
         if self.has_clusters && self.chance(40) {
             lines.push("clusters east, west".to_owned());

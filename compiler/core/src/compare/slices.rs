@@ -221,6 +221,8 @@ impl Said {
             said.texts.extend(hosts.map(|host| host.host.clone()));
             said.decisions.push((What::Call, call.partition));
         }
+        let nobodys = service.hosts.iter().filter(|host| host.call == mesh_plan::NONE);
+        said.texts.extend(nobodys.map(|host| host.host.clone()));
         routes(&mut said, &service.consumer_routes);
         Some(said)
     }

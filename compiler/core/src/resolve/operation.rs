@@ -5,12 +5,12 @@ use super::declarations::{missing, once_each, telemetry, unknown_among};
 use super::scope::{Place, Scope};
 use super::service::ZONE;
 use super::settings::{has_limit, has_outlier_detection};
-use super::{Mistakes, Module, declared, gateway, outliers, outside, route, service};
+use super::{Mistakes, Module, declared, gateway, outliers, outside, route};
 use mesh_lang::ast::{
     self, EndpointSource, Endpoints, Limits, ListenerTls, ProbeKind, Protocol, RateKey, Shared, Tls,
 };
 use mesh_lang::{Code, Diagnostic, Diagnostics, Name, Span, Text};
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::BTreeSet;
 
 /// What is wrong with what a service says of itself; `clusters` are those of the mesh.
 pub(super) fn of_service(
@@ -210,7 +210,7 @@ impl About<'_> {
         for name in &service.external {
             if !is_outside_name(&name.value) {
                 let message = format!("`{}` is neither a name nor a network", name.value);
-                let help = "Write a name like `\"www.example.com\"` or `\"*.example.com\"`, or a network like `\"192.0.2.0/24\"`.";
+                let help = "Write a name like `\"www.example.com\"`, a pattern like `\"*.example.com\"`, or a network like `\"192.0.2.0/24\"`.";
                 self.say(Code::InvalidValue, message, name.span, "", help);
             }
         }
@@ -583,42 +583,13 @@ fn listener_tls(listener: &ast::Listener, diagnostics: &mut Diagnostics) {
 /// Whether a text is of a form.
 type Fits<'a> = &'a dyn Fn(&str) -> bool;
 
-/// A DNS name, with `*.` perhaps, or a network.
+/// A DNS name, with `*.` or `**.` perhaps, or a network.
 fn is_outside_name(text: &str) -> bool {
     if text.contains('/') || text.parse::<std::net::IpAddr>().is_ok() {
         let name = Name { value: text.into(), span: Span::new(mesh_lang::FileId(0), 0, 0) };
         return super::address::block(&name).is_ok();
     }
     outside::is_name(text)
-}
-
-/// Hosts by which callers say services, each meaning one service. What some caller calls somebody anyway is no further host.
-pub(super) fn aliases(modules: &[Module<'_>], scope: &Scope, diagnostics: &mut Diagnostics) {
-    if declared(modules, service).all(|(_, service)| service.aliases.is_empty()) {
-        return;
-    }
-    let mut names: BTreeMap<String, Span> = BTreeMap::new();
-    for (place, service) in declared(modules, service) {
-        let name = &service.name;
-        names.entry(name.value.to_string()).or_insert(name.span);
-        names.insert(format!("{}.{}", name.value, scope.namespace(place)), name.span);
-    }
-    let mut seen: BTreeMap<String, Span> = BTreeMap::new();
-    for (_, service) in declared(modules, service) {
-        for alias in &service.aliases {
-            let text = alias.value.to_string();
-            if let Some(named) = names.get(&text) {
-                diagnostics.push(
-                    Diagnostic::new(Code::DuplicateName, format!("`{text}` is what callers say of a service anyway"))
-                        .at(alias.span, "would mean two services, or nothing new")
-                        .at(*named, "by its name")
-                        .help("Delete it, or take a host that is no name of a service, nor of one with its namespace."),
-                );
-            } else if let Some(first) = seen.insert(text.clone(), alias.span) {
-                diagnostics.push(super::duplicate("alias", &text, alias.span, first));
-            }
-        }
-    }
 }
 
 #[cfg(test)]
@@ -650,23 +621,6 @@ mod tests {
             &["2 MESH1012 `192.0.2.1/24` is neither a name nor a network"],
         );
         says(&service("port 80 http; tls none"), &["2 MESH1006 `s` is inside the mesh and has a `tls`"]);
-    }
-
-    #[test]
-    fn an_alias_is_nobodys_name_and_of_one_service() {
-        let text = |alias: &str| {
-            format!(
-                "service db {{ port 80 http }}\nauthorize db {{ allow from anyone }}\n{}",
-                service(&format!("port 80 http; alias {alias}"))
-            )
-        };
-        says(&text("\"db.example\", \"cart.default\", \"sql\""), &[]);
-        for name in ["db", "db.default", "s", "s.default"] {
-            let said = format!("4 MESH2002 `{name}` is what callers say of a service anyway");
-            says(&text(&format!("\"{name}\"")), &[&said]);
-        }
-        let twice = text("\"x.example\"").replacen("80 http", "80 http; alias \"x.example\"", 1);
-        says(&twice, &["4 MESH2002 alias `x.example` is declared twice"]);
     }
 
     #[test]

@@ -1,10 +1,10 @@
 //! Services outside of the mesh: in which TLS they are spoken to, and who must answer (`spec/semantics.md` 10.6).
 
 use crate::model::Endpoint;
-use mesh_lang::Text;
 use mesh_lang::ast::{Service, Tls};
+use mesh_lang::{Name, Text};
 use mesh_plan::{OutsideTls, Trust};
-use std::net::IpAddr;
+use std::net::{IpAddr, Ipv6Addr};
 
 /// The TLS of a service outside; where it is spoken to in the clear there is none.
 pub(super) fn tls(service: &Service) -> Option<OutsideTls> {
@@ -47,9 +47,19 @@ pub(crate) fn endpoint(service: &Service) -> Option<Outside> {
     }
 }
 
-/// Whether a text is a name in DNS, with `*.` perhaps.
+/// The hosts by which callers say a service outside: its names and patterns as they stand, and addresses as a request says them. A network
+/// has none.
+pub(super) fn hosts(service: &Service) -> impl Iterator<Item = Name> {
+    let names = service.external.iter().filter(|name| !name.value.contains('/'));
+    names.map(|name| match name.value.parse::<Ipv6Addr>() {
+        Ok(ip) => Name { value: format!("[{ip}]").into(), span: name.span },
+        Err(_) => name.clone(),
+    })
+}
+
+/// Whether a text is a name in DNS, with `*.` or `**.` perhaps.
 pub(super) fn is_name(text: &str) -> bool {
-    let plain = text.strip_prefix("*.").unwrap_or(text);
+    let plain = text.strip_prefix("**.").or_else(|| text.strip_prefix("*.")).unwrap_or(text);
     let label = |label: &str| {
         (1..=63).contains(&label.len())
             && label.bytes().all(|byte| {
@@ -64,7 +74,7 @@ pub(super) fn is_looked_up(name: &str) -> bool {
     let last = name.rsplit('.').next().unwrap_or_default();
     let is_number = last.bytes().all(|byte| byte.is_ascii_digit())
         || last.strip_prefix("0x").is_some_and(|hex| hex.bytes().all(|byte| byte.is_ascii_hexdigit()));
-    is_name(name) && !name.starts_with("*.") && !is_number
+    is_name(name) && !name.starts_with('*') && !is_number
 }
 
 /// `db.example`, or with a port.

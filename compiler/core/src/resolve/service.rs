@@ -2,7 +2,7 @@
 
 use super::scope::{self, Place, Scope};
 use super::settings::{self, Written};
-use super::{declarations, duplicate, mutual, outliers, outside, probe, protocol, shape, verifiers};
+use super::{declarations, duplicate, hosts, mutual, outliers, outside, probe, protocol, shape, verifiers};
 use crate::model::{Call, CallLine, Client, Endpoint, Model, Port, PortId, Service, SettingsAt, Subset};
 use mesh_lang::ast::{self, Endpoints, Mtls};
 use mesh_lang::signature::Place as Block;
@@ -30,7 +30,7 @@ pub(super) struct Own {
     issuers: Vec<Text>,
     verifiers: Vec<Verifier>,
     propagates: Vec<Text>,
-    aliases: Vec<Text>,
+    hosts: Vec<Text>,
 }
 
 impl Own {
@@ -48,7 +48,7 @@ impl Own {
         service.workload.issuers = self.issuers;
         service.workload.verifiers = self.verifiers;
         service.propagates = self.propagates;
-        service.aliases = self.aliases;
+        service.hosts = self.hosts;
     }
 }
 
@@ -89,7 +89,7 @@ pub(super) fn read(
         issuers: declarations::issuers(&service.jwts, place, scope, diagnostics),
         verifiers: verifiers::of(&service.jwts, place, scope),
         propagates: service.propagates.iter().map(|name| name.value.clone()).collect(),
-        aliases: service.aliases.iter().filter_map(|alias| exact(&alias.value)).collect(),
+        hosts: hosts::of(service),
     };
     own.ports.iter().for_each(|port| written.fits(port, diagnostics));
     protocol::of_settings(&service.settings, &own.ports, &service.name.value, diagnostics);
@@ -100,14 +100,6 @@ pub(super) fn read(
     subsets_have_endpoints(service, &own, diagnostics);
     subsets_are_disjoint(service, &own, diagnostics);
     own
-}
-
-/// The only host of a pattern that has one.
-fn exact(host: &ast::HostPattern) -> Option<Text> {
-    match host {
-        ast::HostPattern::Exact(host) => Some(host.clone()),
-        ast::HostPattern::OneLabel(_) | ast::HostPattern::Labels(_) | ast::HostPattern::Any => None,
-    }
 }
 
 /// What is absent is written out (`spec/semantics.md` 11). Where a part is missing that is needed, that is complained of

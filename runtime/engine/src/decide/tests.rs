@@ -5,7 +5,7 @@ use crate::decision::{Action, Refusal};
 use crate::request::{Headers, Method};
 use crate::samples::{EDGE, RATINGS, REVIEWS, WEB, plan, shop, tower};
 use mesh_plan::layout::seal;
-use mesh_plan::{Backend, ConsumerRoute, Edit, NONE, Node, Partition, Plan, REFUSED, Target, encode, verify};
+use mesh_plan::{Backend, CallHost, ConsumerRoute, Edit, NONE, Node, Partition, Plan, REFUSED, Target, encode, verify};
 use std::collections::BTreeMap;
 
 const AT_EDGE: Entry = Entry::Gateway { gateway: EDGE, listener: 0 };
@@ -332,6 +332,55 @@ fn who_knows_the_call_decides_as_who_looks_it_up() {
     assert_eq!(decided.possible[0].decision.action, Action::Refuse(Refusal::UndeclaredCall));
     assert!(calls > 1, "{calls} calls");
     assert_eq!(callee(&plan, 99, "reviews", None), None);
+}
+
+#[test]
+fn the_most_specific_host_or_pattern_says_who_is_called() {
+    let mut changed = plan();
+    let caller = &mut changed.services[WEB as usize];
+    let [first, second] = [0, 1];
+    let hosts = [
+        ("*.x.test", first),
+        ("**.test", second),
+        ("**.y.test", first),
+        ("a.x.test", second),
+        ("b.x.test", NONE),
+        ("**.b.y.test", NONE),
+        ("two.test", first),
+        ("two.test", second),
+    ];
+    caller.hosts = hosts.map(|(host, call)| CallHost { host: host.to_owned(), call }).to_vec();
+    caller.hosts.sort_by(|one, other| (&one.host, one.call).cmp(&(&other.host, other.call)));
+    let numbers = [0, 1].map(|call: usize| {
+        let call = &caller.calls[call];
+        (call.service as usize, call.port as usize)
+    });
+    let numbers = numbers.map(|(service, port)| changed.services[service].ports[port].number);
+    let plan = verify(encode(&changed).unwrap()).unwrap();
+    let at = |host: &str| numbers.map(|number| callee(&plan, WEB, host, Some(number)));
+    let (is_first, is_second) = ([Some(0), None], [None, Some(1)]);
+    assert_ne!(numbers[0], numbers[1]);
+    for (host, expected) in [
+        ("c.x.test", is_first),
+        ("a.x.test", is_second),
+        ("b.x.test", [None, None]),
+        ("c.c.x.test", is_second),
+        ("x.test", is_second),
+        ("test", [None, None]),
+        ("c.y.test", is_first),
+        ("c.c.y.test", is_first),
+        ("b.y.test", is_first),
+        ("c.b.y.test", [None, None]),
+        ("y.test", is_second),
+        ("xy.test", is_second),
+        ("*.x.test", is_first),
+        ("two.test", [Some(0), Some(1)]),
+        ("x.testing", [None, None]),
+        ("", [None, None]),
+        (".test", [None, None]),
+    ] {
+        assert_eq!(at(host), expected, "{host}");
+    }
 }
 
 #[test]

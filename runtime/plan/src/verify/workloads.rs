@@ -188,7 +188,7 @@ fn call_hosts(plan: &PlanView, range: (u32, u32), calls: u32) -> Result<(), Plan
     ascending(order(), "names of callees are not sorted")?;
     order().try_for_each(|(host, call)| {
         is_string(plan, host)?;
-        ensure(call < calls, "a name of a callee is of no call")
+        ensure(call < calls || call == NONE, "a name of a callee is of no call")
     })
 }
 

@@ -439,7 +439,7 @@ impl<'p> Row<'p> for CallHost<'p> {
 }
 
 impl<'p> CallHost<'p> {
-    /// Lower-case, without a port.
+    /// Lower-case, without a port; a pattern where it begins with `*`.
     pub fn host(self) -> &'p str {
         self.0.text(call_host::HOST)
     }
@@ -449,7 +449,7 @@ impl<'p> CallHost<'p> {
         self.0.word(call_host::HOST) == other.0.word(call_host::HOST)
     }
 
-    /// Index among the service's calls.
+    /// Index among the service's calls, or [`NONE`] where whom it means is not called.
     pub fn call(self) -> u32 {
         self.0.word(call_host::CALL)
     }

@@ -202,6 +202,10 @@ fn service(draw: &mut Draw<'_>, plan: &Plan, name: &str) -> Service {
         .zip(0..)
         .map(|(own, call)| CallHost { host: SERVICES[own.service as usize].to_owned(), call })
         .collect();
+    if draw.one_in(4) {
+        let call = if calls.is_empty() || draw.one_in(2) { NONE } else { 0 };
+        hosts.push(CallHost { host: draw.of(&["*.test", "**.test", "a.test"]).to_owned(), call });
+    }
     hosts.sort_by(|one, other| (&one.host, one.call).cmp(&(&other.host, other.call)));
     // In one service are not two kinds of TLS.
     let is_outside = ports.iter().all(|port: &Port| port.mtls == Mtls::None) && draw.one_in(4);
