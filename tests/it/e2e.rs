@@ -384,9 +384,11 @@ fn a_budget_bounds_the_retries() {
 fn a_sidecar_lets_its_service_make_the_calls_it_declares() {
     let s = Upstream::named("s");
     let statements = "service web { calls s to GET /items/** }\nauthorize s { allow from web }\nroute edge { otherwise 404 }";
-    let mesh = Mesh::start(&edge(&s, statements), &["web"]);
+    let text = format!("mesh local {{ egress deny }}\n{}", edge(&s, statements));
+    let mesh = Mesh::start(&text, &["web"]);
     let mut client = mesh.connect("web.default");
     assert_eq!(client.get("s", "/items/1", &[]).unwrap(), (200, "s".into()));
+    assert_eq!(client.get("www.example.com", "/items/1", &[]).unwrap().0, 403);
     assert_eq!(client.get("s.default:80", "/items/1", &[]).unwrap(), (200, "s".into()));
     let refused = "web.default declares no call to `s` that covers this request";
     assert_eq!(client.get("s", "/other", &[]).unwrap(), (403, refused.into()));

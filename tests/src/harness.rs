@@ -101,10 +101,24 @@ impl Mesh {
     /// If the text does not compile, with what is said about it, or the proxy does not start.
     #[track_caller]
     pub fn start_naming(text: &str, dns: &Dns, certificates: Option<Arc<Certificates>>) -> Mesh {
+        Mesh::start_calling(text, &[], dns, certificates)
+    }
+
+    /// The same, with sidecars of these services.
+    ///
+    /// # Panics
+    /// If the text does not compile, with what is said about it, or the proxy does not start.
+    #[track_caller]
+    pub fn start_calling(
+        text: &str,
+        callers: &[&str],
+        dns: &Dns,
+        certificates: Option<Arc<Certificates>>,
+    ) -> Mesh {
         let (plan, sources) = plan_of(text);
         let looking = Looking { servers: vec![dns.address], ..Looking::default() };
         let (plan, asking) = ((&plan, &sources), (Fetching::default(), looking));
-        Mesh::start_plan(plan, &[], Here::default(), vec![], certificates, &[], asking)
+        Mesh::start_plan(plan, callers, Here::default(), vec![], certificates, &[], asking)
     }
 
     #[track_caller]

@@ -40,7 +40,15 @@ impl Secure {
     /// # Panics
     /// If the certificate is none.
     pub fn start(name: &str, own: &Certificate, clients: Option<&str>) -> Secure {
-        let listener = TcpListener::bind("127.0.0.1:0").expect("a port");
+        Secure::start_at("127.0.0.1:0", name, own, clients)
+    }
+
+    /// The same at this address.
+    ///
+    /// # Panics
+    /// If the certificate is none, or the address cannot be had.
+    pub fn start_at(at: &str, name: &str, own: &Certificate, clients: Option<&str>) -> Secure {
+        let listener = TcpListener::bind(at).expect("a port");
         let address = listener.local_addr().expect("an address").to_string();
         let config = Arc::new(Mutex::new(config(own, clients)));
         let says = Arc::new(Mutex::new(name.to_owned()));

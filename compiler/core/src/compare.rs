@@ -638,6 +638,7 @@ fn endpoints(side: &Side<'_>, service: &str, number: u16) -> String {
         let ip = std::net::Ipv6Addr::from(endpoint.ip).to_canonical();
         let address = match endpoint.name.as_str() {
             "" => std::net::SocketAddr::new(ip, endpoint.port).to_string(),
+            name if endpoint.is_asked => format!("{name}:{} as asked", endpoint.port),
             name => format!("dns {name}:{}", endpoint.port),
         };
         let subsets = service.subsets.iter().zip(&port.subset_endpoints);

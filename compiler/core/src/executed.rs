@@ -36,6 +36,7 @@ pub(crate) fn refused(checked: &[(&'static str, Span)], files: &[ast::File]) -> 
         found.extend(addresses(item, &services));
         found.extend(websockets(item, &services));
         found.extend(checks(item, &services));
+        found.extend(unnamed(item, &services));
     }
     found.extend(twins(items()));
     found.sort_by_key(Diagnostic::span);
@@ -51,6 +52,25 @@ fn checks(item: &ast::Item, services: &BTreeMap<&str, &ast::Service>) -> Vec<Dia
     }
     let what = "`check` of a service outside of the mesh, which has no proxy to ask,";
     authorize.checks.iter().map(|check| unexecuted(what, check.span)).collect()
+}
+
+/// Where who is outside is who is asked for, a copy and a question ask for nobody.
+fn unnamed(item: &ast::Item, services: &BTreeMap<&str, &ast::Service>) -> Vec<Diagnostic> {
+    let is_asked = |name: &ast::ServiceRef| {
+        services.get(name.name()).is_some_and(|service| !outside::asked(service).is_empty())
+    };
+    match item {
+        ast::Item::Route(route) => {
+            let mirrors = route.rules.iter().flat_map(|rule| &rule.modifiers.mirrors);
+            let mirrors = mirrors.filter(|mirror| is_asked(&mirror.backend.service));
+            mirrors.map(|mirror| unexecuted("`mirror` to who callers name", mirror.span)).collect()
+        }
+        ast::Item::ExtAuthz(own) | ast::Item::RateLimiter(own) => {
+            let service = own.service.iter().filter(|service| is_asked(service));
+            service.map(|service| unexecuted("a question to who callers name", service.span)).collect()
+        }
+        _ => vec![],
+    }
 }
 
 /// A proxy that decides for several modules knows an issuer by its name.
@@ -113,9 +133,16 @@ fn forms(item: &ast::Item) -> Vec<Diagnostic> {
     let places = match item {
         ast::Item::Service(service) => places(service).into_iter().chain(outside(service)).collect(),
         ast::Item::Gateway(gateway) => gateway.listeners.iter().filter_map(of_other_clusters).collect(),
+        ast::Item::Mesh(mesh) => allowed(mesh).into_iter().collect(),
         _ => vec![],
     };
     places.into_iter().chain(weights(item)).collect()
+}
+
+/// What nobody declared is refused.
+fn allowed(mesh: &ast::Mesh) -> Option<Diagnostic> {
+    let allowed = mesh.egress.filter(|egress| egress.value == ast::Egress::Allow)?;
+    Some(unexecuted("`egress allow`", allowed.span))
 }
 
 /// The proxy passes TLS on by the hosts of routes. What callers in other clusters mean it does not know yet.
@@ -186,20 +213,29 @@ fn of_connections(item: &ast::Item) -> Vec<Diagnostic> {
     found
 }
 
-/// One name is where it is, and is expected of who answers there. Of several each is somebody else, and nobody looks up what callers make up
-/// below a pattern or in a network.
+/// One name is where it is, and is expected of who answers there. Of several, and below a pattern, callers say which one; of a network nobody
+/// does yet.
 fn outside(service: &ast::Service) -> Vec<Diagnostic> {
     let Some(first) = service.external.first() else { return vec![] };
     let mut found = Vec::new();
-    if service.endpoints.is_empty() && outside::endpoint(service).is_none() {
+    let is_asked = !outside::asked(service).is_empty();
+    if service.endpoints.is_empty() && outside::endpoint(service).is_none() && !is_asked {
         found.push(
-            unexecuted("`external` that is not one name, without `endpoints`,", first.span)
-                .help("Write where it is, `endpoints dns \"www.example.com\"` or `endpoints static \"192.0.2.1\"`, or a service for each name."),
+            unexecuted("`external` with a network, or with several addresses, without `endpoints`,", first.span)
+                .help("Write where it is, `endpoints dns \"www.example.com\"` or `endpoints static \"192.0.2.1\"`, or a service for each address."),
+        );
+    }
+    if is_asked {
+        let check = service.health_check.as_ref().map(|check| check.span);
+        found.extend(check.map(|span| unexecuted("`health-check` of who callers name", span)));
+        let bytes = service.ports.iter().filter(|port| port.protocol.value == Protocol::Tcp);
+        found.extend(
+            bytes.map(|port| unexecuted("a `tcp` port of who callers name, which says no name,", port.span)),
         );
     }
     let names_nobody = matches!(
         service.tls.as_ref().map(|tls| &tls.value),
-        Some(ast::Tls::Verified { host: None, .. }) if outside::only_name(service).is_none()
+        Some(ast::Tls::Verified { host: None, .. }) if outside::only_name(service).is_none() && !is_asked
     );
     if let Some(tls) = service.tls.as_ref().filter(|_| names_nobody) {
         found.push(
@@ -409,11 +445,27 @@ mod tests {
         assert_eq!(refused("external \"x.test\"; tls ca system"), nothing);
         assert_eq!(refused("external \"192.0.2.1\"; tls ca system"), nothing);
         assert_eq!(refused(&format!("external \"*.x.test\"; tls none; {looked_up}")), nothing);
-        for external in ["\"*.x.test\"", "\"192.0.2.0/24\"", "\"x.test\", \"y.test\""] {
+        for external in ["\"*.x.test\"", "\"**.x.test\"", "\"x.test\", \"y.test\""] {
+            for tls in ["none", "ca system"] {
+                assert_eq!(refused(&format!("external {external}; tls {tls}")), nothing, "{external}");
+            }
+            assert_eq!(
+                refused(&format!(
+                    "external {external}; tls none; health-check tcp {{ interval 5s; timeout 1s }}"
+                )),
+                ["`health-check` of who callers name is not executed by this version's proxy"]
+            );
+        }
+        let asked = "external \"*.x.test\"; tls none }\nservice c { port 81 http }\nauthorize c { allow from anyone }\n\
+                     route c { rule all { match GET /**; to c; mirror s 1% } }\nservice d { port 82 grpc";
+        assert_eq!(refused(asked), ["`mirror` to who callers name is not executed by this version's proxy"]);
+        for external in
+            ["\"192.0.2.0/24\"", "\"192.0.2.1\", \"192.0.2.2\"", "\"x.test\", \"192.0.2.2\"", "\"*.1\""]
+        {
             assert_eq!(
                 refused(&format!("external {external}; tls none")),
                 [
-                    "`external` that is not one name, without `endpoints`, is not executed by this version's proxy"
+                    "`external` with a network, or with several addresses, without `endpoints`, is not executed by this version's proxy"
                 ]
             );
         }

@@ -7,8 +7,8 @@ mod vectors;
 
 use crate::diagram::{Becomes, Lists};
 use crate::model::{
-    AccessLine, Action, Authority, Backend, Call, Caller, Check, GatewayId, Listener, Model, Port, PortId,
-    Principal, Service, ServiceId, Table,
+    AccessLine, Action, Authority, Backend, Call, Caller, Check, GatewayId, Listener, Model, Naming, Port,
+    PortId, Principal, Service, ServiceId, Table,
 };
 use crate::partition::{Leaf, Owner, Partition};
 use intern::Intern;
@@ -373,7 +373,8 @@ impl Lowering {
                     ip: endpoint.ip,
                     port: endpoint.port,
                     name: endpoint.name.to_string(),
-                    is_outside: endpoint.is_outside,
+                    is_outside: endpoint.naming != Naming::Inside,
+                    is_asked: endpoint.naming == Naming::Asked,
                     cluster: endpoint.cluster.to_string(),
                     zone: endpoint.zone.to_string(),
                 })

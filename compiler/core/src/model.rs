@@ -300,6 +300,16 @@ pub(crate) struct Probe {
     pub(crate) span: Span,
 }
 
+/// Of which kind the name of an endpoint is.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+pub(crate) enum Naming {
+    /// One of the mesh, or none.
+    Inside,
+    Outside,
+    /// One outside, or a pattern, that is looked up only for who names it.
+    Asked,
+}
+
 /// Sorted as in the plan: by the bytes of the address, then by the name.
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
 pub(crate) struct Endpoint {
@@ -308,8 +318,7 @@ pub(crate) struct Endpoint {
     pub(crate) port: u16,
     /// What proxies look up; empty where the address is known.
     pub(crate) name: Text,
-    /// Whether it is a name outside of the mesh.
-    pub(crate) is_outside: bool,
+    pub(crate) naming: Naming,
     /// Indices into the service's subsets, sorted.
     pub(crate) subsets: Vec<u32>,
     /// Empty where it is not said.
@@ -324,13 +333,13 @@ impl Endpoint {
             IpAddr::V4(ip) => ip.to_ipv6_mapped(),
             IpAddr::V6(ip) => ip,
         };
-        Endpoint { ip: ip.octets(), ..Endpoint::at_name(Text::default(), port, false, subsets) }
+        Endpoint { ip: ip.octets(), ..Endpoint::at_name(Text::default(), port, Naming::Inside, subsets) }
     }
 
     /// Each address of a name.
-    pub(crate) fn at_name(name: Text, port: u16, is_outside: bool, subsets: Vec<u32>) -> Endpoint {
+    pub(crate) fn at_name(name: Text, port: u16, naming: Naming, subsets: Vec<u32>) -> Endpoint {
         let (cluster, zone) = (Text::default(), Text::default());
-        Endpoint { ip: [0; 16], port, name, is_outside, subsets, cluster, zone }
+        Endpoint { ip: [0; 16], port, name, naming, subsets, cluster, zone }
     }
 }
 

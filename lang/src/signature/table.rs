@@ -460,7 +460,7 @@ const MESH: &[Signature] = &[
         "egress deny|allow",
         "What becomes of calls to destinations that nobody declared; without it, they are refused.",
         Once,
-        Checked,
+        Executed,
         project::egress,
     ),
     row(

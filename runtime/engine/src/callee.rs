@@ -47,7 +47,9 @@ fn named(caller: Service<'_>, host: &str) -> Option<u32> {
     if exact.is_some() || !caller.hosts().get(0)?.host().starts_with('*') {
         return exact;
     }
-    let parents = || host.match_indices('.').filter_map(|(at, _)| host.get(at + 1..));
+    // What `*.` and `**.` stand for is never empty.
+    let parents =
+        || host.match_indices('.').filter(|(at, _)| *at > 0).filter_map(|(at, _)| host.get(at + 1..));
     let find = |wildcard: &str, parent: &str| {
         let pattern = || wildcard.bytes().chain(parent.bytes());
         caller.hosts().find(|row| row.host().bytes().cmp(pattern())).map(|(_, row)| row.host())

@@ -108,6 +108,7 @@ fn to_endpoint(endpoint: view::Endpoint<'_>) -> Endpoint {
         port,
         name: endpoint.name().to_owned(),
         is_outside: endpoint.is_outside(),
+        is_asked: endpoint.is_asked(),
         cluster: endpoint.cluster().to_owned(),
         zone: endpoint.zone().to_owned(),
     }

@@ -487,8 +487,10 @@ pub mod endpoint {
     pub const CLUSTER: u32 = 5;
     pub const ZONE: u32 = 6;
     pub const NAME: u32 = 7;
-    pub const IS_OUTSIDE: u32 = 8;
+    pub const NAMING: u32 = 8;
     pub const WORDS: u32 = 9;
+    /// As [`NAMING`]: looked up only for who names it.
+    pub const ASKED: u32 = 2;
 }
 
 /// The endpoints of one subset at one port.

@@ -163,7 +163,8 @@ pub const LOCAL: &str = "local";
 /// `tls …` of a service outside of the mesh: who must answer at its endpoints, and who asks there.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct OutsideTls {
-    /// Whom connections ask for, and whom the certificate that is shown must be of. Empty only where nobody verifies it: then nobody is asked for.
+    /// Whom connections ask for, and whom the certificate that is shown must be of. Empty where that is who is asked for
+    /// ([`Endpoint::is_asked`]), or where nobody verifies it: then nobody is asked for.
     pub name: String,
     /// Who must have signed that certificate.
     pub trust: Trust,
@@ -319,6 +320,9 @@ pub struct Endpoint {
     pub name: String,
     /// Whether the name is one outside of the mesh: then no address of loopback is taken for it.
     pub is_outside: bool,
+    /// Whether it is looked up only for who names it: a name for requests of that host, a pattern as in [`CallHost`] for the host of each request
+    /// that is inside it. Then it is outside, and so is every endpoint of its port.
+    pub is_asked: bool,
     /// The cluster it is in; empty where none is said.
     pub cluster: String,
     /// The zone it is in; empty where none is said.

@@ -253,6 +253,7 @@ fn addresses<'p>(endpoints: impl Iterator<Item = Endpoint<'p>>) -> String {
             let (ip, port) = endpoint.address();
             let address = match endpoint.name() {
                 "" => SocketAddr::new(IpAddr::V6(Ipv6Addr::from(ip)).to_canonical(), port).to_string(),
+                name if endpoint.is_asked() => format!("{name}:{port} as asked"),
                 name if endpoint.is_outside() => format!("dns {name}:{port} outside"),
                 name => format!("dns {name}:{port}"),
             };

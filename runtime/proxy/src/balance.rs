@@ -3,6 +3,7 @@
 //! Each worker has its own view: it counts its own requests, measures its own round trips and takes its own turns. Hashes are of
 //! addresses alone, so all workers of all proxies send a key to the same endpoint.
 
+use crate::names::Asked;
 use crate::serving::Serving;
 use mesh_engine::balance::nearness::{self, Distance, Here};
 use mesh_engine::balance::{
@@ -14,6 +15,7 @@ use mesh_plan::view::Balancer;
 use std::cell::Cell;
 use std::collections::HashMap;
 use std::rc::Rc;
+use std::sync::Arc;
 use std::time::Duration;
 
 /// What a worker knows of its destinations.
@@ -31,10 +33,15 @@ struct Destination {
     clusters: Vec<Cluster>,
 }
 
-/// The endpoints of a subset, or all.
+/// Hosts of one port of which endpoints are kept apart, where they are who is asked for.
+const MOST_HOSTS: usize = 256;
+
+/// The endpoints of a subset, or all; or of one host, where they are who is asked for.
 #[derive(Default)]
 struct Cluster {
     subset: String,
+    /// See [`Cluster::subset`].
+    host: Option<Arc<str>>,
     /// Of which plan they are.
     plan: String,
     /// Where names are among them: of which version of those.
@@ -74,6 +81,8 @@ pub(crate) struct Ask<'a> {
     /// Where this proxy is.
     pub(crate) here: &'a Here,
     pub(crate) forward: &'a Forward<'a>,
+    /// Who is asked for, where the endpoints are those of that one.
+    pub(crate) asked: Option<&'a Asked>,
     /// Endpoints that another one is preferred to.
     pub(crate) tried: &'a [Address],
     /// The hash of what the balancer hashes; without one, any.
@@ -173,13 +182,23 @@ impl Destinations {
             ports.len() - 1
         });
         let Destination { loads, clusters, .. } = ports.get_mut(place)?;
-        let place = clusters.iter().position(|own| *own.subset == *forward.subset).unwrap_or_else(|| {
+        let host = ask.asked.map(|asked| &asked.host);
+        let is_it = |own: &Cluster| *own.subset == *forward.subset && own.host.as_ref() == host;
+        let place = clusters.iter().position(is_it).unwrap_or_else(|| {
+            // Who makes hosts up makes room by the first of them.
+            if clusters.len() >= MOST_HOSTS && host.is_some() {
+                clusters.remove(0);
+            }
             // The first turn is drawn by lot: else all workers of all proxies would begin with the same endpoint.
-            let turn = dice.u32(..1 << 16);
-            clusters.push(Cluster { subset: forward.subset.to_string(), turn, ..Cluster::default() });
+            let (turn, subset, host) = (dice.u32(..1 << 16), forward.subset.to_string(), host.cloned());
+            clusters.push(Cluster { subset, host, turn, ..Cluster::default() });
             clusters.len() - 1
         });
         let cluster = clusters.get_mut(place)?;
+        if ask.asked.is_some() {
+            cluster.follow(ask, loads);
+            return Some(cluster);
+        }
         let is_other = |own: u64| own != ask.serving.names.version();
         if cluster.plan != ask.serving.digest || cluster.version.is_some_and(is_other) {
             let has_names = ask.serving.has_names(forward.service_index, forward.port, forward.subset_index);
@@ -210,6 +229,9 @@ impl Ask<'_> {
 
 /// The endpoints that a request can go to, and how far each of them is, if that is asked.
 fn found(ask: &Ask<'_>) -> (Vec<Address>, Vec<Distance>) {
+    if let Some(asked) = ask.asked {
+        return (asked.addresses(), Vec::new());
+    }
     let (view, forward) = (&ask.serving.view, ask.forward);
     let service = view.service(forward.service_index);
     let all = ask.serving.endpoints(forward.service_index, forward.port, forward.subset_index);

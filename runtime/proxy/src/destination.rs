@@ -5,6 +5,7 @@ use crate::balance::{Ask, Chosen};
 use crate::breaker::Breakers;
 use crate::identity::Inside;
 use crate::mutual::Mutual;
+use crate::names::Asked;
 use crate::outliers::Judges;
 use crate::outside::{self, Secured};
 use crate::retry::{self, Failure, is_retryable};
@@ -35,6 +36,8 @@ pub(crate) struct Destination<'c> {
     tls: Option<Secured>,
     /// Why the handshake of the last try failed.
     why_not: RefCell<Option<Arc<str>>>,
+    /// Who is asked for, where that is where it goes.
+    asked: Option<Asked>,
     /// The service itself, where this is its own proxy: then there is nothing to choose, and nothing to try again.
     application: Option<Address>,
     /// Nothing may be sent there.
@@ -99,13 +102,15 @@ pub(crate) struct Tries {
 }
 
 impl<'c> Destination<'c> {
+    /// Of a request or connection for this host, as it is sent on.
     pub(crate) fn of(
         worker: &'c Worker,
         opened: &'c Opened,
         forward: &'c Forward<'c>,
         key: Option<u64>,
+        host: &str,
     ) -> Destination<'c> {
-        Destination::with(worker, opened, forward, key, opened.application)
+        Destination::with(worker, opened, forward, (key, host), opened.application)
     }
 
     /// Of what the proxy itself asks, also where what comes in goes to the service itself.
@@ -114,14 +119,14 @@ impl<'c> Destination<'c> {
         opened: &'c Opened,
         forward: &'c Forward<'c>,
     ) -> Destination<'c> {
-        Destination { retry: None, ..Destination::with(worker, opened, forward, None, None) }
+        Destination { retry: None, ..Destination::with(worker, opened, forward, (None, ""), None) }
     }
 
     fn with(
         worker: &'c Worker,
         opened: &'c Opened,
         forward: &'c Forward<'c>,
-        key: Option<u64>,
+        (key, host): (Option<u64>, &str),
         application: Option<Address>,
     ) -> Destination<'c> {
         let serving = &opened.serving;
@@ -137,6 +142,14 @@ impl<'c> Destination<'c> {
                 (forward.retry(), judges, Breakers::of(worker, view, forward, port), tls)
             }
         };
+        let asked = match application {
+            Some(_) => None,
+            None => serving.asked(forward.service_index, forward.port, host),
+        };
+        let tls = tls.map(|tls| match &asked {
+            Some(asked) => tls.for_asked(&asked.host),
+            None => tls,
+        });
         Destination {
             worker,
             serving,
@@ -148,6 +161,7 @@ impl<'c> Destination<'c> {
             port,
             http2,
             tls,
+            asked,
             why_not: RefCell::default(),
             application,
             closed,
@@ -166,7 +180,8 @@ impl<'c> Destination<'c> {
         }
         let (serving, forward, key) = (self.serving, self.forward, self.key);
         let (tried, now) = (tries.failed.as_slice(), self.worker.began.elapsed());
-        let ask = Ask { serving, here: &self.worker.shared.here, forward, tried, key, now };
+        let (here, asked) = (&self.worker.shared.here, self.asked.as_ref());
+        let ask = Ask { serving, here, forward, asked, tried, key, now };
         let leaves_out = |address| self.judges.leave_out(address);
         let out: Option<&dyn Fn(Address) -> bool> =
             if self.judges.leave_somebody_out() { Some(&leaves_out) } else { None };
@@ -184,6 +199,12 @@ impl<'c> Destination<'c> {
     pub(crate) async fn next_named(&self, tries: &mut Tries) -> Result<Chosen, NoEndpoint> {
         let Forward { service_index, port, subset_index, .. } = *self.forward;
         let is_here = self.closed || self.application.is_some();
+        if let Some(asked) = self.asked.as_ref().filter(|asked| !is_here && asked.is_one()) {
+            asked.named(self.connect_time()).await;
+            let is_known = !asked.addresses().is_empty();
+            let why = if is_known { NoEndpoint::IsUsable } else { NoEndpoint::IsKnown };
+            return self.next(tries).ok_or(why);
+        }
         if is_here || !self.serving.has_names(service_index, port, subset_index) {
             return Err(NoEndpoint::IsUsable);
         }

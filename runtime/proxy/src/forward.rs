@@ -232,7 +232,8 @@ async fn decided(
             let Some(answered) = on_purpose(faults, deadline, &mut record).await else {
                 let edited = decision.edited;
                 let (view, asks) = (&serving.view, (&parts.method, parts.version, &parts.headers));
-                let to = Destination::of(&worker, opened, &forward, affinity.key);
+                let host = edited.host(view, &target.host);
+                let to = Destination::of(&worker, opened, &forward, affinity.key, &host);
                 let slot = arrival.way.slot().filter(|_| !to.http2);
                 let on_stream = arrival.way.is_for_websocket();
                 let upgrades = slot.is_some() && (on_stream || websocket::is_asked(asks, view, &edited));

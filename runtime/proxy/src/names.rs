@@ -1,11 +1,14 @@
 //! Endpoints that are known by name: each address of the name is one. All names are looked up by a thread of its own, again and again; a
 //! request finds the last good addresses. An answer without addresses does not replace them: a service is not gone because its name is.
 
+mod asked;
 mod machine;
 mod resolver;
 mod wire;
 
 use crate::serving::Serving;
+pub(crate) use asked::Asked;
+use asked::AskedNames;
 use mesh_engine::{Address, instances};
 use mesh_plan::view::Endpoint;
 use resolver::{Resolver, Told};
@@ -32,6 +35,8 @@ const FIRST_PAUSE: Duration = Duration::from_secs(1);
 const LONGEST_PAUSE: Duration = Duration::from_secs(30);
 /// Names that are looked up at once: a plan with thousands of them does not drown its server.
 const MOST_AT_ONCE: usize = 64;
+/// The same of names that callers say: who makes many of them up does not keep those of plans from being looked up.
+const MOST_ASKED_AT_ONCE: usize = 32;
 /// Addresses of a name that are used, the first in order: as many as fit in a message several times over, and none of them by chance.
 const MOST_ADDRESSES: usize = 1_024;
 
@@ -57,12 +62,22 @@ struct Name {
     host: String,
     /// Whether it is one outside of the mesh.
     is_outside: bool,
+    /// Whether it is a caller who says it: then nothing that is told of it leads to this machine or its neighbours, and operators hear nothing
+    /// of it.
+    is_asked: bool,
 }
 
 impl Name {
+    /// Of who is asked for, only callers say it.
     fn of(endpoint: Endpoint<'_>) -> Option<Name> {
         let host = endpoint.name();
-        (!host.is_empty()).then(|| Name { host: host.to_owned(), is_outside: endpoint.is_outside() })
+        let is_outside = endpoint.is_outside();
+        let is_looked_up = !host.is_empty() && !endpoint.is_asked();
+        is_looked_up.then(|| Name { host: host.to_owned(), is_outside, is_asked: false })
+    }
+
+    fn asked(host: &str) -> Name {
+        Name { host: host.to_owned(), is_outside: true, is_asked: true }
     }
 }
 
@@ -92,6 +107,8 @@ struct Changes {
 pub(crate) struct Names {
     followed: BTreeMap<Name, Arc<Followed>>,
     changes: Arc<Changes>,
+    /// Without it nobody looks names up.
+    asked: Option<Arc<AskedNames>>,
 }
 
 impl Names {
@@ -168,6 +185,7 @@ impl Serving {
 pub(crate) struct Lookups {
     known: Mutex<BTreeMap<Name, Weak<Followed>>>,
     changes: Arc<Changes>,
+    asked: Arc<AskedNames>,
     told: Option<UnboundedSender<Weak<Followed>>>,
     thread: Option<JoinHandle<()>>,
 }
@@ -180,7 +198,8 @@ impl Lookups {
         let own = changes.clone();
         let follow = move || LocalSet::new().block_on(&runtime, follow(new, looking, own));
         let thread = std::thread::Builder::new().name("names".to_owned()).spawn(follow)?;
-        Ok(Lookups { known: Mutex::default(), changes, told: Some(told), thread: Some(thread) })
+        let asked = Arc::new(AskedNames::new(&told));
+        Ok(Lookups { known: Mutex::default(), changes, asked, told: Some(told), thread: Some(thread) })
     }
 
     /// The names of a plan: each is followed for as long as somebody has it.
@@ -201,7 +220,7 @@ impl Lookups {
             });
             followed.insert(name, own);
         }
-        Names { followed, changes: self.changes.clone() }
+        Names { followed, changes: self.changes.clone(), asked: Some(self.asked.clone()) }
     }
 }
 
@@ -216,13 +235,21 @@ impl Drop for Lookups {
 
 async fn follow(mut new: UnboundedReceiver<Weak<Followed>>, looking: Looking, changes: Arc<Changes>) {
     let (resolver, say) = (Rc::new(Resolver { servers: looking.servers }), looking.say);
-    let at_once = Rc::new(Semaphore::new(MOST_AT_ONCE));
+    let [at_once, asked_at_once] =
+        [MOST_AT_ONCE, MOST_ASKED_AT_ONCE].map(|most| Rc::new(Semaphore::new(most)));
+    // Whoever waits for a name that was asked for waits for that one.
+    let unheard = Arc::new(Changes::default());
     while let Some(own) = new.recv().await {
-        let (resolver, at_once, changes) = (resolver.clone(), at_once.clone(), changes.clone());
+        let is_asked = own.upgrade().is_some_and(|own| own.name.is_asked);
+        let at_once = if is_asked { asked_at_once.clone() } else { at_once.clone() };
+        let resolver = resolver.clone();
+        let (say, changes): (fn(&str), _) =
+            if is_asked { (|_| {}, unheard.clone()) } else { (say, changes.clone()) };
         tokio::task::spawn_local(async move {
             let look_up = async |name: &Name| {
                 let _one_of = at_once.acquire().await;
-                resolver.look_up(&name.host, name.is_outside).await
+                let told = resolver.look_up(&name.host, name.is_outside).await;
+                if name.is_asked { told.map(|own| own.usable(true)) } else { told }
             };
             keep_looking(own, &changes, say, look_up).await;
         });

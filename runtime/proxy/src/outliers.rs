@@ -19,6 +19,9 @@ pub(crate) struct Detector {
     standings: Mutex<HashMap<Address, Standing>>,
 }
 
+/// Endpoints of one destination that are remembered: more than any plan has in one port.
+const MOST_STANDINGS: usize = 16_384;
+
 pub(crate) type Detectors = Registry<Outliers, Detector>;
 pub(crate) type KnownDetectors = Known<Outliers, Detector>;
 
@@ -44,6 +47,10 @@ impl Detector {
     fn see(&self, address: Address, of: usize, seen: Seen) {
         let now = self.began.elapsed();
         let mut standings = self.standings();
+        // Where callers say who is asked, there are as many addresses as zones have.
+        if standings.len() >= MOST_STANDINGS && !standings.contains_key(&address) {
+            standings.retain(|_, standing| standing.is_out(now));
+        }
         if !standings.entry(address).or_default().see(&self.rules, seen, now) {
             return;
         }

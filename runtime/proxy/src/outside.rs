@@ -26,8 +26,8 @@ use tokio_rustls::TlsConnector;
 pub(crate) enum Secured {
     /// That of the mesh, each side with its identity.
     Mutual(Mutual),
-    /// That of a service outside.
-    Outside(Arc<Outside>, Inside),
+    /// That of a service outside; of which name, where that is who is asked for.
+    Outside(Arc<Outside>, Inside, Option<Arc<str>>),
 }
 
 impl Secured {
@@ -35,7 +35,19 @@ impl Secured {
     pub(crate) async fn connect(&self, stream: TcpStream, ip: IpAddr) -> Result<Wire, String> {
         match self {
             Secured::Mutual(mutual) => mutual.connect(stream, ip).await,
-            Secured::Outside(outside, inside) => outside.connect(stream, ip, *inside).await,
+            Secured::Outside(outside, inside, asked) => {
+                outside.connect(stream, ip, *inside, asked.as_deref()).await
+            }
+        }
+    }
+
+    /// The same to who is asked for: where nobody else is expected, that is who must answer.
+    pub(crate) fn for_asked(self, host: &Arc<str>) -> Secured {
+        match self {
+            Secured::Outside(outside, inside, None) if outside.name().is_empty() => {
+                Secured::Outside(outside, inside, Some(host.clone()))
+            }
+            own => own,
         }
     }
 }
@@ -76,7 +88,7 @@ impl Outside {
         self.current.store(Arc::new(current));
     }
 
-    /// Whom it is; empty where nobody knows.
+    /// Whom it is; empty where nobody knows, or where it is who is asked for.
     pub(crate) fn name(&self) -> &str {
         &self.tls.name
     }
@@ -85,18 +97,26 @@ impl Outside {
     pub(crate) fn at(self: &Arc<Outside>, protocol: Protocol) -> Option<Secured> {
         match Inside::of(protocol) {
             Inside::Tls => None,
-            inside => Some(Secured::Outside(self.clone(), inside)),
+            inside => Some(Secured::Outside(self.clone(), inside, None)),
         }
     }
 
-    async fn connect(&self, stream: TcpStream, ip: IpAddr, inside: Inside) -> Result<Wire, String> {
+    async fn connect(
+        &self,
+        stream: TcpStream,
+        ip: IpAddr,
+        inside: Inside,
+        asked: Option<&str>,
+    ) -> Result<Wire, String> {
         let current = self.current.load_full();
         let config = match inside {
             Inside::Http1 => &current.http1,
             Inside::Http2 => &current.http2,
             Inside::Bytes | Inside::Tls => &current.bytes,
         };
-        let name = current.name.clone().unwrap_or(ServerName::IpAddress(ip.into()));
+        let asked = asked.map(|host| ServerName::try_from(host.to_owned())).transpose();
+        let asked = asked.map_err(|_| "it is no name of who could answer over TLS".to_owned())?;
+        let name = asked.or_else(|| current.name.clone()).unwrap_or(ServerName::IpAddress(ip.into()));
         let connected = TlsConnector::from(config.clone()).connect(name, stream).await;
         let connected = connected.map_err(|error| why(&error))?;
         // What was agreed on is what is spoken; who agrees on nothing speaks HTTP/1.1.
@@ -143,7 +163,8 @@ impl Current {
                 builder.with_client_auth_cert(chain, key).map_err(|error| told(&error.to_string()))?
             }
         };
-        config.enable_sni = name.is_some();
+        // Nobody is asked for by an address.
+        config.enable_sni = true;
         let speaking = |inside: Inside| {
             let mut config = config.clone();
             config.alpn_protocols = inside.alpn();
@@ -156,8 +177,8 @@ impl Current {
     }
 }
 
-/// Sessions that are kept to be resumed: they are all with the same name.
-const SESSIONS: usize = 8;
+/// Sessions that are kept to be resumed: they are all with the same name, but where that is who is asked for.
+const SESSIONS: usize = 64;
 
 fn told(tls: &OutsideTls, what: &str, name: &str, why: &str) -> String {
     let whom = if tls.name.is_empty() { "a service outside" } else { &tls.name };

@@ -146,7 +146,7 @@ async fn pass(
         }
     }
     let affinity = Affinity::of(&serving.view, forward, &asked, &mut worker.random.borrow_mut());
-    let to = Destination::of(worker, opened, forward, affinity.key);
+    let to = Destination::of(worker, opened, forward, affinity.key, asks.host);
     let mut tries = Tries::default();
     let connected = connect(&to, &mut tries).await;
     record.tried(tries.made, tries.last);

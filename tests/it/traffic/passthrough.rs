@@ -54,7 +54,7 @@ authorize b {{ allow from gateway edge }}
 }
 
 /// What comes back in the clear where no TLS begins; empty: an end, or a reset.
-fn said(address: SocketAddr, bytes: &[u8]) -> Vec<u8> {
+pub(super) fn said(address: SocketAddr, bytes: &[u8]) -> Vec<u8> {
     let mut stream = TcpStream::connect(address).unwrap();
     stream.set_read_timeout(Some(Duration::from_secs(10))).unwrap();
     stream.write_all(bytes).unwrap();
@@ -64,7 +64,7 @@ fn said(address: SocketAddr, bytes: &[u8]) -> Vec<u8> {
 }
 
 /// A ClientHello for a name, or for an address, which no hello names.
-fn hello(authority: &Authority, name: &str) -> Vec<u8> {
+pub(super) fn hello(authority: &Authority, name: &str) -> Vec<u8> {
     let name = rustls::pki_types::ServerName::try_from(name.to_owned()).unwrap();
     let config = std::sync::Arc::new(client(authority, &BOTH, None));
     let mut bytes = Vec::new();
@@ -73,7 +73,7 @@ fn hello(authority: &Authority, name: &str) -> Vec<u8> {
 }
 
 /// A fatal alert in a record.
-fn alert(number: u8) -> Vec<u8> {
+pub(super) fn alert(number: u8) -> Vec<u8> {
     vec![21, 3, 3, 0, 2, 2, number]
 }
 

@@ -62,7 +62,6 @@ impl Draft<'_> {
         for (percent, line) in [
             (12, "mtls permissive"),
             (12, "mtls strict"),
-            (6, "egress deny"),
             (3, "limit retry-amplification 100000"),
             (1, "limit retry-amplification 2"),
             (10, "access-log json sample 10%"),
@@ -72,6 +71,11 @@ impl Draft<'_> {
             if self.chance(percent) && !(line == "mtls strict" && text.contains("mtls")) {
                 let _ = writeln!(text, "  {line}");
             }
+        }
+        match self.rng.u32(..20) {
+            0 => text.push_str("  egress allow\n"),
+            1 => text.push_str("  egress deny\n"),
+            _ => {}
         }
         let settings = self.own_settings(NAMESPACES[0], 50, Family::Http);
         let different = self.elsewhere(30, |draft| draft.own_settings(NAMESPACES[0], 60, Family::Http));

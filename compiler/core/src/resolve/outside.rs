@@ -1,6 +1,6 @@
 //! Services outside of the mesh: in which TLS they are spoken to, and who must answer (`spec/semantics.md` 10.6).
 
-use crate::model::Endpoint;
+use crate::model::{Endpoint, Naming};
 use mesh_lang::ast::{Service, Tls};
 use mesh_lang::{Name, Text};
 use mesh_plan::{OutsideTls, Trust};
@@ -33,9 +33,18 @@ impl Outside {
     pub(super) fn at(&self, port: u16) -> Endpoint {
         match self {
             Outside::At(ip) => Endpoint::new(*ip, port, vec![]),
-            Outside::Named(name) => Endpoint::at_name(name.clone(), port, true, vec![]),
+            Outside::Named(name) => Endpoint::at_name(name.clone(), port, Naming::Outside, vec![]),
         }
     }
+}
+
+/// The names and patterns of a service whose endpoints are who is asked for: it has several, or a pattern, and says of none where it is.
+pub(crate) fn asked(service: &Service) -> Vec<&Text> {
+    let can_be = |name: &Text| is_looked_up(name.trim_start_matches(['*', '.']));
+    let names: Vec<&Text> = service.external.iter().map(|name| &name.value).collect();
+    let is_asked =
+        service.endpoints.is_empty() && only_name(service).is_none() && names.iter().all(|name| can_be(name));
+    if is_asked { names } else { vec![] }
 }
 
 /// Its only name is where it is. Of several each would be somebody else, a pattern and a network are nobody in particular.

@@ -3,7 +3,9 @@
 use super::scope::{self, Place, Scope};
 use super::settings::{self, Written};
 use super::{declarations, duplicate, hosts, mutual, outliers, outside, probe, protocol, shape, verifiers};
-use crate::model::{Call, CallLine, Client, Endpoint, Model, Port, PortId, Service, SettingsAt, Subset};
+use crate::model::{
+    Call, CallLine, Client, Endpoint, Model, Naming, Port, PortId, Service, SettingsAt, Subset,
+};
 use mesh_lang::ast::{self, Endpoints, Mtls};
 use mesh_lang::signature::Place as Block;
 use mesh_lang::{Code, Diagnostic, Diagnostics, Name, Span, Spanned, Text};
@@ -224,9 +226,15 @@ fn labels<'a>(labels: &'a [ast::Label], diagnostics: &mut Diagnostics) -> BTreeM
 /// (index of the port, endpoint)
 fn endpoints(service: &ast::Service, own: &Own, diagnostics: &mut Diagnostics) -> Vec<(usize, Endpoint)> {
     if written(service).next().is_none() {
-        let outside = outside::endpoint(service);
-        let at_port = |(index, port): (usize, &Port)| Some((index, outside.as_ref()?.at(port.target)));
-        return own.ports.iter().enumerate().filter_map(at_port).collect();
+        let (outside, asked) = (outside::endpoint(service), outside::asked(service));
+        let of_port = |(index, port): (usize, &Port)| {
+            let only = outside.as_ref().map(|own| own.at(port.target));
+            let asked = asked
+                .iter()
+                .map(|name| Endpoint::at_name(Text::clone(name), port.target, Naming::Asked, vec![]));
+            only.into_iter().chain(asked).map(|own| (index, own)).collect::<Vec<_>>()
+        };
+        return own.ports.iter().enumerate().flat_map(of_port).collect();
     }
     let mut found: Vec<(usize, Endpoint)> = Vec::new();
     let mut seen: BTreeMap<(usize, Spot, u16), (Option<&str>, Span)> = BTreeMap::new();
@@ -256,10 +264,10 @@ fn endpoints(service: &ast::Service, own: &Own, diagnostics: &mut Diagnostics) -
                 true => names(text, statement, service, own, diagnostics),
             };
             for (port, spot, number) in places {
-                let is_outside = !service.external.is_empty();
+                let naming = if service.external.is_empty() { Naming::Inside } else { Naming::Outside };
                 let endpoint = match spot.clone() {
                     Spot::Ip(ip) => Endpoint::new(ip, number, subsets.clone()),
-                    Spot::Name(name) => Endpoint::at_name(name, number, is_outside, subsets.clone()),
+                    Spot::Name(name) => Endpoint::at_name(name, number, naming, subsets.clone()),
                 };
                 let (cluster, zone) = (cluster.clone(), zone.clone());
                 let endpoint = Endpoint { cluster, zone, ..endpoint };

@@ -5,7 +5,9 @@ use crate::decision::{Action, Refusal};
 use crate::request::{Headers, Method};
 use crate::samples::{EDGE, RATINGS, REVIEWS, WEB, plan, shop, tower};
 use mesh_plan::layout::seal;
-use mesh_plan::{Backend, CallHost, ConsumerRoute, Edit, NONE, Node, Partition, Plan, REFUSED, Target, encode, verify};
+use mesh_plan::{
+    Backend, CallHost, ConsumerRoute, Edit, NONE, Node, Partition, Plan, REFUSED, Target, encode, verify,
+};
 use std::collections::BTreeMap;
 
 const AT_EDGE: Entry = Entry::Gateway { gateway: EDGE, listener: 0 };

@@ -3,8 +3,8 @@
 use super::nodes::Nodes;
 use super::{Draft, dictionary};
 use crate::layout::{
-    Section, balancer, edit, health_check, listener as listener_row, outcome, outliers, outside_tls, retry,
-    settings, state, verdict,
+    Section, balancer, edit, endpoint, health_check, listener as listener_row, outcome, outliers,
+    outside_tls, retry, settings, state, verdict,
 };
 use crate::plan::{
     Action, Automaton, Balancer, ConsumerRoute, Edit, Field, Gateway, HashKey, LIST, List, NONE, Outcome,
@@ -203,8 +203,8 @@ fn port_rows<'p>(port: &'p Port, draft: &mut Draft<'p>) {
         draft.raw(Section::Endpoints, &endpoint.ip);
         let (cluster, zone) = (draft.string(&endpoint.cluster), draft.string(&endpoint.zone));
         let name = draft.string(&endpoint.name);
-        let (port, is_outside) = (u32::from(endpoint.port), u32::from(endpoint.is_outside));
-        draft.row(Section::Endpoints, &[port, cluster, zone, name, is_outside]);
+        let naming = if endpoint.is_asked { endpoint::ASKED } else { u32::from(endpoint.is_outside) };
+        draft.row(Section::Endpoints, &[endpoint.port.into(), cluster, zone, name, naming]);
     }
     let subsets = draft.count(Section::SubsetEndpoints);
     for members in &port.subset_endpoints {

@@ -130,6 +130,18 @@ fn what_the_engine_relies_on_is_proved() {
         "whether a name is outside is not said",
     );
     refused(
+        |plan| plan.services[1].ports[0].endpoints[0].is_asked = true,
+        "whether a name is outside is not said",
+    );
+    refused(
+        |plan| plan.services[0].ports[1].endpoints[0].is_asked = true,
+        "endpoints are asked for and are not",
+    );
+    refused(
+        |plan| plan.services[0].ports[1].endpoints[0].name = "*.one.test".to_owned(),
+        "a pattern is looked up",
+    );
+    refused(
         |plan| plan.services[1].ports[0].subset_endpoints[0][1] = 3,
         "an endpoint of a subset is none of its port",
     );
@@ -517,4 +529,26 @@ fn no_bytes_make_the_reader_panic() {
         }
     }
     assert!(read > 1_000, "{read}: names, numbers and atoms may be others");
+}
+
+#[test]
+fn who_must_answer_is_who_is_asked_for_where_nobody_else_is_said() {
+    let verified = |is_asked: bool, trust: Trust| {
+        let mut plan = samples::plan();
+        let own = &mut plan.services[0];
+        own.tls = Some(OutsideTls { name: String::new(), trust, certificate: String::new() });
+        for port in &mut own.ports {
+            port.mtls = Mtls::None;
+            for endpoint in &mut port.endpoints {
+                (endpoint.is_outside, endpoint.is_asked) = (true, is_asked);
+            }
+        }
+        verify(write(&plan)).map(drop)
+    };
+    assert_eq!(verified(true, Trust::System), Ok(()));
+    assert_eq!(verified(false, Trust::Anyone), Ok(()));
+    assert_eq!(
+        verified(false, Trust::System),
+        Err(PlanError::Corrupt { what: "who must answer is not said" })
+    );
 }

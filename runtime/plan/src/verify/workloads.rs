@@ -95,6 +95,14 @@ fn services(plan: &PlanView, mut names: Tiles) -> Result<(), PlanError> {
             let ports = service.range(service::PORTS);
             let is_inside = |port: Record<'_>| port.word(port::MTLS) != Mtls::None as u32;
             ensure(!some(plan, Section::Ports, ports).any(is_inside), "a port has two kinds of TLS")?;
+            let is_named = some(plan, Section::OutsideTls, (tls, 1)).all(|own| {
+                let is_anyone = own.word(outside_tls::TRUST) == outside_tls::ANYONE;
+                is_anyone || !own.string(outside_tls::NAME).is_empty()
+            });
+            ensure(
+                is_named || some(plan, Section::Ports, ports).all(|port| says_whom(plan, port)),
+                "who must answer is not said",
+            )?;
         }
         let clusters = failover.take(service.range(service::FAILOVER))?;
         some(plan, Section::Failover, clusters).try_for_each(|own| is_string(plan, own.word(0)))?;
@@ -141,8 +149,14 @@ fn tls_outside(plan: &PlanView, own: Record<'_>) -> Result<(), PlanError> {
     let is_said = |text| plan.heap(Section::Strings, text).is_some_and(|text| !text.is_empty());
     let trust = own.word(outside_tls::TRUST);
     ensure(trust <= outside_tls::ANYONE, "nobody is believed in a way that is none")?;
-    ensure(is_said(authority) == (trust == outside_tls::NAMED), "an authority is believed that has no name")?;
-    ensure(is_said(name) || trust == outside_tls::ANYONE, "who must answer is not said")
+    ensure(is_said(authority) == (trust == outside_tls::NAMED), "an authority is believed that has no name")
+}
+
+/// Whether who must answer at a port's endpoints is said by who asks for them, or by nobody, as TLS is of the two ends.
+fn says_whom(plan: &PlanView, port: Record<'_>) -> bool {
+    let mut endpoints = some(plan, Section::Endpoints, port.range(port::ENDPOINTS));
+    port.word(port::PROTOCOL) == Protocol::Tls as u32
+        || endpoints.all(|endpoint| endpoint.word(endpoint::NAMING) == endpoint::ASKED)
 }
 
 /// Each host leads to the first record with it.
@@ -220,9 +234,14 @@ fn ports(plan: &PlanView) -> Result<(), PlanError> {
             let own = Endpoint::of(endpoint);
             let is_named = !own.name().is_empty();
             ensure(own.address().0 == [0; 16] || !is_named, "an endpoint has an address and a name")?;
-            let is_outside = endpoint.word(endpoint::IS_OUTSIDE);
-            ensure(is_outside <= u32::from(is_named), "whether a name is outside is not said")?;
+            let naming = endpoint.word(endpoint::NAMING);
+            let most = if is_named { endpoint::ASKED } else { 0 };
+            ensure(naming <= most, "whether a name is outside is not said")?;
+            ensure(own.is_asked() || !own.name().starts_with('*'), "a pattern is looked up")?;
         }
+        let is_asked = |endpoint: Record<'_>| endpoint.word(endpoint::NAMING) == endpoint::ASKED;
+        let asked = some(plan, Section::Endpoints, range).filter(|own| is_asked(*own)).count();
+        ensure(asked == 0 || asked as u32 == range.1, "endpoints are asked for and are not")?;
         let places = some(plan, Section::Endpoints, range).map(|record| {
             let own = Endpoint::of(record);
             (own.address(), own.name())

@@ -351,7 +351,12 @@ impl<'p> Endpoint<'p> {
 
     /// Whether the name is one outside of the mesh: then no address of loopback is taken for it.
     pub fn is_outside(self) -> bool {
-        self.0.word(endpoint::IS_OUTSIDE) != 0
+        self.0.word(endpoint::NAMING) != 0
+    }
+
+    /// Whether it is looked up only for requests whose host it is, or, of a pattern, is inside it.
+    pub fn is_asked(self) -> bool {
+        self.0.word(endpoint::NAMING) == endpoint::ASKED
     }
 }
 

@@ -56,7 +56,7 @@ impl Resolver {
         }
         let mut told = [Told::Nothing, Told::Nothing];
         for name in servers.names(host) {
-            told = servers.both(&name).await.map(|own| usable(own, is_outside));
+            told = servers.both(&name).await.map(|own| own.usable(is_outside));
             if told.iter().any(|own| *own != Told::Nothing) {
                 break;
             }
@@ -116,19 +116,21 @@ async fn after(first: &Told, other: impl Future<Output = Told>) -> Told {
     }
 }
 
-/// Leaves out what nobody may be sent to because a zone says so, and what this machine has no way to.
-fn usable(told: Told, is_outside: bool) -> Told {
-    let Told::Addresses(all, holds) = told else { return told };
-    let first = all.first().copied();
-    let allowed: Vec<IpAddr> = all.into_iter().filter(|ip| may_be_named(*ip, is_outside)).collect();
-    if let (true, Some(first)) = (allowed.is_empty(), first) {
-        return Told::Unusable(format!("{first} is no address for it"));
-    }
-    let reached: Vec<IpAddr> = allowed.iter().copied().filter(|ip| has_way(*ip)).collect();
-    match reached.is_empty() {
-        // As of a name that has none: those of the other family are used.
-        true => Told::Nothing,
-        false => Told::Addresses(reached, holds),
+impl Told {
+    /// Leaves out what nobody may be sent to because a zone or a caller says so, and what this machine has no way to.
+    pub(super) fn usable(self, is_outside: bool) -> Told {
+        let Told::Addresses(all, holds) = self else { return self };
+        let first = all.first().copied();
+        let allowed: Vec<IpAddr> = all.into_iter().filter(|ip| may_be_named(*ip, is_outside)).collect();
+        if let (true, Some(first)) = (allowed.is_empty(), first) {
+            return Told::Unusable(format!("{first} is no address for it"));
+        }
+        let reached: Vec<IpAddr> = allowed.iter().copied().filter(|ip| has_way(*ip)).collect();
+        match reached.is_empty() {
+            // As of a name that has none: those of the other family are used.
+            true => Told::Nothing,
+            false => Told::Addresses(reached, holds),
+        }
     }
 }
 

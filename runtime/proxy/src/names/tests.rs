@@ -28,7 +28,7 @@ fn say(what: &str) {
 /// What is known after each of these answers, how long it was before the next question, and what the operator was told.
 fn follow_through(answers: Vec<[Told; 2]>) -> (Vec<Vec<IpAddr>>, Vec<Duration>, Vec<String>) {
     let runtime = Builder::new_current_thread().enable_time().start_paused(true).build().unwrap();
-    let name = Name { host: "db.test".to_owned(), is_outside: false };
+    let name = Name { host: "db.test".to_owned(), is_outside: false, is_asked: false };
     let own = RefCell::new(Some(Arc::new(Followed { name, known: watch::Sender::default() })));
     let weak = Arc::downgrade(own.borrow().as_ref().unwrap());
     let (left, known, asked) =

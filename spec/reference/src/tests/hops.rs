@@ -110,7 +110,7 @@ authorize c {
         ("a calls b POST /x", "undeclared call"),
         ("a calls b:81 GET /x", "undeclared call"),
         ("a calls c:80 GET /", "c.default (route c.default port http rule default)"),
-        ("a calls c GET /", "undeclared call"),
+        ("a calls c GET /", "c.default (route c.default port http rule default)"),
         ("a calls c:81 GET /", "undeclared call"),
         ("a calls d.shop GET /", "d.shop (route d.shop rule default)"),
         ("a calls d GET /", "undeclared call"),

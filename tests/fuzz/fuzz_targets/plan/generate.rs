@@ -173,6 +173,7 @@ fn service(draw: &mut Draw<'_>, plan: &Plan, name: &str) -> Service {
                 zone: draw.of(&["", "a"]).to_owned(),
                 name: String::new(),
                 is_outside: false,
+                is_asked: false,
             }).collect();
         let subset_endpoints = subsets.iter().map(|_| draw.some(endpoints.len())).collect();
         let protocol = Protocol::ALL[draw.below(Protocol::ALL.len())];
