@@ -20,7 +20,7 @@ const EXAMPLES: [(&str, &[&str], &[&str]); 12] = [
     ),
     ("2-canary", &["staging", "prod"], &[]),
     ("3-faults", &["test", "prod"], &[]),
-    ("4-egress", &[], &["`egress`", "`external` that is not one name, without `endpoints`,"]),
+    ("4-egress", &[], &[]),
     ("5-boutique", &[], &[]),
     ("6-emojivoto", &[], &[]),
     ("7-booksapp", &[], &[]),

@@ -205,9 +205,19 @@ def covers(kind, name, host):
     return [host == name, parents[:1] == [name], name in parents, True][kind]
 
 def includes(pattern, host):
-    """Whether a call host, which may begin with `*.` or `**.`, is that host or has it below."""
+    """Whether a call host, which may begin with `*.` or `**.` or be a network, is that host or has it below."""
+    if "/" in pattern:
+        try:
+            ip = ipaddress.ip_address(host.strip("[]"))
+            return (getattr(ip, "ipv4_mapped", None) or ip) in ipaddress.ip_network(pattern)
+        except ValueError:
+            return False
     stars, _, parent = pattern.rpartition("*.")
     return pattern == host if parent == pattern else covers(1 + len(stars), parent, host)
+
+def width(pattern):
+    """Of two call hosts that include a host the one of less is more specific."""
+    return (3, -int(pattern.split("/")[1])) if "/" in pattern else (pattern.count("*"), -len(pattern))
 
 class Way(collections.namedtuple("Way", "plan request peer odds rule told levels grant edits limits own door asks probe",
                                  defaults=[Fraction(1), "", ("", ""), (), (), (), (), (), None, (), None])):
@@ -311,7 +321,7 @@ def decide(plan, said):
         way, calls = way.sent_by(owner, 14), plan.rows("calls", owner, 8)
         hosts = [(plan.strings[name], call) for name, call in plan.rows("call_hosts", owner, 10)]
         fits = [host for host in {name for name, _ in hosts} if includes(host, way.request.host)]
-        meant = min(fits, key=lambda host: (host.count("*"), -len(host)), default=None)
+        meant = min(fits, key=width, default=None)
         called = [calls[call] for name, call in hosts if name == meant and call != NONE]
         ports = sum(plan.services[service][5] for service in {call[0] for call in called})
         fits = [call for call in called if plan.port(*call[:2])[0] == (80 if number is None else number)]

@@ -221,17 +221,25 @@ fn outside(service: &ast::Service) -> Vec<Diagnostic> {
     let is_asked = !outside::asked(service).is_empty();
     if service.endpoints.is_empty() && outside::endpoint(service).is_none() && !is_asked {
         found.push(
-            unexecuted("`external` with a network, or with several addresses, without `endpoints`,", first.span)
+            unexecuted("`external` with a name that ends in a number, without `endpoints`,", first.span)
                 .help("Write where it is, `endpoints dns \"www.example.com\"` or `endpoints static \"192.0.2.1\"`, or a service for each address."),
         );
     }
     if is_asked {
         let check = service.health_check.as_ref().map(|check| check.span);
         found.extend(check.map(|span| unexecuted("`health-check` of who callers name", span)));
-        let bytes = service.ports.iter().filter(|port| port.protocol.value == Protocol::Tcp);
-        found.extend(
-            bytes.map(|port| unexecuted("a `tcp` port of who callers name, which says no name,", port.span)),
-        );
+        // Bytes say no name, and TLS no address.
+        let of_names = |port: &ast::Port| match port.protocol.value {
+            Protocol::Tcp => !service.external.iter().any(outside::is_address),
+            Protocol::Tls => service.external.iter().all(outside::is_address),
+            _ => false,
+        };
+        let bytes = service.ports.iter().filter(|port| of_names(port));
+        found.extend(bytes.map(|port| {
+            let (own, none) =
+                if port.protocol.value == Protocol::Tcp { ("tcp", "name") } else { ("tls", "address") };
+            unexecuted(&format!("a `{own}` port of who callers name, which says no {none},"), port.span)
+        }));
     }
     let names_nobody = matches!(
         service.tls.as_ref().map(|tls| &tls.value),
@@ -457,25 +465,34 @@ mod tests {
             );
         }
         let asked = "external \"*.x.test\"; tls none }\nservice c { port 81 http }\nauthorize c { allow from anyone }\n\
-                     route c { rule all { match GET /**; to c; mirror s 1% } }\nservice d { port 82 grpc";
+                     route c { rule all { match GET /**; to c; mirror s 1% }\notherwise 404 }\n\
+                     authorize d { allow from anyone }\nservice d { port 82 grpc";
         assert_eq!(refused(asked), ["`mirror` to who callers name is not executed by this version's proxy"]);
-        for external in
-            ["\"192.0.2.0/24\"", "\"192.0.2.1\", \"192.0.2.2\"", "\"x.test\", \"192.0.2.2\"", "\"*.1\""]
-        {
-            assert_eq!(
-                refused(&format!("external {external}; tls none")),
-                [
-                    "`external` with a network, or with several addresses, without `endpoints`, is not executed by this version's proxy"
-                ]
-            );
+        for external in ["\"192.0.2.0/24\"", "\"192.0.2.1\", \"x.test\"", "\"192.0.2.1\", \"2001:db8::1\""] {
+            assert_eq!(refused(&format!("external {external}; tls ca system")), nothing, "{external}");
         }
-        for external in ["\"*.x.test\"", "\"192.0.2.0/24\"", "\"x.test\", \"y.test\""] {
-            assert_eq!(
-                refused(&format!("external {external}; tls ca system; {at}")),
-                [
-                    "`tls` without a `host`, beside an `external` that is not one name, is not executed by this version's proxy"
-                ]
+        let of = |external: &str, protocol: &str| {
+            let text = format!(
+                "service s {{ port 443 {protocol}; external {external} }}\nauthorize s {{ allow from anyone }}"
             );
+            let compilation = compile(&SourceSet::single("test.mesh", &text), &StandIns::new());
+            assert!(compilation.diagnostics.is_empty(), "{text}: {:?}", compilation.diagnostics);
+            compilation.unexecuted.into_iter().map(|diagnostic| diagnostic.message).collect::<Vec<_>>()
+        };
+        let without = |protocol: &str, none: &str| {
+            format!(
+                "a `{protocol}` port of who callers name, which says no {none}, is not executed by this version's proxy"
+            )
+        };
+        assert_eq!(of("\"192.0.2.0/24\"", "tcp"), nothing);
+        assert_eq!(of("\"192.0.2.0/24\"", "tls"), [without("tls", "address")]);
+        assert_eq!(of("\"*.x.test\"", "tcp"), [without("tcp", "name")]);
+        assert_eq!(of("\"*.x.test\"", "tls"), nothing);
+        let message = "`external` with a name that ends in a number, without `endpoints`, is not executed by this version's proxy";
+        assert_eq!(refused("external \"*.1\"; tls none"), [message]);
+        let unnamed = "`tls` without a `host`, beside an `external` that is not one name, is not executed by this version's proxy";
+        for external in ["\"*.x.test\"", "\"192.0.2.0/24\"", "\"x.test\", \"y.test\""] {
+            assert_eq!(refused(&format!("external {external}; tls ca system; {at}")), [unnamed]);
         }
     }
 

@@ -1,5 +1,6 @@
 //! Whom a service means by a host and a port (`spec/semantics.md` 5.2).
 
+use mesh_plan::hosts;
 use mesh_plan::view::{CallHost, Port, Service};
 use mesh_plan::{NONE, PlanView};
 
@@ -39,10 +40,17 @@ pub(crate) fn callee(
     Some(found.or(only.filter(|_| is_only)))
 }
 
-/// The place of the first record of the most specific host or pattern (3.7) that a host is in.
+/// The place of the first record of the most specific host, pattern (3.7) or network that a host is in.
 fn named(caller: Service<'_>, host: &str) -> Option<u32> {
     let names = caller.names_of_hosts();
     let exact = names.get(host.as_bytes());
+    if let (None, Some(ip)) = (exact, hosts::address(host)) {
+        // Of networks the smallest.
+        let networks = caller.hosts().iter().map(|row| row.host()).filter(|host| host.contains('/'));
+        let fits = networks.filter_map(|network| Some((hosts::prefix(network, ip)?, network)));
+        let (_, network) = fits.max_by_key(|(length, _)| *length)?;
+        return names.get(network.as_bytes());
+    }
     // No other host begins with what patterns begin with, which is sorted before all others.
     if exact.is_some() || !caller.hosts().get(0)?.host().starts_with('*') {
         return exact;

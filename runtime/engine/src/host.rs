@@ -17,39 +17,3 @@ pub(crate) fn table(patterns: Rows<'_, HostPattern<'_>>, host: &str) -> Option<u
         .or_else(|| parents().find_map(|parent| find(HostKind::Labels, parent)))
         .or_else(|| find(HostKind::Any, ""))
 }
-
-/// Whether a host is one, or is inside a pattern that begins with `*.` (one label more) or `**.` (one or more).
-pub fn covers(pattern: &str, host: &str) -> bool {
-    let below = |parent: &str| {
-        let labels = host.strip_suffix(parent).and_then(|rest| rest.strip_suffix('.'));
-        labels.filter(|labels| !labels.is_empty())
-    };
-    match (pattern.strip_prefix("**."), pattern.strip_prefix("*.")) {
-        (Some(parent), _) => below(parent).is_some(),
-        (None, Some(parent)) => below(parent).is_some_and(|label| !label.contains('.')),
-        (None, None) => pattern == host,
-    }
-}
-
-#[cfg(test)]
-mod tests {
-    use super::covers;
-
-    #[test]
-    fn a_pattern_has_the_hosts_below_it() {
-        for (pattern, host, expected) in [
-            ("a.test", "a.test", true),
-            ("a.test", "b.a.test", false),
-            ("*.a.test", "b.a.test", true),
-            ("*.a.test", "c.b.a.test", false),
-            ("*.a.test", "a.test", false),
-            ("*.a.test", ".a.test", false),
-            ("*.a.test", "ba.test", false),
-            ("**.a.test", "c.b.a.test", true),
-            ("**.a.test", "a.test", false),
-            ("**.a.test", "ba.test", false),
-        ] {
-            assert_eq!(covers(pattern, host), expected, "{pattern} {host}");
-        }
-    }
-}

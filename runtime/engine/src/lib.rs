@@ -37,7 +37,6 @@ pub use decide::{callee, decide, decide_at, distribution, endpoints, instances, 
 pub use decision::{Action, Decision, Distribution, Forward, Possible, Refusal, Retry};
 pub use edits::Edited;
 pub use field::{Decoded, cookie_value, query_value};
-pub use host::covers;
 pub use request::{
     Address, Claim, ClaimValue, Entry, HeaderValue, Headers, Method, Moment, Peer, Request, Token,
 };

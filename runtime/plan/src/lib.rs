@@ -18,6 +18,7 @@
 pub mod bundle;
 pub mod decode;
 pub mod encode;
+pub mod hosts;
 pub mod keys;
 pub mod layout;
 pub mod merkle;

@@ -8,10 +8,11 @@ use crate::http1::{self, Closing};
 use crate::log::Record;
 use crate::mutual::{self, Accepted};
 use crate::serving::{Entrance, Opened};
+use crate::tcp::{self, Asks};
 use crate::terminate::{self, Ended};
 use crate::transport::{Begun, Transport};
 use crate::worker::Worker;
-use crate::{http2, passthrough, proxy_protocol, tcp};
+use crate::{http2, passthrough, proxy_protocol, redirected};
 use mesh_engine::Entry;
 use mesh_plan::{Mtls, Protocol};
 use std::net::SocketAddr;
@@ -82,6 +83,11 @@ pub(crate) async fn serve(
             Ended::Gone => {}
         }
         return;
+    }
+    if let Some((host, number)) = redirected::meant(&opened, &stream) {
+        let asks = Asks { host: &host, host_port: Some(number), ..Asks::default() };
+        let client = Rc::new(Client::at(address));
+        return Box::pin(tcp::pass_on(worker, opened, stream, client, asks, closing)).await;
     }
     let spoken = spoken(&opened);
     let Some((port, identity)) = opened.takes_tls() else {

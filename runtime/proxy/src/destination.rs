@@ -205,7 +205,9 @@ impl<'c> Destination<'c> {
             let why = if is_known { NoEndpoint::IsUsable } else { NoEndpoint::IsKnown };
             return self.next(tries).ok_or(why);
         }
-        if is_here || !self.serving.has_names(service_index, port, subset_index) {
+        // Who is asked for is none of this service's.
+        let is_nobody = self.asked.is_some();
+        if is_here || is_nobody || !self.serving.has_names(service_index, port, subset_index) {
             return Err(NoEndpoint::IsUsable);
         }
         self.serving.named(service_index, port, subset_index, self.connect_time()).await;

@@ -111,6 +111,11 @@ pub enum DoorError {
         /// Whether it could be several.
         is_ambiguous: bool,
     },
+    /// An address for calls of networks: whom one is for, only its own address says.
+    Redirected {
+        /// `name.namespace:port` of whom it is to call.
+        asked: String,
+    },
     /// One port was given for a gateway of several listeners.
     OnePortForMany {
         /// The gateway.
@@ -163,6 +168,13 @@ impl fmt::Display for DoorError {
             }
             DoorError::Call { service, asked, known, .. } => {
                 write!(f, "`{service}` calls no `tcp` port of `{asked}`: it calls {}", known.join(", "))
+            }
+            DoorError::Redirected { asked } => {
+                write!(
+                    f,
+                    "`{asked}` is networks, and who connects to an address of this proxy says none of theirs: redirect the service's connections \
+                     to its --outbound (iptables, nftables)"
+                )
             }
             DoorError::OnePortForMany { gateway } => {
                 write!(f, "the gateway `{gateway}` has several listeners and was given one port")

@@ -233,7 +233,7 @@ async fn decided(
                 let edited = decision.edited;
                 let (view, asks) = (&serving.view, (&parts.method, parts.version, &parts.headers));
                 let host = edited.host(view, &target.host);
-                let to = Destination::of(&worker, opened, &forward, affinity.key, &host);
+                let to = Destination::of(&worker, opened, &forward, affinity.key, host);
                 let slot = arrival.way.slot().filter(|_| !to.http2);
                 let on_stream = arrival.way.is_for_websocket();
                 let upgrades = slot.is_some() && (on_stream || websocket::is_asked(asks, view, &edited));

@@ -59,6 +59,7 @@ mod outliers;
 mod outside;
 mod passthrough;
 mod proxy_protocol;
+mod redirected;
 mod refusal;
 mod reply;
 mod request;

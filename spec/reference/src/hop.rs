@@ -11,6 +11,7 @@ use crate::settings::{Settings, in_force};
 use crate::{Answer, Changes, Ending, Entry, Outcome, Question};
 use mesh_lang::ast::HostPattern;
 use std::collections::BTreeSet;
+use std::net::IpAddr;
 
 /// Everything that can happen to a request.
 pub(crate) fn ask(program: &Program, question: &Question) -> Answer {
@@ -90,7 +91,11 @@ fn meant<'p>(program: &'p Program, caller: &Service, request: &Question) -> Opti
     };
     // Names first, then the most specific of all hosts and patterns. What is outside can be several services, of which the caller means its own.
     let width = |pattern: &HostPattern| route::covers(pattern, &request.host).then(|| route::width(pattern));
-    let named = |service: &Service| service.hosts.iter().filter_map(width).min();
+    let in_network = |network: &String| fixed_bits(network, &request.host).map(|bits| (4, usize::MAX - bits));
+    let named = |service: &Service| {
+        let hosts = service.hosts.iter().filter_map(width);
+        hosts.chain(service.networks.iter().filter_map(in_network)).min()
+    };
     let all = || program.services.iter().filter_map(|(name, service)| Some((name, service, named(service)?)));
     let narrowest = all().map(|(_, _, width)| width).min();
     let by_host = all().filter(|(_, _, width)| Some(*width) == narrowest);
@@ -107,6 +112,19 @@ fn meant<'p>(program: &'p Program, caller: &Service, request: &Question) -> Opti
     let numbered = |number| ports.iter().find(|(_, port)| port.number == number);
     let found = numbered(request.host_port.unwrap_or(80));
     found.or(ports.first().filter(|_| request.host_port.is_none() && ports.len() == 1)).copied()
+}
+
+/// How many bits of an address a network says, if the host is an address that has these: written out bit by bit.
+fn fixed_bits(network: &str, host: &str) -> Option<usize> {
+    let host = host.trim_start_matches('[').trim_end_matches(']').parse::<IpAddr>().ok()?;
+    let (first, bits) = network.split_once('/')?;
+    let (first, bits) = (first.parse::<IpAddr>().ok()?, bits.parse::<usize>().ok()?);
+    let spelled = |ip: IpAddr| match ip.to_canonical() {
+        IpAddr::V4(ip) => format!("4:{:032b}", u32::from(ip)),
+        IpAddr::V6(ip) => format!("6:{:0128b}", u128::from(ip)),
+    };
+    let (first, host) = (spelled(first), spelled(host));
+    host.starts_with(first.get(..bits + 2)?).then_some(bits)
 }
 
 /// 5.7: whether a caller's request ends in nothing but a denial, whatever is drawn, and meets no rule that changes it.

@@ -36,7 +36,12 @@ impl Program {
     }
 }
 
-/// 5.2: the hosts of a service besides its names. A network is no host.
+fn networks(service: &ast::Service) -> Vec<String> {
+    let names = service.external.iter().map(|name| name.value.to_string());
+    names.filter(|name| name.contains('/')).collect()
+}
+
+/// 5.2: the hosts of a service besides its names and networks.
 fn hosts(service: &ast::Service) -> Vec<HostPattern> {
     let outside = service.external.iter().filter(|name| !name.value.contains('/'));
     let outside = outside.map(|name| match (name.value.strip_prefix("**."), name.value.strip_prefix("*.")) {
@@ -122,6 +127,7 @@ impl<'a> Builder<'a> {
             ports: service.ports.iter().map(port).collect(),
             subsets: service.subsets.iter().map(|subset| subset.name.value.to_string()).collect(),
             hosts: hosts(service),
+            networks: networks(service),
             issuer: only_issuer(&service.jwts),
             calls: BTreeMap::new(),
             routes: BTreeMap::new(),

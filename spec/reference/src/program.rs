@@ -32,6 +32,8 @@ pub(crate) struct Service {
     pub(crate) subsets: BTreeSet<String>,
     /// 5.2: further hosts by which it is called.
     pub(crate) hosts: Vec<HostPattern>,
+    /// 10.6: networks outside, whose addresses are hosts.
+    pub(crate) networks: Vec<String>,
     /// The one `jwt` it verifies, where it is one (1.7).
     pub(crate) issuer: Option<String>,
     /// By callee and its port.

@@ -186,6 +186,30 @@ impl Drop for Folder {
 }
 
 #[test]
+fn no_address_of_the_proxy_is_one_of_a_network() {
+    let words = text(
+        "127.0.0.1:1",
+        "calls redis, bastions",
+        "service bastions { external \"198.51.100.0/24\"; port 22 tcp }\nauthorize bastions { allow from cart }",
+    );
+    let folder = Folder::of(&words);
+    let plan = folder.built();
+    let proxy = |flags: &[&str]| {
+        let mut command = mesh_proxy();
+        command.arg("--plan").arg(&plan).args(["--service", "cart"]).args(flags);
+        command
+    };
+    let (code, _, errors) = run(&mut proxy(&["--call", "bastions=127.0.0.1:0"]));
+    assert_eq!(code, 2, "{errors}");
+    let why =
+        "`bastions.default:22` is networks, and who connects to an address of this proxy says none of theirs";
+    assert!(errors.contains(why), "{errors}");
+    let with_it = Running::start(&mut proxy(&["--call", "redis=127.0.0.1:0", "--outbound", "127.0.0.1:0"]));
+    with_it.wait_for("serving plan");
+    assert!(with_it.said().iter().all(|line| !line.contains("cannot call")), "{:?}", with_it.said());
+}
+
+#[test]
 fn an_address_of_no_call_is_a_mistake_and_a_call_without_one_is_told() {
     let words = text(
         "127.0.0.1:1",

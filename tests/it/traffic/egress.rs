@@ -91,6 +91,36 @@ fn who_is_asked_for_is_looked_up_and_never_leads_to_this_machine_or_its_neighbou
 }
 
 #[test]
+fn an_address_of_a_network_is_where_it_says_but_for_this_machine_and_its_neighbours() {
+    let own = own_address();
+    let partner =
+        Upstream::start_at(SocketAddr::new(own, 0), |_| (200, "partner".to_owned(), Duration::ZERO));
+    let port = partner.address.parse::<SocketAddr>().unwrap().port();
+    let outside = format!(
+        "external \"{own}/32\", \"127.0.0.0/8\", \"169.254.0.0/16\", \"0.0.0.0/32\", \"::/64\", \"fe80::/10\"; tls none"
+    );
+    let text = text(&format!("80 http target {port}"), &outside);
+    let mesh = Mesh::start_calling(&text, &["web"], &Dns::start(), None);
+    let host = own.to_string();
+    assert_eq!(ask(&mesh, &[&host, &format!("{host}:80"), &format!("[::ffff:{host}]")]), [200; 3]);
+    assert!(partner.heads()[0].contains(&format!("\r\nhost: {host}\r\n")), "{:?}", partner.heads());
+    let near = [
+        "127.0.0.1",
+        "127.9.9.9",
+        "169.254.169.254",
+        "0.0.0.0",
+        "[::1]",
+        "[::]",
+        "[fe80::1]",
+        "[::ffff:127.0.0.1]",
+    ];
+    assert_eq!(ask(&mesh, &near), [503; 8]);
+    assert_eq!(ask(&mesh, &["198.51.100.1", "127.1", "2130706433", "0x7f.0.0.1"]), [403; 4]);
+    assert_eq!(partner.heads().len(), 3);
+    assert_eq!(flags(mesh).iter().filter(|flag| *flag == "UH").count(), 8);
+}
+
+#[test]
 fn who_is_asked_for_has_to_answer_over_tls() {
     let (authority, shelf) = (Authority::new(), Shelf::default());
     shelf.set("bankers", &authority.bundle(), "");
@@ -107,7 +137,7 @@ fn who_is_asked_for_has_to_answer_over_tls() {
     let mesh = Mesh::start_calling(&plan("tls ca \"bankers\""), &["web"], &dns, Some(certificates.clone()));
     assert_eq!(ask(&mesh, &["eu.x.test", "us.x.test", "eu.x.test", "asia.x.test"]), [200, 200, 200, 503]);
     let names: Vec<_> = bank.heard().into_iter().map(|heard| heard.name.unwrap_or_default()).collect();
-    assert_eq!(names, ["eu.x.test", "us.x.test"], "each name has its own connections");
+    assert_eq!(names, ["eu.x.test", "us.x.test", "eu.x.test"], "each name has its own connections");
     let log = mesh.log();
     assert!(
         log[3].contains("\"flags\":\"UF\"") && log[3].contains("certificate not valid for name"),

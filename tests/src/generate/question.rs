@@ -96,6 +96,9 @@ fn entry(rng: &mut Rng, places: &Places) -> (Entry, String, Option<u16>, bool) {
             1 => format!("{}.nowhere", callee.name),
             // Some have these hosts.
             10 if callee.is_external => format!("{}.{}.test", pick(rng, &["a", "b", "a.b"]), callee.name),
+            12 if callee.is_external => {
+                pick(rng, &["192.0.2.7", "192.0.3.7", "[::ffff:192.0.2.9]"]).to_owned()
+            }
             11 if callee.is_external => format!("{}.test", callee.name),
             10 => format!("{}{}.example", pick(rng, &["", "", "a.", "a.b."]), callee.name),
             2..=9 if near => callee.name.clone(),

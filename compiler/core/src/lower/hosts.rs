@@ -24,7 +24,8 @@ pub(super) fn of(model: &Model, service: &Service) -> Vec<CallHost> {
 /// The hosts of others inside the patterns among these.
 fn of_others(model: &Model, hosts: &BTreeSet<(String, u32)>) -> BTreeSet<String> {
     let said: BTreeSet<&str> = hosts.iter().map(|(host, _)| host.as_str()).collect();
-    let patterns: Vec<&str> = said.iter().copied().filter(|host| host.starts_with('*')).collect();
+    let patterns: Vec<&str> =
+        said.iter().copied().filter(|host| host.starts_with('*') || host.contains('/')).collect();
     if patterns.is_empty() {
         return BTreeSet::new();
     }
@@ -38,8 +39,19 @@ fn of_others(model: &Model, hosts: &BTreeSet<(String, u32)>) -> BTreeSet<String>
         .collect()
 }
 
-/// Whether every host of a host or pattern is one of another pattern.
+/// Whether every host of a host, pattern or network is one of another pattern or network.
 fn is_inside(host: &str, pattern: &str) -> bool {
+    if pattern.contains('/') {
+        // The first address of a network is in all that are wider.
+        let (first, length) =
+            host.split_once('/').map_or((host, None), |(first, length)| (first, Some(length)));
+        let first =
+            if length.is_some() && first.contains(':') { format!("[{first}]") } else { first.to_owned() };
+        let bits =
+            |length: Option<&str>| length.map_or(u32::MAX, |length| length.parse().unwrap_or_default());
+        let own = pattern.split_once('/').map(|(_, length)| length);
+        return bits(length) > bits(own) && mesh_plan::hosts::covers(pattern, &first);
+    }
     match pattern.strip_prefix("**.") {
         Some(parent) => {
             let below = host.strip_suffix(parent).and_then(|rest| rest.strip_suffix('.'));
@@ -71,6 +83,15 @@ mod tests {
             ("**.a.x.test", "**.x.test", true),
             ("x.test", "**.x.test", false),
             ("ax.test", "**.x.test", false),
+            ("192.0.2.7", "192.0.2.0/24", true),
+            ("192.0.2.128/25", "192.0.2.0/24", true),
+            ("192.0.2.0/24", "192.0.2.0/24", false),
+            ("192.0.0.0/16", "192.0.2.0/24", false),
+            ("192.0.3.7", "192.0.2.0/24", false),
+            ("[2001:db8::7]", "2001:db8::/32", true),
+            ("2001:db8:1::/48", "2001:db8::/32", true),
+            ("2001:db9:1::/48", "2001:db8::/32", false),
+            ("a.x.test", "192.0.2.0/24", false),
         ] {
             assert_eq!(is_inside(host, pattern), expected, "{host} {pattern}");
         }

@@ -131,13 +131,13 @@ mod tests {
             &text("", "\"x.test\", \"x.test\"", "80 http"),
             &["4 MESH2002 external `x.test` is declared twice"],
         );
-        for name in ["x.test", "*.x.test", "192.0.2.1", "2001:db8::1"] {
+        for name in ["x.test", "*.x.test", "192.0.2.1", "2001:db8::1", "192.0.2.0/24"] {
             let outside = format!("external \"{name}\"; tls none");
             says(&text(&outside, &format!("\"{name}\""), "81 http"), &[]);
             let host = if name.contains(':') { format!("[{name}]") } else { name.to_owned() };
             let said = format!("4 MESH2002 `{host}` is two services at port 80");
             says(&text(&outside, &format!("\"{name}\""), "80 http"), &[&said]);
         }
-        says(&text("external \"192.0.2.0/24\"; tls none", "\"192.0.2.0/24\"", "80 http"), &[]);
+        says(&text("external \"192.0.2.0/24\"; tls none", "\"192.0.2.0/25\"", "80 http"), &[]);
     }
 }

@@ -38,13 +38,18 @@ impl Outside {
     }
 }
 
-/// The names and patterns of a service whose endpoints are who is asked for: it has several, or a pattern, and says of none where it is.
-pub(crate) fn asked(service: &Service) -> Vec<&Text> {
-    let can_be = |name: &Text| is_looked_up(name.trim_start_matches(['*', '.']));
-    let names: Vec<&Text> = service.external.iter().map(|name| &name.value).collect();
+/// The names, patterns, addresses and networks of a service whose endpoints are who is asked for: it has several, or one that is nobody in
+/// particular, and says of none where it is.
+pub(crate) fn asked(service: &Service) -> Vec<Text> {
+    let can_be = |name: &Name| is_address(name) || is_looked_up(name.value.trim_start_matches(['*', '.']));
     let is_asked =
-        service.endpoints.is_empty() && only_name(service).is_none() && names.iter().all(|name| can_be(name));
-    if is_asked { names } else { vec![] }
+        service.endpoints.is_empty() && endpoint(service).is_none() && service.external.iter().all(can_be);
+    if is_asked { hosts(service).map(|name| name.value).collect() } else { vec![] }
+}
+
+/// Whether what is outside is an address or a network, and no name.
+pub(crate) fn is_address(name: &Name) -> bool {
+    name.value.contains('/') || name.value.parse::<IpAddr>().is_ok()
 }
 
 /// Its only name is where it is. Of several each would be somebody else, a pattern and a network are nobody in particular.
@@ -56,11 +61,9 @@ pub(crate) fn endpoint(service: &Service) -> Option<Outside> {
     }
 }
 
-/// The hosts by which callers say a service outside: its names and patterns as they stand, and addresses as a request says them. A network
-/// has none.
+/// The hosts by which callers say a service outside: its names, patterns and networks as they stand, and addresses as a request says them.
 pub(super) fn hosts(service: &Service) -> impl Iterator<Item = Name> {
-    let names = service.external.iter().filter(|name| !name.value.contains('/'));
-    names.map(|name| match name.value.parse::<Ipv6Addr>() {
+    service.external.iter().map(|name| match name.value.parse::<Ipv6Addr>() {
         Ok(ip) => Name { value: format!("[{ip}]").into(), span: name.span },
         Err(_) => name.clone(),
     })

@@ -229,9 +229,8 @@ fn endpoints(service: &ast::Service, own: &Own, diagnostics: &mut Diagnostics) -
         let (outside, asked) = (outside::endpoint(service), outside::asked(service));
         let of_port = |(index, port): (usize, &Port)| {
             let only = outside.as_ref().map(|own| own.at(port.target));
-            let asked = asked
-                .iter()
-                .map(|name| Endpoint::at_name(Text::clone(name), port.target, Naming::Asked, vec![]));
+            let asked =
+                asked.iter().map(|name| Endpoint::at_name(name.clone(), port.target, Naming::Asked, vec![]));
             only.into_iter().chain(asked).map(|own| (index, own)).collect::<Vec<_>>()
         };
         return own.ports.iter().enumerate().flat_map(of_port).collect();

@@ -350,6 +350,9 @@ fn the_most_specific_host_or_pattern_says_who_is_called() {
         ("**.b.y.test", NONE),
         ("two.test", first),
         ("two.test", second),
+        ("192.0.2.0/24", first),
+        ("192.0.2.128/25", second),
+        ("192.0.2.200", NONE),
     ];
     caller.hosts = hosts.map(|(host, call)| CallHost { host: host.to_owned(), call }).to_vec();
     caller.hosts.sort_by(|one, other| (&one.host, one.call).cmp(&(&other.host, other.call)));
@@ -377,6 +380,11 @@ fn the_most_specific_host_or_pattern_says_who_is_called() {
         ("xy.test", is_second),
         ("*.x.test", is_first),
         ("two.test", [Some(0), Some(1)]),
+        ("192.0.2.7", is_first),
+        ("[::ffff:192.0.2.7]", is_first),
+        ("192.0.2.129", is_second),
+        ("192.0.2.200", [None, None]),
+        ("192.0.3.1", [None, None]),
         ("x.testing", [None, None]),
         ("", [None, None]),
         (".test", [None, None]),

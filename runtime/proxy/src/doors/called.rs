@@ -50,6 +50,9 @@ pub(super) fn by(view: &PlanView, caller: u32, asked: &str) -> Result<u32, DoorE
     });
     let fits: Vec<_> = fits.collect();
     let (known, is_ambiguous) = match fits.as_slice() {
+        [(_, own, name)] if is_redirected(*own) => {
+            return Err(DoorError::Redirected { asked: name.clone() });
+        }
         [(index, ..)] => return Ok(*index),
         [] => (all.iter().map(|(.., name)| format!("`{name}`")).collect(), false),
         several => (several.iter().map(|(.., name)| format!("`{name}`")).collect(), true),
@@ -67,6 +70,11 @@ fn of_connections(view: &PlanView, caller: u32) -> impl Iterator<Item = (u32, Po
         let is_silent = port.protocol() == Protocol::Connections;
         is_silent.then(|| (index, port, format!("{}:{}", service.name(), port.number())))
     })
+}
+
+/// Whether whom a connection is for is the address that it was meant for, and no other place says it.
+fn is_redirected(port: Port<'_>) -> bool {
+    port.endpoints().iter().any(|endpoint| endpoint.is_asked())
 }
 
 /// What goes astray of the calls of the services that these doors are of.
@@ -94,7 +102,8 @@ pub(crate) fn astray(view: &PlanView, doors: &[Door]) -> Vec<Astray> {
         }
     }
     for caller in callers {
-        let homeless = of_connections(view, caller).filter(|(call, ..)| !known.contains(&(caller, *call)));
+        let silent = of_connections(view, caller).filter(|(_, port, _)| !is_redirected(*port));
+        let homeless = silent.filter(|(call, ..)| !known.contains(&(caller, *call)));
         found.extend(homeless.map(|(.., callee)| Astray::Homeless { caller: name(view, caller), callee }));
     }
     found

@@ -1,10 +1,11 @@
 //! Names that callers say, of services outside whose endpoints are who is asked for: looked up when somebody asks for them, followed for as
 //! long as somebody does, and never more of them than a proxy has room for.
 
+use super::resolver::may_be_named;
 use super::{Followed, Known, Name};
 use crate::serving::Serving;
-use mesh_engine::{Address, covers, instances};
-use mesh_plan::NONE;
+use mesh_engine::{Address, instances};
+use mesh_plan::{NONE, hosts};
 use std::collections::HashMap;
 use std::net::IpAddr;
 use std::sync::{Arc, Mutex, PoisonError, Weak};
@@ -71,26 +72,37 @@ pub(crate) struct Asked {
     /// Lower-case, without a port.
     pub(crate) host: Arc<str>,
     port: u16,
-    /// `None`: the service is not there under this name.
-    followed: Option<Arc<Followed>>,
+    at: At,
+}
+
+/// Where that is.
+enum At {
+    Named(Arc<Followed>),
+    /// It is an address itself.
+    Here(IpAddr),
+    /// The service is not there under this name.
+    Nowhere,
 }
 
 impl Asked {
     /// Where it is, as far as that is known.
     pub(crate) fn addresses(&self) -> Vec<Address> {
-        let addresses = self.followed.as_ref().map(|own| own.known.borrow().addresses.clone());
-        let addresses = addresses.iter().flat_map(|all| all.iter());
-        addresses.map(|ip| Address { ip: *ip, port: self.port }).collect()
+        let at = |ip: &IpAddr| Address { ip: *ip, port: self.port };
+        match &self.at {
+            At::Named(own) => own.known.borrow().addresses.iter().map(at).collect(),
+            At::Here(ip) => vec![at(ip)],
+            At::Nowhere => vec![],
+        }
     }
 
     /// Whether the service is there under this name at all.
     pub(crate) fn is_one(&self) -> bool {
-        self.followed.is_some()
+        !matches!(self.at, At::Nowhere)
     }
 
     /// Waits until it has an address, has been looked up in vain, or so much time has passed.
     pub(crate) async fn named(&self, patience: Duration) {
-        let Some(own) = &self.followed else { return };
+        let At::Named(own) = &self.at else { return };
         let mut known = own.known.subscribe();
         let is_there = |known: &Known| known.is_answered || !known.addresses.is_empty();
         let _ = timeout(patience, known.wait_for(is_there)).await;
@@ -103,9 +115,17 @@ impl Serving {
         let mut all = instances(&self.view, service, port, NONE).peekable();
         let first = all.peek().filter(|own| own.is_asked())?;
         let (_, number) = first.address();
-        let is_inside = all.any(|own| covers(own.name(), host));
-        let followed = if is_inside { self.names.asked(host) } else { None };
-        Some(Asked { host: host.into(), port: number, followed })
+        let is_inside = all.any(|own| hosts::covers(own.name(), host));
+        let at = match hosts::address(host) {
+            _ if !is_inside => At::Nowhere,
+            // Nor does an address lead a proxy to its own machine or its neighbours.
+            Some(ip) if may_be_named(ip, true) => At::Here(ip),
+            Some(_) => At::Nowhere,
+            None => self.names.asked(host).map_or(At::Nowhere, At::Named),
+        };
+        // In TLS an address stands without brackets.
+        let host = hosts::address(host).map_or(host.into(), |ip| ip.to_string().into());
+        Some(Asked { host, port: number, at })
     }
 }
 

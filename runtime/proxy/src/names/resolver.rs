@@ -137,7 +137,7 @@ impl Told {
 /// Whether a server of DNS may say that somebody is at this address. Who writes a zone need not be who may speak to the neighbours of a
 /// machine: link-local addresses are where clouds tell machines their secrets. Loopback is a machine's own affair; a service of the mesh may
 /// be there, as where everything is on one machine, one outside of it is not.
-fn may_be_named(ip: IpAddr, is_outside: bool) -> bool {
+pub(super) fn may_be_named(ip: IpAddr, is_outside: bool) -> bool {
     let is_near = match ip {
         IpAddr::V4(ip) => ip.is_link_local() || ip.is_broadcast(),
         IpAddr::V6(ip) => ip.is_unicast_link_local() || ip == METADATA,

@@ -222,7 +222,11 @@ fn doors(plan: &PlanView, standing: &Standing) -> Vec<Door> {
             .calls()
             .iter()
             .filter_map(|call| plan.service(call.service())?.port(call.port()).map(|port| (call, port)));
-        let silent = calls.filter(|(_, port)| port.protocol() == Protocol::Connections);
+        // To networks nobody is redirected here.
+        let silent = calls.filter(|(_, port)| {
+            let is_redirected = port.endpoints().iter().any(|endpoint| endpoint.is_asked());
+            port.protocol() == Protocol::Connections && !is_redirected
+        });
         silent.filter_map(move |(call, port)| {
             let callee = plan.service(call.service())?;
             Some(Door::Call {
