@@ -16,7 +16,7 @@ use mesh_compiler::{Budget, Compilation};
 use mesh_engine::{Action, Decision, Moment, Refusal};
 use mesh_lang::{Severity, Source, SourceSet};
 use mesh_plan::view::Edit;
-use mesh_plan::{Plan, PlanView};
+use mesh_plan::{Counting, Plan, PlanView};
 use mesh_reference::{
     Chance, Changes, Effect, Ending, Entry, HeaderEdit, Outcome, Question, RateLimit, Reference, Retry,
     in_environment,
@@ -294,7 +294,7 @@ impl Subject {
             // The least is the one to report.
             let rules = ending.rules.first().cloned().into_iter().collect();
             let mut ending = Ending { rules, ..ending.clone() };
-            without_unexecuted(&mut ending);
+            in_order(&mut ending);
             add(&mut expected, ending, *chance);
         }
         let Some(entry) = self.entry(&question.entry) else { return Ok(NOT_ASKED) };
@@ -411,7 +411,9 @@ impl Subject {
         if let Action::Forward(forward) = action {
             let service = self.view.service(forward.service_index);
             let own = service.into_iter().flat_map(|service| service.limits().iter());
-            edits.extend(own.filter(|limit| !decision.is_probe || !matches!(limit, Edit::RateLimit(_))));
+            let is_own = matches!(entry, Entry::Inbound { .. });
+            let own = own.filter(|limit| !decision.is_probe || !matches!(limit, Edit::RateLimit(_)));
+            edits.extend(own.filter(|limit| is_own || !is_global(limit)));
         }
         let mut effects: Vec<Effect> = edits.into_iter().filter_map(|edit| self.effect(edit)).collect();
         effects.extend(decision.asks(&self.view).map(|own| Effect::Ask(own.name().to_owned())));
@@ -457,23 +459,33 @@ impl Subject {
                 let named = named.into_iter().filter(|(is_one, _)| *is_one).map(|(_, key)| key.to_owned());
                 let mut keys: Vec<String> = named.chain(headers).collect();
                 keys.sort();
+                let (burst, by) = match limit.counting {
+                    Counting::Local { burst } => (burst, None),
+                    Counting::Global { by } => {
+                        (limit.count, Some(self.plan.authorities[by as usize].name.clone()))
+                    }
+                };
                 Some(Effect::RateLimit(RateLimit {
                     count: limit.count,
                     per: limit.per,
-                    burst: limit.burst,
+                    burst,
                     keys,
                     audit: limit.audit,
-                    by: None,
+                    by,
                 }))
             }
         }
     }
 }
 
-/// What no proxy of this version does is not in a plan that is asked, and a plan with it is not built.
-fn without_unexecuted(ending: &mut Ending) {
+/// Whether somebody counts for all proxies (`spec/semantics.md` 11.11a).
+fn is_global(edit: &Edit<'_>) -> bool {
+    matches!(edit, Edit::RateLimit(limit) if matches!(limit.counting, Counting::Global { .. }))
+}
+
+/// What is done to something else can be done before it or after it.
+fn in_order(ending: &mut Ending) {
     let Some(changes) = &mut ending.changes else { return };
-    changes.effects.retain(|effect| !matches!(effect, Effect::RateLimit(RateLimit { by: Some(_), .. })));
     changes.effects.sort_by_key(Effect::what);
 }
 

@@ -9,6 +9,7 @@ mod called;
 mod clients;
 mod connections;
 mod copying;
+mod counted;
 mod egress;
 mod health;
 mod idle;

@@ -17,7 +17,7 @@ TABLES = dict(mesh=6, principals=2, prefixes=1, services=27, ports=10, endpoints
               balancers=5, breakers=4, outliers=9, health_checks=6, vectors=8, facts=4, failover=1, certificates=1,
               verifiers=12, audiences=1, token_places=2, list_claims=1, outside_tls=4, authorities=5, asked=1)
 METHODS = ["GET", "HEAD", "POST", "PUT", "PATCH", "DELETE", "OPTIONS"]
-EDITS = "path prefix host scheme set add remove set-response add-response remove-response delay abort mirror body limit cors age websocket decode-slashes strip-parameters".split()
+EDITS = "path prefix host scheme set add remove set-response add-response remove-response delay abort mirror body limit cors age websocket decode-slashes strip-parameters global-limit".split()
 NO_LISTS = ("date cookie set-cookie user-agent host authorization if-modified-since if-unmodified-since last-modified expires "
             "retry-after").split()
 
@@ -88,6 +88,8 @@ class Plan:
             return [name, self.strings[a], self.strings[b] if kind in (1, 4, 5, 7, 8) else ""]
         if kind == 12:
             return [name, *self.backend(a, b, c), d]
+        if kind == 20:
+            return [name, a, b, self.strings[self.authorities[c][0]], self.strings[d], flags]
         if kind > 14:
             return [name, *([*(self.strings[word] for word in (a, b, c, d)), flags] if kind == 15 else [a] if kind == 16 else [])]
         return [name, *((a, d) if kind < 12 else [a | b << 32] if kind == 13 else (a, b, c, self.strings[d], flags))]

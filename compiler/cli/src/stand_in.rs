@@ -207,7 +207,8 @@ async fn answer(stand_in: &StandIn, mesh: &Mesh, request: Request<Incoming>) -> 
     let (head, mut body) = request.into_parts();
     if head.headers.get(header::CONTENT_TYPE).is_some_and(|kind| kind.as_bytes().starts_with(GRPC)) {
         return match head.uri.path() {
-            CHECK => agreed(),
+            CHECK => said(OK),
+            SHOULD_RATE_LIMIT => said(BELOW),
             _ => unimplemented(stand_in),
         };
     }
@@ -260,10 +261,16 @@ const CHECK: &str = "/envoy.service.auth.v3.Authorization/Check";
 /// `CheckResponse { status { code: OK } }`, behind its length.
 const OK: &[u8] = &[0, 0, 0, 0, 2, 0x0a, 0];
 
+/// How a `rate-limiter` is asked (`spec/semantics.md` 11.11a).
+const SHOULD_RATE_LIMIT: &str = "/envoy.service.ratelimit.v3.RateLimitService/ShouldRateLimit";
+
+/// `RateLimitResponse { overall_code: OK }`, behind its length.
+const BELOW: &[u8] = &[0, 0, 0, 0, 2, 0x08, 1];
+
 /// What an authority that only stands in says of everything, as in tests (`spec/semantics.md` 13.9): yes.
-fn agreed() -> Response<Answered> {
+fn said(message: &'static [u8]) -> Response<Answered> {
     let trailers = HeaderMap::from_iter([(GRPC_STATUS, HeaderValue::from_static("0"))]);
-    let body = Full::new(Bytes::from_static(OK)).with_trailers(async move { Some(Ok(trailers)) });
+    let body = Full::new(Bytes::from_static(message)).with_trailers(async move { Some(Ok(trailers)) });
     let mut response = Response::new(body.boxed());
     response.headers_mut().insert(header::CONTENT_TYPE, HeaderValue::from_static("application/grpc"));
     response
@@ -466,6 +473,7 @@ mod tests {
             said
         };
         assert!(said(CHECK).windows(OK.len()).any(|part| part == OK));
+        assert!(said(SHOULD_RATE_LIMIT).windows(BELOW.len()).any(|part| part == BELOW));
         assert!(String::from_utf8_lossy(&said("/a.B/C")).contains("grpc-status: 12"));
     }
 }

@@ -3,6 +3,7 @@
 mod ambiguous_rules;
 mod asked;
 mod blame;
+mod counted;
 mod dead_grant;
 mod dead_line;
 mod empty_access;
@@ -53,6 +54,7 @@ pub(crate) fn of_mesh(model: &Model) -> Vec<Diagnostic> {
     found.extend(unused_route::check(model));
     found.extend(unused_subset::check(model));
     found.extend(asked::check(model));
+    found.extend(counted::check(model));
     found
 }
 

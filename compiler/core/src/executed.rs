@@ -43,8 +43,14 @@ pub(crate) fn refused(checked: &[(&'static str, Span)], files: &[ast::File]) -> 
     found
 }
 
-/// Who is asked is asked by the proxy of the service that is called.
+/// Who is asked, and who counts, is asked by the proxy of the service that is called.
 fn checks(item: &ast::Item, services: &BTreeMap<&str, &ast::Service>) -> Vec<Diagnostic> {
+    if let ast::Item::Service(service) = item {
+        let limits = service.limits.rate_limits.iter().filter(|limit| limit.global);
+        let limits = limits.filter(|_| !service.external.is_empty());
+        let what = "`rate-limit global` of a service outside of the mesh, which has no proxy to ask,";
+        return limits.map(|limit| unexecuted(what, limit.span)).collect();
+    }
     let ast::Item::Authorize(authorize) = item else { return vec![] };
     let own = authorize.targets.iter().filter_map(|target| services.get(target.name()));
     if own.clone().all(|service| service.external.is_empty()) {
@@ -170,9 +176,6 @@ fn limits(item: &ast::Item, gateways: &BTreeMap<&str, &ast::Gateway>) -> Vec<Dia
     };
     let mut found = Vec::new();
     for limit in places.iter().flat_map(|limits| &limits.rate_limits) {
-        if limit.global {
-            found.push(unexecuted("`rate-limit global`", limit.span));
-        }
         if is_at_gateway && limit.per.contains(&RateKey::Source) {
             found.push(unexecuted("`per source` at a gateway, whose clients have no identity,", limit.span));
         }

@@ -7,14 +7,14 @@ mod vectors;
 
 use crate::diagram::{Becomes, Lists};
 use crate::model::{
-    AccessLine, Action, Authority, Backend, Call, Caller, Check, GatewayId, Listener, Model, Naming, Port,
+    AccessLine, Action, Authority, Backend, Call, Caller, Check, Gateway, GatewayId, Listener, Model, Naming, Port,
     PortId, Principal, Service, ServiceId, Table,
 };
 use crate::partition::{Leaf, Owner, Partition};
 use intern::Intern;
 use mesh_lang::ast::{self, Effect, HostPattern};
 use mesh_lang::{Span, Text};
-use mesh_plan::{self as plan, NONE, Plan, REFUSED, Settings, Target};
+use mesh_plan::{self as plan, Counting, NONE, Plan, REFUSED, Settings, Target};
 use rustc_hash::FxHashMap;
 use std::cell::RefCell;
 use std::collections::{BTreeMap, BTreeSet};
@@ -200,7 +200,12 @@ impl Lowering {
         match owner {
             Owner::Port(id) => {
                 let name = format!("route {}", model.port_name(id));
-                model.port(id).route.iter().flat_map(|table| self.outcomes_of(table, 0, &name)).collect()
+                model
+                    .port(id)
+                    .route
+                    .iter()
+                    .flat_map(|table| self.outcomes_of(model, table, 0, &name))
+                    .collect()
             }
             Owner::Listener(gateway, listener) => {
                 let Listener { name, tables, .. } = &model[gateway].listeners[listener as usize];
@@ -209,7 +214,7 @@ impl Lowering {
                 numbered
                     .flat_map(|(host, number)| {
                         let name = format!("route {gateway} listener {name} host \"{}\"", host.host);
-                        self.outcomes_of(&host.table, number, &name)
+                        self.outcomes_of(model, &host.table, number, &name)
                     })
                     .collect()
             }
@@ -217,12 +222,26 @@ impl Lowering {
             Owner::Consumer(index) => {
                 let route = &model.consumer_routes[index as usize];
                 let name = format!("route {}", model.consumer_route_name(route));
-                self.outcomes_of(&route.table, 0, &name).into_iter().collect()
+                self.outcomes_of(model, &route.table, 0, &name).into_iter().collect()
             }
         }
     }
 
-    fn outcomes_of(&mut self, table: &Table, number: u32, name: &str) -> Vec<(u32, Target)> {
+    /// With those who count by their places in the plan.
+    fn edits(&mut self, model: &Model, edits: &[plan::Edit]) -> Vec<plan::Edit> {
+        let counted = |edit: &plan::Edit| match edit {
+            plan::Edit::RateLimit(limit @ plan::RateLimit { counting: Counting::Global { by }, .. }) => {
+                // One of which something is missing is told of, and no plan is built.
+                let (own, _) = model.limiters.get(*by as usize)?.as_ref()?;
+                let counting = Counting::Global { by: self.authority(own) };
+                Some(plan::Edit::RateLimit(plan::RateLimit { counting, ..limit.clone() }))
+            }
+            other => Some(other.clone()),
+        };
+        edits.iter().filter_map(counted).collect()
+    }
+
+    fn outcomes_of(&mut self, model: &Model, table: &Table, number: u32, name: &str) -> Vec<(u32, Target)> {
         let mut leaves = Vec::new();
         for (rule, index) in table.rules.iter().zip(0..) {
             let called = format!("{name} rule {}", rule.name);
@@ -231,7 +250,7 @@ impl Lowering {
                 rule: called,
                 settings: self.settings(&rule.settings),
                 action: action(&rule.action),
-                edits: rule.edits.clone(),
+                edits: self.edits(model, &rule.edits),
             };
             leaves.push((
                 Leaf::Rule { table: number, rule: index }.number(),
@@ -299,33 +318,10 @@ impl Lowering {
             .zip(0..)
             .map(|(service, index)| self.service(model, service, index, &partitions))
             .collect();
-        let gateways = model.gateways.iter().zip(0..).map(|(gateway, index)| plan::Gateway {
-            name: gateway.full_name(),
-            owner: gateway.workload.owner.as_str().to_owned(),
-            principal: self.principal(&gateway.workload.identity),
-            limits: gateway.limits.clone(),
-            trusted_hops: gateway.trusted_hops,
-            logged: gateway.logged.or(model.logged),
-            verifiers: gateway.workload.verifiers.clone(),
-            listeners: gateway
-                .listeners
-                .iter()
-                .zip(0..)
-                .map(|(listener, number)| plan::Listener {
-                    name: listener.name.clone(),
-                    number: listener.number,
-                    protocol: protocol(listener.protocol),
-                    proxy_protocol: listener.proxy_protocol,
-                    limits: listener.limits.clone(),
-                    partition: partitions.get(&(1, index, number)).copied().unwrap_or(NONE),
-                    hosts: listener.tables.iter().map(|table| host(&table.host)).collect(),
-                    certificates: listener.certificates.clone(),
-                    client_ca: listener.client_ca.clone(),
-                })
-                .collect(),
-            consumer_routes: consumer_routes(model, Caller::Gateway(GatewayId(index)), &partitions),
-        });
-        let gateways = gateways.collect();
+        let mut gateways = Vec::with_capacity(model.gateways.len());
+        for (gateway, index) in model.gateways.iter().zip(0..) {
+            gateways.push(self.gateway(model, gateway, index, &partitions));
+        }
         let default_settings = self.settings(&model.default);
         let plan = Plan {
             trust_domain: self.trust_domain,
@@ -349,6 +345,38 @@ impl Lowering {
 
     fn principal(&self, identity: &str) -> u32 {
         self.numbers.get(identity).copied().unwrap_or(NONE)
+    }
+
+    fn gateway(
+        &mut self,
+        model: &Model,
+        gateway: &Gateway,
+        index: u32,
+        partitions: &BTreeMap<Key, u32>,
+    ) -> plan::Gateway {
+        let listeners = gateway.listeners.iter().zip(0..).map(|(listener, number)| plan::Listener {
+            name: listener.name.clone(),
+            number: listener.number,
+            protocol: protocol(listener.protocol),
+            proxy_protocol: listener.proxy_protocol,
+            limits: self.edits(model, &listener.limits),
+            partition: partitions.get(&(1, index, number)).copied().unwrap_or(NONE),
+            hosts: listener.tables.iter().map(|table| host(&table.host)).collect(),
+            certificates: listener.certificates.clone(),
+            client_ca: listener.client_ca.clone(),
+        });
+        let listeners = listeners.collect();
+        plan::Gateway {
+            name: gateway.full_name(),
+            owner: gateway.workload.owner.as_str().to_owned(),
+            principal: self.principal(&gateway.workload.identity),
+            limits: self.edits(model, &gateway.limits),
+            trusted_hops: gateway.trusted_hops,
+            logged: gateway.logged.or(model.logged),
+            verifiers: gateway.workload.verifiers.clone(),
+            listeners,
+            consumer_routes: consumer_routes(model, Caller::Gateway(GatewayId(index)), partitions),
+        }
     }
 
     fn service(
@@ -391,7 +419,7 @@ impl Lowering {
             owner: service.workload.owner.as_str().to_owned(),
             principal: self.principal(&service.workload.identity),
             settings: self.settings(&service.settings),
-            limits: service.limits.clone(),
+            limits: self.edits(model, &service.limits),
             panic_threshold: service.panic_threshold,
             logged: service.logged.or(model.logged),
             health_check: service.health_check.clone(),

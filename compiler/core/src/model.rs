@@ -52,6 +52,9 @@ pub(crate) struct Model {
     pub(crate) consumer_routes: Vec<ConsumerRoute>,
     /// Services that proxies themselves ask or tell: authorities, and collectors of spans.
     pub(crate) asked: BTreeSet<ServiceId>,
+    /// Who counts for global limits, and where that is declared: what [`mesh_plan::Counting`] means by a number here. `None` where
+    /// something that it needs is missing.
+    pub(crate) limiters: Vec<Option<(Authority, Span)>>,
     /// Subsets, by their names alone, that something may be sent to in another environment.
     pub(crate) sent_somewhere: BTreeSet<Text>,
     /// The identities of the gateways; sorted.

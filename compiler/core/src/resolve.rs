@@ -132,6 +132,7 @@ impl Resolved {
         let Resolved { model, tests, mistakes: Mistakes { together, .. }, scope, .. } = self;
         let somewhere = project.modules.iter().flat_map(|module| &module.file.sent_somewhere);
         model.sent_somewhere = somewhere.cloned().collect();
+        model.limiters = asked::limiters(scope, model);
         route::overrides_exist(model, together);
         hosts::check(project.modules, scope, together);
         failover::check(project.modules, scope, project.clusters(), together);

@@ -121,6 +121,11 @@ pub(crate) fn rate_limit(input: Tokens<'_>) -> Parsed<'_, Args> {
         let span = by.as_ref().map_or(scope.span, |by: &Name| by.span);
         return refuse(invalid(span, message.into(), help));
     }
+    if let (true, Some(burst)) = (global, &burst) {
+        let help = "Delete `burst`; what of it may come at once is said where it counts.";
+        let message = "a `rate-limiter` counts seconds, minutes or hours, and no bursts";
+        return refuse(invalid(burst.span, message.into(), help));
+    }
     let span = input.span_to(&rest);
     let per = per.unwrap_or_default();
     let limit = RateLimit { span, global, rate, burst, per, by, audit: audit.is_some() };

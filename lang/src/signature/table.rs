@@ -16,8 +16,8 @@ pub(super) fn statements(place: Place) -> &'static [Signature] {
         Place::Env => ENV,
         Place::Jwt => JWT,
         Place::Profile => PROFILE,
-        Place::ExtAuthz => EXT_AUTHZ,
-        Place::RateLimiter => RATE_LIMITER,
+        Place::ExtAuthz => AUTHORITY,
+        Place::RateLimiter => AUTHORITY,
         Place::Service => SERVICE,
         Place::Subset => SUBSET,
         Place::Calls => CALLS,
@@ -338,7 +338,7 @@ const FILE: &[Signature] = &[
             "rate-limiter NAME { … }",
             "A service that counts requests for all proxies.",
             Many,
-            Checked,
+            Executed,
             project::a_name,
         ),
     ),
@@ -596,7 +596,8 @@ const PROFILE: &[Signature] = &[
     env(Place::Profile),
 ];
 
-const EXT_AUTHZ: &[Signature] = &[
+/// What is said of a service that proxies ask.
+const AUTHORITY: &[Signature] = &[
     row("service", "service SERVICE", "The service that is asked.", Once, Executed, service::a_service),
     row(
         "timeout",
@@ -612,26 +613,6 @@ const EXT_AUTHZ: &[Signature] = &[
         "What holds where it does not answer.",
         Once,
         Executed,
-        project::on_failure,
-    ),
-];
-
-const RATE_LIMITER: &[Signature] = &[
-    row("service", "service SERVICE", "The service that is asked.", Once, Checked, service::a_service),
-    row(
-        "timeout",
-        "timeout DURATION",
-        "How long its answer is waited for.",
-        Once,
-        Checked,
-        service::a_duration,
-    ),
-    row(
-        "on-failure",
-        "on-failure allow|deny",
-        "What holds where it does not answer.",
-        Once,
-        Checked,
         project::on_failure,
     ),
 ];

@@ -300,7 +300,7 @@ pub fn to_edit(edit: view::Edit<'_>) -> Edit {
         view::Edit::RateLimit(limit) => Edit::RateLimit(RateLimit {
             count: limit.count,
             per: limit.per,
-            burst: limit.burst,
+            counting: limit.counting,
             by_source: limit.by_source,
             by_source_ip: limit.by_source_ip,
             by_client_ip: limit.by_client_ip,

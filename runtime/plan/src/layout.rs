@@ -814,6 +814,8 @@ pub mod edit {
     pub const WEB_SOCKET: u32 = 17;
     pub const DECODE_SLASHES: u32 = 18;
     pub const STRIP_PARAMETERS: u32 = 19;
+    /// Count, milliseconds, the authority that counts; the header names where others have their share; flags.
+    pub const GLOBAL_RATE_LIMIT: u32 = 20;
 
     /// Bits of the flags.
     pub const BY_SOURCE_IP: u32 = 1;

@@ -800,15 +800,15 @@ pub struct Cors {
     pub credentials: bool,
 }
 
-/// How many requests a proxy lets in (the generic cell rate algorithm, ITU-T I.371).
+/// How many requests are let in.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct RateLimit {
     /// Requests in each `per`; not 0.
     pub count: u32,
     /// Milliseconds; not 0.
     pub per: u32,
-    /// How many may come at once; not 0.
-    pub burst: u32,
+    /// Who counts.
+    pub counting: Counting,
     /// Whether each identity that asks is counted for itself; all without one are one.
     pub by_source: bool,
     /// Whether each address at the other end is counted for itself.
@@ -819,6 +819,21 @@ pub struct RateLimit {
     pub by_headers: String,
     /// Whether what is too much is only told.
     pub audit: bool,
+}
+
+/// Who counts what a [`RateLimit`] lets in.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub enum Counting {
+    /// Each proxy for itself, by the generic cell rate algorithm (ITU-T I.371).
+    Local {
+        /// How many may come at once; not 0.
+        burst: u32,
+    },
+    /// A service for all of them, in windows of a second, a minute or an hour.
+    Global {
+        /// Who that is: index into [`Plan::authorities`]. Only one that speaks gRPC can be asked.
+        by: u32,
+    },
 }
 
 /// What to do.
@@ -873,7 +888,7 @@ pub struct Verdict {
     pub asks: Vec<u32>,
 }
 
-/// `ext-authz NAME { … }`: a service that is asked whether a request may pass.
+/// `ext-authz NAME { … }` or `rate-limiter NAME { … }`: a service that is asked whether a request may pass.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct Authority {
     /// Its name, for logs.

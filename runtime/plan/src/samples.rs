@@ -445,7 +445,7 @@ fn edits() -> Vec<Edit> {
         Edit::RateLimit(RateLimit {
             count: 100,
             per: 60_000,
-            burst: 10,
+            counting: Counting::Local { burst: 10 },
             by_source: true,
             by_source_ip: true,
             by_client_ip: true,
@@ -463,6 +463,16 @@ fn edits() -> Vec<Edit> {
         Edit::WebSocket,
         Edit::DecodeSlashes,
         Edit::StripParameters,
+        Edit::RateLimit(RateLimit {
+            count: 10,
+            per: 1_000,
+            counting: Counting::Global { by: 0 },
+            by_source: false,
+            by_source_ip: false,
+            by_client_ip: false,
+            by_headers: text("x-api-key"),
+            audit: false,
+        }),
     ]
 }
 

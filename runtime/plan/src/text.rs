@@ -5,7 +5,7 @@ mod verifiers;
 
 use crate::decode::to_target;
 use crate::layout::{Section, WHOLE};
-use crate::plan::{FieldKind, HostKind, Mtls, NONE, Protocol, Target};
+use crate::plan::{Counting, FieldKind, HostKind, Mtls, NONE, Protocol, Target};
 use crate::view::{
     Action, ConsumerRoute, Edit, Endpoint, Field, Gateway, List, Outcome, Partition, PlanView, Port, Retry,
     Row, Rows, Service, Settings, Text, Written,
@@ -379,8 +379,12 @@ fn edit_text(plan: &PlanView, edit: Edit<'_>) -> String {
                 names => format!(" per header {names}"),
             };
             let audit = if limit.audit { " audit" } else { "" };
-            let (count, per, burst) = (limit.count, limit.per, limit.burst);
-            format!("rate-limit {count} in {per}ms burst {burst}{keys}{by_headers}{audit}")
+            let (count, per) = (limit.count, limit.per);
+            let (burst, by) = match limit.counting {
+                Counting::Local { burst } => (format!(" burst {burst}"), String::new()),
+                Counting::Global { by } => (String::new(), format!(" by {by}")),
+            };
+            format!("rate-limit {count} in {per}ms{burst}{keys}{by_headers}{by}{audit}")
         }
         Edit::Cors(cors) => {
             let parts = [("methods", cors.methods), ("headers", cors.headers), ("exposed", cors.exposed)];

@@ -1,12 +1,17 @@
-//! External authorization: services that are asked whether a request may pass, after the plan has let it in (`spec/semantics.md` 12.4).
+//! External authorization: services that are asked whether a request may pass, after the plan has let it in (`spec/semantics.md` 12.4); and those
+//! that count for all proxies, asked in the same way.
 //!
 //! One that speaks gRPC is asked by `envoy.service.auth.v3.Authorization/Check`, one that speaks HTTP by the head of the request itself; so what
 //! answers Envoy answers here. Nothing of a body is sent, and none is waited for.
 
+pub(crate) mod counting;
+mod counts;
+mod fields;
 mod grpc;
 mod http;
 mod message;
 mod sending;
+mod unary;
 
 use crate::client::Client;
 use crate::forward::local;
@@ -102,8 +107,7 @@ pub(crate) async fn ask(
         match said {
             Ok(Said::Yes(added)) => {
                 record.agreed(&own.name, "allow");
-                additions.request.extend(added.request);
-                additions.response.extend(added.response);
+                additions.join(added);
             }
             Ok(Said::No(response)) => {
                 record.agreed(&own.name, "deny");
@@ -143,6 +147,12 @@ impl Additions {
         for (name, value) in &self.response {
             headers.append(name, value.clone());
         }
+    }
+
+    /// With what others add.
+    pub(crate) fn join(&mut self, other: Additions) {
+        self.request.extend(other.request);
+        self.response.extend(other.response);
     }
 
     /// What the response has besides.

@@ -1,7 +1,7 @@
 //! One request, from its head to its answer: canonical, decided, and if so decided, forwarded.
 
 use crate::affinity::Affinity;
-use crate::authority::{self, Additions, Question};
+use crate::authority::{self, Additions, Question, counting};
 use crate::body::{Activity, Arriving, Outgoing};
 use crate::call::{Call, Failed};
 use crate::client::Client;
@@ -27,7 +27,7 @@ use hyper::body::{Body as _, Bytes};
 use hyper::header::{self, HeaderMap, HeaderName, HeaderValue};
 use hyper::http::request::Parts;
 use hyper::{Request, Response, StatusCode};
-use mesh_engine::{Action, Edited, Forward, Method, Moment, Refusal, decide_at};
+use mesh_engine::{Action, Decision, Edited, Forward, Method, Moment, Refusal, decide_at};
 use mesh_plan::view::Text;
 use mesh_plan::{NONE, PlanView};
 use std::cell::Cell;
@@ -184,9 +184,22 @@ async fn decided(
     }
     let allowed = Allowed::of(&serving.view, &decision.edited, &parts.headers);
     let limits = limits::of(&serving.view, opened.entry, &decision);
-    let limited = match decision.action {
-        Action::Refuse(_) => None,
-        _ => too_much(&worker, &limits, &asked, arrival.client.source(opened), &body, &mut record),
+    let limited = match is_refused(&decision) {
+        true => None,
+        false => too_much(&worker, &limits, &asked, arrival.client.source(opened), &body, &mut record),
+    };
+
+    // Kept apart, because few have others count.
+    let counted = match limits.global.is_empty() || limited.is_some() || is_refused(&decision) {
+        true => Ok(Additions::default()),
+        false => {
+            let (opened, source) = (opened.as_ref(), arrival.client.source(opened));
+            Box::pin(counting::ask(&worker, opened, &limits, &asked, source, &mut record)).await
+        }
+    };
+    let (counted, limited) = match counted {
+        Ok(additions) => (additions, limited),
+        Err(refused) => (Additions::default(), Some(refused)),
     };
 
     let asks = decision.asked_by != NONE && limited.is_none();
@@ -200,10 +213,11 @@ async fn decided(
         }
         false => Ok(Additions::default()),
     };
-    let (additions, limited) = match agreed {
+    let (mut additions, limited) = match agreed {
         Ok(additions) => (additions, limited),
         Err(refused) => (Additions::default(), Some(refused)),
     };
+    additions.join(counted);
 
     let mut response = match (limited, decision.action) {
         (Some(refused), _) => refused,
@@ -292,6 +306,10 @@ async fn decided(
     }
     record.answered_here(response.status());
     response
+}
+
+fn is_refused(decision: &Decision<'_>) -> bool {
+    matches!(decision.action, Action::Refuse(_))
 }
 
 /// Whether what is decided of a stream that asks for a WebSocket can be answered: any response with a status of success makes it one.

@@ -3,9 +3,11 @@
 //! Limits of several places hold together: of the gateway, its listener, the rules passed and the service.
 
 use mesh_engine::{Decision, Entry, Request};
+use mesh_plan::Counting;
 use mesh_plan::PlanView;
 use mesh_plan::view::{Edit, RateLimit};
 use std::collections::HashMap;
+use std::fmt;
 use std::hash::{BuildHasher as _, Hash, Hasher as _, RandomState};
 use std::sync::{Mutex, PoisonError};
 use std::time::{Duration, Instant};
@@ -20,23 +22,46 @@ const SEARCH_EVERY: u64 = 1_000_000_000;
 /// What limits one request, and where that is written.
 #[derive(Debug)]
 pub(crate) struct Limits<'p> {
+    /// Those that are counted here.
     rates: Vec<(Place<'p>, RateLimit<'p>)>,
+    /// Those that somebody else counts.
+    pub(crate) global: Vec<Global<'p>>,
     /// The least of all.
     pub(crate) max_body: Option<u64>,
 }
 
+/// A limit that somebody counts for all proxies.
+#[derive(Debug)]
+pub(crate) struct Global<'p> {
+    pub(crate) place: Place<'p>,
+    pub(crate) limit: RateLimit<'p>,
+    /// Who: index of an authority.
+    pub(crate) by: u32,
+}
+
 /// Where a limit is written, by names: it counts on when a plan is swapped for one that has it, too.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
-enum Place<'p> {
+pub(crate) enum Place<'p> {
     Gateway(&'p str),
     Listener(&'p str, &'p str),
     Rule(&'p str),
     Service(&'p str),
 }
 
+impl fmt::Display for Place<'_> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Place::Gateway(name) => write!(f, "gateway {name}"),
+            Place::Listener(gateway, name) => write!(f, "gateway {gateway} listener {name}"),
+            Place::Rule(name) => f.write_str(name),
+            Place::Service(name) => write!(f, "service {name}"),
+        }
+    }
+}
+
 /// The limits on the way of a request that was not refused.
 pub(crate) fn of<'p>(plan: &'p PlanView, entry: Entry, decision: &Decision<'p>) -> Limits<'p> {
-    let mut limits = Limits { rates: vec![], max_body: None };
+    let mut limits = Limits { rates: vec![], global: vec![], max_body: None };
     if let Entry::Gateway { gateway, listener } = entry
         && let Some(gateway) = plan.gateways().get(gateway)
     {
@@ -56,6 +81,10 @@ pub(crate) fn of<'p>(plan: &'p PlanView, entry: Entry, decision: &Decision<'p>) 
         let holds = |limit: &Edit<'p>| !decision.is_probe || !matches!(limit, Edit::RateLimit(_));
         let own = service.limits().iter().filter(holds);
         own.for_each(|limit| limits.add(Place::Service(service.name()), limit));
+        // Its own proxy has them counted, so that everybody is, and once.
+        if !matches!(entry, Entry::Inbound { .. }) {
+            limits.global.retain(|global| !matches!(global.place, Place::Service(_)));
+        }
     }
     limits
 }
@@ -63,7 +92,10 @@ pub(crate) fn of<'p>(plan: &'p PlanView, entry: Entry, decision: &Decision<'p>) 
 impl<'p> Limits<'p> {
     fn add(&mut self, place: Place<'p>, limit: Edit<'p>) {
         match limit {
-            Edit::RateLimit(limit) => self.rates.push((place, limit)),
+            Edit::RateLimit(limit) => match limit.counting {
+                Counting::Local { .. } => self.rates.push((place, limit)),
+                Counting::Global { by } => self.global.push(Global { place, limit, by }),
+            },
             Edit::MaxRequestBody(bytes) => {
                 self.max_body = Some(self.max_body.map_or(bytes, |least| least.min(bytes)));
             }
@@ -164,7 +196,8 @@ impl Table {
             let key = if self.has_room_for(own, now) { own } else { shared };
             let arrival = self.arrivals.get(key).copied().unwrap_or_default().max(now);
             let step = u64::from(limit.per) * 1_000_000 / u64::from(limit.count.max(1));
-            let ahead = step.saturating_mul(u64::from(limit.burst.saturating_sub(1)));
+            let Counting::Local { burst } = limit.counting else { continue };
+            let ahead = step.saturating_mul(u64::from(burst.saturating_sub(1)));
             let early = (arrival - now).saturating_sub(ahead);
             match (early, limit.audit) {
                 (0, _) => next.push((*key, arrival.saturating_add(step))),
@@ -192,6 +225,7 @@ impl Table {
 #[cfg(test)]
 mod tests {
     use super::{Counted, MOST_KEYS, Table};
+    use mesh_plan::Counting;
     use mesh_plan::view::RateLimit;
     use std::time::Duration;
 
@@ -201,7 +235,7 @@ mod tests {
         RateLimit {
             count,
             per: 1_000,
-            burst,
+            counting: Counting::Local { burst },
             by_source: false,
             by_source_ip: false,
             by_client_ip: false,

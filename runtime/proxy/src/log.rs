@@ -145,6 +145,8 @@ struct Fields {
     audit_sources: Vec<String>,
     /// Who was asked besides, and what they said.
     ext_authz: Vec<String>,
+    /// Who was asked for counts, and what they said.
+    rate_limiter: Vec<String>,
     service: String,
     subset: String,
     upstream: Option<Address>,
@@ -198,6 +200,7 @@ impl Record {
                 audit: Vec::new(),
                 audit_sources: Vec::new(),
                 ext_authz: Vec::new(),
+                rate_limiter: Vec::new(),
                 service: String::new(),
                 subset: String::new(),
                 upstream: None,
@@ -289,6 +292,13 @@ impl Record {
     pub(crate) fn agreed(&mut self, name: &str, said: &str) {
         if let Some(fields) = &mut self.0 {
             fields.ext_authz.push(format!("{name}: {said}"));
+        }
+    }
+
+    /// What somebody said who counts for all proxies, or what holds without.
+    pub(crate) fn counted(&mut self, name: &str, said: &str) {
+        if let Some(fields) = &mut self.0 {
+            fields.rate_limiter.push(format!("{name}: {said}"));
         }
     }
 
@@ -411,6 +421,9 @@ impl Fields {
         }
         if !self.ext_authz.is_empty() {
             texts(&mut line, "ext_authz", &self.ext_authz);
+        }
+        if !self.rate_limiter.is_empty() {
+            texts(&mut line, "rate_limiter", &self.rate_limiter);
         }
         text(&mut line, "service", &self.service);
         text(&mut line, "subset", &self.subset);

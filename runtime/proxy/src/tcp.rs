@@ -2,7 +2,7 @@
 //! once, so that whichever side speaks first is heard. What is refused is reset: there is no other way to say no, but where TLS is passed on.
 
 use crate::affinity::Affinity;
-use crate::authority::{self, Question};
+use crate::authority::{self, Question, counting};
 use crate::balance::Chosen;
 use crate::body::Activity;
 use crate::breaker::{Counted, Overflow};
@@ -134,6 +134,12 @@ async fn pass(
             record.flag("RL");
             return stream.reset_when_closed();
         }
+    }
+    let source = client.source(opened);
+    if !limits.global.is_empty()
+        && Box::pin(counting::ask(worker, opened, &limits, &asked, source, record)).await.is_err()
+    {
+        return stream.reset_when_closed();
     }
     if decision.asked_by != mesh_plan::NONE {
         let question = Question { opened, client, request: None, sni: asks.host, size: None };

@@ -86,6 +86,11 @@ pub enum Effect {
 }
 
 impl Effect {
+    /// 11.11a
+    pub(crate) fn is_global(&self) -> bool {
+        matches!(self, Effect::RateLimit(RateLimit { by: Some(_), .. }))
+    }
+
     /// What it is done to: what is done to something else can be done before it or after it.
     pub fn what(&self) -> (u8, String) {
         match self {

@@ -180,7 +180,7 @@ struct Hop<'a> {
     calls: &'a [Settings],
     /// What the gateway tells.
     told: &'a [String],
-    /// 12.4: whether it is the proxy of the service itself, which asks.
+    /// 11.11a, 12.4: whether it is the proxy of the service itself, which asks.
     is_own: bool,
 }
 
@@ -290,8 +290,11 @@ impl Hop<'_> {
             retry,
         };
         let mut way = way.clone();
-        // 10.16: what the node asks is not counted, and its rule is the probe.
-        let counts = |limit: &&Effect| verdict.probe.is_none() || !matches!(limit, Effect::RateLimit(_));
+        // 10.16: what the node asks is not counted, and its rule is the probe. 11.11a (a): what others count is its own proxy's affair.
+        let counts = |limit: &&Effect| {
+            let is_counted = verdict.probe.is_none() || !matches!(limit, Effect::RateLimit(_));
+            is_counted && (self.is_own || !limit.is_global())
+        };
         way.effects.extend(service.limits.iter().filter(counts).cloned());
         let rules = verdict.probe.map_or_else(|| names.clone(), |probe| BTreeSet::from([probe]));
         let asks = verdict.asks.into_iter().filter(|_| self.is_own);

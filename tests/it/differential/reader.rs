@@ -7,7 +7,7 @@ use mesh_compiler::Budget;
 use mesh_engine::{Action, Decision, Entry, Forward, Refusal};
 use mesh_plan::layout::Section;
 use mesh_plan::view::{Balancer, Edit, HashKey};
-use mesh_plan::{NONE, Plan, PlanView};
+use mesh_plan::{Counting, NONE, Plan, PlanView};
 use mesh_reference::{Claim, Question};
 use mesh_tests::asking::with_request;
 use mesh_tests::generate;
@@ -274,7 +274,15 @@ fn in_words(plan: &Plan, edit: Edit<'_>) -> Value {
                 | u32::from(limit.audit) << 1
                 | u32::from(limit.by_client_ip) << 3
                 | u32::from(limit.by_source) << 4;
-            json!(["limit", limit.count, limit.per, limit.burst, limit.by_headers, flags])
+            match limit.counting {
+                Counting::Local { burst } => {
+                    json!(["limit", limit.count, limit.per, burst, limit.by_headers, flags])
+                }
+                Counting::Global { by } => {
+                    let by = &plan.authorities[by as usize].name;
+                    json!(["global-limit", limit.count, limit.per, by, limit.by_headers, flags])
+                }
+            }
         }
         Edit::Cors(cors) => {
             let flags = u32::from(cors.credentials) << 2;

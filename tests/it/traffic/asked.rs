@@ -164,7 +164,7 @@ authorize opa {{ allow from s to port plain; deny from anyone to port 90 }}
 }
 
 /// What an authority of gRPC was asked, field by field: paths of numbers, and the bytes there.
-type Fields = BTreeMap<Vec<u32>, Vec<Vec<u8>>>;
+pub(super) type Fields = BTreeMap<Vec<u32>, Vec<Vec<u8>>>;
 
 fn varint(rest: &mut &[u8]) -> u64 {
     let length = rest.iter().position(|byte| byte & 0x80 == 0).unwrap() + 1;
@@ -174,7 +174,7 @@ fn varint(rest: &mut &[u8]) -> u64 {
 }
 
 /// A field of bytes, shorter than 128.
-fn field(tag: u8, bytes: impl AsRef<[u8]>) -> Vec<u8> {
+pub(super) fn field(tag: u8, bytes: impl AsRef<[u8]>) -> Vec<u8> {
     let bytes = bytes.as_ref();
     [&[tag << 3 | 2, bytes.len() as u8], bytes].concat()
 }
@@ -190,7 +190,7 @@ fn status(code: u8) -> Vec<u8> {
 }
 
 /// Reads a message, and messages in it where the definition has them.
-fn fields(message: &[u8], inside: &[&[u32]], at: &[u32], found: &mut Fields) {
+pub(super) fn fields(message: &[u8], inside: &[&[u32]], at: &[u32], found: &mut Fields) {
     let mut rest = message;
     while !rest.is_empty() {
         let key = varint(&mut rest);

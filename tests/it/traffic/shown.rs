@@ -5,7 +5,7 @@ use std::collections::BTreeSet;
 use std::path::Path;
 
 /// Where what happens to requests on their way is said.
-const PLACES: [Place; 18] = [
+const PLACES: [Place; 19] = [
     Place::Default,
     Place::Profile,
     Place::Service,
@@ -18,6 +18,7 @@ const PLACES: [Place; 18] = [
     Place::HealthCheck,
     Place::Gateway,
     Place::Listener,
+    Place::RateLimiter,
     Place::Route,
     Place::Rule,
     Place::Cors,
@@ -31,6 +32,7 @@ const NOT_TRAFFIC: [&str; 7] =
     ["service-account", "use", "env", "propagate", "client-timeout", "client-retry", "allow-routes"];
 
 const ASKED: &str = "tests/it/traffic/asked.rs";
+const COUNTED: &str = "tests/it/traffic/counted.rs";
 const E2E: &str = "tests/it/e2e.rs";
 const BALANCING: &str = "tests/it/traffic/balancing.rs";
 const BREAKING: &str = "tests/it/traffic/breaking.rs";
@@ -150,6 +152,12 @@ const SHOWN: &[(&str, &str, &str)] = &[
     ("check", ASKED, "an_authority_of_http_gets_the_head_of_what_it_is_asked_about_and_can_only_refuse"),
     ("ext-authz service", ASKED, "an_authority_of_grpc_is_asked_as_envoy_asks_it"),
     ("ext-authz timeout", ASKED, "what_holds_where_nobody_answers_is_declared"),
+    (
+        "rate-limiter service",
+        COUNTED,
+        "a_service_counts_for_all_proxies_and_who_is_one_too_many_is_told_when_to_come_again",
+    ),
+    ("rate-limiter timeout", COUNTED, "what_nobody_counts_passes_or_not_as_is_declared"),
     ("on-failure", ASKED, "what_holds_where_nobody_answers_is_declared"),
 ];
 
@@ -157,8 +165,10 @@ const SHOWN: &[(&str, &str, &str)] = &[
 fn name(place: Place, row: &Signature) -> String {
     match (place.keyword(), row.keyword) {
         (Some(block), word @ "interval") => format!("{block} {word}"),
-        (Some(block @ ("health-check" | "ext-authz")), word @ "timeout") => format!("{block} {word}"),
-        (Some("ext-authz"), word @ "service") => format!("ext-authz {word}"),
+        (Some(block @ "health-check"), word @ "timeout") => format!("{block} {word}"),
+        (Some(block @ ("ext-authz" | "rate-limiter")), word @ ("timeout" | "service")) => {
+            format!("{block} {word}")
+        }
         (Some("listener"), word @ ("redirect" | "tls")) => format!("listener {word}"),
         (_, word) => word.to_owned(),
     }

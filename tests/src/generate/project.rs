@@ -176,16 +176,15 @@ impl Draft<'_> {
                     text += &self.elsewhere(30, |_| "  issuer \"https://else.example\"\n".to_owned());
                     text + "}"
                 }
-                _ => {
+                "opa" => {
                     let Some(service) = self.asked_service(namespace) else { continue };
-                    let (kind, failure) = match name {
-                        "opa" => ("ext-authz", "deny"),
-                        _ => ("rate-limiter", "allow"),
-                    };
-                    format!(
-                        "{kind} {name} {{\n  service {service}\n  timeout 20ms\n  on-failure {failure}\n}}"
-                    )
+                    format!("ext-authz {name} {{\n  service {service}\n  timeout 20ms\n  on-failure deny\n}}")
                 }
+                // Of a service of its own: few others speak gRPC and nothing else.
+                _ => format!(
+                    "rate-limiter {name} {{\n  service counts\n  timeout 20ms\n  on-failure allow\n}}\n\
+                     service counts {{\n  port 81 grpc\n}}\nauthorize counts {{\n  allow from anyone\n}}"
+                ),
             };
             self.write(namespace, &text);
         }

@@ -2,7 +2,7 @@
 //! of them (`MESH1012`).
 
 use super::unallowed_call::lets_in;
-use crate::model::{Caller, Check, Model, ServiceId, Shape};
+use crate::model::{Caller, Check, Model, PortId, ServiceId, Shape};
 use crate::space::peer::Candidate;
 use mesh_lang::ast::{Effect, Method, PathPattern, Protocol, Segment};
 use mesh_lang::{Code, Diagnostic};
@@ -40,48 +40,55 @@ fn too_many(model: &Model, who: Caller) -> Option<Diagnostic> {
 /// An authority that lets in nothing of what it is asked by.
 fn refused(model: &Model, who: Caller, check: &Check) -> Option<Diagnostic> {
     let to = check.authority.to;
+    let asked = match model.port(to).protocol {
+        Protocol::Grpc => vec![question(METHOD)],
+        _ => check.shapes.clone(),
+    };
+    is_refused(model, who, to, &asked).then(|| {
+        let callee = &model[to.service].workload;
+        Diagnostic::new(Code::UnallowedCall, format!("`{}` refuses whatever it is asked here", callee.name))
+            .at(check.span, format!("`{}` asks it", model.workload(who).name))
+            .at(callee.span, "no `allow` of it covers the question")
+            .help(let_in(model, who, to))
+    })
+}
+
+/// What lets somebody ask.
+pub(super) fn let_in(model: &Model, who: Caller, to: PortId) -> String {
+    let (own, callee) = (model.workload(who), &model[to.service].workload);
+    let name = if own.namespace == callee.namespace { own.name.to_string() } else { own.full_name() };
+    let from = match who {
+        Caller::Service(_) => name,
+        Caller::Gateway(_) => format!("gateway {name}"),
+    };
+    format!("Write `allow from {from}` in `authorize {}`.", callee.name)
+}
+
+/// Whether a port lets in nothing of what it is asked by somebody.
+pub(super) fn is_refused(model: &Model, who: Caller, to: PortId, asked: &[Shape]) -> bool {
     let port = model.port(to);
     // One outside has no proxy, and nobody asks for it: such a mesh is not built (`MESH1010`).
     if matches!(who, Caller::Service(id) if model[id].is_outside) {
-        return None;
+        return false;
     }
-    let own = model.workload(who);
-    let peer = Candidate::of_identity(model, own.identity.clone());
+    let peer = Candidate::of_identity(model, model.workload(who).identity.clone());
     let of = |effect: Effect| {
         let lines = port.access.iter().filter(move |line| line.effect == effect);
         lines.filter(|line| line.from.names(who) || peer.is_in(&line.from, model))
     };
     // Where nobody may call at all, MESH4001 says it.
     if !port.access.iter().any(crate::model::AccessLine::lets_in) {
-        return None;
+        return false;
     }
-    let asked = match port.protocol {
-        Protocol::Grpc => vec![question()],
-        _ => check.shapes.clone(),
-    };
     let denies: Vec<_> = of(Effect::Deny).collect();
     // What does not fit into the budget is not said to be refused.
     let passes = |allow| asked.iter().any(|shape| lets_in(shape, allow, &denies).unwrap_or(true));
-    if of(Effect::Allow).any(passes) {
-        return None;
-    }
-    let callee = &model[to.service].workload;
-    let name = if own.namespace == callee.namespace { own.name.to_string() } else { own.full_name() };
-    let from = match who {
-        Caller::Service(_) => name,
-        Caller::Gateway(_) => format!("gateway {name}"),
-    };
-    Some(
-        Diagnostic::new(Code::UnallowedCall, format!("`{}` refuses whatever it is asked here", callee.name))
-            .at(check.span, format!("`{}` asks it", own.name))
-            .at(callee.span, "no `allow` of it covers the question")
-            .help(format!("Write `allow from {from}` in `authorize {}`.", callee.name)),
-    )
+    !of(Effect::Allow).any(passes)
 }
 
-/// The request by which an authority of gRPC is asked.
-fn question() -> Shape {
-    let segments = METHOD.split('/').skip(1).map(|segment| Segment::Literal(segment.into())).collect();
+/// The request by which somebody is asked over gRPC.
+pub(super) fn question(method: &str) -> Shape {
+    let segments = method.split('/').skip(1).map(|segment| Segment::Literal(segment.into())).collect();
     let path = PathPattern { segments, subtree: false };
     Shape { method: Some(Method::Post), path: Some(path.into()), ..Shape::default() }
 }

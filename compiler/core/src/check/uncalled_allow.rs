@@ -1,6 +1,6 @@
 //! `MESH4011`: an `allow` for a service that declares no call there.
 
-use super::{backends, entered};
+use super::{backends, counted, entered};
 use crate::model::{AccessLine, Caller, Model, PortId, ServiceId};
 use mesh_lang::{Code, Diagnostic, Span};
 use std::cell::OnceCell;
@@ -34,10 +34,14 @@ impl<'m> Uncalled<'m> {
 
     fn comes(&mut self, caller: ServiceId, to: PortId) -> bool {
         let model = self.model;
-        caller == to.service || calls_directly(model, caller, to) || asks(model, caller, to) || {
-            let sharers = self.sharers.get_or_init(|| sharers(model));
-            self.reached.entry(caller).or_insert_with(|| reach(model, sharers, caller)).contains(&to)
-        }
+        caller == to.service
+            || calls_directly(model, caller, to)
+            || asks(model, caller, to)
+            || counted::asks(model, caller, to)
+            || {
+                let sharers = self.sharers.get_or_init(|| sharers(model));
+                self.reached.entry(caller).or_insert_with(|| reach(model, sharers, caller)).contains(&to)
+            }
     }
 }
 

@@ -3,7 +3,8 @@
 use super::said;
 use crate::check::duration;
 use mesh_plan::{
-    Action, Backend, Edit, NONE, Outcome, Plan, PlanView, Port, REFUSED, RateLimit, Service, Settings, Target,
+    Action, Backend, Counting, Edit, NONE, Outcome, Plan, PlanView, Port, REFUSED, RateLimit, Service,
+    Settings, Target,
 };
 
 /// A plan, as values and as a view that reads requests as the engine does.
@@ -68,7 +69,7 @@ impl Side<'_> {
                 audit: verdict.audit.clone(),
                 asks: match verdict.probe {
                     true => vec!["of the node alone, without tokens, rate limits and checks".to_owned()],
-                    false => verdict.asks.iter().map(|own| self.authority(*own)).collect(),
+                    false => verdict.asks.iter().map(|own| format!("ext-authz {}", self.authority(*own))).collect(),
                 },
             },
             // Denied by default or by a line: the same becomes of the request.
@@ -76,12 +77,12 @@ impl Side<'_> {
         }
     }
 
-    /// `ext-authz corp at opa.shop timeout 200ms on-failure deny`
+    /// `corp at opa.shop timeout 200ms on-failure deny`
     fn authority(&self, index: u32) -> String {
         let Some(own) = self.plan.authorities.get(index as usize) else { return String::new() };
         let on_failure = if own.lets_in_on_failure { "allow" } else { "deny" };
         format!(
-            "ext-authz {} at {} timeout {} on-failure {on_failure}",
+            "{} at {} timeout {} on-failure {on_failure}",
             own.name,
             self.port_name(own.service, own.port),
             duration(u64::from(own.timeout))
@@ -176,6 +177,30 @@ impl Side<'_> {
         said
     }
 
+    fn rate_limit(&self, limit: &RateLimit) -> String {
+        let keys = [
+            (limit.by_source, " per source"),
+            (limit.by_source_ip, " per source-ip"),
+            (limit.by_client_ip, " per client-ip"),
+        ];
+        let keys: String = keys.iter().filter(|(is_one, _)| *is_one).map(|(_, key)| *key).collect();
+        let by_headers = match limit.by_headers.as_str() {
+            "" => String::new(),
+            names => format!(" per header {names}"),
+        };
+        let audit = if limit.audit { " audit" } else { "" };
+        let (count, per) = (limit.count, duration(limit.per.into()));
+        match limit.counting {
+            Counting::Local { burst } => {
+                format!("rate-limit local {count} in {per} burst {burst}{keys}{by_headers}{audit}")
+            }
+            Counting::Global { by } => {
+                let by = self.authority(by);
+                format!("rate-limit global {count} in {per}{keys}{by_headers} by {by}{audit}")
+            }
+        }
+    }
+
     /// An edit as the language writes it.
     pub(super) fn edit(&self, edit: &Edit) -> String {
         match edit {
@@ -198,7 +223,7 @@ impl Side<'_> {
                 format!("mirror {} {}", self.destination(&to), percent(*share))
             }
             Edit::MaxRequestBody(bytes) => format!("max-request-body {bytes}B"),
-            Edit::RateLimit(limit) => rate_limit(limit),
+            Edit::RateLimit(limit) => self.rate_limit(limit),
             Edit::Cors(cors) => said::cors(cors),
             Edit::PreflightAge(seconds) => format!("max-age {}", duration(u64::from(*seconds) * 1_000)),
             Edit::WebSocket => "upgrade websocket".to_owned(),
@@ -227,22 +252,6 @@ pub(super) struct Root {
 impl Root {
     /// Nobody says anything.
     pub(super) const NOTHING: Root = Root { partition: NONE, target: Target::Leaf(REFUSED) };
-}
-
-fn rate_limit(limit: &RateLimit) -> String {
-    let keys = [
-        (limit.by_source, " per source"),
-        (limit.by_source_ip, " per source-ip"),
-        (limit.by_client_ip, " per client-ip"),
-    ];
-    let keys: String = keys.iter().filter(|(is_one, _)| *is_one).map(|(_, key)| *key).collect();
-    let by_headers = match limit.by_headers.as_str() {
-        "" => String::new(),
-        names => format!(" per header {names}"),
-    };
-    let audit = if limit.audit { " audit" } else { "" };
-    let per = duration(limit.per.into());
-    format!("rate-limit local {} in {per} burst {}{keys}{by_headers}{audit}", limit.count, limit.burst)
 }
 
 /// Basis points.

@@ -3,7 +3,7 @@
 use super::same::is_same;
 use super::side::{Side, What};
 use super::{Comparison, joint};
-use mesh_plan::{Action, Edit, Plan, Service, Target};
+use mesh_plan::{Action, Counting, Edit, Plan, RateLimit, Service, Target};
 use std::collections::{BTreeMap, BTreeSet};
 
 /// That one workload calls or sends to another.
@@ -96,12 +96,19 @@ fn needs(plan: &Plan) -> BTreeMap<String, BTreeSet<String>> {
     let mut needs = BTreeMap::new();
     for service in &plan.services {
         let called = service.calls.iter().map(|call| call.service);
-        let first = called.chain(of_routes(&service.consumer_routes)).collect();
+        let partitions = service.ports.iter().map(|port| port.partition);
+        let asked = partitions.flat_map(|partition| asked(plan, partition));
+        let asked = asked.chain(counting(plan, &service.limits));
+        let first = called.chain(of_routes(&service.consumer_routes)).chain(asked).collect();
         needs.insert(service.name.clone(), closed(first));
     }
     for gateway in &plan.gateways {
         let sent = gateway.listeners.iter().flat_map(|listener| backends(plan, listener.partition));
-        let first = sent.chain(of_routes(&gateway.consumer_routes)).collect();
+        let asked = gateway.listeners.iter().flat_map(|listener| {
+            asked(plan, listener.partition).into_iter().chain(counting(plan, &listener.limits))
+        });
+        let asked = asked.chain(counting(plan, &gateway.limits));
+        let first = sent.chain(of_routes(&gateway.consumer_routes)).chain(asked).collect();
         needs.insert(format!("gateway {}", gateway.name), closed(first));
     }
     needs
@@ -132,6 +139,37 @@ fn backends(plan: &Plan, partition: u32) -> BTreeSet<u32> {
                     Edit::Mirror { service, .. } => Some(*service),
                     _ => None,
                 }));
+                found.extend(counting(plan, &outcome.edits));
+            }
+        }
+    }
+    found
+}
+
+/// The services that count for the limits among these.
+fn counting<'p>(plan: &'p Plan, edits: &'p [Edit]) -> impl Iterator<Item = u32> + 'p {
+    edits.iter().filter_map(|edit| match edit {
+        Edit::RateLimit(RateLimit { counting: Counting::Global { by }, .. }) => {
+            Some(plan.authorities.get(*by as usize)?.service)
+        }
+        _ => None,
+    })
+}
+
+/// The services that are asked about what comes in somewhere.
+fn asked(plan: &Plan, partition: u32) -> BTreeSet<u32> {
+    let Some(partition) = plan.partitions.get(partition as usize) else { return BTreeSet::new() };
+    let (mut waiting, mut seen, mut found) = (vec![partition.access], BTreeSet::new(), BTreeSet::new());
+    while let Some(target) = waiting.pop() {
+        if !seen.insert(target) {
+            continue;
+        }
+        match target {
+            Target::Node(node) => waiting.extend(plan.nodes[node as usize].children.iter().copied()),
+            Target::Leaf(leaf) => {
+                let asks = plan.verdicts.get(leaf as usize).map_or(&[][..], |verdict| &verdict.asks);
+                found
+                    .extend(asks.iter().filter_map(|own| Some(plan.authorities.get(*own as usize)?.service)));
             }
         }
     }

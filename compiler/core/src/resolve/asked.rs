@@ -5,7 +5,7 @@ use super::shared::Named;
 use super::{access, shape};
 use crate::model::{Authority, Check, Model, PortId, ServiceId};
 use mesh_lang::ast::{self, OnFailure, Protocol};
-use mesh_lang::{Code, Diagnostic, Diagnostics};
+use mesh_lang::{Code, Diagnostic, Diagnostics, Span};
 
 /// What the `check` lines of an `authorize` say of a target, for each of its ports or listeners.
 pub(super) fn read(
@@ -95,6 +95,41 @@ fn authority(declared: &ast::Authority, home: Place<'_>, scope: &Scope, model: &
         timeout: declared.timeout?.value,
         lets_in_on_failure: declared.on_failure?.value == OnFailure::Allow,
     })
+}
+
+/// Who counts for global limits, by their numbers.
+pub(super) fn limiters(scope: &Scope, model: &Model) -> Vec<Option<(Authority, Span)>> {
+    let all = scope.shared.limiters();
+    all.map(|(declared, home)| {
+        let own = authority(declared, home, scope, model)?;
+        (model.port(own.to).protocol == Protocol::Grpc).then_some((own, declared.name.span))
+    })
+    .collect()
+}
+
+/// Says of a `rate-limiter` whose service cannot be asked that it is so.
+pub(super) fn counts_nowhere(
+    declared: &ast::Authority,
+    home: Place<'_>,
+    scope: &Scope,
+    model: &Model,
+    diagnostics: &mut Diagnostics,
+) {
+    place_of(declared, home, scope, model, diagnostics);
+    let Some(own) = authority(declared, home, scope, model) else { return };
+    let port = model.port(own.to);
+    if port.protocol != Protocol::Grpc {
+        let name = &declared.name;
+        diagnostics.push(
+            Diagnostic::new(
+                Code::ProtocolMismatch,
+                format!("rate-limiter `{}` does not speak gRPC", name.value),
+            )
+            .at(name.span, "asked by `envoy.service.ratelimit.v3.RateLimitService`")
+            .at(port.span, "its only port")
+            .help("Give its service a port of `grpc`."),
+        );
+    }
 }
 
 /// Says of an `ext-authz` whose service can be asked nowhere, or in several places, that it is so.

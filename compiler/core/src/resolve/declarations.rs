@@ -29,7 +29,10 @@ pub(super) fn check(modules: &[Module<'_>], scope: &Scope, model: &Model, diagno
                 authority(asked, "ext-authz", place, scope, diagnostics);
                 asked::place_of(asked, place, scope, model, diagnostics);
             }
-            Item::RateLimiter(asked) => authority(asked, "rate-limiter", place, scope, diagnostics),
+            Item::RateLimiter(asked) => {
+                authority(asked, "rate-limiter", place, scope, diagnostics);
+                asked::counts_nowhere(asked, place, scope, model, diagnostics);
+            }
             _ => {}
         }
     }

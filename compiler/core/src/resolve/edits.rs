@@ -75,7 +75,7 @@ pub(super) fn resolve(
     }
     edits.extend(super::browsers::edits(rule));
     edits.sort_by_cached_key(place_of);
-    edits.extend(super::limits::of(&rule.limits));
+    edits.extend(super::limits::of(&rule.limits, place, &scope.shared));
     if problems.is_empty() { Ok(edits) } else { Err(problems) }
 }
 

@@ -82,7 +82,7 @@ pub(super) fn listeners(
             name: listener.name.value.to_string(),
             number: listener.number.value,
             span: listener.span,
-            limits: super::limits::of(&listener.limits),
+            limits: super::limits::of(&listener.limits, *place, &scope.shared),
             tables: redirecting(listener, &hosts),
             hosts,
             needs_no_route: needs_no_route(listener),

@@ -155,12 +155,12 @@ impl Scope {
         for ((full_name, namespace, place, item), workload) in found.into_iter().zip(made) {
             let target = match item {
                 Declared::Service(service) => {
-                    let limits = super::limits::of(&service.limits);
+                    let limits = super::limits::of(&service.limits, place, &self.shared);
                     model.services.push(Service::named(workload, limits));
                     Target::Service(ServiceId(model.services.len() as u32 - 1))
                 }
                 Declared::Gateway(gateway) => {
-                    let limits = super::limits::of(&gateway.limits);
+                    let limits = super::limits::of(&gateway.limits, place, &self.shared);
                     let trusted_hops = gateway.trusted_hops.map_or(0, |hops| hops.value);
                     let logged = super::declarations::logged(&gateway.telemetry);
                     model.gateways.push(Gateway {

@@ -91,6 +91,8 @@ pub(super) struct Names {
     exported: BTreeSet<(Text, Text)>,
     /// Module names and their directories.
     modules: BTreeMap<Text, Text>,
+    /// The `rate-limiter`s among the items, by directory and name: the number of each is its place here.
+    limiters: Vec<usize>,
 }
 
 impl Names {
@@ -100,6 +102,9 @@ impl Names {
         for (place, item) in declared(modules, |item| Named::of(item).is_some().then_some(item)) {
             names.declare(place, item, diagnostics);
         }
+        let all = names.entries.values().flat_map(BTreeMap::values);
+        names.limiters =
+            all.filter(|entry| entry.kind == Shared::RateLimiter).map(|entry| entry.item).collect();
         for (place, module) in declared(modules, as_module) {
             for export in &module.exports {
                 names.export(place, export, diagnostics);
@@ -275,6 +280,29 @@ impl Names {
         entry.users().insert(place.file);
         let named = Named::of(self.items.get(entry.item)?)?;
         Some((named, Place { directory: &entry.home, file: named.name().span.file() }))
+    }
+
+    /// The number of the `rate-limiter` that a name means in a module; it counts as used.
+    pub(super) fn limiter(&self, name: &str, place: Place<'_>) -> Option<u32> {
+        let entry = self.entry(place.directory, name)?;
+        entry.users().insert(place.file);
+        self.limiters.iter().position(|item| *item == entry.item).map(|number| number as u32)
+    }
+
+    /// All `rate-limiter`s by their numbers, and where each stands.
+    pub(super) fn limiters(&self) -> impl Iterator<Item = (&ast::Authority, Place<'_>)> {
+        let homes = self.entries.iter().flat_map(|(directory, own)| {
+            own.values()
+                .filter(move |entry| entry.home == *directory)
+                .map(move |entry| (entry.item, directory))
+        });
+        let homes: BTreeMap<usize, &Text> = homes.collect();
+        self.limiters.iter().filter_map(move |item| match self.items.get(*item)? {
+            Item::RateLimiter(own) => {
+                Some((own, Place { directory: homes.get(item)?, file: own.name.span.file() }))
+            }
+            _ => None,
+        })
     }
 
     /// Where a module declares or imports a name.

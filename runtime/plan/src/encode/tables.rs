@@ -7,8 +7,9 @@ use crate::layout::{
     outside_tls, retry, settings, state, verdict,
 };
 use crate::plan::{
-    Action, Automaton, Balancer, ConsumerRoute, Edit, Field, Gateway, HashKey, LIST, List, NONE, Outcome,
-    Outliers, Partition, Plan, Port, Probe, Retry, Service, Settings, State, Trust, Vector, Verifier,
+    Action, Automaton, Balancer, ConsumerRoute, Counting, Edit, Field, Gateway, HashKey, LIST, List, NONE,
+    Outcome, Outliers, Partition, Plan, Port, Probe, Retry, Service, Settings, State, Trust, Vector,
+    Verifier,
 };
 use std::collections::HashMap;
 
@@ -517,7 +518,11 @@ fn edit_row<'p>(edit: &'p Edit, draft: &mut Draft<'p>) -> [u32; edit::WORDS as u
                 | flag(limit.by_client_ip, edit::BY_CLIENT_IP)
                 | flag(limit.audit, edit::AUDIT);
             let headers = draft.string(&limit.by_headers);
-            [edit::RATE_LIMIT, limit.count, limit.per, limit.burst, headers, flags]
+            let (kind, third) = match limit.counting {
+                Counting::Local { burst } => (edit::RATE_LIMIT, burst),
+                Counting::Global { by } => (edit::GLOBAL_RATE_LIMIT, by),
+            };
+            [kind, limit.count, limit.per, third, headers, flags]
         }
         Edit::Cors(cors) => {
             let texts = [&cors.origins, &cors.methods, &cors.headers, &cors.exposed];

@@ -2,9 +2,9 @@
 
 use super::{Below, PartsError, Unit, led_to};
 use crate::plan::{
-    Action, Authority, Automaton, Backend, Call, CallHost, ConsumerRoute, Edit, Field, Gateway, Grant, LIST,
-    Listener, Mtls, NONE, Nearness, Node, Outcome, Partition, Peers, Plan, Port, Principal, Protocol,
-    REFUSED, Service, Settings, State, Target, Vector, Verdict,
+    Action, Authority, Automaton, Backend, Call, CallHost, ConsumerRoute, Counting, Edit, Field, Gateway,
+    Grant, LIST, Listener, Mtls, NONE, Nearness, Node, Outcome, Partition, Peers, Plan, Port, Principal,
+    Protocol, REFUSED, RateLimit, Service, Settings, State, Target, Vector, Verdict,
 };
 use std::collections::{BTreeMap, BTreeSet, HashMap};
 use std::hash::Hash;
@@ -77,15 +77,40 @@ impl<'p> Member<'p> {
             if table == Table::Outcomes {
                 let leaves = Below::of(self.plan, roots).leaves;
                 let outcomes = leaves.iter().filter_map(|leaf| self.plan.outcomes.get(*leaf as usize));
-                places.extend(outcomes.flat_map(|outcome| led_to(&outcome.action, &outcome.edits)));
+                for outcome in outcomes {
+                    places.extend(led_to(&outcome.action, &outcome.edits));
+                    places.extend(self.counting(&outcome.edits).map(|own| (own.service, own.port, NONE)));
+                }
             }
         }
         places.extend(self.authorities().map(|own| (own.service, own.port, NONE)));
         places
     }
 
-    /// Who its own proxy asks.
+    /// Who counts for the limits among these.
+    fn counting(&self, edits: &'p [Edit]) -> impl Iterator<Item = &'p Authority> {
+        let plan = self.plan;
+        edits.iter().filter_map(move |edit| match edit {
+            Edit::RateLimit(RateLimit { counting: Counting::Global { by }, .. }) => {
+                plan.authorities.get(*by as usize)
+            }
+            _ => None,
+        })
+    }
+
+    /// Who its own proxy asks, but for what rules say.
     fn authorities(&self) -> impl Iterator<Item = &'p Authority> {
+        let gateway = self.as_gateway();
+        let listeners = gateway.into_iter().flat_map(|gateway| &gateway.listeners);
+        let limits = listeners
+            .map(|listener| listener.limits.as_slice())
+            .chain(gateway.map(|gateway| gateway.limits.as_slice()))
+            .chain(self.as_service().filter(|_| self.sends).map(|service| service.limits.as_slice()));
+        limits.flat_map(|limits| self.counting(limits)).chain(self.agreeing()).collect::<Vec<_>>().into_iter()
+    }
+
+    /// Who has to agree to what comes in.
+    fn agreeing(&self) -> impl Iterator<Item = &'p Authority> {
         let plan = self.plan;
         let partitions = self.partitions().into_iter().filter(|_| self.sends);
         let access =
@@ -352,11 +377,29 @@ impl<'p> Assembly<'p> {
         Ok(Backend { service, port, subset, ..backend })
     }
 
-    fn edit(&self, member: &Member<'p>, edit: &Edit) -> Result<Edit, PartsError> {
-        let Edit::Mirror { service, port, subset, share } = *edit else { return Ok(edit.clone()) };
-        let subset = self.subset(member, service, subset)?;
-        let (service, port) = self.place(member, service, port)?;
-        Ok(Edit::Mirror { service, port, subset, share })
+    fn edit(&mut self, member: &Member<'p>, edit: &Edit) -> Result<Edit, PartsError> {
+        match edit {
+            Edit::Mirror { service, port, subset, share } => {
+                let subset = self.subset(member, *service, *subset)?;
+                let (service, port) = self.place(member, *service, *port)?;
+                Ok(Edit::Mirror { service, port, subset, share: *share })
+            }
+            Edit::RateLimit(limit) => match limit.counting {
+                Counting::Local { .. } => Ok(edit.clone()),
+                Counting::Global { by } => {
+                    let counting = Counting::Global { by: self.authority(member, by)? };
+                    Ok(Edit::RateLimit(RateLimit { counting, ..limit.clone() }))
+                }
+            },
+            other => Ok(other.clone()),
+        }
+    }
+
+    /// What a workload's own proxy lets in.
+    fn limits(&mut self, member: &Member<'p>, limits: &[Edit]) -> Result<Vec<Edit>, PartsError> {
+        // Only who lets in has all counted.
+        let own = limits.iter().filter(|limit| member.sends || !is_global(limit));
+        own.map(|limit| self.edit(member, limit)).collect()
     }
 
     /// A port of a service of a member's plan, here.
@@ -438,7 +481,7 @@ impl<'p> Assembly<'p> {
             owner: service.owner.clone(),
             principal: self.principal(member)?,
             settings: self.settings_of(member.plan, service.settings, &member.unit)?,
-            limits: service.limits.clone(),
+            limits: self.limits(member, &service.limits)?,
             panic_threshold: service.panic_threshold,
             logged: service.logged,
             health_check: service.health_check.clone(),
@@ -453,14 +496,27 @@ impl<'p> Assembly<'p> {
         })
     }
 
-    fn gateway(&self, member: &Member<'p>, number: usize, gateway: &Gateway) -> Result<Gateway, PartsError> {
+    fn gateway(
+        &mut self,
+        member: &Member<'p>,
+        number: usize,
+        gateway: &Gateway,
+    ) -> Result<Gateway, PartsError> {
         let mut listeners = Vec::with_capacity(gateway.listeners.len());
         for listener in &gateway.listeners {
             let partition = self.copy_of(member, number, listener.partition)?;
-            listeners.push(Listener { partition, ..listener.clone() });
+            let limits = self.limits(member, &listener.limits)?;
+            listeners.push(Listener { partition, limits, ..listener.clone() });
         }
+        let limits = self.limits(member, &gateway.limits)?;
         let consumer_routes = self.consumer_routes(member, number)?;
-        Ok(Gateway { principal: self.principal(member)?, listeners, consumer_routes, ..gateway.clone() })
+        Ok(Gateway {
+            principal: self.principal(member)?,
+            limits,
+            listeners,
+            consumer_routes,
+            ..gateway.clone()
+        })
     }
 
     fn consumer_routes(&self, member: &Member<'p>, number: usize) -> Result<Vec<ConsumerRoute>, PartsError> {
@@ -480,6 +536,10 @@ impl<'p> Assembly<'p> {
         let here = own.and_then(|own| self.principals.get(own.identity.as_str()));
         here.copied().ok_or_else(|| member.strange())
     }
+}
+
+fn is_global(edit: &Edit) -> bool {
+    matches!(edit, Edit::RateLimit(RateLimit { counting: Counting::Global { .. }, .. }))
 }
 
 /// The services of what is put together. Those that are only meant are stand-ins, or missing where there may be none.

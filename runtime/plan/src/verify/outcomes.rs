@@ -100,7 +100,11 @@ fn limits(plan: &PlanView, range: (u32, u32)) -> Result<(), PlanError> {
     let is_limit = |kind| {
         matches!(
             kind,
-            edit::MAX_REQUEST_BODY | edit::RATE_LIMIT | edit::DECODE_SLASHES | edit::STRIP_PARAMETERS
+            edit::MAX_REQUEST_BODY
+                | edit::RATE_LIMIT
+                | edit::GLOBAL_RATE_LIMIT
+                | edit::DECODE_SLASHES
+                | edit::STRIP_PARAMETERS
         )
     };
     ensure(kinds.all(is_limit), "a limit is none")
@@ -110,7 +114,7 @@ fn is_edit(plan: &PlanView, record: Record<'_>) -> Result<(), PlanError> {
     let words = [edit::FIRST, edit::SECOND, edit::THIRD, edit::SHARE].map(|field| record.word(field));
     let [first, second, third, share] = words;
     let (kind, flags) = (record.word(edit::KIND), record.word(edit::FLAGS));
-    let has_share = !matches!(kind, edit::RATE_LIMIT | edit::CORS);
+    let has_share = !matches!(kind, edit::RATE_LIMIT | edit::GLOBAL_RATE_LIMIT | edit::CORS);
     ensure(!has_share || share <= WHOLE && flags == 0, "an edit is of more than everything")?;
     match kind {
         edit::DELAY => ensure(first <= MAX_MILLISECONDS && second == 0 && third == 0, "a delay is too long"),
@@ -124,8 +128,10 @@ fn is_edit(plan: &PlanView, record: Record<'_>) -> Result<(), PlanError> {
             ensure(third == NONE || third < subsets, "a mirror is no subset of its service")
         }
         edit::MAX_REQUEST_BODY => ensure(third == 0 && share == 0, "a limit says more than it can"),
-        edit::RATE_LIMIT => {
-            ensure(first > 0 && second > 0 && third > 0, "a limit lets nothing in")?;
+        edit::RATE_LIMIT | edit::GLOBAL_RATE_LIMIT => {
+            let is_local = kind == edit::RATE_LIMIT;
+            ensure(first > 0 && second > 0 && (third > 0 || !is_local), "a limit lets nothing in")?;
+            ensure(is_local || third < count(plan, Section::Authorities), "nobody counts for a limit")?;
             let known = edit::BY_SOURCE | edit::BY_SOURCE_IP | edit::BY_CLIENT_IP | edit::AUDIT;
             ensure(flags & !known == 0, "a limit has a flag without a meaning")?;
             is_string(plan, share)

@@ -276,6 +276,15 @@ fn outcomes_and_settings_are_what_they_may_be() {
         |plan| plan.outcomes[1].edits[12] = Edit::Mirror { service: 9, port: 0, subset: NONE, share: 0 },
         "a destination is no port of a service",
     );
+    refused(
+        |plan| {
+            let Some(Edit::RateLimit(limit)) = plan.outcomes[1].edits.last_mut() else {
+                panic!("the sample's last edit is a limit")
+            };
+            limit.counting = Counting::Global { by: 2 };
+        },
+        "nobody counts for a limit",
+    );
     let redirect = Action::Redirect { status: 304, location: "/".to_owned() };
     refused(|plan| plan.outcomes[2].action = redirect, "a redirect has no status for it");
     let respond = Action::Respond { status: 199, body: String::new() };

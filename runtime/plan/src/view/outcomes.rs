@@ -2,7 +2,7 @@
 
 use super::rows::{Record, Row, Rows, Text};
 use crate::layout::{Section, authority, backend, edit, grant, outcome, retry, settings, verdict};
-use crate::plan::{Backend, Breaker, Budget, Grant, NONE, Outliers};
+use crate::plan::{Backend, Breaker, Budget, Counting, Grant, NONE, Outliers};
 use crate::view::balancing::{Balancer, is_there};
 
 /// What a route decides.
@@ -111,7 +111,7 @@ pub struct Cors<'p> {
 pub struct RateLimit<'p> {
     pub count: u32,
     pub per: u32,
-    pub burst: u32,
+    pub counting: Counting,
     pub by_source: bool,
     pub by_source_ip: bool,
     pub by_client_ip: bool,
@@ -141,12 +141,15 @@ impl<'p> Row<'p> for Edit<'p> {
             edit::DELAY => Edit::Delay { delay: first, share },
             edit::ABORT => Edit::Abort { status: first as u16, share },
             edit::MAX_REQUEST_BODY => Edit::MaxRequestBody(u64::from(second) << 32 | u64::from(first)),
-            edit::RATE_LIMIT => {
-                let flags = record.word(edit::FLAGS);
+            kind @ (edit::RATE_LIMIT | edit::GLOBAL_RATE_LIMIT) => {
+                let (flags, third) = (record.word(edit::FLAGS), record.word(edit::THIRD));
                 Edit::RateLimit(RateLimit {
                     count: first,
                     per: second,
-                    burst: record.word(edit::THIRD),
+                    counting: match kind {
+                        edit::RATE_LIMIT => Counting::Local { burst: third },
+                        _ => Counting::Global { by: third },
+                    },
                     by_source: flags & edit::BY_SOURCE != 0,
                     by_source_ip: flags & edit::BY_SOURCE_IP != 0,
                     by_client_ip: flags & edit::BY_CLIENT_IP != 0,

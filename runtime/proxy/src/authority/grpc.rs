@@ -4,25 +4,19 @@ use super::message::{
     Address, AttributeContext, CheckRequest, CheckResponse, DeniedHttpResponse, HeaderValueOption,
     HttpRequest, OkHttpResponse, Peer, Request, SocketAddress, Timestamp, TlsSession,
 };
-use super::sending::{Answer, Authority};
-use super::{Additions, Change, Question, Said, Unanswered, is_ours};
+use super::sending::Authority;
+use super::{Additions, Change, Question, Said, Unanswered, is_ours, unary};
 use crate::forward::local;
-use crate::grpc;
-use crate::head::Head;
 use crate::request::{Target, request_id};
 use crate::worker::Worker;
-use hyper::body::Bytes;
-use hyper::header::{self, HeaderMap, HeaderName, HeaderValue};
+use hyper::header::{self, HeaderName};
 use hyper::http::request::Parts;
-use hyper::{Method, StatusCode, Uri, Version};
+use hyper::{StatusCode, Version};
 use mesh_engine::Entry;
-use prost::Message as _;
 use std::collections::BTreeMap;
 use std::net::SocketAddr;
 use std::time::{SystemTime, UNIX_EPOCH};
 
-/// In front of a message: whether it is compressed, and its length.
-const PREFIX: usize = 5;
 /// `google.rpc.Code.OK`
 const OK: i32 = 0;
 
@@ -31,46 +25,18 @@ pub(super) async fn ask(
     authority: &Authority<'_>,
     question: &Question<'_>,
 ) -> Result<Said, Unanswered> {
-    let mut headers = HeaderMap::new();
-    let host = HeaderValue::try_from(authority.host()).map_err(|_| Unanswered::Error)?;
-    headers.insert(header::HOST, host);
-    headers.insert(header::CONTENT_TYPE, HeaderValue::from_static("application/grpc"));
-    headers.insert(header::TE, HeaderValue::from_static("trailers"));
-    headers.insert(header::USER_AGENT, HeaderValue::from_static("mesh-proxy ext-authz"));
-    grpc::set_timeout(&mut headers, authority.most());
-    let uri = Uri::from_static("/envoy.service.auth.v3.Authorization/Check");
-    let head = Head { method: Method::POST, uri, headers };
-    let message = CheckRequest { attributes: Some(attributes(question)) }.encode_to_vec();
-    let answer = authority.send(worker, head, &framed(&message)).await?;
-    said(&answer).ok_or(Unanswered::Error)
+    let check = CheckRequest { attributes: Some(attributes(question)) };
+    let response =
+        unary::call(worker, authority, "/envoy.service.auth.v3.Authorization/Check", &check).await?;
+    said(response).ok_or(Unanswered::Error)
 }
 
-/// A message that is not compressed.
-fn framed(message: &[u8]) -> Bytes {
-    // No head of a request is that long.
-    let length = u32::try_from(message.len()).unwrap_or(u32::MAX);
-    [&[0], &length.to_be_bytes()[..], message].concat().into()
-}
-
-/// `None`: it is no answer.
-fn said(answer: &Answer) -> Option<Said> {
-    let status = grpc::status(&answer.trailers).or_else(|| grpc::status(answer.head.headers()))?;
-    let (prefix, message) = answer.body.split_first_chunk::<PREFIX>()?;
-    let [compressed, length @ ..] = *prefix;
-    if answer.head.status() != StatusCode::OK
-        || status != 0
-        || compressed != 0
-        || u32::from_be_bytes(length) as usize != message.len()
-    {
-        return None;
-    }
-    let response = CheckResponse::decode(message).ok()?;
-    // Without a status nothing was decided; Envoy takes that for OK, which lets in whoever answers with nothing.
-    let said = match response.status?.code {
+/// `None`: without a status nothing was decided; Envoy takes that for OK, which lets in whoever answers with nothing.
+fn said(response: CheckResponse) -> Option<Said> {
+    Some(match response.status?.code {
         OK => Said::Yes(additions(response.ok_response.unwrap_or_default())),
         _ => Said::No(denied(response.denied_response.unwrap_or_default())),
-    };
-    Some(said)
+    })
 }
 
 fn additions(ok: OkHttpResponse) -> Additions {
@@ -106,11 +72,8 @@ fn denied(denied: DeniedHttpResponse) -> hyper::Response<crate::reply::Reply> {
 }
 
 /// A header that may be written, and whether beside what is there.
-fn header_of(option: &HeaderValueOption) -> Option<(HeaderName, HeaderValue, bool)> {
-    let header = option.header.as_ref()?;
-    let name = HeaderName::try_from(&header.key).ok().filter(|name| !is_ours(name))?;
-    let value = if header.raw_value.is_empty() { header.value.as_bytes() } else { &header.raw_value };
-    let value = HeaderValue::from_bytes(value).ok()?;
+fn header_of(option: &HeaderValueOption) -> Option<(HeaderName, hyper::header::HeaderValue, bool)> {
+    let (name, value) = option.header.as_ref()?.written()?;
     Some((name, value, option.append.as_ref().is_some_and(|append| append.value)))
 }
 

@@ -50,6 +50,14 @@ pub(super) fn plan(draw: &mut Draw<'_>) -> Plan {
     }
     plan.authorities = (0..draw.below(3)).filter_map(|number| authority(draw, &plan, number)).collect();
     let authorities = plan.authorities.len();
+    let counting = (0..authorities as u32).filter(|own| {
+        let own = &plan.authorities[*own as usize];
+        plan.services[own.service as usize].ports[own.port as usize].protocol == Protocol::Grpc
+    });
+    let counting: Vec<u32> = counting.collect();
+    if let Some(by) = counting.first().copied().filter(|_| draw.one_in(2)) {
+        plan.services[0].limits.push(Edit::RateLimit(limit(draw, Counting::Global { by })));
+    }
     for verdict in plan.verdicts.iter_mut().filter(|verdict| verdict.allow) {
         verdict.asks = (0..authorities as u32).filter(|_| draw.one_in(2)).collect();
     }
@@ -316,17 +324,21 @@ fn verifiers(draw: &mut Draw<'_>) -> Vec<Verifier> {
     names.into_iter().map(verifier).collect()
 }
 
-fn limits(draw: &mut Draw<'_>) -> Vec<Edit> {
-    let limit = RateLimit {
+fn limit(draw: &mut Draw<'_>, counting: Counting) -> RateLimit {
+    RateLimit {
         count: 1,
         per: 1_000,
-        burst: 1,
+        counting,
         by_source: draw.one_in(4),
         by_source_ip: draw.one_in(2),
         by_client_ip: draw.one_in(4),
         by_headers: draw.of(&["", "x-a"]).to_owned(),
         audit: draw.one_in(2),
-    };
+    }
+}
+
+fn limits(draw: &mut Draw<'_>) -> Vec<Edit> {
+    let limit = limit(draw, Counting::Local { burst: 1 });
     let all = [Edit::MaxRequestBody(1 << 33), Edit::RateLimit(limit)];
     draw.some(all.len()).into_iter().map(|place| all[place as usize].clone()).collect()
 }

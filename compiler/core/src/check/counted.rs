@@ -1,0 +1,109 @@
+//! `rate-limit global`: limiters that refuse to be asked for counts (`MESH4010`; `spec/semantics.md` 11.11a).
+
+use super::asked::{is_refused, let_in, question};
+use crate::model::{Caller, GatewayId, Model, PortId, ServiceId, Table};
+use mesh_lang::{Code, Diagnostic};
+use mesh_plan::{Counting, Edit, RateLimit};
+use std::collections::BTreeSet;
+
+/// The method of gRPC that limiters are asked by, as a path (`envoy/service/ratelimit/v3/rls.proto`).
+const METHOD: &str = "/envoy.service.ratelimit.v3.RateLimitService/ShouldRateLimit";
+
+/// One finding for each limiter and each that it refuses.
+///
+/// Time: linear in limits, rules and calls, and for each that asks in the lines of the limiter's authorization.
+pub(super) fn check(model: &Model) -> Vec<Diagnostic> {
+    let shape = question(METHOD);
+    let refused = who_asks(model).into_iter().filter_map(|(by, who)| {
+        let (own, span) = model.limiters.get(by as usize)?.as_ref()?;
+        is_refused(model, who, own.to, std::slice::from_ref(&shape)).then(|| {
+            let callee = &model[own.to.service].workload;
+            let message =
+                format!("`{}` refuses whoever asks it to count: `{}`", callee.name, model.workload(who).name);
+            Diagnostic::new(Code::UnallowedCall, message)
+                .at(*span, "counts for a limit there")
+                .at(callee.span, "no `allow` of it covers the question")
+                .help(let_in(model, who, own.to))
+        })
+    });
+    refused.collect()
+}
+
+/// Whether a service's proxy has something counted there.
+pub(super) fn asks(model: &Model, service: ServiceId, port: PortId) -> bool {
+    let counts = |by: u32| {
+        model.limiters.get(by as usize).and_then(Option::as_ref).is_some_and(|(own, _)| own.to == port)
+    };
+    // Few meshes have any, and each service is asked about.
+    !model.limiters.is_empty()
+        && who_asks(model).iter().any(|(by, who)| *who == Caller::Service(service) && counts(*by))
+}
+
+/// Numbers of limiters, and whose proxies ask them: of a service's own limits its own, of those of rules whoever comes to the route.
+fn who_asks(model: &Model) -> BTreeSet<(u32, Caller)> {
+    let mut found = BTreeSet::new();
+    if model.limiters.is_empty() {
+        return found;
+    }
+    let services =
+        || model.services.iter().zip(0..).map(|(service, id)| (service, Caller::Service(ServiceId(id))));
+    for (service, who) in services() {
+        found.extend(limiters(&service.limits).map(|by| (by, who)));
+        for call in &service.calls {
+            let own = model.consumer_route(who, call.to).map(|own| &model.consumer_routes[own].table);
+            match own {
+                Some(own) => found.extend(of_table(own).map(|by| (by, who))),
+                None => found.extend(model.port(call.to).route.iter().flat_map(of_table).map(|by| (by, who))),
+            }
+        }
+    }
+    for (gateway, id) in model.gateways.iter().zip(0..) {
+        let who = Caller::Gateway(GatewayId(id));
+        found.extend(limiters(&gateway.limits).map(|by| (by, who)));
+        for listener in &gateway.listeners {
+            found.extend(limiters(&listener.limits).map(|by| (by, who)));
+            let tables = listener.tables.iter().map(|table| &table.table);
+            found.extend(tables.flat_map(of_table).map(|by| (by, who)));
+        }
+    }
+    found
+}
+
+fn of_table(table: &Table) -> impl Iterator<Item = u32> + '_ {
+    table.rules.iter().flat_map(|rule| limiters(&rule.edits))
+}
+
+fn limiters(edits: &[Edit]) -> impl Iterator<Item = u32> + '_ {
+    edits.iter().filter_map(|edit| match edit {
+        Edit::RateLimit(RateLimit { counting: Counting::Global { by }, .. }) => Some(*by),
+        _ => None,
+    })
+}
+
+#[cfg(test)]
+mod tests {
+    use crate::testing::says;
+
+    fn mesh(limit: &str, rule: &str, access: &str) -> String {
+        format!(
+            "rate-limiter counter {{ service counts; timeout 20ms; on-failure allow }}\nservice counts {{ port 81 grpc }}\nauthorize counts {{ {access} }}\nservice web {{ calls shop }}\nservice shop {{ port 80 http\n{limit} }}\nroute shop {{ to shop\n{rule} }}\nauthorize shop {{ allow from web }}\n"
+        )
+    }
+
+    #[test]
+    fn a_limiter_lets_in_who_asks_it() {
+        let limit = "rate-limit global 10/m by counter";
+        let refused = |who: &str| format!("1 MESH4010 `counts` refuses whoever asks it to count: `{who}`");
+        says(&mesh(limit, "", "allow from shop"), &[]);
+        says(&mesh(limit, "", "allow from anyone; deny from shop, unauthenticated"), &[&refused("shop")]);
+        says(&mesh("", &format!("rule r {{ match /a; to shop; {limit} }}"), "allow from web"), &[]);
+        says(
+            &mesh(
+                "",
+                &format!("rule r {{ match /a; to shop; {limit} }}"),
+                "allow from anyone; deny from web, unauthenticated",
+            ),
+            &[&refused("web")],
+        );
+    }
+}
