@@ -77,6 +77,11 @@ pub(crate) fn findings(program: &Program) -> BTreeSet<Finding> {
             findings.insert(Finding::UnallowedCall(format!("{name} asks {}", asked.service)));
         }
     }
+    for (name, identity, counting) in who_has_counted(program) {
+        for asked in counting.into_iter().filter(|asked| is_unasked(program, Some(identity), asked)) {
+            findings.insert(Finding::UnallowedCall(format!("{name} has counted {}", asked.service)));
+        }
+    }
     for table in program.consumer_routes.values() {
         of_table(table, &mut findings);
         of_chain(&[table], &mut findings);
@@ -295,6 +300,62 @@ fn peers(program: &Program, lines: &[&AccessLine]) -> Vec<Peer> {
     let others: Vec<String> = unknown.chain([format!("spiffe://{fresh}/x"), fresh.clone()]).collect();
     let with_identity = known.into_iter().chain(others).map(|id| program.peer(Some(&id)));
     [Peer::Unauthenticated].into_iter().chain(with_identity).collect()
+}
+
+/// 11.11a (a): whose proxies ask, and whom: for limits of their own, and for those of the rules that their requests may come to.
+fn who_has_counted(program: &Program) -> Vec<(&String, &str, Vec<&Asked>)> {
+    let mut found = Vec::new();
+    for (name, service) in &program.services {
+        // One outside has no proxy, and nobody asks for it.
+        let Some(identity) = &service.identity else { continue };
+        let tables = service.calls.keys().filter_map(|(callee, port)| {
+            let own = program.consumer_routes.get(&(name.clone(), callee.clone(), *port));
+            own.or_else(|| program.services.get(callee)?.routes.get(port))
+        });
+        found.push((name, identity.as_str(), counted(program, name, tables.collect(), &service.counting)));
+    }
+    for (name, gateway) in &program.gateways {
+        let tables = gateway.listeners.values().flat_map(|listener| listener.tables.values()).collect();
+        let own = gateway.listeners.values().flat_map(|listener| &listener.counting);
+        let own: Vec<&Asked> = own.chain(&gateway.counting).collect();
+        let mut asked = counted(program, name, tables, &[]);
+        asked.extend(own);
+        found.push((name, gateway.identity.as_str(), asked));
+    }
+    found
+}
+
+/// Who counts for what comes from some tables.
+fn counted<'p>(
+    program: &'p Program,
+    caller: &str,
+    mut left: Vec<&'p Table>,
+    own: &'p [Asked],
+) -> Vec<&'p Asked> {
+    let mut found: Vec<&Asked> = own.iter().collect();
+    let (mut known, mut is_first) = (BTreeSet::new(), true);
+    while !left.is_empty() {
+        for table in std::mem::take(&mut left) {
+            found.extend(&table.counting);
+            for rule in &table.rules {
+                let Action::To(backends) = &rule.result.action else { continue };
+                for backend in backends.keys().filter(|backend| backend.enters) {
+                    let own = (caller.to_owned(), backend.service.clone(), backend.port);
+                    // 3.12: of a gateway the first route that is entered may be its own.
+                    let own = program
+                        .consumer_routes
+                        .get(&own)
+                        .filter(|_| is_first && program.gateways.contains_key(caller));
+                    let table =
+                        own.or_else(|| program.services.get(&backend.service)?.routes.get(&backend.port));
+                    let is_new = known.insert((is_first, &backend.service, backend.port));
+                    left.extend(table.filter(|_| is_new));
+                }
+            }
+        }
+        is_first = false;
+    }
+    found
 }
 
 /// 12.4 (b): every question to an authority is denied. Where nobody may call it at all, that is said of it.

@@ -124,6 +124,7 @@ impl<'a> Builder<'a> {
             },
             settings: self.names.settings(&service.settings, &service.limits, place)?,
             limits: edits::limits(&service.limits),
+            counting: self.counting(place, &service.limits),
             ports: service.ports.iter().map(port).collect(),
             subsets: service.subsets.iter().map(|subset| subset.name.value.to_string()).collect(),
             hosts: hosts(service),
@@ -149,6 +150,7 @@ impl<'a> Builder<'a> {
                     .as_ref()
                     .is_some_and(|tls| tls.value == ast::ListenerTls::Passthrough { mesh: true }),
                 limits: edits::limits(&listener.limits),
+                counting: self.counting(place, &listener.limits),
                 tables: BTreeMap::new(),
             };
             (listener.name.value.to_string(), declared)
@@ -158,6 +160,7 @@ impl<'a> Builder<'a> {
             identity: identity::identity(&self.program.trust_domain, place.namespace, &account.value),
             issuer: only_issuer(&gateway.jwts),
             limits: edits::limits(&gateway.limits),
+            counting: self.counting(place, &gateway.limits),
             listeners: gateway.listeners.iter().map(listener).collect(),
             access: Vec::new(),
         };
@@ -341,7 +344,7 @@ impl<'a> Builder<'a> {
 
     /// The table of some rules; `of` is the service whose route it is.
     fn table(&self, written: Written<'a>, of: Option<&str>, issuer: Option<&str>) -> Result<Table, String> {
-        let mut rules = Vec::new();
+        let (mut rules, mut counting) = (Vec::new(), Vec::new());
         for (index, (place, rule)) in written.rules.into_iter().enumerate() {
             let action =
                 rule.action.as_ref().ok_or_else(|| format!("no action in rule `{}`", rule.name.value))?;
@@ -350,11 +353,12 @@ impl<'a> Builder<'a> {
                 edits: Edits::of(rule, |backend| self.backend(backend, place, of))?,
                 settings: self.names.settings(&rule.settings, &rule.limits, place)?,
             };
+            counting.extend(self.counting(place, &rule.limits));
             let overrides = rule.overrides.iter().map(|name| name.value.to_string()).collect();
             let resolved = Rule { name: rule.name.value.to_string(), overrides, result };
             rules.push((resolved, line::of_rule(index, &rule.matches, issuer)?));
         }
-        Ok(Table::new(written.target, rules, written.otherwise))
+        Ok(Table { counting, ..Table::new(written.target, rules, written.otherwise) })
     }
 
     fn action(&self, action: &ast::Action, place: Place<'a>, of: Option<&str>) -> Result<Action, String> {
@@ -498,9 +502,37 @@ impl<'a> Builder<'a> {
         let Some((declared, home)) = self.names.ext_authz(&check.ext_authz.value, place) else {
             return Err(format!("no ext-authz `{}`", check.ext_authz.value));
         };
-        let Some(service) = declared.service.as_ref().map(|service| full_name(home, service)) else {
-            return Ok(None);
-        };
+        let Some((service, grpc, http)) = self.asked_at(declared, home) else { return Ok(None) };
+        let is_grpc = !grpc.is_empty();
+        let ports = if is_grpc { grpc } else { http };
+        let [port] = ports.as_slice() else { return Ok(None) };
+        let question = question("envoy.service.auth.v3.Authorization", "Check", check.span);
+        let requests = if is_grpc { line::of_access(&[question], &[], true, None)? } else { ops.to_vec() };
+        Ok(Some(Asked { service, port: *port, requests }))
+    }
+
+    /// 11.11a (b): who counts for the global limits among these.
+    fn counting(&self, place: Place<'a>, limits: &ast::Limits) -> Vec<Asked> {
+        let named = limits.rate_limits.iter().filter_map(|limit| limit.by.as_ref());
+        let asked = named.filter_map(|name| {
+            let (declared, home) = self.names.rate_limiter(&name.value, place)?;
+            let (service, grpc, _) = self.asked_at(declared, home)?;
+            let [port] = grpc.as_slice() else { return None };
+            let question =
+                question("envoy.service.ratelimit.v3.RateLimitService", "ShouldRateLimit", name.span);
+            let requests = line::of_access(&[question], &[], true, None).ok()?;
+            Some(Asked { service, port: *port, requests })
+        });
+        asked.collect()
+    }
+
+    /// The service that is asked, and its ports of gRPC and of HTTP.
+    fn asked_at(
+        &self,
+        declared: &'a ast::Authority,
+        home: Place<'a>,
+    ) -> Option<(String, Vec<u16>, Vec<u16>)> {
+        let service = declared.service.as_ref().map(|service| full_name(home, service))?;
         let written = self.statements.iter().find_map(|(place, item)| match item {
             Item::Service(own) if format!("{}.{}", own.name.value, place.namespace) == service => Some(own),
             _ => None,
@@ -510,13 +542,7 @@ impl<'a> Builder<'a> {
             let fit = ports.filter(|port| kinds.contains(&port.protocol.value));
             fit.map(|port| port.number.value).collect()
         };
-        let grpc = of(&[Protocol::Grpc]);
-        let is_grpc = !grpc.is_empty();
-        let ports = if is_grpc { grpc } else { of(&[Protocol::Http, Protocol::Http2]) };
-        let [port] = ports.as_slice() else { return Ok(None) };
-        let requests =
-            if is_grpc { line::of_access(&[question(check)], &[], true, None)? } else { ops.to_vec() };
-        Ok(Some(Asked { service, port: *port, requests }))
+        Some((service, of(&[Protocol::Grpc]), of(&[Protocol::Http, Protocol::Http2])))
     }
 
     fn from(&self, from: Option<&'a ast::From>, place: Place<'a>) -> Result<Option<From>, String> {
@@ -671,15 +697,14 @@ fn full_name(place: Place<'_>, name: &ServiceRef) -> String {
     format!("{}.{}", name.name(), name.namespace().unwrap_or(place.namespace))
 }
 
-/// 12.4 (c): how an authority of gRPC is asked.
-fn question(check: &ast::Check) -> ast::Op {
-    let segments = ["envoy.service.auth.v3.Authorization", "Check"];
-    let segments = segments.map(|segment| ast::Segment::Literal(segment.into())).into();
+/// 11.11a (b), 12.4 (c): how somebody is asked over gRPC.
+fn question(service: &str, method: &str, span: mesh_lang::Span) -> ast::Op {
+    let segments = [service, method].map(|segment| ast::Segment::Literal(segment.into())).into();
     let path = ast::PathPattern { segments, subtree: false };
     ast::Op {
-        span: check.span,
+        span,
         methods: [ast::Method::Post].into_iter().collect(),
-        path: Some(mesh_lang::Spanned { value: path.into(), span: check.span }),
+        path: Some(mesh_lang::Spanned { value: path.into(), span }),
         grpc: true,
     }
 }

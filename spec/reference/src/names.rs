@@ -87,6 +87,17 @@ impl<'a> Names<'a> {
         }
     }
 
+    pub(crate) fn rate_limiter(
+        &self,
+        name: &str,
+        place: Place<'a>,
+    ) -> Option<(&'a ast::Authority, Place<'a>)> {
+        match self.shared(name, place)? {
+            (Item::RateLimiter(authority), place) => Some((authority, place)),
+            _ => None,
+        }
+    }
+
     pub(crate) fn split(&self, name: &str, place: Place<'a>) -> Option<(&'a ast::Split, Place<'a>)> {
         match self.shared(name, place)? {
             (Item::Split(split), place) => Some((split, place)),

@@ -1,6 +1,6 @@
 //! A whole mesh, its names looked up: services, gateways and their tables.
 
-use crate::access::AccessLine;
+use crate::access::{AccessLine, Asked};
 use crate::edits;
 use crate::identity::{self, Peer};
 use crate::line::Line;
@@ -28,6 +28,8 @@ pub(crate) struct Service {
     pub(crate) identity: Option<String>,
     pub(crate) settings: Settings,
     pub(crate) limits: Vec<edits::Effect>,
+    /// 11.11a: who counts for those.
+    pub(crate) counting: Vec<Asked>,
     pub(crate) ports: Vec<Port>,
     pub(crate) subsets: BTreeSet<String>,
     /// 5.2: further hosts by which it is called.
@@ -67,6 +69,8 @@ pub(crate) struct Gateway {
     pub(crate) identity: String,
     pub(crate) issuer: Option<String>,
     pub(crate) limits: Vec<edits::Effect>,
+    /// 11.11a: who counts for those.
+    pub(crate) counting: Vec<Asked>,
     pub(crate) listeners: BTreeMap<String, Listener>,
     pub(crate) access: Vec<AccessLine>,
 }
@@ -80,6 +84,8 @@ pub(crate) struct Listener {
     /// Connections of other clusters need no route.
     pub(crate) is_for_clusters: bool,
     pub(crate) limits: Vec<edits::Effect>,
+    /// 11.11a: who counts for those.
+    pub(crate) counting: Vec<Asked>,
     /// 3.7: one for each host pattern of its routes.
     pub(crate) tables: BTreeMap<HostPattern, Table>,
 }

@@ -1,6 +1,7 @@
 //! Rules 3.5 and 3.7 to 3.10: tables of rules, what they are attached to, and what a rule does.
 
 use crate::Question;
+use crate::access::Asked;
 use crate::edits::Edits;
 use crate::line::{self, Line};
 use crate::settings::Settings;
@@ -17,6 +18,8 @@ pub(crate) struct Table {
     pub(crate) lines: Vec<Line>,
     /// `beats[a][b]`: line a beats line b (3.4).
     pub(crate) beats: Vec<Vec<bool>>,
+    /// 11.11a: who counts for limits of its rules.
+    pub(crate) counting: Vec<Asked>,
 }
 
 #[derive(Clone, Debug)]
@@ -74,7 +77,7 @@ impl Table {
         let (rules, lines): (Vec<Rule>, Vec<Vec<Line>>) = rules.into_iter().unzip();
         let lines = lines.concat();
         let beats = line::beats(&lines, |r, s| rules[r].overrides.contains(&rules[s].name));
-        Table { target, rules, otherwise, lines, beats }
+        Table { target, rules, otherwise, lines, beats, counting: Vec::new() }
     }
 
     /// 3.5: the maximal lines decide; where none matches, `otherwise`.

@@ -1,6 +1,7 @@
 //! `rate-limit global`: limiters that refuse to be asked for counts (`MESH4010`; `spec/semantics.md` 11.11a).
 
 use super::asked::{is_refused, let_in, question};
+use super::entered;
 use crate::model::{Caller, GatewayId, Model, PortId, ServiceId, Table};
 use mesh_lang::{Code, Diagnostic};
 use mesh_plan::{Counting, Edit, RateLimit};
@@ -11,7 +12,7 @@ const METHOD: &str = "/envoy.service.ratelimit.v3.RateLimitService/ShouldRateLim
 
 /// One finding for each limiter and each that it refuses.
 ///
-/// Time: linear in limits, rules and calls, and for each that asks in the lines of the limiter's authorization.
+/// Time: for each workload linear in the rules that its requests may come to, and for each that asks in the lines of the limiter's authorization.
 pub(super) fn check(model: &Model) -> Vec<Diagnostic> {
     let shape = question(METHOD);
     let refused = who_asks(model).into_iter().filter_map(|(by, who)| {
@@ -39,34 +40,51 @@ pub(super) fn asks(model: &Model, service: ServiceId, port: PortId) -> bool {
         && who_asks(model).iter().any(|(by, who)| *who == Caller::Service(service) && counts(*by))
 }
 
-/// Numbers of limiters, and whose proxies ask them: of a service's own limits its own, of those of rules whoever comes to the route.
+/// Numbers of limiters, and whose proxies ask them: those whose own the limits are, and those whose requests may come to the rules.
 fn who_asks(model: &Model) -> BTreeSet<(u32, Caller)> {
     let mut found = BTreeSet::new();
     if model.limiters.is_empty() {
         return found;
     }
-    let services =
-        || model.services.iter().zip(0..).map(|(service, id)| (service, Caller::Service(ServiceId(id))));
-    for (service, who) in services() {
-        found.extend(limiters(&service.limits).map(|by| (by, who)));
-        for call in &service.calls {
-            let own = model.consumer_route(who, call.to).map(|own| &model.consumer_routes[own].table);
-            match own {
-                Some(own) => found.extend(of_table(own).map(|by| (by, who))),
-                None => found.extend(model.port(call.to).route.iter().flat_map(of_table).map(|by| (by, who))),
-            }
-        }
+    for (service, id) in model.services.iter().zip(0..) {
+        let who = Caller::Service(ServiceId(id));
+        let called = service.calls.iter().filter_map(|call| first_table(model, who, call.to));
+        let asked = reached(model, who, called.collect());
+        found.extend(asked.chain(limiters(&service.limits)).map(|by| (by, who)));
     }
     for (gateway, id) in model.gateways.iter().zip(0..) {
         let who = Caller::Gateway(GatewayId(id));
-        found.extend(limiters(&gateway.limits).map(|by| (by, who)));
-        for listener in &gateway.listeners {
-            found.extend(limiters(&listener.limits).map(|by| (by, who)));
-            let tables = listener.tables.iter().map(|table| &table.table);
-            found.extend(tables.flat_map(of_table).map(|by| (by, who)));
-        }
+        let tables = gateway.listeners.iter().flat_map(|listener| &listener.tables).map(|table| &table.table);
+        let asked = reached(model, who, tables.collect());
+        let own = gateway.listeners.iter().flat_map(|listener| limiters(&listener.limits));
+        found.extend(asked.chain(own).chain(limiters(&gateway.limits)).map(|by| (by, who)));
     }
     found
+}
+
+/// The rules that decide first about what somebody sends to a port.
+fn first_table(model: &Model, who: Caller, to: PortId) -> Option<&Table> {
+    let own = model.consumer_route(who, to).map(|own| &model.consumer_routes[own].table);
+    own.or_else(|| model.port(to).route.as_ref())
+}
+
+/// Who counts for the rules of some tables, and of the routes that they enter.
+fn reached<'m>(model: &'m Model, who: Caller, first: Vec<&'m Table>) -> impl Iterator<Item = u32> + 'm {
+    let mut tables = first;
+    let (mut next, mut known) = (0, BTreeSet::new());
+    let firsts = tables.len();
+    while let Some(table) = tables.get(next).copied() {
+        for port in entered(table) {
+            // Of a gateway the first route that is entered may be its own.
+            let own = matches!(who, Caller::Gateway(_)) && next < firsts;
+            let table = if own { first_table(model, who, port) } else { model.port(port).route.as_ref() };
+            if known.insert((own, port)) {
+                tables.extend(table);
+            }
+        }
+        next += 1;
+    }
+    tables.into_iter().flat_map(of_table)
 }
 
 fn of_table(table: &Table) -> impl Iterator<Item = u32> + '_ {
