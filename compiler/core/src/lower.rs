@@ -7,8 +7,8 @@ mod vectors;
 
 use crate::diagram::{Becomes, Lists};
 use crate::model::{
-    AccessLine, Action, Authority, Backend, Call, Caller, Check, Gateway, GatewayId, Listener, Model, Naming, Port,
-    PortId, Principal, Service, ServiceId, Table,
+    AccessLine, Action, Authority, Backend, Call, Caller, Check, Gateway, GatewayId, Listener, Model, Naming,
+    Port, PortId, Principal, Service, ServiceId, Table,
 };
 use crate::partition::{Leaf, Owner, Partition};
 use intern::Intern;

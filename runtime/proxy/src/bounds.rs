@@ -8,6 +8,8 @@ use std::time::Duration;
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Bound {
     Connections,
+    AllConnections,
+    Requests,
     TlsTime,
     DetectTime,
     HeadBytes,
@@ -64,7 +66,7 @@ const fn row(
 }
 
 /// In the order of [`Bound`].
-const ROWS: [Row; 17] = [
+const ROWS: [Row; 19] = [
     row(
         Bound::Connections,
         "connections",
@@ -72,6 +74,22 @@ const ROWS: [Row; 17] = [
         10_000,
         (1, 1_000_000),
         "open connections of a listener, all threads together; more wait to be accepted. Busy ones take some 60 KiB",
+    ),
+    row(
+        Bound::AllConnections,
+        "all-connections",
+        Unit::Count,
+        50_000,
+        (1, 10_000_000),
+        "open connections of all listeners, all threads together. Where nothing is said also no more than four fifths of the files that the process may have open",
+    ),
+    row(
+        Bound::Requests,
+        "requests",
+        Unit::Count,
+        10_000,
+        (1, 10_000_000),
+        "requests under way, until the last byte of their answers, all threads together; more are answered with 503. A second of 10,000 a second",
     ),
     row(
         Bound::TlsTime,
@@ -205,9 +223,13 @@ const ROWS: [Row; 17] = [
 
 static HELD: OnceLock<[u64; ROWS.len()]> = OnceLock::new();
 
-/// Holds these, and of the others the defaults; `false` where bounds are held already.
-pub fn hold(changed: &[(Bound, u64)]) -> bool {
+/// Holds these, and of the others the defaults, within the files that the process may have open as far as that is known: connections are
+/// files, and so are those to endpoints. `false` where bounds are held already.
+pub fn hold(changed: &[(Bound, u64)], files: Option<u64>) -> bool {
     let mut values = ROWS.each_ref().map(|row| row.default);
+    if let (Some(files), Some(all)) = (files, values.get_mut(Bound::AllConnections as usize)) {
+        *all = (*all).min((files / 5 * 4).max(1));
+    }
     for (bound, value) in changed {
         if let Some(place) = values.get_mut(*bound as usize) {
             *place = *value;

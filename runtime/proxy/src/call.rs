@@ -15,6 +15,7 @@ use crate::request::{self, Refused};
 use crate::retry::{self, Failure};
 use crate::upstream::{Connection, Why};
 use crate::websocket::{self, Agreed, Slot};
+use crate::worker::Open;
 use hyper::body::{Body as _, Bytes, Frame};
 use hyper::header::{self, HeaderName, HeaderValue};
 use hyper::{Request, Response, StatusCode, Version};
@@ -50,6 +51,8 @@ pub(crate) struct Call<'c> {
     pub(crate) deadline: Option<Instant>,
     /// Whether it is a call of gRPC, which says at its end how it went.
     pub(crate) is_grpc: bool,
+    /// Its place among the requests of the worker.
+    pub(crate) under_way: Option<Open>,
 }
 
 /// A response head, the connection that its body comes on, and the endpoint that it is from.
@@ -300,7 +303,7 @@ impl Call<'_> {
     }
 
     /// Passes an upstream's response on.
-    fn pass(&self, answer: Answer, admitted: Vec<Counted>, record: Record) -> Response<Reply> {
+    fn pass(&mut self, answer: Answer, admitted: Vec<Counted>, record: Record) -> Response<Reply> {
         let deadline = self.deadline;
         let says_at_its_end = self.says_at_its_end(&answer.sent);
         let Answer { sent: Sent { response, connection, first }, chosen } = answer;
@@ -326,6 +329,7 @@ impl Call<'_> {
             says_at_its_end,
             activity,
             _admitted: admitted,
+            _under_way: self.under_way.take(),
             _plan: self.to.serving.clone(),
         };
         if let (StatusCode::SWITCHING_PROTOCOLS, Some(slot)) = (parts.status, self.upgrades) {

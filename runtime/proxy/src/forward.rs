@@ -112,6 +112,14 @@ async fn decided(
         let why = "the target is no method of gRPC";
         return no_request(&mut record, &Refused { status: StatusCode::BAD_REQUEST, why, resets: false });
     }
+    let Some(under_way) = worker.begin() else {
+        record.flag("OM");
+        record.decided_here("limit requests".to_owned());
+        let mut response = local(StatusCode::SERVICE_UNAVAILABLE, "too many requests are under way here");
+        response.headers_mut().insert(header::RETRY_AFTER, HeaderValue::from_static("1"));
+        record.answered_here(response.status());
+        return response;
+    };
     let forwarded = Forwarded::of(opened, &arrival.client, &parts.headers);
     let client_ip = forwarded.client;
     record.is_for(client_ip);
@@ -283,6 +291,7 @@ async fn decided(
                     fate,
                     deadline,
                     is_grpc,
+                    under_way: Some(under_way),
                 };
                 return call.answer(body, record).await;
             };

@@ -90,7 +90,8 @@ pub(crate) async fn accept(
     loop {
         let next = async {
             let place = places.clone().acquire_owned().await;
-            (place, listener.accept().await)
+            let of_all = worker.places.clone().acquire_owned().await;
+            (place.ok().zip(of_all.ok()), listener.accept().await)
         };
         let (place, accepted) = tokio::select! {
             biased;
@@ -100,7 +101,7 @@ pub(crate) async fn accept(
         match accepted {
             Ok((stream, peer)) => {
                 let served = serve(worker.clone(), entrance.clone(), stream, peer, closing.clone());
-                spawn(&worker, place.ok(), served);
+                spawn(&worker, place, served);
             }
             // The client gave up while it waited.
             Err(error) if error.kind() == io::ErrorKind::ConnectionAborted => {}
@@ -122,7 +123,7 @@ pub(crate) async fn accept(
 /// when its task first runs: a drain may begin before.
 fn spawn(
     worker: &Worker,
-    place: Option<OwnedSemaphorePermit>,
+    place: Option<(OwnedSemaphorePermit, OwnedSemaphorePermit)>,
     connection: impl Future<Output = ()> + 'static,
 ) {
     let open = worker.connections.open();

@@ -56,7 +56,7 @@ fn main() -> ExitCode {
 }
 
 fn run(args: &Args) -> Result<ExitCode, String> {
-    mesh_proxy::bounds::hold(&args.limits);
+    mesh_proxy::bounds::hold(&args.limits, privileges::open_files());
     if let Some(state) = &args.state {
         privileges::make(state, args.user.as_ref())
             .map_err(|error| format!("cannot make {}: {}", state.display(), cause(&error)))?;

@@ -28,6 +28,12 @@ pub(crate) fn user(text: &str) -> Result<User, String> {
     system::user(text)
 }
 
+/// Lets the process have as many files open as it may, and says how many: shells and init systems begin with a thousand, for the sake of programs
+/// that would not do with more. `None` where nobody says.
+pub(crate) fn open_files() -> Option<u64> {
+    system::open_files()
+}
+
 /// Gives up what needs no port to be open. Returns what this system cannot do, in a clause: one warning, and the rest holds.
 pub(crate) fn confine(state: Option<&Path>) -> Option<String> {
     system::confine(state)
@@ -77,7 +83,7 @@ mod system {
         RulesetCreatedAttr as _, RulesetStatus,
     };
     use nix::sys::prctl;
-    use nix::sys::resource::{Resource, setrlimit};
+    use nix::sys::resource::{Resource, getrlimit, setrlimit};
     use nix::unistd::{Gid, Uid, setgid, setgroups, setuid};
     use seccompiler::{
         BpfProgram, SeccompAction, SeccompCmpArgLen, SeccompCmpOp, SeccompCondition, SeccompFilter,
@@ -158,6 +164,12 @@ mod system {
         let known = known.map_err(|error| format!("cannot look for the user `{name}`: {error}"))?;
         let (user, own) = known.ok_or_else(|| format!("there is no user `{name}` on this machine"))?;
         Ok(User { said: text.to_owned(), user, group: group.unwrap_or(own) })
+    }
+
+    pub(super) fn open_files() -> Option<u64> {
+        let (soft, hard) = getrlimit(Resource::RLIMIT_NOFILE).ok()?;
+        let is_raised = setrlimit(Resource::RLIMIT_NOFILE, hard, hard).is_ok();
+        Some(if is_raised { hard } else { soft })
     }
 
     pub(super) fn confine(state: Option<&Path>) -> Option<String> {
@@ -300,6 +312,10 @@ mod system {
 
     pub(super) fn user(_: &str) -> Result<User, String> {
         Err("is for Linux alone: start the proxy as whom it is to be".to_owned())
+    }
+
+    pub(super) fn open_files() -> Option<u64> {
+        None
     }
 
     pub(super) fn confine(_: Option<&Path>) -> Option<String> {

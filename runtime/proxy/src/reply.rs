@@ -8,6 +8,7 @@ use crate::log::Record;
 use crate::outliers::Judges;
 use crate::serving::Serving;
 use crate::upstream::Connection;
+use crate::worker::Open;
 use hyper::body::{Body, Bytes, Frame, SizeHint};
 use hyper::header::HeaderMap;
 use mesh_engine::balance::outliers::Seen;
@@ -49,6 +50,7 @@ pub(crate) struct Kept {
     pub(crate) says_at_its_end: bool,
     pub(crate) activity: Activity,
     pub(crate) _admitted: Vec<Counted>,
+    pub(crate) _under_way: Option<Open>,
     /// The plan that it was decided under.
     pub(crate) _plan: Arc<Serving>,
 }

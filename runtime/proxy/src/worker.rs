@@ -1,6 +1,7 @@
 //! A worker: one thread, one single-threaded runtime, and everything that its requests share. Nothing on the way of a
 //! request takes a lock that another worker could hold, but where limits are declared that all workers count together.
 
+use crate::bounds::Bound;
 use crate::http1::{Closing, Date, LAST_CALL_OF_ALL, LAST_CALL_OF_ONE};
 use crate::log::Log;
 use crate::mirror::Mirrors;
@@ -17,7 +18,7 @@ use std::thread::JoinHandle;
 use std::time::{Duration, Instant};
 use tokio::runtime::Builder;
 use tokio::sync::mpsc::{UnboundedReceiver, UnboundedSender, unbounded_channel};
-use tokio::sync::{Notify, watch};
+use tokio::sync::{Notify, Semaphore, watch};
 use tokio::task::LocalSet;
 
 /// What the owner of a worker tells it.
@@ -66,6 +67,8 @@ pub(crate) fn start(
             random: RefCell::new(fastrand::Rng::new()),
             began: Instant::now(),
             connections: Connections::default(),
+            requests: Connections::default(),
+            places: Arc::new(Semaphore::new(Bound::AllConnections.size().div_ceil(workers))),
         });
         LocalSet::new().block_on(&runtime, obey(worker, told))
     };
@@ -92,9 +95,21 @@ pub(crate) struct Worker {
     /// The origin of times.
     pub(crate) began: Instant,
     pub(crate) connections: Connections,
+    /// Requests under way.
+    requests: Connections,
+    /// Room for connections of all listeners: this worker's share.
+    pub(crate) places: Arc<Semaphore>,
 }
 
-/// Counts the open connections of clients.
+impl Worker {
+    /// Begins a request, if there is room for one more: each worker has its share.
+    pub(crate) fn begin(&self) -> Option<Open> {
+        let most = Bound::Requests.size().div_ceil(self.workers);
+        (self.requests.0.open.get() < most).then(|| self.requests.open())
+    }
+}
+
+/// Counts what is open: connections of clients, or their requests.
 #[derive(Default)]
 pub(crate) struct Connections(Rc<Count>);
 
@@ -104,7 +119,7 @@ struct Count {
     none_left: Notify,
 }
 
-/// An open connection, while it lives.
+/// Something open, while it lives.
 pub(crate) struct Open(Rc<Count>);
 
 impl Connections {

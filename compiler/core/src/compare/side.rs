@@ -69,7 +69,9 @@ impl Side<'_> {
                 audit: verdict.audit.clone(),
                 asks: match verdict.probe {
                     true => vec!["of the node alone, without tokens, rate limits and checks".to_owned()],
-                    false => verdict.asks.iter().map(|own| format!("ext-authz {}", self.authority(*own))).collect(),
+                    false => {
+                        verdict.asks.iter().map(|own| format!("ext-authz {}", self.authority(*own))).collect()
+                    }
                 },
             },
             // Denied by default or by a line: the same becomes of the request.

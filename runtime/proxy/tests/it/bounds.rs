@@ -45,6 +45,63 @@ fn a_listener_has_as_many_connections_as_are_said() {
     assert_eq!(second.read(&mut [0; 1]).unwrap(), 1);
 }
 
+#[test]
+fn all_listeners_together_have_as_many_connections_as_are_said() {
+    let mesh = mesh().respond("x", 200, "x").service("web", &[]).service("shop", &[]).calls("web", "shop");
+    let plan = directory("all-connections").join("shop.mplan");
+    put(&mesh.listener_port(free_port()), &plan);
+    let mut command = command(&plan);
+    command.args(["--limit", "all-connections=1", "--service", "web", "--outbound", "127.0.0.1:0"]);
+    let mut proxy = Running::start(alone(command));
+    let line = proxy.hears("web.default on ");
+    let first = TcpStream::connect(line.rsplit(' ').next().unwrap().trim()).unwrap();
+    std::thread::sleep(Duration::from_millis(200));
+    let mut second = TcpStream::connect(proxy.edge).unwrap();
+    second.set_read_timeout(Some(Duration::from_millis(300))).unwrap();
+    std::io::Write::write_all(&mut second, b"GET /x HTTP/1.1\r\nhost: a\r\n\r\n").unwrap();
+    assert!(second.read(&mut [0; 1]).is_err(), "it waits to be accepted");
+    drop(first);
+    second.set_read_timeout(Some(Duration::from_secs(10))).unwrap();
+    assert_eq!(second.read(&mut [0; 1]).unwrap(), 1);
+}
+
+#[test]
+fn more_requests_under_way_than_are_said_are_answered_at_once() {
+    // One that sends its head and waits with its body until it is told.
+    let listener = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
+    let (go, gone) = std::sync::mpsc::channel::<()>();
+    let slow = listener.local_addr().unwrap();
+    std::thread::spawn(move || {
+        let (mut stream, _) = listener.accept().unwrap();
+        let mut head = [0; 1024];
+        let _ = stream.read(&mut head);
+        std::io::Write::write_all(&mut stream, b"HTTP/1.1 200 X\r\ncontent-length: 2\r\n\r\na").unwrap();
+        gone.recv().unwrap();
+        std::io::Write::write_all(&mut stream, b"b").unwrap();
+    });
+    let mesh = mesh().respond("x", 200, "x").to("slow", slow);
+    let plan = directory("requests").join("shop.mplan");
+    put(&mesh.listener_port(free_port()), &plan);
+    let mut command = command(&plan);
+    command.args(["--limit", "requests=1"]);
+    let mut proxy = Running::start(alone(command));
+    proxy.opens();
+    let mut first = TcpStream::connect(proxy.edge).unwrap();
+    std::io::Write::write_all(&mut first, b"GET /slow HTTP/1.1\r\nhost: a\r\nconnection: close\r\n\r\n")
+        .unwrap();
+    let mut some = [0; 16];
+    assert!(first.read(&mut some).unwrap() > 0, "its head has come");
+    let mut second = Client::new(proxy.edge);
+    let refused = second.get("/x").unwrap();
+    assert_eq!(refused.status(), 503, "the body of the first is under way");
+    assert!(refused.headers.iter().any(|line| line.eq_ignore_ascii_case("retry-after: 1")), "{:?}", refused.headers);
+    go.send(()).unwrap();
+    let mut rest = Vec::new();
+    first.read_to_end(&mut rest).unwrap();
+    assert!(rest.ends_with(b"ab"));
+    assert_eq!(second.get("/x").unwrap().status(), 200);
+}
+
 /// The same command with one thread.
 fn alone(command: std::process::Command) -> std::process::Command {
     let mut words: Vec<_> = command.get_args().map(std::ffi::OsStr::to_owned).collect();
