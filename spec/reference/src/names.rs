@@ -46,7 +46,8 @@ impl<'a> Names<'a> {
                     | Item::Profile(ast::Profile { name, .. })
                     | Item::Split(ast::Split { name, .. })
                     | Item::Jwt(ast::Jwt { name, .. })
-                    | Item::ExtAuthz(ast::Authority { name, .. }) => {
+                    | Item::ExtAuthz(ast::Authority { name, .. })
+                    | Item::RateLimiter(ast::Authority { name, .. }) => {
                         _ = module.shared.insert(&name.value, item);
                     }
                     _ => {}
