@@ -349,7 +349,7 @@ mod tests {
             ("http2-header-bytes=1KiB", "4KiB to 1MiB, and 64KiB"),
             ("http2-header-bytes=99999999999999999999", "4KiB"),
             ("http2-resets=-1", "1 to 1000000"),
-            ("colour=3", "there are connections, tls-time"),
+            ("colour=3", "there are connections, all-connections"),
         ] {
             let error = Bound::read(wrong).unwrap_err();
             assert!(error.contains(remedy), "{wrong}: {error}");

@@ -53,6 +53,7 @@ fn all_listeners_together_have_as_many_connections_as_are_said() {
     let mut command = command(&plan);
     command.args(["--limit", "all-connections=1", "--service", "web", "--outbound", "127.0.0.1:0"]);
     let mut proxy = Running::start(alone(command));
+    proxy.opens();
     let line = proxy.hears("web.default on ");
     let first = TcpStream::connect(line.rsplit(' ').next().unwrap().trim()).unwrap();
     std::thread::sleep(Duration::from_millis(200));
