@@ -197,35 +197,17 @@ async fn decided(
         false => too_much(&worker, &limits, &asked, arrival.client.source(opened), &body, &mut record),
     };
 
-    // Kept apart, because few have others count.
-    let counted = match limits.global.is_empty() || limited.is_some() || is_refused(&decision) {
-        true => Ok(Additions::default()),
-        false => {
-            let (opened, source) = (opened.as_ref(), arrival.client.source(opened));
-            Box::pin(counting::ask(&worker, opened, &limits, &asked, source, &mut record)).await
+    let asks_nobody = limits.global.is_empty() && decision.asked_by == NONE;
+    let (additions, limited) = match limited {
+        Some(refused) => (Additions::default(), Some(refused)),
+        None if asks_nobody || is_refused(&decision) => (Additions::default(), None),
+        None => {
+            let (client, request) = (arrival.client.as_ref(), Some((&parts, &target)));
+            let question = Question { opened, client, request, sni: "", size: body.size_hint().exact() };
+            // Kept apart, because few requests are asked about.
+            Box::pin(ask_others(&worker, &decision, &limits, &asked, &question, &mut record)).await
         }
     };
-    let (counted, limited) = match counted {
-        Ok(additions) => (additions, limited),
-        Err(refused) => (Additions::default(), Some(refused)),
-    };
-
-    let asks = decision.asked_by != NONE && limited.is_none();
-    // Kept apart, because few are asked about.
-    let agreed = match asks {
-        true => {
-            let size = body.size_hint().exact();
-            let (opened, client) = (opened.as_ref(), arrival.client.as_ref());
-            let question = Question { opened, client, request: Some((&parts, &target)), sni: "", size };
-            Box::pin(authority::ask(&worker, &decision, &question, &mut record)).await
-        }
-        false => Ok(Additions::default()),
-    };
-    let (mut additions, limited) = match agreed {
-        Ok(additions) => (additions, limited),
-        Err(refused) => (Additions::default(), Some(refused)),
-    };
-    additions.join(counted);
 
     let mut response = match (limited, decision.action) {
         (Some(refused), _) => refused,
@@ -315,6 +297,30 @@ async fn decided(
     }
     record.answered_here(response.status());
     response
+}
+
+/// Has a request counted by those whom its limits name, and asks those who have to agree to it: what they add, and what the first who refuses it
+/// answers.
+async fn ask_others(
+    worker: &Worker,
+    decision: &Decision<'_>,
+    limits: &Limits<'_>,
+    asked: &mesh_engine::Request<'_>,
+    question: &Question<'_>,
+    record: &mut Record,
+) -> (Additions, Option<Response<Reply>>) {
+    let (opened, source) = (question.opened, question.client.source(question.opened));
+    let mut additions = match counting::ask(worker, opened, limits, asked, source, record).await {
+        Ok(additions) => additions,
+        Err(refused) => return (Additions::default(), Some(refused)),
+    };
+    match authority::ask(worker, decision, question, record).await {
+        Ok(agreed) => {
+            additions.join(agreed);
+            (additions, None)
+        }
+        Err(refused) => (additions, Some(refused)),
+    }
 }
 
 fn is_refused(decision: &Decision<'_>) -> bool {

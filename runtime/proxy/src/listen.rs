@@ -90,8 +90,7 @@ pub(crate) async fn accept(
     loop {
         let next = async {
             let place = places.clone().acquire_owned().await;
-            let of_all = worker.places.clone().acquire_owned().await;
-            (place.ok().zip(of_all.ok()), listener.accept().await)
+            (place, listener.accept().await)
         };
         let (place, accepted) = tokio::select! {
             biased;
@@ -100,8 +99,14 @@ pub(crate) async fn accept(
         };
         match accepted {
             Ok((stream, peer)) => {
+                // Not before it has come: a listener that nobody connects to takes no place from the others.
+                let of_all = tokio::select! {
+                    biased;
+                    of_all = worker.places.clone().acquire_owned() => of_all.ok(),
+                    _ = closing.wait_for(Option::is_some) => None,
+                };
                 let served = serve(worker.clone(), entrance.clone(), stream, peer, closing.clone());
-                spawn(&worker, place, served);
+                spawn(&worker, place.ok().zip(of_all), served);
             }
             // The client gave up while it waited.
             Err(error) if error.kind() == io::ErrorKind::ConnectionAborted => {}
