@@ -13,7 +13,7 @@ if [ -n "${missing:-}" ]; then
   apt-get update -qq
   DEBIAN_FRONTEND=noninteractive apt-get install -y -qq --no-install-recommends nftables iproute2 util-linux python3 >/dev/null
 fi
-if ! unshare --net nft -f - 2>/dev/null <<< 'table inet t { chain c { type nat hook output priority -100; } }'; then
+if ! unshare --net nft -f - 2>/dev/null <<< 'table inet t { chain c { type nat hook output priority -100; }; }'; then
   echo "SKIPPED: this kernel redirects nothing for this user (it takes root, and nf_tables with nat)"
   exit 0
 fi
