@@ -121,26 +121,31 @@ fn routed(plan: &Plan, service: &Service) -> BTreeSet<u32> {
 
 /// The services that the routes of a partition send to, copies included.
 fn backends(plan: &Plan, partition: u32) -> BTreeSet<u32> {
-    let Some(partition) = plan.partitions.get(partition as usize) else { return BTreeSet::new() };
-    let mut waiting: Vec<Target> = partition.roots.clone();
-    let (mut seen, mut found) = (BTreeSet::new(), BTreeSet::new());
-    while let Some(target) = waiting.pop() {
-        if !seen.insert(target) {
-            continue;
+    let roots = plan.partitions.get(partition as usize).map_or(&[][..], |partition| &partition.roots);
+    let mut found = BTreeSet::new();
+    for outcome in leaves(plan, roots).into_iter().filter_map(|leaf| plan.outcomes.get(leaf as usize)) {
+        if let Action::Forward(to) = &outcome.action {
+            found.extend(to.iter().filter(|to| to.weight > 0).map(|to| to.service));
         }
+        found.extend(outcome.edits.iter().filter_map(|edit| match edit {
+            Edit::Mirror { service, .. } => Some(*service),
+            _ => None,
+        }));
+        found.extend(counting(plan, &outcome.edits));
+    }
+    found
+}
+
+/// Everything that decisions come to.
+fn leaves(plan: &Plan, roots: &[Target]) -> BTreeSet<u32> {
+    let (mut waiting, mut seen, mut found) = (roots.to_vec(), BTreeSet::new(), BTreeSet::new());
+    while let Some(target) = waiting.pop() {
         match target {
-            Target::Node(node) => waiting.extend(plan.nodes[node as usize].children.iter().copied()),
-            Target::Leaf(leaf) => {
-                let Some(outcome) = plan.outcomes.get(leaf as usize) else { continue };
-                if let Action::Forward(to) = &outcome.action {
-                    found.extend(to.iter().filter(|to| to.weight > 0).map(|to| to.service));
-                }
-                found.extend(outcome.edits.iter().filter_map(|edit| match edit {
-                    Edit::Mirror { service, .. } => Some(*service),
-                    _ => None,
-                }));
-                found.extend(counting(plan, &outcome.edits));
+            Target::Leaf(leaf) => _ = found.insert(leaf),
+            Target::Node(node) if seen.insert(node) => {
+                waiting.extend(plan.nodes[node as usize].children.iter().copied());
             }
+            Target::Node(_) => {}
         }
     }
     found
@@ -159,21 +164,9 @@ fn counting<'p>(plan: &'p Plan, edits: &'p [Edit]) -> impl Iterator<Item = u32> 
 /// The services that are asked about what comes in somewhere.
 fn asked(plan: &Plan, partition: u32) -> BTreeSet<u32> {
     let Some(partition) = plan.partitions.get(partition as usize) else { return BTreeSet::new() };
-    let (mut waiting, mut seen, mut found) = (vec![partition.access], BTreeSet::new(), BTreeSet::new());
-    while let Some(target) = waiting.pop() {
-        if !seen.insert(target) {
-            continue;
-        }
-        match target {
-            Target::Node(node) => waiting.extend(plan.nodes[node as usize].children.iter().copied()),
-            Target::Leaf(leaf) => {
-                let asks = plan.verdicts.get(leaf as usize).map_or(&[][..], |verdict| &verdict.asks);
-                found
-                    .extend(asks.iter().filter_map(|own| Some(plan.authorities.get(*own as usize)?.service)));
-            }
-        }
-    }
-    found
+    let verdicts = leaves(plan, &[partition.access]).into_iter();
+    let asks = verdicts.filter_map(|leaf| plan.verdicts.get(leaf as usize)).flat_map(|verdict| &verdict.asks);
+    asks.filter_map(|own| Some(plan.authorities.get(*own as usize)?.service)).collect()
 }
 
 /// Whether both plans say the same of a workload, its rules' names included.
@@ -284,4 +277,47 @@ fn lines<'s>(side: &'s Side<'_>, what: What, partition: u32) -> Vec<&'s str> {
         }
     }
     found
+}
+
+#[cfg(test)]
+mod tests {
+    use crate::compare::compare;
+    use crate::{StandIns, compile};
+    use mesh_lang::SourceSet;
+    use mesh_plan::PlanView;
+
+    /// `shop` has its requests decided by `opa`, counted by `counts`, and its callers' by `limits`.
+    fn view(endpoint: &str, of: &str) -> PlanView {
+        let at = |name: &str| if name == of { endpoint } else { "10.0.0.1:1" };
+        let asked = |name: &str| {
+            let at = at(name);
+            format!(
+                "service {name} {{ port 81 grpc; endpoints static \"{at}\" }}\nauthorize {name} {{ allow from anyone }}\n"
+            )
+        };
+        let text = format!(
+            "ext-authz guard {{ service opa; timeout 1s; on-failure deny }}\n\
+             rate-limiter own {{ service counts; timeout 1s; on-failure deny }}\n\
+             rate-limiter of-rule {{ service limits; timeout 1s; on-failure deny }}\n\
+             service web {{ calls shop }}\nservice other {{ port 80 http }}\nauthorize other {{ allow from web }}\n\
+             service shop {{ port 80 http; rate-limit global 1/s by own }}\n\
+             route shop {{ rule all {{ match /**; to shop; rate-limit global 2/s by of-rule }} }}\n\
+             authorize shop {{ allow from web; check ext-authz guard }}\n{}{}{}",
+            asked("opa"),
+            asked("counts"),
+            asked("limits"),
+        );
+        let compilation = compile(&SourceSet::single("test.mesh", &text), &StandIns::new());
+        let plan = compilation.plan.unwrap_or_else(|| panic!("{:?}", compilation.diagnostics));
+        mesh_plan::verify(mesh_plan::encode(&plan).unwrap()).unwrap()
+    }
+
+    #[test]
+    fn who_asks_somebody_gets_another_slice_when_that_is_somewhere_else() {
+        let affected = |of: &str| compare(&view("10.0.0.1:1", of), &view("10.0.0.2:1", of)).affected;
+        assert_eq!(affected("opa"), ["opa.default", "shop.default"]);
+        assert_eq!(affected("counts"), ["counts.default", "shop.default"]);
+        // Of a rule it is the callers who ask.
+        assert_eq!(affected("limits"), ["limits.default", "web.default"]);
+    }
 }

@@ -6,7 +6,7 @@ use crate::streams::Frames;
 use crate::wire::{Client, free_port, ok, upstream};
 use mesh_plan::Protocol;
 use std::io::Read;
-use std::net::TcpStream;
+use std::net::{SocketAddr, TcpStream};
 use std::time::Duration;
 
 /// SETTINGS, GOAWAY and WINDOW_UPDATE (RFC 9113 6).
@@ -24,6 +24,18 @@ fn limited(test: &str, mesh: &Mesh, limits: &str, more: &[&str]) -> Running {
     Running::start(command)
 }
 
+/// A connection to this address is made, and is answered when the first one has ended.
+#[track_caller]
+fn waits_for_the_end_of<T>(first: T, edge: SocketAddr) {
+    let mut second = TcpStream::connect(edge).unwrap();
+    second.set_read_timeout(Some(Duration::from_millis(300))).unwrap();
+    std::io::Write::write_all(&mut second, b"GET /x HTTP/1.1\r\nhost: a\r\n\r\n").unwrap();
+    assert!(second.read(&mut [0; 1]).is_err(), "it waits");
+    drop(first);
+    second.set_read_timeout(Some(Duration::from_secs(10))).unwrap();
+    assert_eq!(second.read(&mut [0; 1]).unwrap(), 1);
+}
+
 #[test]
 fn a_listener_has_as_many_connections_as_are_said() {
     let mesh = mesh().respond("x", 200, "x");
@@ -36,13 +48,7 @@ fn a_listener_has_as_many_connections_as_are_said() {
     proxy.opens();
     let mut first = Client::new(proxy.edge);
     assert_eq!(first.get("/x").unwrap().status(), 200);
-    let mut second = TcpStream::connect(proxy.edge).unwrap();
-    second.set_read_timeout(Some(Duration::from_millis(300))).unwrap();
-    std::io::Write::write_all(&mut second, b"GET /x HTTP/1.1\r\nhost: a\r\n\r\n").unwrap();
-    assert!(second.read(&mut [0; 1]).is_err(), "it waits to be accepted");
-    drop(first);
-    second.set_read_timeout(Some(Duration::from_secs(10))).unwrap();
-    assert_eq!(second.read(&mut [0; 1]).unwrap(), 1);
+    waits_for_the_end_of(first, proxy.edge);
 }
 
 #[test]
@@ -57,13 +63,7 @@ fn all_listeners_together_have_as_many_connections_as_are_said() {
     let line = proxy.hears("web.default on ");
     let first = TcpStream::connect(line.rsplit(' ').next().unwrap().trim()).unwrap();
     std::thread::sleep(Duration::from_millis(200));
-    let mut second = TcpStream::connect(proxy.edge).unwrap();
-    second.set_read_timeout(Some(Duration::from_millis(300))).unwrap();
-    std::io::Write::write_all(&mut second, b"GET /x HTTP/1.1\r\nhost: a\r\n\r\n").unwrap();
-    assert!(second.read(&mut [0; 1]).is_err(), "it waits to be accepted");
-    drop(first);
-    second.set_read_timeout(Some(Duration::from_secs(10))).unwrap();
-    assert_eq!(second.read(&mut [0; 1]).unwrap(), 1);
+    waits_for_the_end_of(first, proxy.edge);
 }
 
 #[test]
