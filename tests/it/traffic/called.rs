@@ -7,7 +7,8 @@ use mesh_tests::process::{Running, mesh, mesh_proxy, run};
 use mesh_tests::up::{Client, Up};
 use std::io::{Read as _, Write as _};
 use std::net::{Shutdown, SocketAddr};
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
+use std::process::Command;
 use std::sync::atomic::Ordering;
 use std::time::{Duration, Instant};
 
@@ -185,6 +186,13 @@ impl Drop for Folder {
     }
 }
 
+/// The sidecar of `cart`, with these flags besides.
+fn of_cart(plan: &Path, flags: &[&str]) -> Command {
+    let mut command = mesh_proxy();
+    command.arg("--plan").arg(plan).args(["--service", "cart"]).args(flags);
+    command
+}
+
 #[test]
 fn no_address_of_the_proxy_is_one_of_a_network() {
     let words = text(
@@ -194,11 +202,7 @@ fn no_address_of_the_proxy_is_one_of_a_network() {
     );
     let folder = Folder::of(&words);
     let plan = folder.built();
-    let proxy = |flags: &[&str]| {
-        let mut command = mesh_proxy();
-        command.arg("--plan").arg(&plan).args(["--service", "cart"]).args(flags);
-        command
-    };
+    let proxy = |flags: &[&str]| of_cart(&plan, flags);
     let (code, _, errors) = run(&mut proxy(&["--call", "bastions=127.0.0.1:0"]));
     assert_eq!(code, 2, "{errors}");
     let why =
@@ -218,11 +222,7 @@ fn an_address_of_no_call_is_a_mistake_and_a_call_without_one_is_told() {
     );
     let folder = Folder::of(&words);
     let plan = folder.built();
-    let proxy = |flags: &[&str]| {
-        let mut command = mesh_proxy();
-        command.arg("--plan").arg(&plan).args(["--service", "cart"]).args(flags);
-        command
-    };
+    let proxy = |flags: &[&str]| of_cart(&plan, flags);
     for (asked, why) in [
         ("web=127.0.0.1:0", "`cart.default` calls no `tcp` port of `web`: it calls `redis.default:6379`"),
         (
