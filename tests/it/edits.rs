@@ -88,7 +88,9 @@ fn what_an_edit_changes_elsewhere_is_said() {
     let lonely = "service cart { port 80 http }\nauthorize cart { allow from namespace default }\n";
     let slow = format!("{}{}", chain("{ use slow }"), around("{ timeout 1s }"));
     let grouped = "group ops = web\nservice web { calls cart }\nservice cart { port 80 http }\n";
-    let cases: [(&str, String, String, String, &str); 8] = [
+    let limited = |limit: &str| format!("route shop {{ rule all {{ match /**\nto shop\n{limit} }} }}\n");
+    let counted = "rate-limiter counter { service counts; timeout 1s; on-failure deny }\nservice counts { port 81 grpc }\nauthorize counts { allow from web }\nservice web { calls shop }\nservice shop { port 80 http }\nauthorize shop { allow from web }\n";
+    let cases: [(&str, String, String, String, &str); 9] = [
         ("waits", chain("{ timeout 500ms }"), chain("{ timeout 5s }"), around("{ timeout 1s }"), "MESH5004"),
         (
             "tries",
@@ -102,6 +104,13 @@ fn what_an_edit_changes_elsewhere_is_said() {
             "service web { calls cart }\n".into(),
             "service web { calls other }\n".into(),
             cart.into(),
+            "MESH4011",
+        ),
+        (
+            "who has requests counted",
+            limited("rate-limit global 1/s by counter"),
+            limited(""),
+            counted.into(),
             "MESH4011",
         ),
         (

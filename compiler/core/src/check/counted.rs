@@ -30,14 +30,10 @@ pub(super) fn check(model: &Model) -> Vec<Diagnostic> {
     refused.collect()
 }
 
-/// Whether a service's proxy has something counted there.
-pub(super) fn asks(model: &Model, service: ServiceId, port: PortId) -> bool {
-    let counts = |by: u32| {
-        model.limiters.get(by as usize).and_then(Option::as_ref).is_some_and(|(own, _)| own.to == port)
-    };
-    // Few meshes have any, and each service is asked about.
-    !model.limiters.is_empty()
-        && who_asks(model).iter().any(|(by, who)| *who == Caller::Service(service) && counts(*by))
+/// Whose proxies have something counted, and where.
+pub(super) fn asked(model: &Model) -> BTreeSet<(Caller, PortId)> {
+    let found = who_asks(model).into_iter();
+    found.filter_map(|(by, who)| Some((who, model.limiters.get(by as usize)?.as_ref()?.0.to))).collect()
 }
 
 /// Numbers of limiters, and whose proxies ask them: those whose own the limits are, and those whose requests may come to the rules.

@@ -10,12 +10,14 @@ use std::collections::{BTreeMap, BTreeSet};
 pub(crate) struct Uncalled<'m> {
     model: &'m Model,
     sharers: OnceCell<BTreeMap<&'m str, Vec<ServiceId>>>,
+    /// Whose proxies have something counted where.
+    counted: OnceCell<BTreeSet<(Caller, PortId)>>,
     reached: BTreeMap<ServiceId, BTreeSet<PortId>>,
 }
 
 impl<'m> Uncalled<'m> {
     pub(crate) fn new(model: &'m Model) -> Uncalled<'m> {
-        Uncalled { model, sharers: OnceCell::new(), reached: BTreeMap::new() }
+        Uncalled { model, sharers: OnceCell::new(), counted: OnceCell::new(), reached: BTreeMap::new() }
     }
 
     /// Services that one lets in by name and that never come: their own proxies refuse what they do not declare.
@@ -37,7 +39,7 @@ impl<'m> Uncalled<'m> {
         caller == to.service
             || calls_directly(model, caller, to)
             || asks(model, caller, to)
-            || counted::asks(model, caller, to)
+            || self.counted.get_or_init(|| counted::asked(model)).contains(&(Caller::Service(caller), to))
             || {
                 let sharers = self.sharers.get_or_init(|| sharers(model));
                 self.reached.entry(caller).or_insert_with(|| reach(model, sharers, caller)).contains(&to)

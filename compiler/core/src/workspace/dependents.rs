@@ -79,6 +79,8 @@ impl Dependents {
                 self.count_own(route, count);
             }
         }
+        // Whoever's requests come to a limit asks who counts for it; there are few of those.
+        called.extend(model.limiters.iter().flatten().map(|(own, _)| own.to.service));
         Concerned {
             calling: self.calling(&workloads),
             called: behind(model, called),
