@@ -88,8 +88,12 @@ fn what_an_edit_changes_elsewhere_is_said() {
     let lonely = "service cart { port 80 http }\nauthorize cart { allow from namespace default }\n";
     let slow = format!("{}{}", chain("{ use slow }"), around("{ timeout 1s }"));
     let grouped = "group ops = web\nservice web { calls cart }\nservice cart { port 80 http }\n";
-    let limited = |limit: &str| format!("route shop {{ rule all {{ match /**\nto shop\n{limit} }} }}\n");
-    let counted = "rate-limiter counter { service counts; timeout 1s; on-failure deny }\nservice counts { port 81 grpc }\nauthorize counts { allow from web }\nservice web { calls shop }\nservice shop { port 80 http }\nauthorize shop { allow from web }\n";
+    let limited = |limit: &str| {
+        format!(
+            "service shop {{ port 80 http }}\nauthorize shop {{ allow from web }}\nroute shop {{ rule all {{ match /**\nto shop\n{limit} }} }}\n"
+        )
+    };
+    let counted = "rate-limiter counter { service counts; timeout 1s; on-failure deny }\nservice counts { port 81 grpc }\nauthorize counts { allow from web }\nservice web { calls shop }\n";
     let cases: [(&str, String, String, String, &str); 9] = [
         ("waits", chain("{ timeout 500ms }"), chain("{ timeout 5s }"), around("{ timeout 1s }"), "MESH5004"),
         (
