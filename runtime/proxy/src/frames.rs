@@ -17,6 +17,7 @@ use std::io;
 use std::pin::Pin;
 use std::task::{Context, Poll};
 use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
+use tokio::sync::oneshot;
 use tokio::time::{Instant, Sleep, sleep_until};
 
 /// How a client begins (RFC 9113 3.4), in bytes.
@@ -56,6 +57,8 @@ pub(crate) struct Framed<S> {
     incoming: Position,
     outgoing: Position,
     counts: Counts,
+    /// Who waits for the other side's first settings.
+    begins: Option<oneshot::Sender<()>>,
     /// Since when a part of a message's head has been there and not all of it.
     head_since: Option<Instant>,
     /// Runs while a head is incomplete and no bytes are there.
@@ -75,9 +78,20 @@ pub(crate) fn watch<S>(stream: S, other: Other) -> Framed<S> {
         },
         outgoing: Position::behind(preface(other == Other::Server)),
         counts: Counts::new(other),
+        begins: None,
         head_since: None,
         reading: None,
         writing: None,
+    }
+}
+
+impl<S> Framed<S> {
+    /// Ends well once the other side has begun: its settings come before all else it says (RFC 9113 3.4). Fails if the connection is dropped
+    /// before that.
+    pub(crate) fn begun(&mut self) -> oneshot::Receiver<()> {
+        let (tell, told) = oneshot::channel();
+        self.begins = Some(tell);
+        told
     }
 }
 
@@ -93,11 +107,17 @@ impl<S: AsyncRead + AsyncWrite + Unpin> AsyncRead for Framed<S> {
             Poll::Ready(Ok(())) => {
                 this.reading = None;
                 let now = Instant::now();
-                let counts = &mut this.counts;
+                let (counts, begins) = (&mut this.counts, &mut this.begins);
                 let bytes = buffer.filled().get(before..).unwrap_or_default();
-                let see = |head: Head| match head.has_its_length() {
-                    true => counts.came(head, now).map_err(|Flood| ENHANCE_YOUR_CALM),
-                    false => Err(FRAME_SIZE_ERROR),
+                let see = |head: Head| {
+                    if !head.has_its_length() {
+                        return Err(FRAME_SIZE_ERROR);
+                    }
+                    if let Some(tell) = begins.take_if(|_| head.kind == SETTINGS) {
+                        // Whoever waited may be gone.
+                        let _ = tell.send(());
+                    }
+                    counts.came(head, now).map_err(|Flood| ENHANCE_YOUR_CALM)
                 };
                 let passed = this.incoming.pass(bytes, see);
                 let passed =

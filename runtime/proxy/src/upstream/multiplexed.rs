@@ -24,7 +24,7 @@ use std::rc::Rc;
 use std::task::{Context, Poll};
 use std::time::Duration;
 use tokio::sync::watch;
-use tokio::time::Instant;
+use tokio::time::{Instant, timeout};
 
 /// A connection without streams is closed after so long: less than gRPC servers and proxies give theirs, so that it is we who close.
 const IDLE_TIME: Duration = Duration::from_secs(60);
@@ -129,8 +129,16 @@ fn stream(open: &RefCell<HashMap<Endpoint, Vec<Rc<Multiplexed>>>>, endpoint: &En
 }
 
 impl Multiplexed {
+    /// A connection whose endpoint has begun, too. One that waits in the queue of a server which is ending is reset without anybody having
+    /// looked at it, and a request on it could not be told from one that is half done.
     async fn made(origin: &Origin, counted: Vec<Counted>) -> Result<Multiplexed, NotConnected> {
-        let stream = frames::watch(stream_to(origin).await?, Other::Server);
+        let made = timeout(origin.connect_time, Multiplexed::begun(origin, counted));
+        made.await.unwrap_or_else(|_| Err(NotConnected::default()))
+    }
+
+    async fn begun(origin: &Origin, counted: Vec<Counted>) -> Result<Multiplexed, NotConnected> {
+        let mut stream = frames::watch(stream_to(origin).await?, Other::Server);
+        let begun = stream.begun();
         let (sender, connection) = Builder::new(Tasks)
             .timer(TokioTimer::new())
             .max_concurrent_streams(MAX_STREAMS)
@@ -155,6 +163,7 @@ impl Multiplexed {
             told.set(connection.current_max_send_streams());
             ended
         }));
+        begun.await.map_err(|_| NotConnected::default())?;
         let since = Cell::new(Instant::now());
         Ok(Multiplexed { sender, allowed, streams: Cell::new(0), since, counted })
     }

@@ -541,13 +541,13 @@ fn broken_upstreams_end_as_documented() {
         assert!(status("/cuts").await.unwrap_err().is_reset(), "half a response is none");
         assert_eq!(status("/storms").await.unwrap(), 502);
         assert_eq!(status("/lists").await.unwrap(), 502);
-        assert_eq!(status("/old").await.unwrap(), 502, "HTTP/1.1 is not guessed");
+        assert_eq!(status("/old").await.unwrap(), 503, "HTTP/1.1 is not guessed");
         assert_eq!(status("/nobody").await.unwrap(), 503);
         assert_eq!(status("/mute").await.unwrap(), 504);
     });
     handle.shutdown();
     let flags: Vec<_> = lines.all().iter().map(|line| crate::logging::field(line, "flags")).collect();
-    assert_eq!(flags, ["UC", "UC", "UC", "UC", "UC", "UF", "UT"]);
+    assert_eq!(flags, ["UC", "UC", "UC", "UC", "UF", "UF", "UT"]);
 }
 
 #[test]
@@ -601,6 +601,34 @@ fn a_reader_that_takes_nothing_is_cut_off_when_its_time_is_up() {
     assert_eq!((stream, reason.as_slice()), (1, &[0, 0, 0, 8][..]), "CANCEL");
     assert!(began.elapsed() >= Duration::from_millis(500), "{:?}", began.elapsed());
     assert!(began.elapsed() < Duration::from_secs(4), "{:?}", began.elapsed());
+}
+
+#[test]
+fn a_connection_is_made_when_its_endpoint_has_begun() {
+    // As the kernel does it with those in the queue of a server that ends.
+    let ending = TcpListener::bind("127.0.0.1:0").unwrap();
+    let (ends, closed) = (ending.local_addr().unwrap(), Arc::new(AtomicUsize::new(0)));
+    let counted = closed.clone();
+    std::thread::spawn(move || {
+        for mut stream in ending.incoming().map_while(Result::ok) {
+            let _ = stream.read(&mut [0; 1 << 12]);
+            counted.fetch_add(1, Ordering::SeqCst);
+        }
+    });
+    let good = server(async |_, _| Answer::of(200, "good"));
+    let plan = mesh().service("shop", &[ends, good.address]).split("shop", &[("shop", 10_000)]);
+    let retry = Retry { on_connect_failure: true, ..retries(1) };
+    let settings = Settings { retry: Some(Some(retry)), ..Settings::default() };
+    let (_proxy, edge) = proxy(plan.settings(settings).speaks(H2, H2).view());
+    client(edge, async |send| {
+        for _ in 0..6 {
+            let post = Request::post("http://shop.test/shop").body(()).unwrap();
+            let (response, mut body) = send.clone().send_request(post, false).unwrap();
+            body.send_data(Bytes::from_static(b"once"), true).unwrap();
+            assert_eq!(whole(response).await.unwrap().text(), "good");
+        }
+    });
+    assert!(closed.load(Ordering::SeqCst) > 0);
 }
 
 #[test]
