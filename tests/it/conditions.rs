@@ -75,6 +75,7 @@ impl Subject {
             query: asked.query,
             headers: &asked.headers,
             source_ip: asked.source_ip.parse::<IpAddr>().unwrap(),
+            caller_ip: None,
             client_ip: asked.client_ip.map(|ip| ip.parse().unwrap()),
             tokens: asked.tokens,
         };
@@ -430,9 +431,42 @@ fn what_the_proxy_cannot_know_is_not_built() {
     };
     let known = "client-ip present and claim sso \"a\" present and jwt sso present and query \"a\" present and source-ip = \"::1\" and cookie \"b\" present";
     assert!(refused(&format!("allow from anyone when {known}")).is_empty());
-    let of_service = refused("allow from anyone\n}\nauthorize s { deny when source-ip = \"::1\"");
-    let said = "`source-ip` in the authorization of a service is not executed by this version's proxy";
-    assert_eq!(of_service, [said]);
+}
+
+/// Of who calls a service only its own proxy knows the address.
+#[test]
+fn the_address_of_a_caller_is_asked_where_a_proxy_sees_it_and_nothing_else_does() {
+    let refused = |mode: &str, service: &str, more: &str| {
+        let text = format!(
+            "mesh m {{ {mode} }}\nservice s {{ port 80 http\n{service} }}\nservice c {{ calls s }}\n\
+             authorize s {{ allow from anyone; deny when source-ip = \"::1\" }}\n{more}"
+        );
+        let compilation = compile(&SourceSet::single("test.mesh", &text), &StandIns::new());
+        assert!(compilation.plan.is_some(), "{text}: {:?}", compilation.diagnostics);
+        compilation.unexecuted.into_iter().map(|found| found.message).collect::<Vec<String>>()
+    };
+    let said = |why: &str| {
+        vec![format!("`source-ip` in the authorization of {why} is not executed by this version's proxy")]
+    };
+    assert!(refused("mtls strict", "", "").is_empty());
+    assert!(refused("", "mtls permissive", "").is_empty());
+    let in_the_clear = said("a port without mutual TLS, before which no proxy need stand,");
+    assert_eq!(refused("", "", ""), in_the_clear);
+    assert_eq!(refused("mtls strict", "mtls off", ""), in_the_clear);
+    let outside = "external \"x.test\"; tls none";
+    assert_eq!(
+        refused("mtls strict", outside, ""),
+        said("a service outside of the mesh, which has no proxy to see it,")
+    );
+    let route = "route s { rule near { match when source-ip = \"127.0.0.1\"; to s }; otherwise 404 }";
+    assert_eq!(
+        refused("mtls strict", "", route),
+        said("a service whose route asks for that of another connection")
+    );
+    // A guardrail is about all services, of which one has no proxy of its own.
+    let guardrail = "module m { role platform }\nservice t { port 80 http; mtls off }\nauthorize t { allow from anyone }\n\
+                     guardrail nobody { deny from anyone when source-ip = \"::2\" }";
+    assert_eq!(refused("mtls strict", "", guardrail), in_the_clear);
 }
 
 #[test]

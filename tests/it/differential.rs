@@ -13,7 +13,7 @@ mod why;
 
 use fastrand::Rng;
 use mesh_compiler::{Budget, Compilation};
-use mesh_engine::{Action, Decision, Moment, Refusal};
+use mesh_engine::{Action, Decision, Moment, Refusal, Request};
 use mesh_lang::{Severity, Source, SourceSet};
 use mesh_plan::view::Edit;
 use mesh_plan::{Counting, Plan, PlanView};
@@ -256,6 +256,9 @@ struct Subject {
     plan: Plan,
     view: PlanView,
     reference: Reference,
+    /// Whether a port's route and its authorization both ask for an address: that of two connections, which one field of a plan does not
+    /// tell apart, so that such a plan is not built (`MESH1010`).
+    asks_twice: bool,
 }
 
 impl Subject {
@@ -273,6 +276,8 @@ impl Subject {
         let errors =
             compilation.diagnostics.iter().filter(|diagnostic| diagnostic.severity == Severity::Error);
         let codes: BTreeSet<&str> = errors.map(|diagnostic| diagnostic.code.as_str()).collect();
+        let is_of_two = |found: &mesh_lang::Diagnostic| found.message.contains("that of another connection");
+        let asks_twice = compilation.unexecuted.iter().any(is_of_two);
         let Some(plan) = compilation.plan else { return Err(codes) };
         assert!(codes.is_empty(), "a plan in spite of {codes:?}");
         let bytes = mesh_plan::encode(&plan).unwrap_or_else(|error| panic!("a plan over a limit: {error}"));
@@ -283,7 +288,7 @@ impl Subject {
             panic!("{mismatch}\n{}", files.iter().map(|(_, text)| text.as_str()).collect::<String>())
         });
         let reference = reference(files, environment).unwrap_or_else(|error| panic!("compiled, but {error}"));
-        Ok(Subject { plan, view, reference })
+        Ok(Subject { plan, view, reference, asks_twice })
     }
 
     /// One word for how the request ends, or both answers where they differ.
@@ -298,7 +303,7 @@ impl Subject {
             add(&mut expected, ending, *chance);
         }
         let Some(entry) = self.entry(&question.entry) else { return Ok(NOT_ASKED) };
-        let (found, decided) = with_request(question, |peer, request| {
+        let (found, decided, left) = with_request(question, |peer, request| {
             let distribution = mesh_engine::distribution(&self.view, entry, peer, request);
             let mut found: Endings = BTreeMap::new();
             for possible in &distribution.possible {
@@ -306,8 +311,17 @@ impl Subject {
                 add(&mut found, self.ending(&possible.decision, question), chance);
             }
             let decision = mesh_engine::decide(&self.view, entry, peer, request, Moment { dice });
-            (found, self.ending(&decision, question))
+            // A proxy that calls does not know how the service sees it: it may leave a refusal to that one's own proxy, and nothing else.
+            let unknowing = Request { caller_ip: None, ..*request };
+            let left = mesh_engine::decide(&self.view, entry, peer, &unknowing, Moment { dice });
+            let is_denied = matches!(decision.action, Action::Refuse(Refusal::Denied { .. }));
+            let may_differ = is_denied || self.asks_twice;
+            let left = (left.action != decision.action && !may_differ).then(|| self.ending(&left, question));
+            (found, self.ending(&decision, question), left)
         });
+        if let Some(left) = left {
+            return Err(format!("{decided:?}, and who does not know the caller's address: {left:?}"));
+        }
         if answer.ambiguous || found != expected || !expected.contains_key(&decided) {
             return Err(format!(
                 "reference{}:\n{}engine:\n{}decided with dice {dice}: {decided:?}",

@@ -25,7 +25,7 @@ const EXAMPLES: [(&str, &[&str], &[&str]); 12] = [
     ("6-emojivoto", &[], &[]),
     ("7-booksapp", &[], &[]),
     ("8-gateway-tour", &["staging", "prod"], &[]),
-    ("9-limits-and-identity", &[], &["`source-ip` in the authorization of a service"]),
+    ("9-limits-and-identity", &[], &[]),
     ("bookinfo", &[], &[]),
     ("online-shop", &["staging", "prod"], &[]),
 ];

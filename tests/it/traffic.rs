@@ -1,5 +1,6 @@
 //! What a file says about traffic, the real proxy does, with real upstreams. `shown` counts the statements.
 
+mod addressed;
 mod agent;
 mod asked;
 mod balancing;

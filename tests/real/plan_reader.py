@@ -133,8 +133,8 @@ class Request(collections.namedtuple("Request", "method host host_port path quer
             if found is not None and not isinstance(found, str):
                 return "odd", False
             items = [] if found is None else [found]
-        elif kind in (5, 6):
-            address = self.source_ip if kind == 5 else self.client_ip
+        elif kind in (5, 6, 9):
+            address = self.client_ip if kind == 6 else self.source_ip
             items = [] if address is None else [ipaddress.ip_address(address)]
             items = [(item if item.version == 6 else ipaddress.ip_address(f"::ffff:{item}")).packed for item in items]
         else:
@@ -162,7 +162,7 @@ def field_atom(plan, field, request):
     if values == "odd" or not values and not are_several:
         return field[6 if values else 4]
     def single(value):
-        if field[0] in (5, 6):
+        if field[0] in (5, 6, 9):
             return [row[4] for row in plan.rows("field_addresses", field, 13) if struct.pack("<4I", *row[:4]) <= value][-1]
         if field[12] != NONE:
             return automaton(plan, field[12], value)

@@ -50,6 +50,7 @@ pub fn with_request<T>(question: &Question, ask: impl FnOnce(Peer<'_>, &Request<
         query: &question.query,
         headers: &headers.as_slice(),
         source_ip: question.source_ip,
+        caller_ip: Some(question.source_ip),
         client_ip: question.client_ip,
         tokens: &tokens,
     };

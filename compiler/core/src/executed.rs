@@ -2,8 +2,9 @@
 //!
 //! Whole statements are known by the status of their row; here stand the forms of arguments.
 
+use crate::model::{Model, Port};
 use crate::resolve::outside;
-use mesh_lang::ast::{Condition, EndpointSource, Field, HostPattern, Limits, Mtls, Protocol, RateKey};
+use mesh_lang::ast::{EndpointSource, HostPattern, Limits, Mtls, Protocol, RateKey};
 use mesh_lang::{Code, Diagnostic, Name, Span, Spanned, ast};
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -33,7 +34,6 @@ pub(crate) fn refused(checked: &[(&'static str, Span)], files: &[ast::File]) -> 
         found.extend(forms(item));
         found.extend(limits(item, &gateways));
         found.extend(tokens(item));
-        found.extend(addresses(item, &services));
         found.extend(websockets(item, &services));
         found.extend(checks(item, &services));
         found.extend(unnamed(item, &services));
@@ -354,31 +354,31 @@ fn is_newer(protocol: Protocol) -> bool {
     matches!(protocol, Protocol::Http2 | Protocol::Grpc)
 }
 
-/// A service's authorization is applied by the proxy that calls it, which sees another end of another connection than the
-/// service does.
-fn addresses(item: &ast::Item, services: &BTreeMap<&str, &ast::Service>) -> Vec<Diagnostic> {
-    let lines: Vec<&[Condition]> = match item {
-        ast::Item::Authorize(authorize) => {
-            let is_service = |target: &ast::ServiceRef| services.contains_key(target.name());
-            if !authorize.targets.iter().any(is_service) {
-                return vec![];
-            }
-            authorize.lines.iter().map(|line| &*line.when).collect()
+/// Of who calls a service only its own proxy sees the address: there has to be one, and mutual TLS is what says so.
+pub(crate) fn addresses(model: &Model) -> Vec<Diagnostic> {
+    let mut found = BTreeMap::new();
+    for id in model.ports() {
+        let port = model.port(id);
+        let what = if routes_by_source(port) {
+            "`source-ip` in the authorization of a service whose route asks for that of another connection"
+        } else if model[id.service].is_outside {
+            "`source-ip` in the authorization of a service outside of the mesh, which has no proxy to see it,"
+        } else if !matches!(port.mtls.map(|mode| mode.value), Some(Mtls::Strict | Mtls::Permissive)) {
+            "`source-ip` in the authorization of a port without mutual TLS, before which no proxy need stand,"
+        } else {
+            continue;
+        };
+        for span in port.asks_of_callers() {
+            found.entry((span, what)).or_insert_with(|| unexecuted(what, span));
         }
-        ast::Item::Guardrail(guardrail) => {
-            let of_gateways = |line: &&ast::GuardrailLine| {
-                let gateways = line.to.iter().all(|to| matches!(to, ast::Destination::Gateway(_)));
-                !line.to.is_empty() && gateways
-            };
-            let lines = guardrail.lines.iter().filter(|line| !of_gateways(line));
-            lines.map(|line| line.when.as_slice()).collect()
-        }
-        _ => vec![],
-    };
-    let asked = lines.into_iter().flatten().filter(|condition| condition.field == Field::SourceIp);
-    asked
-        .map(|condition| unexecuted("`source-ip` in the authorization of a service", condition.span))
-        .collect()
+    }
+    found.into_values().collect()
+}
+
+/// Whether the port's route looks at an address, which is that of the calling proxy's own client.
+fn routes_by_source(port: &Port) -> bool {
+    let rules = port.route.iter().flat_map(|table| &table.rules);
+    rules.flat_map(|rule| &rule.lines).any(|line| line.shape.asks_source())
 }
 
 fn unexecuted(what: &str, span: Span) -> Diagnostic {

@@ -270,8 +270,11 @@ impl<'a> Project<'a> {
     }
 
     fn look_up(&self, expanded: expand::Expanded, environment: Option<&str>, today: Option<Day>) -> Read {
-        let unexecuted = executed::refused(&expanded.checked, &expanded.files);
-        Read { unexecuted, ..self.understand(expanded, environment, today) }
+        let mut unexecuted = executed::refused(&expanded.checked, &expanded.files);
+        let read = self.understand(expanded, environment, today);
+        unexecuted.extend(executed::addresses(&read.model));
+        unexecuted.sort_by_key(Diagnostic::span);
+        Read { unexecuted, ..read }
     }
 
     fn understand(&self, expanded: expand::Expanded, environment: Option<&str>, today: Option<Day>) -> Read {

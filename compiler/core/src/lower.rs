@@ -5,7 +5,7 @@ mod intern;
 mod space;
 mod vectors;
 
-use crate::diagram::{Becomes, Lists};
+use crate::diagram::{Becomes, Lists, NO};
 use crate::model::{
     AccessLine, Action, Authority, Backend, Call, Caller, Check, Gateway, GatewayId, Listener, Model, Naming,
     Port, PortId, Principal, Service, ServiceId, Table,
@@ -137,6 +137,10 @@ impl Lowering {
             &self.trust_domain,
             &mut self.automata,
         );
+        if asks_of_callers(model, partition.owner) {
+            let own = lowered.fields.iter_mut().filter(|field| field.kind == plan::FieldKind::SourceIp);
+            own.for_each(|field| field.kind = plan::FieldKind::CallerIp);
+        }
         let tables = (0..).zip(&partition.tables).map(|(number, judged)| {
             let outcome: Becomes<'_> = &outcome;
             (number, judged.root, outcome)
@@ -435,6 +439,11 @@ impl Lowering {
     }
 }
 
+/// Whether the authorization of a service looks at the address of who calls it, which its own proxy sees.
+fn asks_of_callers(model: &Model, owner: Owner) -> bool {
+    matches!(owner, Owner::Port(id) if model.port(id).asks_of_callers().next().is_some())
+}
+
 /// Whether the plan of a partition can be written within the budget.
 pub(crate) fn fits(model: &Model, partition: &mut Partition) -> bool {
     let (lines, checks) = access(model, partition.owner);
@@ -489,7 +498,7 @@ fn told(
     let audits = (0..lines.len()).filter(|line| is_audit(*line as u32)).map(Besides::Audit);
     for besides in audits.chain((0..checks.len()).map(Besides::Check)) {
         let set = match besides {
-            Besides::Audit(line) => partition.access_sets[line],
+            Besides::Audit(line) => known_to_match(partition, line)?,
             Besides::Check(check) => partition.check_sets[check],
         };
         // Only what can come together is told together.
@@ -510,6 +519,17 @@ fn told(
         root = partition.diagram.choose(set, audited, root)?;
     }
     Ok((root, told.into_inner().into_table()))
+}
+
+/// What an `audit` matches: it tells of nothing that is not known.
+fn known_to_match(partition: &mut Partition, line: usize) -> Result<Target, crate::diagram::TooManyNodes> {
+    let set = partition.access_sets[line];
+    let known = partition.diagram.space().known();
+    if known.sets.is_empty() {
+        return Ok(set);
+    }
+    let known = partition.diagram.product(&known)?;
+    partition.diagram.choose(known, set, NO)
 }
 
 /// What matches a request besides the line that decides.

@@ -294,6 +294,15 @@ pub(crate) struct Port {
     pub(crate) probes: Vec<Probe>,
 }
 
+impl Port {
+    /// What of its authorization looks at the address of who calls: lines and checks, by where they stand.
+    pub(crate) fn asks_of_callers(&self) -> impl Iterator<Item = Span> {
+        let lines = self.access.iter().filter(|line| line.shapes.iter().any(Shape::asks_source));
+        let checks = self.checks.iter().filter(|check| check.shapes.iter().any(Shape::asks_source));
+        lines.map(|line| line.span).chain(checks.map(|check| check.span))
+    }
+}
+
 /// `probe GET PATH|grpc [port NAME]`, at its port.
 #[derive(Debug, Clone)]
 pub(crate) struct Probe {
@@ -487,6 +496,13 @@ pub(crate) struct Shape {
     pub(crate) path: Option<Path>,
     /// Each must hold; two may look at the same field.
     pub(crate) tests: Tests,
+}
+
+impl Shape {
+    /// Whether it looks at `source-ip`.
+    pub(crate) fn asks_source(&self) -> bool {
+        self.tests.iter().any(|test| test.field == Field::SourceIp)
+    }
 }
 
 /// Conditions, which the shapes of one line share. Most have none, and then nothing is shared: the count of who shares an empty

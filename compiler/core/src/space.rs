@@ -16,7 +16,7 @@ pub(crate) mod value;
 
 use crate::bits::Bits;
 use crate::model::{Asked, Field, FieldTest, Line, Polarity, Shape, ValueSet};
-use address::Addresses;
+use address::{Addresses, Missing};
 use mesh_lang::Text;
 use mesh_lang::ast::Method;
 use mesh_plan::METHOD_ATOMS;
@@ -336,6 +336,18 @@ impl Space {
         found.ok().or(self.fields.get(first).filter(|own| own.field == *field).map(|_| first))
     }
 
+    /// All requests of which whoever decides knows every address.
+    pub(crate) fn known(&self) -> Product {
+        let sets = self.fields.iter().zip(FIELDS..).filter_map(|(dimension, dim)| match &dimension.kind {
+            Kind::Addresses(addresses) if !addresses.is_possible(addresses.missing()) => {
+                let atoms = addresses.atoms();
+                Some((dim, Bits::such_that(atoms, |atom| addresses.is_possible(atom))))
+            }
+            _ => None,
+        });
+        Product { sets: sets.collect() }
+    }
+
     pub(crate) fn line(&self, line: &Line) -> Product {
         self.product(&line.shape, None)
     }
@@ -446,8 +458,8 @@ impl Kind {
     fn new(field: &Field, sets: &[&ValueSet]) -> Result<Kind, TooMuch> {
         match (field, field.texts()) {
             (_, Some(universe)) => Values::new(sets, universe).map(Kind::Values),
-            (Field::SourceIp, _) => Ok(Kind::Addresses(Addresses::new(sets, false))),
-            (Field::ClientIp, _) => Ok(Kind::Addresses(Addresses::new(sets, true))),
+            (Field::SourceIp, _) => Ok(Kind::Addresses(Addresses::new(sets, Missing::Unknown))),
+            (Field::ClientIp, _) => Ok(Kind::Addresses(Addresses::new(sets, Missing::Absent))),
             _ => Ok(Kind::Token),
         }
     }
@@ -481,7 +493,8 @@ impl Kind {
     fn is_possible(&self, atom: u32) -> bool {
         match self {
             Kind::Values(values) => values.sample(atom).is_some(),
-            Kind::Addresses(_) | Kind::Token | Kind::Segment(_) => true,
+            Kind::Addresses(addresses) => addresses.is_possible(atom),
+            Kind::Token | Kind::Segment(_) => true,
         }
     }
 

@@ -231,6 +231,7 @@ mod tests {
                         query: "",
                         headers: &headers,
                         source_ip: Ipv4Addr::LOCALHOST.into(),
+                        caller_ip: Some(std::net::Ipv4Addr::LOCALHOST.into()),
                         client_ip: None,
                         tokens: &[],
                     };

@@ -19,6 +19,7 @@ pub(crate) fn atom(field: Field<'_>, request: &Request<'_>) -> u32 {
             None => field.absent(),
         },
         FieldKind::SourceIp => address(field, request.source_ip),
+        FieldKind::CallerIp => request.caller_ip.map_or(field.absent(), |ip| address(field, ip)),
         FieldKind::ClientIp => request.client_ip.map_or(field.absent(), |ip| address(field, ip)),
         FieldKind::Host => field.atom_of(request.host.as_bytes()),
         FieldKind::Segment => segment(field, request.path),
@@ -270,6 +271,7 @@ mod tests {
             query,
             headers,
             source_ip: Ipv4Addr::new(10, 0, 0, 1).into(),
+            caller_ip: None,
             client_ip: None,
             tokens,
         }

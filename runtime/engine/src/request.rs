@@ -152,6 +152,9 @@ pub struct Request<'a> {
     pub headers: &'a dyn Headers,
     /// The other end of the connection.
     pub source_ip: IpAddr,
+    /// The address at which the service that is called sees its caller, where whoever decides knows it: the service's own proxy does, and for
+    /// it that is `source_ip`. One that calls leaves to it what hangs on that address.
+    pub caller_ip: Option<IpAddr>,
     /// Who asked the first trusted proxy, where the door has one.
     pub client_ip: Option<IpAddr>,
     /// The verified tokens that came along, one for each issuer.

@@ -150,6 +150,7 @@ impl<'p> Asked<'p> {
             query: self.query,
             headers: &headers as &dyn Headers,
             source_ip: self.source_ip.unwrap_or(Ipv4Addr::LOCALHOST.into()),
+            caller_ip: self.source_ip.or(Some(Ipv4Addr::LOCALHOST.into())),
             client_ip: self.client_ip,
             tokens: &tokens,
         };

@@ -158,6 +158,7 @@ mod tests {
                     query: "",
                     headers: &headers,
                     source_ip: std::net::Ipv4Addr::LOCALHOST.into(),
+                    caller_ip: Some(std::net::Ipv4Addr::LOCALHOST.into()),
                     client_ip: None,
                     tokens: &[],
                 });

@@ -585,11 +585,13 @@ pub enum FieldKind {
     /// A segment of the path; the name is its number in decimal, the first behind `/` is 0. It is absent behind the last one,
     /// and everywhere in the path `*`.
     Segment = 8,
+    /// The address of who calls a service, as the service's own proxy sees it. A calling proxy does not know it: there it is absent.
+    CallerIp = 9,
 }
 
 impl FieldKind {
     /// All of them, in the order of their numbers.
-    pub const ALL: [FieldKind; 9] = [
+    pub const ALL: [FieldKind; 10] = [
         FieldKind::Header,
         FieldKind::Query,
         FieldKind::Cookie,
@@ -599,11 +601,12 @@ impl FieldKind {
         FieldKind::ClientIp,
         FieldKind::Host,
         FieldKind::Segment,
+        FieldKind::CallerIp,
     ];
 
     /// Whether its values are addresses.
     pub fn is_address(self) -> bool {
-        matches!(self, FieldKind::SourceIp | FieldKind::ClientIp)
+        matches!(self, FieldKind::SourceIp | FieldKind::ClientIp | FieldKind::CallerIp)
     }
 }
 

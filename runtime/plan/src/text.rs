@@ -299,6 +299,7 @@ fn field_name(field: Field<'_>) -> String {
         FieldKind::Jwt => format!("jwt {}", field.name()),
         FieldKind::SourceIp => "source-ip".to_owned(),
         FieldKind::ClientIp => "client-ip".to_owned(),
+        FieldKind::CallerIp => "source-ip of the caller".to_owned(),
         FieldKind::Host => "host".to_owned(),
         FieldKind::Segment => format!("segment {}", field.name()),
     }

@@ -153,6 +153,7 @@ async fn decided(
         query: parts.uri.query().unwrap_or_default(),
         headers: &headers,
         source_ip: arrival.client.address.ip(),
+        caller_ip: opened.caller_ip(&arrival.client),
         client_ip,
         tokens: &[],
     };

@@ -1,6 +1,7 @@
 //! What is served: the plan in service, and for each open door the plan and the entry that answer what comes in there.
 
 use crate::breaker::Gauges;
+use crate::client::Client;
 use crate::health::Unwell;
 use crate::identity::Identity;
 use crate::jwt::Guard;
@@ -13,6 +14,7 @@ use arc_swap::{ArcSwap, ArcSwapOption};
 use mesh_engine::balance::nearness::Here;
 use mesh_engine::{Address, Entry, Resolved};
 use mesh_plan::{Mtls, PlanView, Protocol};
+use std::net::IpAddr;
 use std::sync::Arc;
 use std::sync::atomic::AtomicBool;
 use std::time::SystemTime;
@@ -103,6 +105,11 @@ impl Opened {
         let Entry::Gateway { gateway, listener } = self.entry else { return false };
         let listener = self.serving.view.gateway(gateway).and_then(|gateway| gateway.listener(listener));
         listener.is_some_and(|listener| listener.has_proxy_protocol())
+    }
+
+    /// The address of who calls the service, where this is the service's own proxy: nobody else knows it.
+    pub(crate) fn caller_ip(&self, client: &Client) -> Option<IpAddr> {
+        matches!(self.entry, Entry::Inbound { .. }).then(|| client.address.ip())
     }
 
     /// Whether the node may ask something here.

@@ -72,7 +72,7 @@ pub(crate) async fn pass_on(
 pub(crate) fn turn_away(worker: &Worker, opened: &Opened, stream: &impl Transport, client: &Client) {
     let mut record = Record::of_connection(worker, opened);
     let moment = Moment { dice: worker.random.borrow_mut().u64(..) };
-    let asked = asked(client, Asks::default());
+    let asked = asked(opened, client, Asks::default());
     let decision = decide_at(&opened.serving.view, &opened.resolved, &asked, moment);
     record.decided_by(decision.rule, decision.owner);
     record.flag("UAEX");
@@ -80,7 +80,7 @@ pub(crate) fn turn_away(worker: &Worker, opened: &Opened, stream: &impl Transpor
 }
 
 /// A connection, as it is decided about.
-fn asked<'a>(client: &Client, asks: Asks<'a>) -> Request<'a> {
+fn asked<'a>(opened: &Opened, client: &Client, asks: Asks<'a>) -> Request<'a> {
     Request {
         method: Method::Other,
         host: asks.host,
@@ -89,6 +89,7 @@ fn asked<'a>(client: &Client, asks: Asks<'a>) -> Request<'a> {
         query: "",
         headers: &NONE,
         source_ip: client.address.ip(),
+        caller_ip: opened.caller_ip(client),
         client_ip: None,
         tokens: &[],
     }
@@ -107,7 +108,7 @@ async fn pass(
         record.refused(Refusal::NoRoute);
         return tell(stream, alert).await;
     }
-    let asked = asked(client, asks);
+    let asked = asked(opened, client, asks);
     let moment = Moment { dice: worker.random.borrow_mut().u64(..) };
     let decision = decide_at(&serving.view, &client.resolved(opened), &asked, moment);
     record.decided_by(decision.rule, decision.owner);

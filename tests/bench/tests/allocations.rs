@@ -141,6 +141,7 @@ fn a_decision_allocates_nothing() {
                             query,
                             headers,
                             source_ip,
+                            caller_ip: Some(source_ip),
                             client_ip: None,
                             tokens,
                         };

@@ -39,7 +39,7 @@ fn a_slice_decides_as_the_reference_does() {
                 smaller += usize::from(cut.parts.len() < bundle.parts.len());
                 slices += 1;
                 let whole = Subject::new(&generated.files, environment).expect("as before");
-                let slice = Subject { plan: view.to_plan(), view, reference: whole.reference };
+                let slice = Subject { plan: view.to_plan(), view, ..whole };
                 for (question, dice) in questions {
                     match slice.compare(&question, dice) {
                         Ok(NOT_ASKED) => {

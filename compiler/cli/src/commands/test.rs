@@ -214,6 +214,7 @@ impl<'a> Asked<'a> {
             query: &request.query,
             headers: &headers,
             source_ip,
+            caller_ip: Some(source_ip),
             client_ip: request.client_ip,
             tokens: &tokens,
         })

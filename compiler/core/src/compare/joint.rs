@@ -8,7 +8,7 @@ use super::side::{Root, Side, What};
 use crate::bits::Bits;
 use crate::diagram::{Diagram, Point, TooManyNodes};
 use crate::model::Field;
-use crate::space::address::Addresses;
+use crate::space::address::{Addresses, Missing};
 use crate::space::automaton::{ReadBy, TooManyStates};
 use crate::space::peer::{Candidate, Peers};
 use crate::space::text::{TextTest, Universe};
@@ -295,7 +295,7 @@ impl Fields {
                 let absent = views.iter().map(|view| view.absent()).collect();
                 (Kind::Token, vec![absent, views.iter().map(|view| view.other()).collect()])
             }
-            None => addresses(*field == Field::ClientIp, &views),
+            None => addresses(field, &views),
         };
         let dim = FIELDS + self.parts.len() as u32;
         for (position, reading) in readings.iter().enumerate() {
@@ -314,7 +314,7 @@ fn field_of(field: &plan::Field) -> Field {
         FieldKind::Query => Field::Query(name()),
         FieldKind::Cookie => Field::Cookie(name()),
         FieldKind::Jwt => Field::Jwt(name()),
-        FieldKind::SourceIp => Field::SourceIp,
+        FieldKind::SourceIp | FieldKind::CallerIp => Field::SourceIp,
         FieldKind::ClientIp => Field::ClientIp,
         FieldKind::Host => Field::Host,
         FieldKind::Segment => Field::Path,
@@ -344,7 +344,7 @@ fn literals(field: &plan::Field) -> Vec<String> {
 }
 
 /// Ranges that any of the readings tells apart.
-fn addresses(can_be_absent: bool, views: &[view::Field<'_>]) -> (Kind, Vec<Vec<u32>>) {
+fn addresses(field: &Field, views: &[view::Field<'_>]) -> (Kind, Vec<Vec<u32>>) {
     let starts = views.iter().flat_map(|view| view.addresses().iter().map(view::Address::first));
     let starts: BTreeSet<u128> = starts.map(u128::from_be_bytes).chain([0]).collect();
     let mut known: BTreeMap<Vec<u32>, u32> = BTreeMap::new();
@@ -360,10 +360,9 @@ fn addresses(can_be_absent: bool, views: &[view::Field<'_>]) -> (Kind, Vec<Vec<u
             ranges.push((first, atom));
         }
     }
-    if can_be_absent {
-        atoms.push(views.iter().map(|view| view.absent()).collect());
-    }
-    (Kind::Addresses(Addresses::of_ranges(ranges, can_be_absent)), atoms)
+    atoms.push(views.iter().map(|view| view.absent()).collect());
+    let missing = if *field == Field::ClientIp { Missing::Absent } else { Missing::Unknown };
+    (Kind::Addresses(Addresses::of_ranges(ranges, missing)), atoms)
 }
 
 /// Values that any of the readings tells apart, in the order that [`Values`] has.

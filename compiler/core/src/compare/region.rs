@@ -8,12 +8,12 @@ use super::paths::{Ends, JointPaths};
 use crate::bits::Bits;
 use crate::diagram::Point;
 use crate::model::Field;
+use crate::space::address::Addresses;
 use crate::space::peer::Candidate;
 use crate::space::value::{ABSENT, OTHER, Sample, Standing};
 use crate::space::{Dimension, FIELDS, Kind, METHOD, PATH, PEER, Product, TOKEN};
 use mesh_lang::ast::Method;
 use mesh_plan::Target;
-use std::collections::BTreeMap;
 use std::net::Ipv6Addr;
 
 /// So many products are said; a set that takes more is said to be more than these.
@@ -270,7 +270,7 @@ fn field(dimension: &Dimension, set: &Bits) -> String {
         Kind::Token => "absent".to_owned(),
         // Plans that have them are not laid over each other.
         Kind::Segment(_) => String::new(),
-        Kind::Addresses(addresses) => blocks(&addresses.ranges, set, addresses.atoms()),
+        Kind::Addresses(addresses) => blocks(addresses, set),
         Kind::Values(values) => {
             let samples = (0..values.atoms()).map(|atom| (atom, values.sample(atom), values.standing(atom)));
             said_values(&samples.collect::<Vec<_>>(), dimension.part.as_deref(), set)
@@ -310,14 +310,15 @@ fn said_values(all: &[(u32, Option<&Sample>, Standing)], part: Option<&[String]>
 }
 
 /// The ranges of a set as blocks, or those that are not in it, whichever are fewer.
-fn blocks(ranges: &[(u128, u32)], set: &Bits, atoms: u32) -> String {
+fn blocks(addresses: &Addresses, set: &Bits) -> String {
+    let ranges = &addresses.ranges;
     let of = |inside: bool| -> Vec<String> {
         let bounds = ranges.iter().zip(ranges.iter().skip(1).map(|(next, _)| next - 1).chain([u128::MAX]));
         let fitting = bounds.filter(|((_, atom), _)| set.contains(*atom) == inside);
         fitting.flat_map(|((first, _), last)| cidrs(*first, last)).collect()
     };
-    let known: BTreeMap<u32, ()> = ranges.iter().map(|(_, atom)| (*atom, ())).collect();
-    let absent = (known.len() as u32..atoms).any(|atom| set.contains(atom));
+    let missing = addresses.missing();
+    let absent = addresses.is_possible(missing) && set.contains(missing);
     let (own, others) = (of(true), of(false));
     let said = match (own.len(), others.len()) {
         (0, _) => return "absent".to_owned(),

@@ -99,7 +99,7 @@ fn field(dimension: &Dimension, place: u32, automata: &mut Intern<plan::Automato
         Kind::Token => plan::Field { atoms: 2, absent: NO_TOKEN, other: TOKEN, ..unread },
         Kind::Addresses(addresses) => plan::Field {
             atoms: addresses.atoms(),
-            absent: addresses.absent(),
+            absent: addresses.missing(),
             addresses: addresses.ranges.iter().map(|(first, atom)| (first.to_be_bytes(), *atom)).collect(),
             ..unread
         },

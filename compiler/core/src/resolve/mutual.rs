@@ -61,7 +61,7 @@ pub(super) fn unknown_peers(
                 Diagnostic::new(Code::UnknownPeers, "nobody shows a certificate here")
                     .at(from.span, "asks who it is")
                     .at(mode.span, "every peer is a stranger")
-                    .help("Write `from anyone`, with a condition on `source-ip` perhaps; or turn mutual TLS on."),
+                    .help("Write `from anyone`, or turn mutual TLS on."),
             );
         }
     }

@@ -5,20 +5,32 @@ use crate::model::{Asked, Block, Polarity, ValueSet};
 use std::collections::{BTreeMap, BTreeSet};
 use std::net::{IpAddr, Ipv6Addr};
 
+/// Whether there always is an address, and whoever decides knows it.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Missing {
+    /// There may be none.
+    Absent,
+    /// There is one, and who calls a service does not know which one the service will see (`spec/semantics.md` 1.8). That is no request's:
+    /// it says what a proxy decides that has to leave it to another one.
+    Unknown,
+}
+
 /// The addresses of a field. IPv4 is v4-mapped IPv6.
 #[derive(Debug)]
 pub(crate) struct Addresses {
     /// First addresses of ranges, sorted, the first is `::`; and the atom of each range.
     pub(crate) ranges: Vec<(u128, u32)>,
-    /// For each atom an address; the last one is that there is none, where that can be.
+    /// For each atom but the last an address.
     samples: Vec<Option<IpAddr>>,
-    /// For each atom but that of no address, the blocks that it is in, by index.
+    /// What the last atom means.
+    missing: Missing,
+    /// For each atom but the last, the blocks that it is in, by index.
     blocks: Vec<Block>,
     inside: Vec<Bits>,
 }
 
 impl Addresses {
-    pub(crate) fn new(sets: &[&ValueSet], can_be_absent: bool) -> Addresses {
+    pub(crate) fn new(sets: &[&ValueSet], missing: Missing) -> Addresses {
         let of_set = |set: &&ValueSet| match set {
             ValueSet::Passing { asked: Asked::Within(blocks), .. } => blocks.clone(),
             _ => vec![],
@@ -29,7 +41,7 @@ impl Addresses {
             std::iter::once(0).chain(blocks.iter().map(|block| block.first)).chain(ends).collect();
         let starts: Vec<u128> = starts.into_iter().collect();
         let mut atoms: BTreeMap<Bits, u32> = BTreeMap::new();
-        let mut addresses = Addresses { ranges: vec![], samples: vec![], blocks, inside: vec![] };
+        let mut addresses = Addresses { ranges: vec![], samples: vec![], missing, blocks, inside: vec![] };
         for (index, first) in starts.iter().enumerate() {
             let inside = Bits::such_that(addresses.blocks.len() as u32, |block| {
                 addresses.blocks[block as usize].contains(*first)
@@ -46,34 +58,37 @@ impl Addresses {
         }
         // Ranges beside each other of one atom are one.
         addresses.ranges.dedup_by_key(|(_, atom)| *atom);
-        if can_be_absent {
-            addresses.samples.push(None);
-        }
+        addresses.samples.push(None);
         addresses
     }
 
     /// Ranges that something else tells apart, by first address, sorted, the first is `::`; atoms are numbered without a gap.
-    pub(crate) fn of_ranges(ranges: Vec<(u128, u32)>, can_be_absent: bool) -> Addresses {
+    pub(crate) fn of_ranges(ranges: Vec<(u128, u32)>, missing: Missing) -> Addresses {
         let atoms = ranges.iter().map(|(_, atom)| *atom as usize + 1).max().unwrap_or(0);
         let mut samples: Vec<Option<IpAddr>> = vec![None; atoms];
         for (index, (first, atom)) in ranges.iter().enumerate() {
             let last = ranges.get(index + 1).map_or(u128::MAX, |(next, _)| next - 1);
             keep_plainer(&mut samples[*atom as usize], plain(*first, last));
         }
-        samples.extend(can_be_absent.then_some(None));
-        Addresses { ranges, samples, blocks: vec![], inside: vec![Bits::none(0); atoms] }
+        samples.push(None);
+        Addresses { ranges, samples, missing, blocks: vec![], inside: vec![Bits::none(0); atoms] }
     }
 
     pub(crate) fn atoms(&self) -> u32 {
         self.samples.len() as u32
     }
 
-    /// The atom of no address; 0 where there always is one.
-    pub(crate) fn absent(&self) -> u32 {
-        if self.samples.len() > self.inside.len() { self.inside.len() as u32 } else { 0 }
+    /// The atom of no address, or of one that is not known.
+    pub(crate) fn missing(&self) -> u32 {
+        self.inside.len() as u32
     }
 
-    /// An address of an atom; `None` for the atom of no address.
+    /// Whether a request has the atom.
+    pub(crate) fn is_possible(&self, atom: u32) -> bool {
+        self.missing == Missing::Absent || atom != self.missing()
+    }
+
+    /// An address of an atom; `None` for the last one.
     pub(crate) fn sample(&self, atom: u32) -> Option<IpAddr> {
         self.samples[atom as usize]
     }
@@ -86,17 +101,19 @@ impl Addresses {
     }
 
     pub(crate) fn set(&self, set: &ValueSet) -> Bits {
-        let is_absent = |atom: u32| atom as usize >= self.inside.len();
+        let is_missing = |atom: u32| atom >= self.missing();
         let within = |blocks: &[Block], atom: u32| {
             let mut own = blocks.iter().filter_map(|block| self.blocks.binary_search(block).ok());
             own.any(|block| self.inside[atom as usize].contains(block as u32))
         };
         Bits::such_that(self.atoms(), |atom| match set {
-            ValueSet::Absent => is_absent(atom),
-            ValueSet::Present => !is_absent(atom),
-            ValueSet::Passing { negated, polarity, .. } if is_absent(atom) => {
-                *negated && *polarity == Polarity::Refusal
-            }
+            ValueSet::Absent => is_missing(atom),
+            ValueSet::Present => !is_missing(atom),
+            ValueSet::Passing { negated, polarity, .. } if is_missing(atom) => match self.missing {
+                Missing::Absent => *negated && *polarity == Polarity::Refusal,
+                // Nobody is refused for what he may not be, and the one who knows decides.
+                Missing::Unknown => *polarity == Polarity::Grant,
+            },
             ValueSet::Passing { asked: Asked::Within(blocks), negated, .. } => {
                 within(blocks, atom) != *negated
             }

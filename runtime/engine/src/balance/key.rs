@@ -50,6 +50,7 @@ mod tests {
             query,
             headers: &headers,
             source_ip: Ipv4Addr::LOCALHOST.to_ipv6_mapped().into(),
+            caller_ip: None,
             client_ip: None,
             tokens: &[],
         };

@@ -25,6 +25,7 @@ fn request<'a>(headers: &'a dyn Headers) -> Request<'a> {
         query: "",
         headers,
         source_ip: std::net::Ipv4Addr::LOCALHOST.into(),
+        caller_ip: Some(std::net::Ipv4Addr::LOCALHOST.into()),
         client_ip: None,
         tokens: &[],
     }

@@ -96,6 +96,7 @@ impl<'a> Asked<'a> {
             query: "",
             headers: &headers,
             source_ip: std::net::Ipv4Addr::LOCALHOST.into(),
+            caller_ip: Some(std::net::Ipv4Addr::LOCALHOST.into()),
             client_ip: None,
             tokens: &tokens,
         };

@@ -81,6 +81,7 @@ pub(super) fn with_request(
         query: draw.of(&QUERIES),
         headers: &Lines(lines),
         source_ip: address(draw),
+        caller_ip: draw.one_in(2).then(|| address(draw)),
         client_ip: draw.one_in(2).then(|| address(draw)),
         tokens: &tokens,
     };

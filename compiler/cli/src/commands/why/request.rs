@@ -206,6 +206,7 @@ impl<'a> Carried<'a> {
             query: &self.asked.query,
             headers: &headers,
             source_ip: self.why.source_ip,
+            caller_ip: Some(self.why.source_ip),
             client_ip: self.why.client_ip,
             tokens: &tokens,
         })
