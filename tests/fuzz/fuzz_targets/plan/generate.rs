@@ -173,8 +173,8 @@ fn service(draw: &mut Draw<'_>, plan: &Plan, name: &str) -> Service {
     let subsets: Vec<String> = ["v1", "v2"][..draw.below(3)].iter().map(|&name| name.to_owned()).collect();
     let ports = (0..1 + draw.below(2)).map(|place| {
         let ip = |place: usize| std::net::Ipv4Addr::new(10, 0, 0, place as u8).to_ipv6_mapped().octets();
-        let endpoints: Vec<Endpoint> =
-            (0..draw.below(4)).map(|place| Endpoint {
+        let endpoints: Vec<Endpoint> = (0..draw.below(4))
+            .map(|place| Endpoint {
                 ip: ip(place),
                 port: 80,
                 cluster: draw.of(&["", "east"]).to_owned(),
@@ -182,7 +182,8 @@ fn service(draw: &mut Draw<'_>, plan: &Plan, name: &str) -> Service {
                 name: String::new(),
                 is_outside: false,
                 is_asked: false,
-            }).collect();
+            })
+            .collect();
         let subset_endpoints = subsets.iter().map(|_| draw.some(endpoints.len())).collect();
         let protocol = Protocol::ALL[draw.below(Protocol::ALL.len())];
         let mtls = Mtls::ALL[draw.below(4)];
@@ -474,7 +475,9 @@ fn field(draw: &mut Draw<'_>, plan: &Plan) -> Field {
         FieldKind::Claim => (text(draw, &POINTERS), text(draw, &ISSUERS)),
         FieldKind::Jwt => (text(draw, &ISSUERS), String::new()),
         FieldKind::Segment => (draw.below(4).to_string(), String::new()),
-        FieldKind::SourceIp | FieldKind::ClientIp | FieldKind::Host => (String::new(), String::new()),
+        FieldKind::SourceIp | FieldKind::ClientIp | FieldKind::CallerIp | FieldKind::Host => {
+            (String::new(), String::new())
+        }
     };
     let values = |draw: &mut Draw<'_>| -> Vec<(Vec<u8>, u32)> {
         draw.some(VALUES.len())
