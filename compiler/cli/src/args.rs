@@ -594,6 +594,29 @@ Examples:
   mesh-proxy --ca https://ca.internal:7071 --ca-bundle shop.example.pem \\
     --join-token-file web.token --state /var/lib/mesh …")]
     Serve(CaServe),
+    /// Take certificates back before they end: TRUST_DOMAIN.crl, a revocation list (RFC 5280 5)
+    ///
+    /// `mesh ca serve` renews no certificate that is taken back, and tells each proxy of the list within 15 seconds; a proxy with --svid reads it
+    /// as --crl. From then on who has the certificate is refused and cut off. Give a new join token to whom you still believe.
+    #[command(after_help = "\
+Examples:
+  mesh ca revoke local.test --serial 4f:21:0c:9e
+                                   as the lines of `mesh ca serve` say it
+  mesh ca revoke local.test --certificate web.pem
+  mesh ca revoke local.test        the same list, for another year")]
+    Revoke {
+        /// The trust domain
+        trust_domain: String,
+        /// The serial number of a certificate, in hex; can be repeated
+        #[arg(long = "serial", value_name = "HEX", value_parser = serial)]
+        serials: Vec<Serial>,
+        /// A file with a certificate in PEM; can be repeated
+        #[arg(long = "certificate", value_name = "FILE")]
+        certificates: Vec<PathBuf>,
+        /// Where the authority's files are
+        #[arg(long = "dir", value_name = "DIR", default_value = ".")]
+        directory: PathBuf,
+    },
     /// Replace the authority's root while everything runs: prepare, activate, finish
     ///
     /// Between the steps all proxies renew their certificates, which takes half of the --ttl of `mesh ca serve`: so nobody meets a root that
@@ -642,6 +665,24 @@ pub(crate) struct CaServe {
     /// How long certificates are valid: a number and s, m, h or d
     #[arg(long, value_name = "TIME", default_value = "24h", value_parser = time)]
     pub(crate) ttl: Duration,
+}
+
+/// The serial number of a certificate, as bytes.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) struct Serial(pub(crate) Vec<u8>);
+
+/// Serial numbers have at most 20 bytes (RFC 5280 4.1.2.2), and a zero in front where the first bit is set.
+const MAX_SERIAL: usize = 21;
+
+/// Two hex digits for each byte, with colons between them or without.
+fn serial(text: &str) -> Result<Serial, String> {
+    let digits: String = text.chars().filter(|digit| *digit != ':').collect();
+    let is_hex = !digits.is_empty() && digits.bytes().all(|digit| digit.is_ascii_hexdigit());
+    if !is_hex || digits.len() % 2 == 1 || digits.len() > 2 * MAX_SERIAL {
+        return Err("write it as `mesh ca serve` tells it, such as 4f:21:0c:9e".to_owned());
+    }
+    let pairs = (0..digits.len()).step_by(2).map(|at| u8::from_str_radix(&digits[at..at + 2], 16));
+    pairs.collect::<Result<_, _>>().map(Serial).map_err(|error| error.to_string())
 }
 
 /// A year: what lasts longer is not short-lived.

@@ -3,8 +3,9 @@
 
 use mesh_proxy::Material;
 use rcgen::{
-    BasicConstraints, CertificateParams, DnType, ExtendedKeyUsagePurpose, IsCa, Issuer, KeyPair,
-    KeyUsagePurpose, PublicKeyData, SanType, SerialNumber,
+    BasicConstraints, CertificateParams, CertificateRevocationListParams, DnType, ExtendedKeyUsagePurpose,
+    IsCa, Issuer, KeyIdMethod, KeyPair, KeyUsagePurpose, PublicKeyData, RevokedCertParams, SanType,
+    SerialNumber,
 };
 use std::fmt;
 use std::time::{Duration, SystemTime};
@@ -90,6 +91,32 @@ impl Authority {
     pub(crate) fn server(&self, names: &[&str], lifetime: Duration) -> Result<Issued, rcgen::Error> {
         let (params, key) = (server(names, lifetime)?, KeyPair::generate()?);
         Ok(Issued { chain: params.signed_by(&key, &self.issuer)?.pem(), key: key.serialize_pem() })
+    }
+
+    /// A list of certificates that it takes back, by serial number, each with the seconds since 1970 at which that was, PEM.
+    pub(crate) fn revocations(
+        &self,
+        serials: &[(Vec<u8>, u64)],
+        lifetime: Duration,
+    ) -> Result<String, rcgen::Error> {
+        let now = SystemTime::now();
+        let revoked = |(serial, at): &(Vec<u8>, u64)| RevokedCertParams {
+            serial_number: SerialNumber::from_slice(serial),
+            revocation_time: (SystemTime::UNIX_EPOCH + Duration::from_secs(*at)).into(),
+            reason_code: None,
+            invalidity_date: None,
+        };
+        // Later lists have greater numbers (RFC 5280 5.2.3).
+        let number = now.duration_since(SystemTime::UNIX_EPOCH).unwrap_or_default().as_millis() as u64;
+        let list = CertificateRevocationListParams {
+            this_update: (now - SKEW).into(),
+            next_update: (now + lifetime).into(),
+            crl_number: SerialNumber::from(number),
+            issuing_distribution_point: None,
+            revoked_certs: serials.iter().map(revoked).collect(),
+            key_identifier_method: KeyIdMethod::Sha256,
+        };
+        list.signed_by(&self.issuer)?.pem()
     }
 
     /// A certificate of a workload, and a new key.

@@ -133,6 +133,11 @@ impl Identity {
         *self.changes.borrow()
     }
 
+    /// Whether a certificate is on a list of those that are believed. What is no SVID is on none.
+    pub fn has_revoked(&self, certificate: &CertificateDer<'_>) -> bool {
+        Svid::of(certificate).is_ok_and(|svid| self.current().bundles.revoked().has(&svid))
+    }
+
     /// Waits until a certificate is revoked, or has ended.
     pub(crate) async fn disowns(&self, certificate: &CertificateDer<'_>) {
         let Ok(svid) = Svid::of(certificate) else { return pending().await };
@@ -205,6 +210,11 @@ impl Inside {
 /// Whose certificate this is, if it may be one of a workload at all. Nothing else of it is verified.
 pub fn svid_id(certificate: &CertificateDer<'_>) -> Result<Arc<str>, SvidError> {
     Svid::of(certificate).map(|svid| svid.id)
+}
+
+/// The serial number of an X.509 SVID, as the bytes of its DER.
+pub fn svid_serial(certificate: &CertificateDer<'_>) -> Result<Vec<u8>, SvidError> {
+    Svid::of(certificate).map(|svid| svid.issued.1)
 }
 
 type Clients = HashMap<(Arc<str>, Inside), Arc<ClientConfig>>;

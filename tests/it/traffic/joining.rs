@@ -2,6 +2,7 @@
 //! are made and while the root is replaced.
 
 mod asked;
+mod revoking;
 
 use super::mutual::{SHOP, WEB, ask, ask_with, config, status, text as text_of};
 use mesh_tests::authority::Certificate;

@@ -1,6 +1,7 @@
 //! `mesh ca`: a small certificate authority in a directory, for meshes that have no other yet.
 
 mod keyring;
+mod revoke;
 mod rotate;
 mod serve;
 mod tokens;
@@ -29,6 +30,9 @@ pub(crate) fn run(ca: &args::Ca, output: &mut Output<'_>) -> Result<u8, Failure>
         args::Ca::Issue { id, directory, hours, output: name } => issue(id, directory, *hours, name, output),
         args::Ca::Token { id, directory, ttl, uses } => token(id, directory, *ttl, *uses, output),
         args::Ca::Serve(own) => serve::run(own, output),
+        args::Ca::Revoke { trust_domain, serials, certificates, directory } => {
+            revoke::run(trust_domain, serials, certificates, directory, output)
+        }
         args::Ca::Rotate { step, trust_domain, directory, days } => {
             rotate::run(*step, trust_domain, directory, *days, output)
         }

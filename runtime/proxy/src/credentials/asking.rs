@@ -30,10 +30,13 @@ const FIRST_PAUSE: Duration = Duration::from_millis(200);
 /// An authority that comes back is asked within half a minute, and by a thousand proxies not at once.
 const MOST_PAUSE: Duration = Duration::from_secs(30);
 
+const AGENT: &str = concat!("mesh-proxy/", env!("CARGO_PKG_VERSION"));
+
 /// Where certificates come from.
 pub(super) struct Authority {
     url: String,
     uri: Uri,
+    roots: Uri,
     bundle: PathBuf,
     token: Option<PathBuf>,
 }
@@ -62,9 +65,12 @@ pub(super) enum Shown<'a> {
 
 impl Authority {
     pub(super) fn at(url: &str, bundle: PathBuf, token: Option<PathBuf>) -> Result<Authority, String> {
-        let uri = format!("{url}/v1/svid").parse();
-        let uri = uri.map_err(|_| format!("{url} is no URL, such as https://ca.internal:7071"))?;
-        Ok(Authority { url: url.to_owned(), uri, bundle, token })
+        let at = |path: &str| {
+            let uri = format!("{url}{path}").parse();
+            uri.map_err(|_| format!("{url} is no URL, such as https://ca.internal:7071"))
+        };
+        let (uri, roots) = (at("/v1/svid")?, at("/v1/bundle")?);
+        Ok(Authority { url: url.to_owned(), uri, roots, bundle, token })
     }
 
     pub(super) fn url(&self) -> &str {
@@ -106,6 +112,18 @@ impl Authority {
     /// Key, certificate and roots.
     pub(super) async fn ask(&self, wish: &Wish, shown: &Shown<'_>) -> Result<String, Trouble> {
         let request = self.question(wish, shown).map_err(Trouble::Final)?;
+        let body = self.answer(request, shown).await?;
+        Ok(format!("{}{body}", wish.key))
+    }
+
+    /// Roots, and what was taken back, as the authority tells it now. `text` has those that are believed.
+    pub(super) async fn ask_roots(&self, text: &str) -> Result<String, Trouble> {
+        let request = Request::get(&self.roots).header(USER_AGENT, AGENT).body(Full::default());
+        let request = request.map_err(|error| Trouble::Final(error.to_string()))?;
+        self.answer(request, &Shown::Certificate(text)).await
+    }
+
+    async fn answer(&self, request: Request<Full<Bytes>>, shown: &Shown<'_>) -> Result<String, Trouble> {
         let config = self.trusting(shown).map_err(Trouble::Final)?;
         let connector =
             HttpsConnectorBuilder::new().with_tls_config(config).https_only().enable_http1().build();
@@ -124,7 +142,7 @@ impl Authority {
             .to_bytes();
         let body = String::from_utf8_lossy(&body);
         if status == StatusCode::OK {
-            return Ok(format!("{}{body}", wish.key));
+            return Ok(body.into_owned());
         }
         let said: String = body.lines().next().unwrap_or_default().chars().take(200).collect();
         let why = format!("it answers {}: {said}", status.as_u16());
@@ -142,9 +160,8 @@ impl Authority {
     }
 
     fn question(&self, wish: &Wish, shown: &Shown<'_>) -> Result<Request<Full<Bytes>>, String> {
-        let mut request = Request::post(&self.uri)
-            .header(USER_AGENT, concat!("mesh-proxy/", env!("CARGO_PKG_VERSION")))
-            .header(CONTENT_TYPE, "application/pkcs10");
+        let mut request =
+            Request::post(&self.uri).header(USER_AGENT, AGENT).header(CONTENT_TYPE, "application/pkcs10");
         if let Shown::Token(token) = shown {
             let value = HeaderValue::from_str(&format!("Bearer {token}"));
             let mut value = value.map_err(|_| "what is in the file is no join token".to_owned())?;

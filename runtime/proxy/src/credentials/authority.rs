@@ -2,7 +2,7 @@
 //! the one before. The key is made here and stays here. What came last is kept in the state directory and used as long as it lasts.
 
 use super::asking::{Authority, Shown, Trouble, pause};
-use super::text::material;
+use super::text::{believing, material};
 use super::wish::Wish;
 use crate::args::Args;
 use crate::keep::{self, Keep};
@@ -16,8 +16,9 @@ use tokio::time::sleep;
 const LEAST_PAUSE: Duration = Duration::from_millis(200);
 /// A certificate is renewed at half of its life, by so much sooner or later: those that began together do not ask together.
 const JITTER: f64 = 0.1;
-/// How long is slept at once: a machine that was suspended looks at the clock soon.
-const NAP: Duration = Duration::from_secs(30);
+/// So often the authority is asked whom to believe and what was taken back, half of it more or less, while its certificate is good. A thousand
+/// proxies make a hundred handshakes a second of it. A machine that was suspended looks at the clock as soon.
+const NAP: Duration = Duration::from_secs(10);
 
 /// A proxy with a certificate of an authority.
 pub(crate) struct Member {
@@ -26,6 +27,8 @@ pub(crate) struct Member {
     identity: Arc<Identity>,
     /// Key, certificate and roots, as they came.
     text: String,
+    /// The roots that could not be taken over last, which is told once.
+    refused: String,
 }
 
 impl Member {
@@ -35,12 +38,12 @@ impl Member {
         let authority = Authority::at(&url, bundle, args.join_token_file.clone())?;
         let keep = args.state.as_deref().map(|state| Keep::at(state, keep::SVID)).transpose()?;
         if let Some((text, identity)) = keep.as_ref().and_then(kept) {
-            return Ok(Some(Member { authority, keep, identity, text }));
+            return Ok(Some(Member { authority, keep, identity, text, refused: String::new() }));
         }
         let text = authority.join().await?;
         let identity = Identity::new(&material(&text))
             .map_err(|error| format!("cannot use the certificate of {}: {error}", authority.url()))?;
-        let member = Member { authority, keep, identity, text };
+        let member = Member { authority, keep, identity, text, refused: String::new() };
         member.store();
         if let (Some(keep), Some(user)) = (&member.keep, &args.user) {
             privileges::give(&keep.path(), user).map_err(|error| {
@@ -83,14 +86,36 @@ impl Member {
         if left.is_zero() { pause.max(LEAST_PAUSE) } else { pause.min(left / 4).max(LEAST_PAUSE) }
     }
 
-    async fn wait_for_half(&self) {
+    async fn wait_for_half(&mut self) {
         let half = self.left().mul_f64(0.5 + JITTER * (fastrand::f64() - 0.5));
         let at = SystemTime::now() + half;
         while let Ok(rest) = at.duration_since(SystemTime::now()) {
             if rest.is_zero() {
                 return;
             }
-            sleep(rest.min(NAP)).await;
+            let nap = NAP.mul_f64(0.5 + fastrand::f64());
+            sleep(rest.min(nap)).await;
+            if nap < rest {
+                self.look_at_roots().await;
+            }
+        }
+    }
+
+    /// Believes whom the authority believes now, and nobody whom it took back. While it cannot be asked, what was before holds; the next
+    /// renewal tells of that.
+    async fn look_at_roots(&mut self) {
+        let Ok(roots) = self.authority.ask_roots(&self.text).await else { return };
+        let Some(text) = believing(&self.text, &roots).filter(|_| roots != self.refused) else { return };
+        match self.identity.renew(&material(&text)) {
+            Ok(()) => {
+                self.text = text;
+                self.store();
+                say(&format!("took over the roots and revocations of {}", self.authority.url()));
+            }
+            Err(why) => {
+                say(&format!("the roots of {} are not taken over: {why}", self.authority.url()));
+                self.refused = roots;
+            }
         }
     }
 

@@ -20,6 +20,13 @@ pub(super) fn material(text: &str) -> Material {
     Material { key: own.clone(), chain: own, bundles: bundles.collect() }
 }
 
+/// A text with other roots. `None`: it has these.
+pub(super) fn believing(text: &str, roots: &str) -> Option<String> {
+    let (own, before) = text.split_once(ROOTS)?;
+    let before = before.split_once('\n').map(|(_, before)| before);
+    (before != Some(roots)).then(|| format!("{own}{ROOTS}\n{roots}"))
+}
+
 /// A private key (DER of PKCS #8), for the front of a text.
 pub(super) fn key(der: &[u8]) -> Result<String, String> {
     encode_string("PRIVATE KEY", LineEnding::LF, der).map_err(|error| format!("cannot write a key: {error}"))
@@ -61,6 +68,14 @@ mod tests {
         let theirs = (Some("partner.test".to_owned()), b"theirs\n".to_vec());
         assert_eq!(read.bundles, [(None, b"root\nother\n".to_vec()), theirs]);
         assert_eq!(material("").bundles, []);
+    }
+
+    #[test]
+    fn roots_take_the_place_of_others() {
+        let text = "key\nleaf\n# Trust bundle\nroot\n";
+        assert_eq!(believing(text, "root\n"), None);
+        assert_eq!(believing(text, "other\n").unwrap(), "key\nleaf\n# Trust bundle\nother\n");
+        assert_eq!(believing("key\nleaf\n", "root\n"), None, "nobody gave this one roots");
     }
 
     #[test]

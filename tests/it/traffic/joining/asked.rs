@@ -14,9 +14,15 @@ use std::sync::Arc;
 use std::time::Duration;
 
 /// An answer: status and body; `None` where there was none.
-type Answer = Option<(u16, String)>;
+pub(super) type Answer = Option<(u16, String)>;
 
-fn post(place: &Place, serving: &Serving, shown: Option<&Certificate>, headers: &str, body: &[u8]) -> Answer {
+pub(super) fn post(
+    place: &Place,
+    serving: &Serving,
+    shown: Option<&Certificate>,
+    headers: &str,
+    body: &[u8],
+) -> Answer {
     let mut roots = RootCertStore::empty();
     let bundle = place.read("local.test.pem");
     roots.add_parsable_certificates(CertificateDer::pem_slice_iter(bundle.as_bytes()).flatten());
@@ -44,7 +50,7 @@ fn post(place: &Place, serving: &Serving, shown: Option<&Certificate>, headers: 
 }
 
 /// A request for a certificate, which says that it is for somebody, and the key.
-fn wish(uri: &str) -> (Vec<u8>, String) {
+pub(super) fn wish(uri: &str) -> (Vec<u8>, String) {
     let mut params = CertificateParams::default();
     params.subject_alt_names = vec![SanType::URI(uri.try_into().unwrap())];
     let key = KeyPair::generate().unwrap();
@@ -52,7 +58,7 @@ fn wish(uri: &str) -> (Vec<u8>, String) {
 }
 
 /// Whose certificate was given.
-fn owner(key: &str, answer: &str) -> String {
+pub(super) fn owner(key: &str, answer: &str) -> String {
     let (chain, roots) = answer.split_once("# Trust bundle\n").expect("a certificate and roots");
     let bundles = vec![(None, roots.as_bytes().to_vec())];
     let material = Material { chain: chain.as_bytes().to_vec(), key: key.as_bytes().to_vec(), bundles };

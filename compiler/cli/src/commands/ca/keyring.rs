@@ -7,7 +7,9 @@ use mesh_proxy::Identity;
 use std::fs;
 use std::io::ErrorKind;
 use std::path::{Path, PathBuf};
+use std::sync::Arc;
 use std::time::Duration;
+use tokio_rustls::rustls::pki_types::CertificateDer;
 
 /// Where everything of one trust domain is.
 pub(super) struct Files {
@@ -21,6 +23,9 @@ pub(super) struct Files {
     pub(super) previous: PathBuf,
     /// Join tokens.
     pub(super) tokens: PathBuf,
+    /// What was taken back: for us, and as a list for others.
+    pub(super) revoked: PathBuf,
+    pub(super) crl: PathBuf,
 }
 
 impl Files {
@@ -34,6 +39,8 @@ impl Files {
             next_certificate: file("pem.next"),
             previous: file("pem.previous"),
             tokens: file("tokens"),
+            revoked: file("revoked"),
+            crl: file("crl"),
         }
     }
 }
@@ -41,14 +48,21 @@ impl Files {
 /// Who signs, and whom others believe.
 pub(super) struct Keyring {
     pub(super) authority: Authority,
-    /// Certificates of the authority, the next and the previous one, PEM.
+    /// Certificates of the authority, the next and the previous one, and what was taken back, PEM.
     pub(super) bundle: String,
+    /// What is believed and what is not, as others have it.
+    identity: Arc<Identity>,
 }
 
 /// As long as it takes to look whether a certificate is good.
 const MOMENT: Duration = Duration::from_secs(60);
 
 impl Keyring {
+    /// Whether a certificate was taken back.
+    pub(super) fn has_revoked(&self, certificate: &CertificateDer<'_>) -> bool {
+        self.identity.has_revoked(certificate)
+    }
+
     /// Reads the files. What does not fit together is no keyring.
     pub(super) fn read(trust_domain: &str, directory: &Path) -> Result<Keyring, Failure> {
         let files = Files::of(trust_domain, directory);
@@ -63,7 +77,7 @@ impl Keyring {
         let authority = Authority::read(trust_domain, &certificate, &text(&files.key)?)
             .map_err(|error| unusable(&error))?;
         let mut bundle = certificate;
-        for beside in [&files.next_certificate, &files.previous] {
+        for beside in [&files.next_certificate, &files.previous, &files.crl] {
             match fs::read_to_string(beside) {
                 Ok(more) => bundle.push_str(&more),
                 Err(error) if error.kind() == ErrorKind::NotFound => {}
@@ -73,7 +87,7 @@ impl Keyring {
         // Nothing else would notice a key that is not the certificate's, or a certificate whose time is over.
         let probe = format!("spiffe://{trust_domain}/probe");
         let probe = authority.issue(&probe, MOMENT).map_err(|error| unusable(&error))?.material(&bundle);
-        Identity::new(&probe).map_err(|error| unusable(&error))?;
-        Ok(Keyring { authority, bundle })
+        let identity = Identity::new(&probe).map_err(|error| unusable(&error))?;
+        Ok(Keyring { authority, bundle, identity })
     }
 }

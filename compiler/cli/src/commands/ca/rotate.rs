@@ -2,6 +2,7 @@
 //! does not know.
 
 use super::keyring::{Files, Keyring};
+use super::revoke::sign_again;
 use super::{days_of, failed, replace, trust_domain_of};
 use crate::OK;
 use crate::args::Step;
@@ -25,8 +26,16 @@ pub(super) fn run(
     let files = Files::of(trust_domain, directory);
     let said = match step {
         Step::Prepare => prepare(trust_domain, directory, &files, days)?,
-        Step::Activate => activate(&files)?,
-        Step::Finish => finish(&files)?,
+        Step::Activate => {
+            let said = activate(&files)?;
+            sign_again(trust_domain, directory)?;
+            said
+        }
+        Step::Finish => {
+            // Whoever is forgotten vouches for no list either.
+            sign_again(trust_domain, directory)?;
+            finish(&files)?
+        }
     };
     // What the step leaves behind has to be an authority.
     Keyring::read(trust_domain, directory)?;

@@ -144,8 +144,9 @@ fn acceptor_of(keyring: &Keyring, names: &[String]) -> Result<TlsAcceptor, Failu
     Ok(TlsAcceptor::from(Arc::new(config)))
 }
 
-type Stamps = [Option<(u64, u64, Option<SystemTime>)>; 4];
+type Stamps = [Option<(u64, u64, Option<SystemTime>)>; 5];
 
 fn stamps(files: &Files) -> Stamps {
-    [&files.key, &files.certificate, &files.next_certificate, &files.previous].map(|path| stamp(path).ok())
+    let all = [&files.key, &files.certificate, &files.next_certificate, &files.previous, &files.crl];
+    all.map(|path| stamp(path).ok())
 }

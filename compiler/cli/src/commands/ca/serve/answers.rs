@@ -68,6 +68,13 @@ impl Service {
                 let joined = joined.map_err(|error| refusal(&error))?;
                 (joined.id, format!("join token {}", joined.name))
             }
+            (None, Some(certificate)) if keyring.has_revoked(certificate) => {
+                let id = svid_id(certificate).unwrap_or_default();
+                let why = format!(
+                    "the certificate of {id} was taken back; `mesh ca token SPIFFE_ID` makes a token"
+                );
+                return Err(Refused(StatusCode::FORBIDDEN, why));
+            }
             (None, Some(certificate)) => {
                 let id = svid_id(certificate).map_err(|error| {
                     Refused(StatusCode::FORBIDDEN, format!("the certificate is no SVID: {error}"))
