@@ -14,7 +14,7 @@ use crate::reply::{Kept, Passed, Reply};
 use crate::request::{self, Refused};
 use crate::retry::{self, Failure};
 use crate::upstream::{Connection, Why};
-use crate::websocket::{self, Agreed, Slot};
+use crate::websocket::{self, Agreed, Asked, Slot};
 use crate::worker::Open;
 use hyper::body::{Body as _, Bytes, Frame};
 use hyper::header::{self, HeaderName, HeaderValue};
@@ -87,6 +87,8 @@ pub(crate) enum Failed {
     /// A circuit breaker has no room for it.
     Overflow,
     Try(Failure),
+    /// The endpoint says that nothing of it becomes a WebSocket.
+    NoWebSocket,
     /// The client's body broke off.
     Client,
     /// The client's body has more bytes than it may.
@@ -242,7 +244,10 @@ impl Call<'_> {
         let Destination { worker, breakers, .. } = &self.to;
         let (pool, room, origin) = (&worker.pool, &worker.shared.room, self.to.origin(address));
         // Before the head is given away.
-        let agrees = self.upgrades.and_then(|_| websocket::expected(&self.head.headers));
+        let asked = match self.upgrades {
+            Some(_) => Asked::with(&self.head.headers, origin.http2),
+            None => Asked::Response,
+        };
         let mut idle = pool.idle(&origin);
         let mut unsent = None;
         loop {
@@ -261,6 +266,11 @@ impl Call<'_> {
                 }
                 Err(Overflow) => return Err(Failed::Overflow),
             };
+            let is_for_stream = matches!(asked, Asked::Stream(_));
+            if is_for_stream && !connection.may_become_tunnel() {
+                give_back(body, unsent);
+                return Err(Failed::NoWebSocket);
+            }
             let mut request = match unsent.take() {
                 Some(request) => *request,
                 None => {
@@ -269,6 +279,9 @@ impl Call<'_> {
                     self.head.request(take(body), &origin, is_last)
                 }
             };
+            if is_for_stream {
+                websocket::ask_on_stream(&mut request);
+            }
             if let Some(deadline) = self.deadline {
                 grpc::lower_timeout(
                     request.headers_mut(),
@@ -276,10 +289,7 @@ impl Call<'_> {
                 );
             }
             let not_answered = match connection.send(request).await {
-                Ok(response) if self.only_upgrades && response.status().is_success() => {
-                    return Err(Failed::Try(Failure::Reset));
-                }
-                Ok(response) => return accept(response, connection, agrees.as_deref()),
+                Ok(response) => return accept(response, connection, &asked, self.only_upgrades),
                 Err(not_answered) => not_answered,
             };
             let why = not_answered.why;
@@ -363,12 +373,17 @@ fn give_back(body: &mut Option<Outgoing>, unsent: Option<Box<Request<Outgoing>>>
 }
 
 /// Refuses a response that another reader could read otherwise, or that would turn the connection into something else.
-fn accept(response: Response<()>, connection: Connection, agrees: Option<&str>) -> Result<Sent, Failed> {
+fn accept(
+    mut response: Response<()>,
+    connection: Connection,
+    asked: &Asked,
+    only_upgrades: bool,
+) -> Result<Sent, Failed> {
     let headers = response.headers();
     let two_lengths =
         headers.contains_key(header::CONTENT_LENGTH) && headers.contains_key(header::TRANSFER_ENCODING);
-    let upgrades = response.status() == StatusCode::SWITCHING_PROTOCOLS;
-    if two_lengths || upgrades && !agrees.is_some_and(|expected| websocket::is_agreed(headers, expected)) {
+    let is_answer = asked.is_answered(&mut response);
+    if two_lengths || !is_answer || only_upgrades && response.status().is_success() {
         return Err(Failed::Try(Failure::Reset));
     }
     Ok(Sent { response, connection, first: None })
@@ -421,6 +436,9 @@ impl Failed {
                     resets: false,
                 };
                 return refused(record, &why);
+            }
+            Failed::NoWebSocket => {
+                (StatusCode::BAD_GATEWAY, "UC", "the upstream's streams become no WebSockets")
             }
             Failed::Try(Failure::Reset | Failure::Status(_) | Failure::Grpc(_)) => {
                 (StatusCode::BAD_GATEWAY, "UC", "the upstream broke off")

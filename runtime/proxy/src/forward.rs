@@ -27,7 +27,7 @@ use hyper::body::{Body as _, Bytes};
 use hyper::header::{self, HeaderMap, HeaderName, HeaderValue};
 use hyper::http::request::Parts;
 use hyper::{Request, Response, StatusCode};
-use mesh_engine::{Action, Decision, Edited, Forward, Method, Moment, Refusal, decide_at};
+use mesh_engine::{Action, Decision, Forward, Method, Moment, Refusal, decide_at};
 use mesh_plan::view::Text;
 use mesh_plan::{NONE, PlanView};
 use std::cell::Cell;
@@ -82,7 +82,8 @@ pub(crate) async fn answer(
     arrival: Arrival,
     request: Request<Arriving>,
 ) -> Result<Response<Reply>, Infallible> {
-    let is_grpc = grpc::is_asked(request.version(), request.headers());
+    // What is to become a WebSocket is no call, whatever it says of its content.
+    let is_grpc = !arrival.way.is_for_websocket() && grpc::is_asked(request.version(), request.headers());
     let response = decided(worker, arrival, request, is_grpc).await;
     Ok(if is_grpc { grpc::answer(response) } else { response })
 }
@@ -210,11 +211,14 @@ async fn decided(
         }
     };
 
+    // At the service itself nobody knows what let it come: that is its caller's rule, and a probe has none.
+    let lets_upgrade = match opened.application {
+        Some(_) => !decision.is_probe,
+        None => websocket::is_let(&serving.view, &decision.edited),
+    };
     let mut response = match (limited, decision.action) {
         (Some(refused), _) => refused,
-        (None, action)
-            if arrival.way.is_for_websocket() && !may_become_one(&action, &decision.edited, serving) =>
-        {
+        (None, action) if arrival.way.is_for_websocket() && !may_become_one(&action, lets_upgrade) => {
             local(StatusCode::NOT_IMPLEMENTED, "nothing here becomes a WebSocket")
         }
         (None, Action::Forward(forward)) if is_of_connections(&serving.view, &forward) => {
@@ -236,12 +240,12 @@ async fn decided(
             let affinity = Affinity::of(&serving.view, &forward, &asked, &mut worker.random.borrow_mut());
             let Some(answered) = on_purpose(faults, deadline, &mut record).await else {
                 let edited = decision.edited;
-                let (view, asks) = (&serving.view, (&parts.method, parts.version, &parts.headers));
+                let view = &serving.view;
                 let host = edited.host(view, &target.host);
                 let to = Destination::of(&worker, opened, &forward, affinity.key, host);
-                let slot = arrival.way.slot().filter(|_| !to.http2);
                 let on_stream = arrival.way.is_for_websocket();
-                let upgrades = slot.is_some() && (on_stream || websocket::is_asked(asks, view, &edited));
+                let asks = |parts: &Parts| websocket::is_asked(&parts.method, parts.version, &parts.headers);
+                let upgrades = lets_upgrade && (on_stream || asks(&parts));
                 request::leave_hop(&mut parts.headers);
                 match is_probe {
                     true => opened.tokens.take_off_unverified(&mut parts),
@@ -249,10 +253,10 @@ async fn decided(
                 }
                 additions.make(&mut parts.headers);
                 edits::of_request(&mut parts, &target, view, &edited);
-                if upgrades {
+                if upgrades && !to.http2 {
                     websocket::write(&mut parts.headers);
                 }
-                if on_stream {
+                if on_stream && !to.http2 {
                     let key = websocket::key(&mut worker.random.borrow_mut());
                     parts.headers.insert(header::SEC_WEBSOCKET_KEY, key);
                 }
@@ -268,7 +272,7 @@ async fn decided(
                     cookie: affinity.issued,
                     allowed,
                     added: additions.into_response(),
-                    upgrades: slot.filter(|_| upgrades),
+                    upgrades: arrival.way.slot().filter(|_| upgrades),
                     only_upgrades: on_stream,
                     activity,
                     fate,
@@ -329,9 +333,9 @@ fn is_refused(decision: &Decision<'_>) -> bool {
 }
 
 /// Whether what is decided of a stream that asks for a WebSocket can be answered: any response with a status of success makes it one.
-fn may_become_one(action: &Action<'_>, edited: &Edited, serving: &Serving) -> bool {
+fn may_become_one(action: &Action<'_>, is_let: bool) -> bool {
     match action {
-        Action::Forward(_) => websocket::is_let(&serving.view, edited),
+        Action::Forward(_) => is_let,
         Action::Respond { status, .. } => !status_of(*status).is_success(),
         Action::Redirect { .. } | Action::Refuse(_) => true,
     }

@@ -58,13 +58,19 @@ pub(crate) struct Framed<S> {
     outgoing: Position,
     counts: Counts,
     /// Who waits for the other side's first settings.
-    begins: Option<oneshot::Sender<()>>,
+    begins: Option<Beginning>,
     /// Since when a part of a message's head has been there and not all of it.
     head_since: Option<Instant>,
     /// Runs while a head is incomplete and no bytes are there.
     reading: Option<Pin<Box<Sleep>>>,
     /// Runs while the other side takes no bytes.
     writing: Option<Pin<Box<Sleep>>>,
+}
+
+/// Who waits for the other side to begin, and whether its first settings have begun to arrive.
+struct Beginning {
+    tell: oneshot::Sender<()>,
+    is_arriving: bool,
 }
 
 /// Wraps a connection.
@@ -86,12 +92,21 @@ pub(crate) fn watch<S>(stream: S, other: Other) -> Framed<S> {
 }
 
 impl<S> Framed<S> {
-    /// Ends well once the other side has begun: its settings come before all else it says (RFC 9113 3.4). Fails if the connection is dropped
-    /// before that.
+    /// Ends well once the other side has begun: its settings are there, whole, which come before all else it says (RFC 9113 3.4). Fails if the
+    /// connection is dropped before that.
     pub(crate) fn begun(&mut self) -> oneshot::Receiver<()> {
         let (tell, told) = oneshot::channel();
-        self.begins = Some(tell);
+        self.begins = Some(Beginning { tell, is_arriving: false });
         told
+    }
+}
+
+impl Beginning {
+    /// Tells whoever waits, who may be gone.
+    fn tell(begins: &mut Option<Beginning>) {
+        if let Some(Beginning { tell, .. }) = begins.take_if(|begins| begins.is_arriving) {
+            let _ = tell.send(());
+        }
     }
 }
 
@@ -113,9 +128,10 @@ impl<S: AsyncRead + AsyncWrite + Unpin> AsyncRead for Framed<S> {
                     if !head.has_its_length() {
                         return Err(FRAME_SIZE_ERROR);
                     }
-                    if let Some(tell) = begins.take_if(|_| head.kind == SETTINGS) {
-                        // Whoever waited may be gone.
-                        let _ = tell.send(());
+                    // What comes behind a frame says that it is whole.
+                    Beginning::tell(begins);
+                    if let Some(begins) = begins {
+                        begins.is_arriving = head.kind == SETTINGS;
                     }
                     counts.came(head, now).map_err(|Flood| ENHANCE_YOUR_CALM)
                 };
@@ -129,6 +145,9 @@ impl<S: AsyncRead + AsyncWrite + Unpin> AsyncRead for Framed<S> {
                         io::ErrorKind::InvalidData,
                         "frames that are refused",
                     )));
+                }
+                if this.incoming.left == 0 {
+                    Beginning::tell(&mut this.begins);
                 }
                 let is_mid = this.counts.block.is_some() || this.incoming.is_mid_head();
                 this.head_since = is_mid.then(|| this.head_since.unwrap_or(now));

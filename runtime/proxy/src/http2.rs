@@ -34,8 +34,6 @@ use tokio::time::{Instant, sleep_until};
 pub(crate) const MAX_STREAMS: u32 = 100;
 /// What a client may send of a stream before it has been passed on: so much is kept for a slow upstream.
 pub(crate) const STREAM_WINDOW: u32 = 64 * 1024;
-/// What it may send of all streams. Sixteen slow upstreams do not stop the other streams.
-pub(crate) const CONNECTION_WINDOW: u32 = 1024 * 1024;
 /// Of a response that is kept for a slow client, a stream each.
 pub(crate) const SEND_BUFFER: usize = 32 * 1024;
 /// The headers of a request, as RFC 9113 6.5.2 counts them: names, values, and 32 bytes for each. As much as a head of HTTP/1.1 may have.

@@ -251,22 +251,27 @@ impl Connection {
         }
     }
 
-    /// The connection as what an endpoint has agreed to make of it.
-    pub(crate) fn into_tunnel(self) -> Option<Tunnel> {
+    /// Whether its endpoint can be asked to make a tunnel of it: of HTTP/2 it says so.
+    pub(crate) fn may_become_tunnel(&self) -> bool {
         match self {
-            Connection::Whole(whole) => {
-                Some(Tunnel { stream: whole.http.into_tunnel(), _counted: whole.counted })
-            }
-            // A stream was not asked.
-            Connection::Stream(_) => None,
+            Connection::Whole(_) => true,
+            Connection::Stream(lease) => lease.may_become_tunnel(),
+        }
+    }
+
+    /// The connection as what an endpoint has agreed to make of it.
+    pub(crate) async fn into_tunnel(self) -> Option<Tunnel> {
+        match self {
+            Connection::Whole(whole) => Some(Tunnel::Whole(whole.http.into_tunnel(), whole.counted)),
+            Connection::Stream(lease) => lease.into_tunnel().await.map(Tunnel::Stream),
         }
     }
 }
 
-/// A connection that is no longer one of HTTP. The breakers count it as long as it is there.
-pub(crate) struct Tunnel {
-    pub(crate) stream: Begun<Wire>,
-    _counted: Vec<Counted>,
+/// What is no longer HTTP. The breakers count it as long as it is there.
+pub(crate) enum Tunnel {
+    Whole(Begun<Wire>, Vec<Counted>),
+    Stream(multiplexed::Tunnel),
 }
 
 /// The body of the response to what was sent on it last.

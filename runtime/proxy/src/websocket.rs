@@ -1,11 +1,12 @@
 //! Requests that become WebSocket connections (RFC 6455): where a rule lets them, and the service agrees, bytes go both ways until one
-//! side ends, nothing passes for too long, or the request's time is up. A client of HTTP/2 asks for one on a stream (RFC 8441), its service by
-//! a connection of HTTP/1.1.
+//! side ends, nothing passes for too long, or the request's time is up. Over HTTP/2 it is a stream (RFC 8441): of the client's connection, of the
+//! endpoint's, or of both.
 
+use crate::body::Outgoing;
 use crate::log::Record;
 use crate::reply::Kept;
 use crate::tunnel::{Bounds, tunnel};
-use crate::upstream::Connection;
+use crate::upstream::{Connection, Tunnel};
 use hyper::ext::Protocol;
 use hyper::header::{self, HeaderMap, HeaderName, HeaderValue};
 use hyper::upgrade::OnUpgrade;
@@ -49,18 +50,13 @@ pub(crate) fn is_let(plan: &PlanView, edited: &Edited) -> bool {
     edited.edits(plan).any(|edit| edit == Edit::WebSocket)
 }
 
-/// Whether a request asks for it (RFC 6455 4.1) and a rule on its way lets it.
-pub(crate) fn is_asked(
-    (method, version, headers): (&Method, Version, &HeaderMap),
-    plan: &PlanView,
-    edited: &Edited,
-) -> bool {
+/// Whether a request asks for it (RFC 6455 4.1).
+pub(crate) fn is_asked(method: &Method, version: Version, headers: &HeaderMap) -> bool {
     method == Method::GET
         && version == Version::HTTP_11
         && says(headers, header::UPGRADE, "websocket")
         && says(headers, header::CONNECTION, "upgrade")
         && expected(headers).is_some()
-        && is_let(plan, edited)
 }
 
 /// Whether a list of tokens has this one.
@@ -73,6 +69,70 @@ fn says(headers: &HeaderMap, name: HeaderName, token: &str) -> bool {
 pub(crate) fn write(headers: &mut HeaderMap) {
     headers.insert(header::CONNECTION, HeaderValue::from_static("upgrade"));
     headers.insert(header::UPGRADE, HeaderValue::from_static("websocket"));
+}
+
+/// Makes a request one that asks for it on a stream (RFC 8441 5): there is no key, and nothing is said of the connection.
+pub(crate) fn ask_on_stream(request: &mut Request<Outgoing>) {
+    *request.method_mut() = Method::CONNECT;
+    request.extensions_mut().insert(Protocol::from_static("websocket"));
+    for name in [
+        header::CONNECTION,
+        header::UPGRADE,
+        header::CONTENT_LENGTH,
+        header::SEC_WEBSOCKET_KEY,
+        header::SEC_WEBSOCKET_ACCEPT,
+    ] {
+        request.headers_mut().remove(name);
+    }
+}
+
+/// What an endpoint was asked for, and by what it agrees.
+pub(crate) enum Asked {
+    /// A response, and nothing else.
+    Response,
+    /// A WebSocket over HTTP/1.1: by 101 and this answer to the key.
+    Connection(String),
+    /// One over HTTP/2: by 200. The answer to the client's key, where that is one of HTTP/1.1.
+    Stream(Option<String>),
+}
+
+impl Asked {
+    /// What is asked with these headers where a WebSocket is wanted; with those of a client of HTTP/2 there is no key.
+    pub(crate) fn with(headers: &HeaderMap, http2: bool) -> Asked {
+        match (expected(headers), http2) {
+            (expected, true) => Asked::Stream(expected),
+            (Some(expected), false) => Asked::Connection(expected),
+            (None, false) => Asked::Response,
+        }
+    }
+
+    /// Whether a response answers what was asked, be it by a no. One by which an endpoint agrees becomes what it would be over HTTP/1.1 to the
+    /// client's own key.
+    pub(crate) fn is_answered(&self, response: &mut Response<()>) -> bool {
+        let (status, headers) = (response.status(), response.headers());
+        match self {
+            _ if status == StatusCode::SWITCHING_PROTOCOLS => {
+                matches!(self, Asked::Connection(expected) if is_agreed(headers, expected))
+            }
+            Asked::Stream(accept) if status == StatusCode::OK => {
+                become_switching(response, accept.as_deref());
+                true
+            }
+            // To the library no other success opens a tunnel, and none can be passed on as an answer: bytes would be its body.
+            Asked::Stream(_) => !status.is_success(),
+            Asked::Response | Asked::Connection(_) => true,
+        }
+    }
+}
+
+fn become_switching(response: &mut Response<()>, accept: Option<&str>) {
+    *response.status_mut() = StatusCode::SWITCHING_PROTOCOLS;
+    let headers = response.headers_mut();
+    headers.remove(header::CONTENT_LENGTH);
+    headers.remove(header::SEC_WEBSOCKET_ACCEPT);
+    if let Some(accept) = accept.and_then(|accept| HeaderValue::try_from(accept).ok()) {
+        headers.insert(header::SEC_WEBSOCKET_ACCEPT, accept);
+    }
 }
 
 /// What a service that agrees answers to the key of a request (RFC 6455 4.2.2), which must have one.
@@ -125,12 +185,13 @@ pub(crate) async fn run(
     agreed: Box<Agreed>,
 ) {
     let Agreed { connection, mut record, kept, deadline, idle } = *agreed;
-    let Some(upstream) = connection.into_tunnel() else {
-        record.flag("UC");
-        return;
-    };
     let bounds = Bounds { deadline, idle, activity: &kept.activity };
-    if let Some(flag) = tunnel(client, early, upstream.stream, &bounds).await {
+    let cut = match connection.into_tunnel().await {
+        Some(Tunnel::Whole(upstream, _counted)) => tunnel(client, early, upstream, &bounds).await,
+        Some(Tunnel::Stream(upstream)) => tunnel(client, early, upstream, &bounds).await,
+        None => Some("UC"),
+    };
+    if let Some(flag) = cut {
         record.flag(flag);
     }
 }
@@ -151,5 +212,34 @@ mod tests {
         assert!(!is_agreed(&answer, &expected));
         answer.insert(header::SEC_WEBSOCKET_ACCEPT, HeaderValue::from_str(&expected).unwrap());
         assert!(is_agreed(&answer, &expected));
+    }
+
+    /// What a response to this is taken for: its status, and what it says to the client's key.
+    fn taken(asked: &Asked, status: u16, accept: &'static str) -> Option<(u16, String)> {
+        let mut response = Response::builder().status(status);
+        if !accept.is_empty() {
+            response = response.header("upgrade", "websocket").header("sec-websocket-accept", accept);
+        }
+        let mut response = response.header("content-length", "0").body(()).unwrap();
+        let accept = |headers: &HeaderMap| headers.get(header::SEC_WEBSOCKET_ACCEPT).cloned();
+        let said = asked.is_answered(&mut response);
+        let accept = accept(response.headers()).map(|accept| accept.to_str().unwrap().to_owned());
+        said.then(|| (response.status().as_u16(), accept.unwrap_or_default()))
+    }
+
+    #[test]
+    fn each_version_agrees_in_its_own_words_and_in_no_others() {
+        let nothing = || Some((200, String::new()));
+        let key = || "key".to_owned();
+        assert_eq!(taken(&Asked::Response, 200, ""), nothing());
+        assert_eq!(taken(&Asked::Response, 101, "key"), None);
+        assert_eq!(taken(&Asked::Connection(key()), 101, "key"), Some((101, key())));
+        assert_eq!(taken(&Asked::Connection(key()), 101, "other"), None);
+        assert_eq!(taken(&Asked::Connection(key()), 200, ""), nothing());
+        assert_eq!(taken(&Asked::Stream(Some(key())), 200, "other"), Some((101, key())));
+        assert_eq!(taken(&Asked::Stream(None), 200, "other"), Some((101, String::new())));
+        assert_eq!(taken(&Asked::Stream(Some(key())), 101, "key"), None, "HTTP/2 has no such status");
+        assert_eq!(taken(&Asked::Stream(None), 204, ""), None);
+        assert_eq!(taken(&Asked::Stream(None), 403, ""), Some((403, String::new())));
     }
 }

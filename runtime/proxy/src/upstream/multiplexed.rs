@@ -1,20 +1,22 @@
 //! HTTP/2 connections to endpoints (RFC 9113): many requests at once on each, a stream for each. A new connection is made when those that are
-//! there have no room; whoever comes meanwhile waits for it and makes none of its own.
+//! there have no room; whoever comes meanwhile waits for it and makes none of its own. A stream may become a tunnel (RFC 8441).
+
+mod tunnel;
 
 use super::{Endpoint, NotAnswered, NotConnected, Origin, Why, stream_to};
 use crate::body::Outgoing;
 use crate::breaker::Counted;
 use crate::frames::{self, Other};
 use crate::http2::{
-    CONNECTION_WINDOW, MAX_HEADER_LIST, MAX_LOCAL_RESETS, MAX_STREAMS, PING_EVERY, PING_TIME, SEND_BUFFER,
-    STREAM_WINDOW,
+    MAX_HEADER_LIST, MAX_LOCAL_RESETS, MAX_STREAMS, PING_EVERY, PING_TIME, SEND_BUFFER, STREAM_WINDOW,
 };
 use hyper::body::{Body as _, Bytes, Frame, Incoming, SizeHint};
 use hyper::client::conn::http2::{Builder, SendRequest};
 use hyper::rt::Executor;
-use hyper::{Request, Response};
+use hyper::upgrade::OnUpgrade;
+use hyper::{Method, Request, Response};
 use hyper_util::rt::{TokioIo, TokioTimer};
-use std::cell::{Cell, RefCell};
+use std::cell::{Cell, OnceCell, RefCell};
 use std::collections::HashMap;
 use std::error::Error as _;
 use std::future::poll_fn;
@@ -24,12 +26,18 @@ use std::rc::Rc;
 use std::task::{Context, Poll};
 use std::time::Duration;
 use tokio::sync::watch;
+use tokio::task::AbortHandle;
 use tokio::time::{Instant, timeout};
+pub(crate) use tunnel::Tunnel;
 
 /// A connection without streams is closed after so long: less than gRPC servers and proxies give theirs, so that it is we who close.
 const IDLE_TIME: Duration = Duration::from_secs(60);
 /// Streams that were given up here and of which more may still arrive: it is thrown away, and no reason to end the connection.
 const MAX_FORGOTTEN: usize = 1_000;
+
+/// What an endpoint may send of all streams: what it may send of each. A tunnel whose client reads nothing may rest for as long as it likes, and
+/// keeps nothing from the others of its connection.
+const CONNECTION_WINDOW: u32 = MAX_STREAMS * STREAM_WINDOW;
 
 /// The connections of a worker, by endpoint.
 #[derive(Default)]
@@ -41,13 +49,23 @@ pub(super) struct Known {
 /// A connection with streams. It ends with its last stream when nobody knows it any more.
 pub(super) struct Multiplexed {
     sender: SendRequest<Outgoing>,
-    /// How many streams its endpoint allows at once.
-    allowed: Rc<Cell<usize>>,
+    allowed: Rc<Allowed>,
     streams: Cell<u32>,
     /// When its last stream ended.
     since: Cell<Instant>,
+    /// Whether its endpoint takes nothing more of a stream that is over here: then no other begins, and it ends with those that there are.
+    is_left: Cell<bool>,
+    tasks: Tasks,
     /// As the breakers count it.
     counted: Vec<Counted>,
+}
+
+/// What an endpoint allows, as its settings say now.
+struct Allowed {
+    /// How many streams at once.
+    streams: Cell<usize>,
+    /// Whether they may ask for another protocol (RFC 8441 3).
+    tunnels: Cell<bool>,
 }
 
 /// A stream of a connection, as long as a request needs it.
@@ -55,6 +73,8 @@ pub(crate) struct Lease {
     connection: Rc<Multiplexed>,
     /// The body of its response.
     incoming: Option<Incoming>,
+    /// What it is instead, where it has become a tunnel.
+    tunnel: Option<OnUpgrade>,
 }
 
 /// A connection that is being made.
@@ -113,7 +133,7 @@ impl Known {
         let mut open = self.open.borrow_mut();
         open.retain(|_, connections| {
             // Each closes before the next is asked about.
-            let ends = |own: &Multiplexed| own.sender.is_closed() || own.streams.get() == 0 && closes(own);
+            let ends = |own: &Multiplexed| own.is_over() || own.streams.get() == 0 && closes(own);
             connections.retain(|own| !ends(own));
             !connections.is_empty()
         });
@@ -124,7 +144,7 @@ fn stream(open: &RefCell<HashMap<Endpoint, Vec<Rc<Multiplexed>>>>, endpoint: &En
     let mut open = open.borrow_mut();
     let connections = open.get_mut(endpoint)?;
     // One that its endpoint has said farewell to keeps its streams, and begins none.
-    connections.retain(|own| !own.sender.is_closed());
+    connections.retain(|own| !own.is_over());
     connections.iter().find(|own| own.has_room()).map(Lease::of)
 }
 
@@ -139,7 +159,8 @@ impl Multiplexed {
     async fn begun(origin: &Origin, counted: Vec<Counted>) -> Result<Multiplexed, NotConnected> {
         let mut stream = frames::watch(stream_to(origin).await?, Other::Server);
         let begun = stream.begun();
-        let (sender, connection) = Builder::new(Tasks)
+        let tasks = Tasks::default();
+        let (sender, connection) = Builder::new(tasks.clone())
             .timer(TokioTimer::new())
             .max_concurrent_streams(MAX_STREAMS)
             .initial_max_send_streams(MAX_STREAMS as usize)
@@ -154,23 +175,32 @@ impl Multiplexed {
             .handshake(TokioIo::new(stream))
             .await
             .map_err(|_| NotConnected::default())?;
-        let allowed = Rc::new(Cell::new(MAX_STREAMS as usize));
+        begun.await.map_err(|_| NotConnected::default())?;
+        let allowed = Rc::new(Allowed {
+            streams: Cell::new(connection.current_max_send_streams()),
+            tunnels: Cell::new(connection.is_extended_connect_protocol_enabled()),
+        });
         let told = allowed.clone();
         let mut connection = Box::pin(connection);
         // How it ended is seen by the requests on it, if there are some.
         tokio::task::spawn_local(poll_fn(move |cx| {
             let ended = connection.as_mut().poll(cx).map(drop);
-            told.set(connection.current_max_send_streams());
+            told.streams.set(connection.current_max_send_streams());
+            told.tunnels.set(connection.is_extended_connect_protocol_enabled());
             ended
         }));
-        begun.await.map_err(|_| NotConnected::default())?;
-        let since = Cell::new(Instant::now());
-        Ok(Multiplexed { sender, allowed, streams: Cell::new(0), since, counted })
+        let (streams, since, is_left) = (Cell::new(0), Cell::new(Instant::now()), Cell::new(false));
+        Ok(Multiplexed { sender, allowed, streams, since, is_left, tasks, counted })
     }
 
     /// Whether another stream may begin, as we and the endpoint have it.
     fn has_room(&self) -> bool {
-        self.streams.get() < MAX_STREAMS && (self.streams.get() as usize) < self.allowed.get()
+        self.streams.get() < MAX_STREAMS && (self.streams.get() as usize) < self.allowed.streams.get()
+    }
+
+    /// Whether no stream begins on it any more.
+    fn is_over(&self) -> bool {
+        self.sender.is_closed() || self.is_left.get()
     }
 
     pub(super) fn is_old(&self) -> bool {
@@ -183,20 +213,41 @@ impl Multiplexed {
     }
 }
 
+impl Drop for Multiplexed {
+    fn drop(&mut self) {
+        // Otherwise it ends by itself, once everything is said.
+        if let (true, Some(connection)) = (self.is_left.get(), self.tasks.0.get()) {
+            connection.abort();
+        }
+    }
+}
+
 impl Lease {
     fn of(connection: &Rc<Multiplexed>) -> Lease {
         connection.streams.set(connection.streams.get() + 1);
-        Lease { connection: connection.clone(), incoming: None }
+        Lease { connection: connection.clone(), incoming: None, tunnel: None }
+    }
+
+    /// Whether its endpoint lets it become a tunnel.
+    pub(super) fn may_become_tunnel(&self) -> bool {
+        self.connection.allowed.tunnels.get()
+    }
+
+    /// The tunnel that it has become.
+    pub(super) async fn into_tunnel(mut self) -> Option<Tunnel> {
+        let upgraded = self.tunnel.take()?.await.ok()?;
+        Some(Tunnel::of(upgraded, self))
     }
 
     pub(super) async fn send(&mut self, request: Request<Outgoing>) -> Result<Response<()>, NotAnswered> {
+        let is_for_tunnel = *request.method() == Method::CONNECT;
         let sent = self.connection.sender.clone().try_send_request(request).await;
-        let (head, incoming) = sent
-            .map_err(|mut error| {
-                let unsent = error.take_message().map(Box::new);
-                NotAnswered { why: why(error.error()), unsent }
-            })?
-            .into_parts();
+        let mut response = sent.map_err(|mut error| {
+            let unsent = error.take_message().map(Box::new);
+            NotAnswered { why: why(error.error()), unsent }
+        })?;
+        self.tunnel = is_for_tunnel.then(|| hyper::upgrade::on(&mut response));
+        let (head, incoming) = response.into_parts();
         self.incoming = Some(incoming);
         Ok(Response::from_parts(head, ()))
     }
@@ -240,12 +291,13 @@ fn why(error: &hyper::Error) -> Why {
     }
 }
 
-/// The tasks of a connection run beside the worker's others.
-#[derive(Clone, Copy)]
-struct Tasks;
+/// The tasks of a connection run beside the worker's others. The first one is the connection itself, without which the others end.
+#[derive(Clone, Default)]
+struct Tasks(Rc<OnceCell<AbortHandle>>);
 
 impl<F: Future<Output = ()> + 'static> Executor<F> for Tasks {
     fn execute(&self, task: F) {
-        tokio::task::spawn_local(task);
+        let task = tokio::task::spawn_local(task);
+        self.0.get_or_init(|| task.abort_handle());
     }
 }

@@ -104,7 +104,7 @@ fn more_requests_under_way_than_are_said_are_answered_at_once() {
 }
 
 /// The same command with one thread.
-fn alone(command: std::process::Command) -> std::process::Command {
+pub(crate) fn alone(command: std::process::Command) -> std::process::Command {
     let mut words: Vec<_> = command.get_args().map(std::ffi::OsStr::to_owned).collect();
     let at = words.iter().position(|word| word == "--workers").unwrap();
     words[at + 1] = "1".into();

@@ -17,6 +17,7 @@ mod retrying;
 mod routing;
 mod streams;
 mod swapping;
+mod websockets;
 mod wire;
 
 use mesh_plan::PlanView;

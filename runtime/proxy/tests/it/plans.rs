@@ -1,7 +1,7 @@
 //! Small plans, made from values: gateway `edge.default` sends each `/SEGMENT/**` somewhere.
 
 use mesh_plan::{
-    Action, Backend, Call, CallHost, Endpoint, Gateway, Grant, Host, HostKind, Listener, Mtls, NONE,
+    Action, Backend, Call, CallHost, Edit, Endpoint, Gateway, Grant, Host, HostKind, Listener, Mtls, NONE,
     Nearness, Node, Outcome, Partition, Peers, Plan, PlanView, Port, Principal, Protocol, REFUSED, Retry,
     Service, Settings, State, Target, Verdict, encode, verify,
 };
@@ -25,6 +25,8 @@ pub(crate) struct Mesh {
     listener_port: u16,
     services: BTreeMap<&'static str, (Vec<SocketAddr>, u32)>,
     rules: BTreeMap<&'static str, (Does, Settings)>,
+    /// Those whose requests may become WebSockets.
+    websockets: Vec<&'static str>,
     last: &'static str,
     calls: Vec<(&'static str, &'static str)>,
     owner: &'static str,
@@ -39,6 +41,7 @@ pub(crate) fn mesh() -> Mesh {
         listener_port: 8_080,
         services: BTreeMap::new(),
         rules: BTreeMap::new(),
+        websockets: vec![],
         last: "",
         calls: vec![],
         owner: "",
@@ -123,6 +126,12 @@ impl Mesh {
         self
     }
 
+    /// Of the last rule.
+    pub(crate) fn websocket(mut self) -> Mesh {
+        self.websockets.push(self.last);
+        self
+    }
+
     /// One service calls another.
     pub(crate) fn calls(mut self, caller: &'static str, callee: &'static str) -> Mesh {
         self.calls.push((caller, callee));
@@ -182,7 +191,8 @@ impl Mesh {
                 Does::Send(shares) => Action::Forward(shares.iter().map(backend).collect()),
                 Does::Answer(action) => action.clone(),
             };
-            outcomes.push(Outcome { rule, settings: place, action, edits: vec![] });
+            let edits = self.websockets.iter().filter(|own| *own == segment).map(|_| Edit::WebSocket);
+            outcomes.push(Outcome { rule, settings: place, action, edits: edits.collect() });
         }
         let mut partitions = vec![self.listener()];
         let mut services = Vec::new();
