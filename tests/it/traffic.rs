@@ -32,6 +32,7 @@ mod silence;
 mod streams;
 mod termination;
 mod tokens;
+mod upgraded;
 
 use mesh_tests::harness::{Mesh, Upstream};
 use std::time::Duration;

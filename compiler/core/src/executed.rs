@@ -34,7 +34,6 @@ pub(crate) fn refused(checked: &[(&'static str, Span)], files: &[ast::File]) -> 
         found.extend(forms(item));
         found.extend(limits(item, &gateways));
         found.extend(tokens(item));
-        found.extend(websockets(item, &services));
         found.extend(checks(item, &services));
         found.extend(unnamed(item, &services));
     }
@@ -328,32 +327,6 @@ fn weights(item: &ast::Item) -> Vec<Diagnostic> {
     controlled.map(|weight| unexecuted("a weight that is set while the mesh runs", weight.span)).collect()
 }
 
-/// A WebSocket is a connection of HTTP/1.1 to its service.
-fn websockets(item: &ast::Item, services: &BTreeMap<&str, &ast::Service>) -> Vec<Diagnostic> {
-    let ast::Item::Route(route) = item else { return vec![] };
-    let is_http2 = |backend: &ast::Backend| {
-        let ports = services.get(backend.service.name()).map_or(&[][..], |service| &service.ports);
-        let is_meant = |port: &&ast::Port| match (&backend.port, &port.name) {
-            (Some(meant), Some(own)) => meant.value == own.value,
-            _ => true,
-        };
-        ports.iter().filter(is_meant).any(|port| is_newer(port.protocol.value))
-    };
-    let asked = route.rules.iter().filter_map(|rule| {
-        let span = rule.modifiers.websocket?;
-        let Some(ast::Action::To(backends)) = rule.action.as_ref().map(|action| &action.value) else {
-            return None;
-        };
-        let is_asked = backends.iter().any(is_http2);
-        is_asked.then(|| unexecuted("`upgrade websocket` to a port of HTTP/2", span))
-    });
-    asked.collect()
-}
-
-fn is_newer(protocol: Protocol) -> bool {
-    matches!(protocol, Protocol::Http2 | Protocol::Grpc)
-}
-
 /// Of who calls a service only its own proxy sees the address: there has to be one, and mutual TLS is what says so.
 pub(crate) fn addresses(model: &Model) -> Vec<Diagnostic> {
     let mut found = BTreeMap::new();
@@ -520,24 +493,22 @@ mod tests {
     }
 
     #[test]
-    fn versions_of_http_are_executed_and_websockets_to_the_newer_one_are_not() {
-        let text = |listener: &str, protocol: &str| {
-            format!(
+    fn websockets_are_executed_in_both_versions_of_http() {
+        for (listener, protocol) in
+            ["http", "http2"].map(|listener| ["http", "http2", "grpc"].map(|port| (listener, port))).concat()
+        {
+            let text = format!(
                 "gateway edge {{ listener web port 80 {listener} {{ host \"*\" }} }}\nauthorize edge {{ allow from anyone }}\n\
                  route edge {{ rule live {{ match GET /live; to s; upgrade websocket; timeout none }}; otherwise 404 }}\n\
                  service s {{ port 80 {protocol} }}\nauthorize s {{ allow from gateway edge }}\n"
-            )
-        };
-        let refused = |listener: &str, protocol: &str| {
-            let text = text(listener, protocol);
+            );
             let compilation = compile(&SourceSet::single("test.mesh", &text), &StandIns::new());
             assert!(compilation.diagnostics.is_empty(), "{:?}", compilation.diagnostics);
-            compilation.unexecuted.into_iter().map(|diagnostic| diagnostic.message).collect::<Vec<_>>()
-        };
-        assert!(refused("http", "http").is_empty());
-        let message = "`upgrade websocket` to a port of HTTP/2 is not executed by this version's proxy";
-        assert_eq!(refused("http", "http2"), [message]);
-        assert_eq!(refused("http", "grpc"), [message]);
-        assert!(refused("http2", "http").is_empty());
+            assert!(
+                compilation.unexecuted.is_empty(),
+                "{listener} to {protocol}: {:?}",
+                compilation.unexecuted
+            );
+        }
     }
 }

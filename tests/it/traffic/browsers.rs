@@ -4,7 +4,7 @@ use super::{behind_edge, flags};
 use mesh_tests::harness::{Mesh, Upstream};
 use mesh_tests::up::Client;
 use std::io::{Read, Write};
-use std::net::{Shutdown, TcpListener, TcpStream};
+use std::net::{Shutdown, SocketAddr, TcpListener, TcpStream};
 use std::sync::{Arc, Mutex};
 use std::time::{Duration, Instant};
 
@@ -118,7 +118,7 @@ fn accept(key: &str) -> String {
 }
 
 /// Agrees to become a WebSocket, and then sends back what it gets in capitals. The heads that it heard are kept.
-fn echo(agrees: bool) -> (String, Arc<Mutex<Vec<String>>>) {
+pub(super) fn echo(agrees: bool) -> (String, Arc<Mutex<Vec<String>>>) {
     let listener = TcpListener::bind("127.0.0.1:0").unwrap();
     let address = listener.local_addr().unwrap().to_string();
     let heads = Arc::new(Mutex::new(Vec::new()));
@@ -176,9 +176,16 @@ const HANDSHAKE: &[u8] =
     b"GET /live HTTP/1.1\r\nhost: a\r\nconnection: keep-alive, Upgrade\r\nupgrade: websocket\r\nsec-websocket-key: dGhlIHNhbXBsZSBub25jZQ==\r\nsec-websocket-version: 13\r\n\r\n";
 
 fn shake_hands(mesh: &Mesh) -> (TcpStream, String) {
-    let mut stream = TcpStream::connect(mesh.address("edge.default/web")).unwrap();
+    shake_hands_at(mesh.address("edge.default/web"), "a", "/live")
+}
+
+/// The connection, and the head of the answer in lower case.
+pub(super) fn shake_hands_at(address: SocketAddr, host: &str, path: &str) -> (TcpStream, String) {
+    let mut stream = TcpStream::connect(address).unwrap();
     stream.set_read_timeout(Some(Duration::from_secs(10))).unwrap();
-    stream.write_all(HANDSHAKE).unwrap();
+    let handshake = std::str::from_utf8(HANDSHAKE).unwrap();
+    let handshake = handshake.replace("host: a", &format!("host: {host}")).replace("/live", path);
+    stream.write_all(handshake.as_bytes()).unwrap();
     let mut head = String::new();
     while !head.ends_with("\r\n\r\n") {
         let mut byte = [0];
@@ -188,7 +195,7 @@ fn shake_hands(mesh: &Mesh) -> (TcpStream, String) {
     (stream, head.to_ascii_lowercase())
 }
 
-fn reads(stream: &mut TcpStream, expected: &str) {
+pub(super) fn reads(stream: &mut TcpStream, expected: &str) {
     let mut bytes = vec![0; expected.len()];
     stream.read_exact(&mut bytes).unwrap();
     assert_eq!(String::from_utf8_lossy(&bytes), expected);
@@ -236,8 +243,11 @@ fn a_request_becomes_a_websocket_where_its_rule_lets_it() {
 
 /// What a client of HTTP/2 hears that asks for a WebSocket on a stream (RFC 8441): a status, and then what comes back for what it sends.
 fn on_stream(mesh: &Mesh, path: &str) -> (u16, String) {
-    let address = mesh.address("edge.default/web");
-    let uri = format!("http://a{path}");
+    on_stream_at(mesh.address("edge.default/web"), "a", path)
+}
+
+pub(super) fn on_stream_at(address: SocketAddr, host: &str, path: &str) -> (u16, String) {
+    let uri = format!("http://{host}{path}");
     let asks = async move {
         let stream = tokio::net::TcpStream::connect(address).await.unwrap();
         let (mut client, mut connection) = h2::client::handshake(stream).await.unwrap();
