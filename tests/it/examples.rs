@@ -10,13 +10,7 @@ const EXAMPLES: [(&str, &[&str], &[&str]); 12] = [
     (
         "10-tcp-and-clusters",
         &["staging", "prod"],
-        &[
-            "`cluster`",
-            "`health-check` at a port of mutual TLS, but by `tcp`,",
-            "`tls passthrough mesh`",
-            "`tracing`",
-            "a weight that is set while the mesh runs",
-        ],
+        &["`cluster`", "`tls passthrough mesh`", "`tracing`", "a weight that is set while the mesh runs"],
     ),
     ("2-canary", &["staging", "prod"], &[]),
     ("3-faults", &["test", "prod"], &[]),

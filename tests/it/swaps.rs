@@ -297,6 +297,7 @@ impl Proxy {
             plan_header: true,
             jwks: mesh_proxy::Fetching::default(),
             names: mesh_proxy::Looking::default(),
+            health: mesh_proxy::Checking::default(),
             here: mesh_proxy::Here::default(),
             identities: vec![],
             certificates: None,

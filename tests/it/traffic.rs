@@ -7,6 +7,7 @@ mod balancing;
 mod breaking;
 mod browsers;
 mod called;
+mod checked;
 mod clients;
 mod connections;
 mod copying;

@@ -4,7 +4,9 @@ use crate::dns::Dns;
 use crate::project::Project;
 use crate::up::Client;
 use mesh_plan::{Plan, Sources};
-use mesh_proxy::{AccessLog, Certificates, Config, Door, Fetching, Handle, Here, Identity, Looking};
+use mesh_proxy::{
+    AccessLog, Certificates, Checking, Config, Door, Fetching, Handle, Here, Identity, Looking,
+};
 use std::io::{BufRead, BufReader, Write};
 use std::net::{IpAddr, Ipv4Addr, SocketAddr, TcpListener};
 use std::sync::atomic::{AtomicUsize, Ordering};
@@ -72,6 +74,23 @@ impl Mesh {
         Mesh::start_with(text, callers, Here::default(), identities, None, inbound)
     }
 
+    /// The same, and who is told what of endpoints that are not well.
+    ///
+    /// # Panics
+    /// If the text does not compile, with what is said about it, or the proxy does not start.
+    #[track_caller]
+    pub fn start_checking(
+        text: &str,
+        callers: &[&str],
+        identities: Vec<Arc<Identity>>,
+        inbound: &[(&str, SocketAddr, &str)],
+        checking: Checking,
+    ) -> Mesh {
+        let (plan, sources) = plan_of(text);
+        let asking = (Fetching::default(), Looking::default(), checking);
+        Mesh::start_plan((&plan, &sources), callers, Here::default(), identities, None, inbound, asking)
+    }
+
     /// The same with certificates that listeners show.
     ///
     /// # Panics
@@ -92,7 +111,15 @@ impl Mesh {
         let gateways = plan.gateways.iter_mut().flat_map(|gateway| &mut gateway.verifiers);
         services.chain(gateways).for_each(|verifier| place.clone_into(&mut verifier.jwks));
         let plan = (&plan, &sources);
-        Mesh::start_plan(plan, &[], Here::default(), vec![], None, &[], (fetching, Looking::default()))
+        Mesh::start_plan(
+            plan,
+            &[],
+            Here::default(),
+            vec![],
+            None,
+            &[],
+            (fetching, Looking::default(), Checking::default()),
+        )
     }
 
     /// The same with names that this server of DNS knows, and certificates.
@@ -117,7 +144,7 @@ impl Mesh {
     ) -> Mesh {
         let (plan, sources) = plan_of(text);
         let looking = Looking { servers: vec![dns.address], ..Looking::default() };
-        let (plan, asking) = ((&plan, &sources), (Fetching::default(), looking));
+        let (plan, asking) = ((&plan, &sources), (Fetching::default(), looking, Checking::default()));
         Mesh::start_plan(plan, callers, Here::default(), vec![], certificates, &[], asking)
     }
 
@@ -132,7 +159,7 @@ impl Mesh {
     ) -> Mesh {
         let (plan, sources) = plan_of(text);
         let plan = (&plan, &sources);
-        let asking = (Fetching::default(), Looking::default());
+        let asking = (Fetching::default(), Looking::default(), Checking::default());
         Mesh::start_plan(plan, callers, here, identities, certificates, inbound, asking)
     }
 
@@ -144,7 +171,7 @@ impl Mesh {
         identities: Vec<Arc<Identity>>,
         certificates: Option<Arc<Certificates>>,
         inbound: &[(&str, SocketAddr, &str)],
-        (jwks, names): (Fetching, Looking),
+        (jwks, names, health): (Fetching, Looking, Checking),
     ) -> Mesh {
         let view = mesh_plan::verify(mesh_plan::encode(plan).expect("inside the limits")).expect("a plan");
         let view = view.with_sources(|text| sources.place(text));
@@ -177,6 +204,7 @@ impl Mesh {
             plan_header: false,
             jwks,
             names,
+            health,
             here,
             identities,
             certificates,

@@ -209,6 +209,7 @@ async fn answer(stand_in: &StandIn, mesh: &Mesh, request: Request<Incoming>) -> 
         return match head.uri.path() {
             CHECK => said(OK),
             SHOULD_RATE_LIMIT => said(BELOW),
+            HEALTH => said(SERVING),
             _ => unimplemented(stand_in),
         };
     }
@@ -267,7 +268,13 @@ const SHOULD_RATE_LIMIT: &str = "/envoy.service.ratelimit.v3.RateLimitService/Sh
 /// `RateLimitResponse { overall_code: OK }`, behind its length.
 const BELOW: &[u8] = &[0, 0, 0, 0, 2, 0x08, 1];
 
-/// What an authority that only stands in says of everything, as in tests (`spec/semantics.md` 13.9): yes.
+/// How a service is asked whether it is well (`spec/semantics.md` 11.21).
+const HEALTH: &str = "/grpc.health.v1.Health/Check";
+
+/// `HealthCheckResponse { status: SERVING }`, behind its length.
+const SERVING: &[u8] = &[0, 0, 0, 0, 2, 0x08, 1];
+
+/// What who only stands in says of everything that it is asked, as in tests (`spec/semantics.md` 13.9): yes.
 fn said(message: &'static [u8]) -> Response<Answered> {
     let trailers = HeaderMap::from_iter([(GRPC_STATUS, HeaderValue::from_static("0"))]);
     let body = Full::new(Bytes::from_static(message)).with_trailers(async move { Some(Ok(trailers)) });
@@ -474,6 +481,7 @@ mod tests {
         };
         assert!(said(CHECK).windows(OK.len()).any(|part| part == OK));
         assert!(said(SHOULD_RATE_LIMIT).windows(BELOW.len()).any(|part| part == BELOW));
+        assert!(said(HEALTH).windows(SERVING.len()).any(|part| part == SERVING));
         assert!(String::from_utf8_lossy(&said("/a.B/C")).contains("grpc-status: 12"));
     }
 }

@@ -21,6 +21,7 @@ mod over_budget;
 mod overrides;
 mod patience;
 mod redundant_line;
+mod refused_check;
 mod retries;
 mod route_cycle;
 mod shared_identity;
@@ -55,6 +56,7 @@ pub(crate) fn of_mesh(model: &Model) -> Vec<Diagnostic> {
     found.extend(unused_subset::check(model));
     found.extend(asked::check(model));
     found.extend(counted::check(model));
+    found.extend(refused_check::check(model));
     found
 }
 

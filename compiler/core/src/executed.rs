@@ -25,12 +25,7 @@ pub(crate) fn refused(checked: &[(&'static str, Span)], files: &[ast::File]) -> 
             _ => None,
         })
         .collect();
-    let mtls = items().find_map(|item| match item {
-        ast::Item::Mesh(mesh) => mesh.mtls.map(|mode| mode.value),
-        _ => None,
-    });
     for item in items() {
-        found.extend(health_checks(item, mtls));
         found.extend(forms(item));
         found.extend(limits(item, &gateways));
         found.extend(tokens(item));
@@ -293,19 +288,6 @@ fn places(service: &ast::Service) -> Vec<Diagnostic> {
         }
     }
     found
-}
-
-/// Who asks an endpoint whether it is well shows no certificate yet.
-fn health_checks(item: &ast::Item, mesh: Option<Mtls>) -> Vec<Diagnostic> {
-    let ast::Item::Service(service) = item else { return vec![] };
-    let mode = |port: &ast::Port| port.mtls.or(service.mtls).map(|mode| mode.value).or(mesh);
-    let is_mutual = |port: &ast::Port| matches!(mode(port), Some(Mtls::Strict | Mtls::Permissive));
-    let asks = |check: &&ast::HealthCheck| !matches!(check.probe, ast::ProbeKind::Tcp);
-    let checks = service.health_check.iter().filter(asks);
-    let checks = checks.filter(|_| service.external.is_empty() && service.ports.iter().any(is_mutual));
-    checks
-        .map(|check| unexecuted("`health-check` at a port of mutual TLS, but by `tcp`,", check.span))
-        .collect()
 }
 
 /// Weights that are set while the mesh runs.

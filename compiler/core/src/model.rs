@@ -204,6 +204,8 @@ pub(crate) struct Service {
     /// What it says itself of how much is logged.
     pub(crate) logged: Option<u32>,
     pub(crate) health_check: Option<mesh_plan::HealthCheck>,
+    /// Where that is written.
+    pub(crate) health_check_at: Option<Span>,
     /// Whether it is outside of the mesh, where it has no proxy.
     pub(crate) is_outside: bool,
     /// Of one outside: the TLS that it is spoken to in.
@@ -233,6 +235,7 @@ impl Service {
             panic_threshold: 0,
             logged: None,
             health_check: None,
+            health_check_at: None,
             is_outside: false,
             tls: None,
             nearness: mesh_plan::Nearness::default(),
@@ -302,6 +305,9 @@ impl Port {
         lines.map(|line| line.span).chain(checks.map(|check| check.span))
     }
 }
+
+/// The path of `grpc.health.v1.Health/Check`, which the node calls (`probe grpc`), and proxies do (`health-check grpc`).
+pub(crate) const HEALTH: &str = "/grpc.health.v1.Health/Check";
 
 /// `probe GET PATH|grpc [port NAME]`, at its port.
 #[derive(Debug, Clone)]

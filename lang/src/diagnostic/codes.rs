@@ -98,6 +98,7 @@ codes! {
     UnallowedCall        "MESH4010" Error   "unallowed-call",
     UncalledAllow        "MESH4011" Warning "uncalled-allow",
     DeadGrant            "MESH4012" Error   "dead-grant",
+    RefusedCheck         "MESH4013" Error   "refused-check",
     AuditInProduction    "MESH4020" Error   "audit-in-production",
     AuditExpired         "MESH4021" Error   "audit-expired",
     RetryCircle          "MESH5001" Warning "retry-circle",

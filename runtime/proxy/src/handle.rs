@@ -3,7 +3,7 @@
 use crate::breaker::Gauges;
 use crate::cause::cause;
 use crate::doors::{self, Door, DoorError, Wanted, WrongIdentity, called, called::Astray};
-use crate::health::Asking;
+use crate::health::{Asking, Checking};
 use crate::identity::Identity;
 use crate::jwt::{Fetching, Guard, Sources};
 use crate::limits::Counts;
@@ -52,6 +52,8 @@ pub struct Config {
     pub jwks: Fetching,
     /// How endpoints are looked up that are known by name.
     pub names: Looking,
+    /// How endpoints are asked whether they are well.
+    pub health: Checking,
     /// How long [`Handle::shutdown`] waits for requests in flight, and how long a door that a plan no longer has does.
     pub drain: Duration,
 }
@@ -200,7 +202,7 @@ pub fn start(plan: PlanView, config: Config) -> Result<Handle, StartError> {
         unwell: Arc::default(),
     });
     let (log, writer) = log::open(config.access_log).map_err(StartError::Thread)?.unzip();
-    let asking = Asking::start(shared.unwell.clone()).map_err(StartError::Thread)?;
+    let asking = Asking::start(shared.unwell.clone(), config.health).map_err(StartError::Thread)?;
     let keys = Box::new(Sources::start(config.jwks).map_err(StartError::Thread)?);
     let lookups = Box::new(Lookups::start(config.names).map_err(StartError::Thread)?);
     let mut handle = Handle {
@@ -280,6 +282,12 @@ impl Handle {
         let serving = Arc::new(Serving::new(plan, outside.map_err(SwapError::Certificate)?, names));
         let identities = doors::identities(&serving.view, &wanted, &own);
         let identities = identities.map_err(SwapError::Identity)?;
+        let mut askers: Vec<Arc<Identity>> = Vec::new();
+        for identity in identities.iter().flatten() {
+            if !askers.contains(identity) {
+                askers.push(identity.clone());
+            }
+        }
         let terminations = terminate::all(&serving.view, &wanted, &self.certificates);
         let terminations = terminations.map_err(SwapError::Certificate)?;
         let transports = identities.into_iter().zip(terminations);
@@ -291,7 +299,7 @@ impl Handle {
         for (socket, (wanted, transports)) in open.iter().zip(&wanted) {
             socket.entrance.store(Arc::new(wanted.opened(&serving, transports, &self.keys)));
         }
-        self.asking.of(serving.clone());
+        self.asking.of(serving.clone(), askers);
         self.shared.serving.store(serving);
 
         for (socket, listeners) in bound {

@@ -1,24 +1,22 @@
 //! Asks the endpoints of services with a `health-check` whether they are well: all of them, from a thread of its own, whatever requests
 //! come. Who is not well is found by a look at a list that is replaced as a whole, so a request waits for nobody.
 
-use crate::body::Outgoing;
-use crate::grpc;
-use crate::head::Head;
-use crate::outside::{self, Secured};
+mod asker;
+mod question;
+
+use crate::identity::Identity;
+use crate::outside;
 use crate::serving::Serving;
-use crate::upstream::{Endpoint, Origin, Pool, stream_to};
+use crate::upstream::{Endpoint, Origin};
 use arc_swap::ArcSwap;
-use hyper::body::{Body as _, Bytes};
-use hyper::header::{self, HeaderMap, HeaderValue};
-use hyper::{Method, Uri};
+use asker::{Asker, Key};
 use mesh_engine::Address;
 use mesh_engine::balance::health::Health;
-use mesh_plan::{HealthCheck, NONE, Probe, Protocol};
+use mesh_plan::{HealthCheck, NONE, Protocol};
 use std::cell::RefCell;
 use std::collections::{BTreeMap, BTreeSet, HashMap};
-use std::future::poll_fn;
 use std::io;
-use std::pin::Pin;
+use std::net::SocketAddr;
 use std::rc::Rc;
 use std::sync::Arc;
 use std::thread::JoinHandle;
@@ -28,28 +26,49 @@ use tokio::sync::mpsc::{UnboundedReceiver, UnboundedSender, unbounded_channel};
 use tokio::task::{AbortHandle, LocalSet};
 use tokio::time::{MissedTickBehavior, interval, timeout};
 
+/// How endpoints are asked whether they are well.
+#[derive(Clone, Debug)]
+pub struct Checking {
+    /// Tells the operator of an endpoint that is not well, and why, and when it is well again.
+    pub say: fn(&str),
+}
+
+impl Default for Checking {
+    /// Telling nobody.
+    fn default() -> Checking {
+        Checking { say: |_| {} }
+    }
+}
+
 /// Endpoints that are not well, by the name of their service.
 pub(crate) type Unwell = ArcSwap<HashMap<String, Arc<[Address]>>>;
 
 /// The thread that asks. It ends when this is dropped.
 pub(crate) struct Asking {
-    plans: Option<UnboundedSender<Arc<Serving>>>,
+    plans: Option<UnboundedSender<Served>>,
     thread: Option<JoinHandle<()>>,
 }
 
+/// A plan in service, and who the proxy is at its doors, in their order.
+struct Served {
+    plan: Arc<Serving>,
+    own: Vec<Arc<Identity>>,
+}
+
 impl Asking {
-    pub(crate) fn start(unwell: Arc<Unwell>) -> io::Result<Asking> {
+    pub(crate) fn start(unwell: Arc<Unwell>, checking: Checking) -> io::Result<Asking> {
         let runtime = Builder::new_current_thread().enable_all().build()?;
         let (plans, told) = unbounded_channel();
-        let ask = move || LocalSet::new().block_on(&runtime, follow(told, unwell));
+        let ask = move || LocalSet::new().block_on(&runtime, follow(told, unwell, checking));
         let thread = std::thread::Builder::new().name("health".to_owned()).spawn(ask)?;
         Ok(Asking { plans: Some(plans), thread: Some(thread) })
     }
 
-    /// From now on the endpoints of this plan are asked. Those that were asked in the same way before go on.
-    pub(crate) fn of(&self, plan: Arc<Serving>) {
+    /// From now on the endpoints of this plan are asked, by a proxy that is these at its doors. Those that were asked in the same way before
+    /// go on.
+    pub(crate) fn of(&self, plan: Arc<Serving>, own: Vec<Arc<Identity>>) {
         if let Some(plans) = &self.plans {
-            let _ = plans.send(plan);
+            let _ = plans.send(Served { plan, own });
         }
     }
 }
@@ -69,27 +88,26 @@ struct Asked {
     service: String,
     address: Address,
     protocol: Protocol,
-    /// If the service is outside of the mesh and spoken to in TLS: in which, by its number.
-    outside: Option<u64>,
+    by: Key,
     check: HealthCheck,
 }
 
-/// As whom an endpoint is asked, and in which TLS.
+/// For whom an endpoint is asked, and as whom.
 struct Way {
     host: String,
-    tls: Option<Secured>,
+    asker: Asker,
 }
 
 /// Who is out: shared by the tasks of the thread.
 type Out = Rc<RefCell<BTreeMap<String, BTreeSet<Address>>>>;
 
-async fn follow(mut plans: UnboundedReceiver<Arc<Serving>>, unwell: Arc<Unwell>) {
+async fn follow(mut plans: UnboundedReceiver<Served>, unwell: Arc<Unwell>, checking: Checking) {
     let mut tasks: BTreeMap<Asked, AbortHandle> = BTreeMap::new();
     let out = Out::default();
-    let Some(mut plan) = plans.recv().await else { return };
-    let mut names = plan.names.listen();
+    let Some(mut served) = plans.recv().await else { return };
+    let mut names = served.plan.names.listen();
     loop {
-        let wanted = wanted(&plan);
+        let wanted = wanted(&served);
         tasks.retain(|asked, task| {
             let stays = wanted.contains_key(asked);
             if !stays {
@@ -99,15 +117,16 @@ async fn follow(mut plans: UnboundedReceiver<Arc<Serving>>, unwell: Arc<Unwell>)
             stays
         });
         for (asked, way) in wanted {
-            let begin = || tokio::task::spawn_local(ask(asked.clone(), way, out.clone(), unwell.clone()));
+            let told = Told { out: out.clone(), unwell: unwell.clone(), say: checking.say };
+            let begin = || tokio::task::spawn_local(ask(asked.clone(), way, told));
             tasks.entry(asked.clone()).or_insert_with(|| begin().abort_handle());
         }
         publish(&out, &unwell);
         tokio::select! {
             told = plans.recv() => match told {
                 Some(next) => {
-                    names = next.names.listen();
-                    plan = next;
+                    names = next.plan.names.listen();
+                    served = next;
                 }
                 None => return,
             },
@@ -116,8 +135,8 @@ async fn follow(mut plans: UnboundedReceiver<Arc<Serving>>, unwell: Arc<Unwell>)
     }
 }
 
-/// All that a plan wants to be asked. What this proxy does not know how to speak to it does not ask.
-fn wanted(serving: &Serving) -> BTreeMap<Asked, Way> {
+/// All that a plan wants to be asked. What this proxy does not know how to speak to, and whom it may not ask, it does not ask.
+fn wanted(Served { plan: serving, own }: &Served) -> BTreeMap<Asked, Way> {
     let plan = &serving.view;
     let mut wanted = BTreeMap::new();
     for (service, index) in plan.services().iter().zip(0..) {
@@ -128,23 +147,31 @@ fn wanted(serving: &Serving) -> BTreeMap<Asked, Way> {
         // One outside knows itself by its name there.
         let host = outside.map(|outside| outside.name()).filter(|name| !name.is_empty());
         for (port, number) in service.ports().iter().zip(0..) {
+            let protocol = port.protocol();
+            let asker = match outside {
+                Some(outside) => Some(Asker::Outsider(outside.number(), outside.at(protocol))),
+                None => Asker::inside(serving, own, service, (port, number), &check.probe),
+            };
+            let Some(asker) = asker else { continue };
             wanted.extend(serving.endpoints(index, number, NONE).into_iter().map(|(address, _)| {
-                let (protocol, check) = (port.protocol(), check.clone());
-                let service = service.name().to_owned();
-                let way = Way {
-                    host: host.unwrap_or(&service).to_owned(),
-                    tls: outside.and_then(|outside| outside.at(protocol)),
-                };
-                let outside = outside.map(|outside| outside.number());
-                (Asked { service, address, protocol, outside, check }, way)
+                let (check, service) = (check.clone(), service.name().to_owned());
+                let way = Way { host: host.unwrap_or(&service).to_owned(), asker: asker.clone() };
+                (Asked { service, address, protocol, by: way.asker.key(), check }, way)
             }));
         }
     }
     wanted
 }
 
+/// Where it is told what was found out.
+struct Told {
+    out: Out,
+    unwell: Arc<Unwell>,
+    say: fn(&str),
+}
+
 /// Asks one endpoint for as long as it is there.
-async fn ask(asked: Asked, Way { host, tls }: Way, out: Out, unwell: Arc<Unwell>) {
+async fn ask(asked: Asked, Way { host, asker }: Way, Told { out, unwell, say }: Told) {
     let Asked { service, address, protocol, check, .. } = asked;
     let mut health = Health::default();
     let mut times = interval(Duration::from_millis(check.interval.into()));
@@ -152,18 +179,27 @@ async fn ask(asked: Asked, Way { host, tls }: Way, out: Out, unwell: Arc<Unwell>
     loop {
         times.tick().await;
         let time = Duration::from_millis(check.timeout.into());
-        let endpoint = Endpoint { address, tls: tls.clone() };
+        let endpoint = Endpoint { address, tls: asker.now() };
         let origin = Origin { endpoint, http2: protocol.is_http2(), connect_time: time };
-        let well = timeout(time, is_well(&host, origin, &check.probe)).await.unwrap_or(false);
-        if !health.hear(&check, well) {
+        let answered = timeout(time, question::ask(&host, origin, &check.probe)).await;
+        let answered =
+            answered.unwrap_or_else(|_| Err(format!("it did not answer within {} ms", check.timeout)));
+        if !health.hear(&check, answered.is_ok()) {
             continue;
         }
-        if health.is_out() {
-            out.borrow_mut().entry(service.clone()).or_default().insert(address);
-        } else {
-            is_in(&out, &service, address);
-        }
+        let endpoint = SocketAddr::new(address.ip, address.port);
+        let said = match answered {
+            Err(why) => {
+                out.borrow_mut().entry(service.clone()).or_default().insert(address);
+                format!("warning: {endpoint} of `{service}` is not well: {why}; asking again")
+            }
+            Ok(()) => {
+                is_in(&out, &service, address);
+                format!("{endpoint} of `{service}` is well again")
+            }
+        };
         publish(&out, &unwell);
+        say(&said);
     }
 }
 
@@ -181,55 +217,4 @@ fn publish(out: &Out, unwell: &Unwell) {
     let out = out.borrow();
     let lists = out.iter().map(|(service, own)| (service.clone(), own.iter().copied().collect()));
     unwell.store(Arc::new(lists.collect()));
-}
-
-/// Asks once.
-async fn is_well(host: &str, origin: Origin, probe: &Probe) -> bool {
-    match probe {
-        Probe::Tcp => stream_to(&origin).await.is_ok(),
-        Probe::Grpc => serves(host, origin).await.unwrap_or(false),
-        Probe::Get(path) => answers(host, origin, path).await.is_some_and(|status| status / 100 == 2),
-    }
-}
-
-/// The status of the answer to `GET` of a path.
-async fn answers(host: &str, origin: Origin, path: &str) -> Option<u16> {
-    let mut headers = HeaderMap::new();
-    headers.insert(header::HOST, HeaderValue::try_from(host).ok()?);
-    headers.insert(header::USER_AGENT, HeaderValue::from_static("mesh-proxy health-check"));
-    headers.insert(header::CONNECTION, HeaderValue::from_static("close"));
-    let mut head = Head { method: Method::GET, uri: Uri::try_from(path).ok()?, headers };
-    // A connection of its own: whether one can be made is a part of the question.
-    let mut connection = Rc::<Pool>::default().connect(&origin, vec![]).await.ok()?;
-    let response = connection.send(head.request(Outgoing::Empty, &origin, true)).await.ok()?;
-    Some(response.status().as_u16())
-}
-
-/// The empty message of gRPC: it asks `grpc.health.v1.Health/Check` about all that a server serves.
-const ASK: &[u8] = &[0, 0, 0, 0, 0];
-/// What `SERVING` is in the answer's message: field 1 with the number 1.
-const SERVING: &[u8] = &[0, 0, 0, 0, 2, 0x08, 1];
-
-/// Whether `grpc.health.v1.Health/Check` says so.
-async fn serves(host: &str, origin: Origin) -> Option<bool> {
-    let mut headers = HeaderMap::new();
-    headers.insert(header::HOST, HeaderValue::try_from(host).ok()?);
-    headers.insert(header::USER_AGENT, HeaderValue::from_static("mesh-proxy health-check"));
-    headers.insert(header::CONTENT_TYPE, HeaderValue::from_static("application/grpc"));
-    headers.insert(header::TE, HeaderValue::from_static("trailers"));
-    let uri = Uri::from_static("/grpc.health.v1.Health/Check");
-    let mut head = Head { method: Method::POST, uri, headers };
-    let mut connection = Rc::<Pool>::default().connect(&origin, vec![]).await.ok()?;
-    let request = head.request(Outgoing::Kept(Bytes::from_static(ASK)), &origin, true);
-    connection.send(request).await.ok()?;
-    // A status in the head is the end of a call without a message, and no answer.
-    let mut message = Vec::new();
-    while let Some(frame) = poll_fn(|cx| Pin::new(&mut connection).poll_frame(cx)).await {
-        match frame.ok()?.into_data() {
-            Ok(data) if message.len() + data.len() <= SERVING.len() => message.extend_from_slice(&data),
-            Ok(_) => return None,
-            Err(frame) => return Some(grpc::status(frame.trailers_ref()?) == Some(0) && message == SERVING),
-        }
-    }
-    None
 }

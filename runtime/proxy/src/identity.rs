@@ -122,6 +122,19 @@ impl Identity {
         &self.id
     }
 
+    /// What tells it from others of this process.
+    pub(crate) fn number(&self) -> u64 {
+        self.number
+    }
+
+    /// Whether others may take its certificate, as far as it knows itself: it has not ended, and no list has it.
+    pub(crate) fn is_good(&self) -> bool {
+        let current = self.current();
+        let svid = current.chain.first().map(Svid::of);
+        let is_good = |svid: &Svid| svid.is_valid_at(UnixTime::now()) && !current.bundles.revoked().has(svid);
+        matches!(svid, Some(Ok(svid)) if is_good(&svid))
+    }
+
     /// When its certificate ends.
     pub fn ends(&self) -> SystemTime {
         self.current.load().ends

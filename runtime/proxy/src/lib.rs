@@ -80,6 +80,7 @@ pub use cause::{cause, innermost};
 pub use doors::called::Astray;
 pub use doors::{Door, DoorError, WrongIdentity};
 pub use handle::{Config, Drained, Handle, StartError, SwapError, start};
+pub use health::Checking;
 pub use identity::{Identity, IdentityError, Material, SvidError, svid_id, svid_serial};
 pub use jwt::Fetching;
 pub use listen::BindError;

@@ -31,7 +31,7 @@ use intake::Taken;
 use mesh_plan::view::Service;
 use mesh_plan::{LOCAL, PlanView};
 use mesh_proxy::{
-    AccessLog, Astray, Certificates, Config, Drained, Fetching, Handle, Here, Looking, cause, start,
+    AccessLog, Astray, Certificates, Checking, Config, Drained, Fetching, Handle, Here, Looking, cause, start,
 };
 use plans::Plans;
 use poll::{Delivery, News, Server};
@@ -144,6 +144,7 @@ fn config(args: &Args, credentials: Option<&Credentials>, certificates: Option<A
         here: here(args),
         jwks: Fetching { authorities: args.jwks_ca.clone(), say },
         names: Looking { servers: args.resolver.clone(), say },
+        health: Checking { say },
         drain: args.drain,
     }
 }

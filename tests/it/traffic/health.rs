@@ -9,15 +9,15 @@ use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering};
 use std::time::{Duration, Instant};
 
 /// Answers requests with 200, and questions about its health with this status after this pause, both of which a test changes.
-struct Patient {
-    address: String,
-    status: Arc<AtomicU64>,
+pub(super) struct Patient {
+    pub(super) address: String,
+    pub(super) status: Arc<AtomicU64>,
     pause: Arc<AtomicU64>,
-    asked: Arc<AtomicUsize>,
-    served: Arc<AtomicUsize>,
+    pub(super) asked: Arc<AtomicUsize>,
+    pub(super) served: Arc<AtomicUsize>,
 }
 
-fn patient() -> Patient {
+pub(super) fn patient() -> Patient {
     let listener = TcpListener::bind("127.0.0.1:0").unwrap();
     let patient = Patient {
         address: listener.local_addr().unwrap().to_string(),
@@ -74,7 +74,7 @@ fn ask(mesh: &Mesh, requests: usize) -> Vec<u16> {
 }
 
 /// Waits until it holds, within reason.
-fn wait_for(what: impl Fn() -> bool) {
+pub(super) fn wait_for(what: impl Fn() -> bool) {
     let began = Instant::now();
     while !what() {
         assert!(began.elapsed() < Duration::from_secs(10), "it never holds");

@@ -111,7 +111,7 @@ pub(super) fn call_saying(address: SocketAddr, path: &str, header: (&str, &str))
 }
 
 /// Makes calls on one connection: what status of HTTP and of gRPC each ends with, or 99 where it says none.
-fn call(address: SocketAddr, host: &str, paths: &[&str]) -> Vec<(u16, u16)> {
+pub(super) fn call(address: SocketAddr, host: &str, paths: &[&str]) -> Vec<(u16, u16)> {
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
     runtime.block_on(async {
         let stream = tokio::net::TcpStream::connect(address).await.unwrap();

@@ -88,9 +88,14 @@ pub(super) fn is_refused(model: &Model, who: Caller, to: PortId, asked: &[Shape]
 
 /// The request by which somebody is asked over gRPC.
 pub(super) fn question(method: &str) -> Shape {
-    let segments = method.split('/').skip(1).map(|segment| Segment::Literal(segment.into())).collect();
+    request(Method::Post, method)
+}
+
+/// A request for exactly this path.
+pub(super) fn request(method: Method, path: &str) -> Shape {
+    let segments = path.split('/').skip(1).map(|segment| Segment::Literal(segment.into())).collect();
     let path = PathPattern { segments, subtree: false };
-    Shape { method: Some(Method::Post), path: Some(path.into()), ..Shape::default() }
+    Shape { method: Some(method), path: Some(path.into()), ..Shape::default() }
 }
 
 /// An authority whose own calls come to where it is asked about them: each question has more of them asked.

@@ -1,10 +1,7 @@
 //! `probe`: what the node asks at the service's own proxy, where it has no identity (`spec/semantics.md` 10.16).
 
-use crate::model::{AccessLine, PeerSet, Principal, Probe, Service, Shape, Wording};
+use crate::model::{AccessLine, HEALTH, PeerSet, Principal, Probe, Service, Shape, Wording};
 use mesh_lang::ast::{self, Effect, Method, PathPattern, ProbeKind, Segment};
-
-/// The path of `grpc.health.v1.Health/Check`, which the node calls.
-const CHECK: &str = "/grpc.health.v1.Health/Check";
 
 /// The probes of a port.
 pub(super) fn of_port(port: &ast::Port, service: &ast::Service) -> Vec<Probe> {
@@ -16,7 +13,7 @@ pub(super) fn of_port(port: &ast::Port, service: &ast::Service) -> Vec<Probe> {
     let probes = service.probes.iter().filter(is_asked).filter_map(|probe| {
         let (method, path, words) = match &probe.kind {
             ProbeKind::Get(path) => (Method::Get, path.value.as_str(), format!("GET {}", path.value)),
-            ProbeKind::Grpc => (Method::Post, CHECK, "grpc".to_owned()),
+            ProbeKind::Grpc => (Method::Post, HEALTH, "grpc".to_owned()),
             // That a connection is accepted says that the proxy is there: such a mesh is not built (`MESH1010`).
             ProbeKind::Tcp => return None,
         };

@@ -26,6 +26,7 @@ pub(super) struct Own {
     panic_threshold: u32,
     logged: Option<u32>,
     health_check: Option<HealthCheck>,
+    health_check_at: Option<Span>,
     is_outside: bool,
     tls: Option<OutsideTls>,
     nearness: Nearness,
@@ -44,6 +45,7 @@ impl Own {
         service.panic_threshold = self.panic_threshold;
         service.logged = self.logged;
         service.health_check = self.health_check;
+        service.health_check_at = self.health_check_at;
         service.is_outside = self.is_outside;
         service.tls = self.tls;
         service.nearness = self.nearness;
@@ -82,6 +84,7 @@ pub(super) fn read(
         panic_threshold: service.panic_threshold.map_or(0, |share| share.value),
         logged: declarations::logged(&service.telemetry),
         health_check: service.health_check.as_ref().and_then(health_check),
+        health_check_at: service.health_check.as_ref().map(|check| check.span),
         is_outside: !service.external.is_empty(),
         tls: outside::tls(service),
         nearness: Nearness {

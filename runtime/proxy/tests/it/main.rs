@@ -36,6 +36,7 @@ fn config() -> Config {
         plan_header: false,
         jwks: mesh_proxy::Fetching::default(),
         names: mesh_proxy::Looking::default(),
+        health: mesh_proxy::Checking::default(),
         here: mesh_proxy::Here::default(),
         identities: vec![],
         certificates: None,

@@ -65,6 +65,7 @@ impl Proxies {
             plan_header: false,
             jwks: mesh_proxy::Fetching::default(),
             names: mesh_proxy::Looking::default(),
+            health: mesh_proxy::Checking::default(),
             here: mesh_proxy::Here::default(),
             identities,
             certificates: Some(super::certificates::made()),
