@@ -47,6 +47,18 @@ fn a_header_chooses_the_subset_and_the_split_is_what_is_written() {
 }
 
 #[test]
+fn what_clients_may_cost_is_tried_out_as_a_proxy_has_it() {
+    let place = Workplace::of_example("bookinfo");
+    let up = Up::start_with(&place.path, &["--limit", "head-bytes=4096"]);
+    let mut client = Client::connect(&up.address("gateway", "bookinfo"));
+    let mut status = |length: usize| {
+        let header = format!("x-much: {}", "m".repeat(length));
+        client.get("shop.example", "/productpage", &[&header]).expect("an answer").0
+    };
+    assert_eq!((status(2_000), status(5_000)), (200, 431));
+}
+
+#[test]
 fn a_mesh_of_mutual_tls_is_tried_out_encrypted_between_all_of_its_proxies() {
     let place = Workplace::of_example("bookinfo");
     place.edit("bookinfo.mesh", "mesh bookinfo {", "mesh bookinfo {\n  mtls strict");

@@ -90,9 +90,15 @@ pub struct Up {
 impl Up {
     /// Starts `mesh up` on a directory and waits until it serves.
     pub fn start(directory: &Path) -> Up {
+        Up::start_with(directory, &[])
+    }
+
+    /// The same with more arguments.
+    pub fn start_with(directory: &Path, more: &[&str]) -> Up {
         let mut child = Command::new(binary("mesh"))
             .arg("up")
             .arg(directory)
+            .args(more)
             .env("NO_COLOR", "1")
             .stdin(Stdio::null())
             .stdout(Stdio::null())

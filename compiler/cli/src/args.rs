@@ -1,6 +1,7 @@
 //! Every flag of every command.
 
 use clap::{Args, Parser, Subcommand, ValueEnum};
+use mesh_proxy::Bound;
 use std::net::SocketAddr;
 use std::path::PathBuf;
 use std::time::Duration;
@@ -514,6 +515,9 @@ pub(crate) struct Up {
     /// Print one JSON line for each request on standard output
     #[arg(long)]
     pub(crate) access_log: bool,
+    /// How much clients may cost, such as requests=100 or idle-time=5s, as `mesh-proxy --help` says; can be repeated
+    #[arg(long = "limit", value_name = "NAME=VALUE", value_delimiter = ',', value_parser = Bound::read)]
+    pub(crate) limits: Vec<(Bound, u64)>,
 }
 
 #[derive(Debug, Subcommand)]

@@ -46,6 +46,8 @@ pub(crate) fn run(up: &Up, output: &mut Output<'_>) -> Result<u8, Failure> {
             "Use --format human, short or plain (or MESH_FORMAT); --access-log prints JSON for each request.",
         ));
     }
+    // The only proxies of this process, so that nothing else holds bounds already.
+    mesh_proxy::bounds::hold(&up.limits, None);
     let runtime = runtime("start the stand-ins")?;
     let interrupts = interrupts(&runtime)?;
     let mut stand_ins = StandInServers::new(runtime.handle().clone());
