@@ -142,6 +142,7 @@ fn jwt(span: Span, doc: Option<String>, name: Name, block: Vec<Statement>) -> Jw
         forward: None,
         list_claims: Vec::new(),
         clock_skew: None,
+        typ: None,
     };
     for line in block {
         match (line.signature.keyword, line.args) {
@@ -152,6 +153,7 @@ fn jwt(span: Span, doc: Option<String>, name: Name, block: Vec<Statement>) -> Jw
             ("forward", _) => jwt.forward = Some(line.span),
             ("list-claims", Args::Names(names)) => jwt.list_claims = names,
             ("clock-skew", Args::Duration(duration)) => jwt.clock_skew = Some(duration),
+            ("typ", Args::Name(name)) => jwt.typ = Some(name),
             _ => {}
         }
     }

@@ -76,10 +76,16 @@ impl Signer {
 
     /// A token of these claims.
     pub fn token(&self, claims: &Value) -> String {
-        self.signed(
-            &json!({ "alg": self.algorithm(), "kid": self.id, "typ": "JWT" }).to_string(),
-            &claims.to_string(),
-        )
+        self.token_of("JWT", claims)
+    }
+
+    /// The same of a type; an empty one is not said.
+    pub fn token_of(&self, typ: &str, claims: &Value) -> String {
+        let mut header = json!({ "alg": self.algorithm(), "kid": self.id, "typ": typ });
+        if let (true, Some(header)) = (typ.is_empty(), header.as_object_mut()) {
+            header.remove("typ");
+        }
+        self.signed(&header.to_string(), &claims.to_string())
     }
 
     /// A token of any header and payload.

@@ -101,7 +101,7 @@ fn is_same(one: &ast::Jwt, other: &ast::Jwt) -> bool {
             ast::TokenSource::Query(name) => ("query", name.value.clone()),
         });
         let one = |name: &Option<Name>| name.as_ref().map(|name| name.value.clone());
-        let skew = jwt.clock_skew.map(|skew| skew.value);
+        let skew = (jwt.clock_skew.map(|skew| skew.value), one(&jwt.typ));
         let sets = [texts(&jwt.audiences), texts(&jwt.list_claims)];
         (one(&jwt.issuer), one(&jwt.jwks), sets, from.collect::<BTreeSet<_>>(), jwt.forward.is_some(), skew)
     };

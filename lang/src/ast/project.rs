@@ -154,6 +154,8 @@ pub struct Jwt {
     pub list_claims: Vec<Name>,
     /// Milliseconds; absent: none.
     pub clock_skew: Option<Spanned<u32>>,
+    /// The media type of its tokens (RFC 7515 4.1.9), as it is written.
+    pub typ: Option<Name>,
 }
 
 #[derive(Clone, Debug, PartialEq, Eq)]

@@ -582,6 +582,14 @@ const JWT: &[Signature] = &[
         Executed,
         service::a_duration,
     ),
+    row(
+        "typ",
+        "typ STRING",
+        "The type that tokens say they are, such as `at+jwt`; without it, none, `JWT` or `at+jwt`.",
+        Once,
+        Executed,
+        project::a_string,
+    ),
     env(Place::Jwt),
 ];
 

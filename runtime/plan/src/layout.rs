@@ -454,7 +454,9 @@ pub mod verifier {
     pub const REQUIRED: u32 = 10;
     /// Whether it is sent on.
     pub const FORWARD: u32 = 11;
-    pub const WORDS: u32 = 12;
+    /// Empty: any that is usual.
+    pub const TYP: u32 = 12;
+    pub const WORDS: u32 = 13;
 }
 
 /// Where a token stands.

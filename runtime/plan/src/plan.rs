@@ -117,6 +117,8 @@ pub struct Verifier {
     pub list_claims: Vec<String>,
     /// Milliseconds that the issuer's clock may be off.
     pub clock_skew: u32,
+    /// The `typ` that its tokens have, in lower case and without `application/`; empty: none, `jwt` or `at+jwt`.
+    pub typ: String,
     /// Whether a request without a token is refused.
     pub required: bool,
     /// Whether the token is sent on.

@@ -226,6 +226,7 @@ fn verifier(name: &str, required: bool) -> Verifier {
         ],
         list_claims: if required { vec!["scope".to_owned()] } else { vec![] },
         clock_skew: 5_000,
+        typ: if required { "at+jwt".to_owned() } else { String::new() },
         required,
         forward: !required,
     }

@@ -179,6 +179,7 @@ impl Verifier {
                 audiences: own.audiences,
                 skew: Duration::from_millis(own.clock_skew.into()),
                 list_claims: own.list_claims,
+                typ: own.typ,
             },
             places: own.places,
             required: own.required,

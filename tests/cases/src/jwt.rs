@@ -18,8 +18,9 @@ const LIMIT: Duration = Duration::from_secs(10);
 
 /// Plays each of a case's tokens, between good ones.
 pub(crate) fn play(case: &Case, tools: &Tools) -> Verdict {
-    let issuers = Issuers::new();
-    let variants = match issuers.variants(&case.input) {
+    let (typ, said) = input::asked_for(&case.input);
+    let issuers = Issuers::new(typ);
+    let variants = match issuers.variants(said) {
         Ok(variants) => variants,
         Err(why) => return Verdict::Skipped(why),
     };
@@ -27,7 +28,7 @@ pub(crate) fn play(case: &Case, tools: &Tools) -> Verdict {
         return Verdict::Skipped(format!("what is expected is not understood: `{}`", case.expect));
     };
     let keys = [&issuers.first, &issuers.second].map(|own| KeyFile::of(&[own]));
-    let mut running = match start(&case.id, &keys, tools) {
+    let mut running = match start(&case.id, &keys, typ, tools) {
         Ok(running) => running,
         Err(why) => return Verdict::Failed(vec![why]),
     };
@@ -93,13 +94,14 @@ fn expected(text: &str, count: usize) -> Option<Vec<Vec<u16>>> {
     all.iter().all(|statuses| !statuses.is_empty()).then_some(all)
 }
 
-/// A gateway that lets in whoever has no token, or good ones of these issuers.
-fn start(name: &str, keys: &[KeyFile; 2], tools: &Tools) -> Result<Running, String> {
+/// A gateway that lets in whoever has no token, or good ones of these issuers, of a type perhaps.
+fn start(name: &str, keys: &[KeyFile; 2], typ: Option<&str>, tools: &Tools) -> Result<Running, String> {
     let upstream = fixture::upstream()?;
     let ports = fixture::free_ports()?;
+    let typ = typ.map(|typ| format!("; typ \"{typ}\"")).unwrap_or_default();
     let issuer = |name: &str, issuer: &str, keys: &KeyFile| {
         format!(
-            "jwt {name} {{ issuer \"{issuer}\"; audience \"{}\"; jwks \"{}\" }}\n",
+            "jwt {name} {{ issuer \"{issuer}\"; audience \"{}\"; jwks \"{}\"{typ} }}\n",
             input::AUDIENCE,
             keys.path().display()
         )

@@ -101,6 +101,7 @@ const SHOWN: &[(&str, &str, &str)] = &[
     ("forward", TOKENS, "a_token_is_sent_on_where_that_is_said"),
     ("list-claims", TOKENS, "a_list_in_one_text_is_a_list"),
     ("clock-skew", TOKENS, "a_token_is_taken_for_as_long_as_it_says_and_a_clock_may_be_off"),
+    ("typ", TOKENS, "a_token_is_of_the_type_that_is_declared"),
     ("endpoints", BALANCING, "requests_of_one_connection_go_to_all_endpoints_in_turn"),
     ("calls", E2E, "a_sidecar_lets_its_service_make_the_calls_it_declares"),
     ("rate-limit", E2E, "a_rate_limit_lets_in_what_it_says_for_each_key"),

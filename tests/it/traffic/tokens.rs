@@ -141,6 +141,20 @@ fn a_token_is_taken_for_as_long_as_it_says_and_a_clock_may_be_off() {
 }
 
 #[test]
+fn a_token_is_of_the_type_that_is_declared() {
+    let own = Signer::new("EdDSA", "k");
+    let (keys, upstream) = (KeyFile::of(&[&own]), Upstream::named("s"));
+    let mesh = |jwt: &str| Mesh::start(&behind(&keys, &upstream, jwt, REQUIRED, ANYONE), &[]);
+    let (any, access) = (mesh(""), mesh("typ \"at+jwt\""));
+    let of = |mesh: &Mesh, typ: &str| ask(mesh, &[&bearer(&own.token_of(typ, &good(&json!({}))))]);
+    let both = |typ: &str| (of(&any, typ), of(&access, typ));
+    assert_eq!(both("at+jwt"), (200, 200));
+    assert_eq!(both("JWT"), (200, 401), "an ID token is none for access");
+    assert_eq!(both(""), (200, 401));
+    assert_eq!(both("logout+jwt"), (401, 401));
+}
+
+#[test]
 fn a_token_stands_where_it_is_said_to_and_ends_where_it_is_verified() {
     let own = Signer::new("EdDSA", "k");
     let (keys, upstream) = (KeyFile::of(&[&own]), Upstream::named("s"));

@@ -168,6 +168,7 @@ impl Draft<'_> {
                         (20, "forward"),
                         (20, "list-claims \"scope\""),
                         (20, "clock-skew 5s"),
+                        (20, "typ \"at+jwt\""),
                     ] {
                         if self.chance(percent) {
                             let _ = writeln!(text, "  {line}");

@@ -3,6 +3,7 @@
 
 use super::scope::{Place, Scope, Target, listed};
 use super::shared::Named;
+use super::verifiers::media_type;
 use super::{Module, asked, declared, key_places, settings};
 use crate::model::{Model, ServiceId, Workload};
 use mesh_lang::ast::{self, AccessLog, Condition, Field, Item, Shared, TokenSource, Tracing};
@@ -68,6 +69,23 @@ pub(super) fn missing(what: &str, part: &str, span: Span, write: &str) -> Diagno
         .help(format!("Add it: `{write}`."))
 }
 
+/// What is no subtype of `application` (RFC 6838 4.2) is the type of no token.
+fn no_media_type(typ: &Name) -> Option<Diagnostic> {
+    let own = media_type(&typ.value);
+    let is_restricted = |byte: u8| byte.is_ascii_alphanumeric() || b"!#$&-^_.+".contains(&byte);
+    if own.bytes().next().is_some_and(|first| first.is_ascii_alphanumeric()) && own.bytes().all(is_restricted)
+    {
+        return None;
+    }
+    Some(
+        Diagnostic::new(Code::InvalidValue, format!("`{}` is no type of tokens", typ.value))
+            .at(typ.span, "")
+            .help(
+                "Write the subtype of `application/…` that the issuer writes into `typ`, such as \"at+jwt\".",
+            ),
+    )
+}
+
 fn jwt(jwt: &ast::Jwt, diagnostics: &mut Diagnostics) {
     let what = format!("jwt `{}`", jwt.name.value);
     let mut need = |there: bool, part: &str, write: &str| {
@@ -79,6 +97,7 @@ fn jwt(jwt: &ast::Jwt, diagnostics: &mut Diagnostics) {
     need(!jwt.audiences.is_empty(), "audience", "audience \"shop\"");
     need(jwt.jwks.is_some(), "jwks", "jwks \"https://sso.shop.example/.well-known/jwks.json\"");
     jwt.jwks.as_ref().and_then(key_places::wrong).into_iter().for_each(|wrong| diagnostics.push(wrong));
+    jwt.typ.as_ref().and_then(no_media_type).into_iter().for_each(|wrong| diagnostics.push(wrong));
     let mut seen: Vec<&TokenSource> = Vec::new();
     for source in &jwt.from {
         if seen.contains(&source) {
@@ -349,6 +368,11 @@ mod tests {
             &["1 MESH1011 jwt `sso` has no `audience`", "1 MESH1012 `http://x/k` is no place of keys"],
         );
         says(service, &["1 MESH2001 unknown jwt `sso`"]);
+        let typed = |typ: &str| format!("{}{service}", jwt.replace(" }", &format!("; typ \"{typ}\" }}")));
+        says(&typed("application/AT+jwt"), &[]);
+        for wrong in ["", "a b", "text/plain", "application/"] {
+            says(&typed(wrong), &[&format!("1 MESH1012 `{wrong}` is no type of tokens")]);
+        }
     }
 
     #[test]

@@ -36,9 +36,16 @@ fn verifier(one: &ast::JwtUse, jwt: &ast::Jwt) -> Option<Verifier> {
         places,
         list_claims: sorted(&jwt.list_claims),
         clock_skew: jwt.clock_skew.map_or(0, |skew| skew.value),
+        typ: jwt.typ.as_ref().map(|typ| media_type(&typ.value)).unwrap_or_default(),
         required: one.required,
         forward: jwt.forward.is_some(),
     })
+}
+
+/// Capitals mean nothing in it, and what all have in front may be left away (RFC 7515 4.1.9).
+pub(super) fn media_type(typ: &str) -> String {
+    let typ = typ.to_ascii_lowercase();
+    typ.strip_prefix("application/").unwrap_or(&typ).to_owned()
 }
 
 fn token_place(source: &TokenSource) -> TokenPlace {

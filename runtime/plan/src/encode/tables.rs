@@ -167,10 +167,11 @@ fn verifier_rows<'p>(verifiers: &'p [Verifier], draft: &mut Draft<'p>) -> u32 {
             draft.row(Section::TokenPlaces, &[place.kind as u32, name]);
         }
         let lists = names_of(Section::ListClaims, &own.list_claims, draft);
-        let texts = [&own.name, &own.issuer, &own.jwks].map(|text| draft.string(text));
+        let [name, issuer, jwks, typ] =
+            [&own.name, &own.issuer, &own.jwks, &own.typ].map(|text| draft.string(text));
         let ranges = [audiences, (places, own.places.len() as u32), lists];
-        let flags = [own.clock_skew, u32::from(own.required), u32::from(own.forward)];
-        let words: Vec<u32> = texts
+        let flags = [own.clock_skew, u32::from(own.required), u32::from(own.forward), typ];
+        let words: Vec<u32> = [name, issuer, jwks]
             .into_iter()
             .chain(ranges.into_iter().flat_map(|(start, count)| [start, count]))
             .chain(flags)

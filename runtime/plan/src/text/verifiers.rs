@@ -25,6 +25,9 @@ pub(super) fn text(own: Verifier<'_>, out: &mut Page) {
     if own.clock_skew() > 0 {
         out.line(format_args!("  clock-skew {}ms", own.clock_skew()));
     }
+    if !own.typ().is_empty() {
+        out.line(format_args!("  typ {}", own.typ()));
+    }
 }
 
 fn joined<'p>(texts: impl Iterator<Item = &'p str>) -> String {

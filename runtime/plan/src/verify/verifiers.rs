@@ -39,7 +39,7 @@ impl<'p> Verifiers<'p> {
 
     fn one(&mut self, own: Record<'_>) -> Result<(), PlanError> {
         let plan = self.plan;
-        for text in [verifier::NAME, verifier::ISSUER, verifier::JWKS] {
+        for text in [verifier::NAME, verifier::ISSUER, verifier::JWKS, verifier::TYP] {
             is_string(plan, own.word(text))?;
         }
         let audiences = self.audiences.take(own.range(verifier::AUDIENCES))?;

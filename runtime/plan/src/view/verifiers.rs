@@ -52,6 +52,11 @@ impl<'p> Verifier<'p> {
         self.0.word(verifier::CLOCK_SKEW)
     }
 
+    /// The `typ` that its tokens have, in lower case and without `application/`; empty: any that is usual.
+    pub fn typ(self) -> &'p str {
+        self.0.text(verifier::TYP)
+    }
+
     /// Whether a request without a token is refused.
     pub fn is_required(self) -> bool {
         self.0.word(verifier::REQUIRED) == 1
@@ -72,6 +77,7 @@ impl<'p> Verifier<'p> {
             places: self.places().iter().map(TokenPlace::to_value).collect(),
             list_claims: self.list_claims().map(str::to_owned).collect(),
             clock_skew: self.clock_skew(),
+            typ: self.typ().to_owned(),
             required: self.is_required(),
             forward: self.is_forwarded(),
         }

@@ -39,6 +39,7 @@ fn no_token(token: &[u8]) {
         audiences: vec!["shop".to_owned()],
         skew: Duration::from_secs(60),
         list_claims: vec!["scope".to_owned()],
+        typ: String::new(),
     };
     let Ok(read) = Unverified::read(token) else { return };
     let keys = KeySet::read(KEYS.as_bytes());

@@ -28,12 +28,16 @@ pub struct Rules {
     pub skew: Duration,
     /// Claims that are lists in one text.
     pub list_claims: Vec<String>,
+    /// Its `typ`, in lower case and without `application/`. Empty: it may have none, and be a JWT or an access token (RFC 9068).
+    pub typ: String,
 }
 
 /// A token that is well formed; nobody has looked at its signature.
 pub struct Unverified<'t> {
     algorithm: Algorithm,
     key: Option<String>,
+    /// In lower case, without `application/`.
+    typ: Option<String>,
     payload: Json,
     /// Header and payload as they came.
     signed: &'t [u8],
@@ -59,8 +63,10 @@ impl<'t> Unverified<'t> {
             Ok(object @ Json::Object(_)) => Ok(object),
             _ => Err(Invalid("a part of the token is no JSON object, or too much of one")),
         };
-        let (algorithm, key) = header_of(&object(&header)?)?;
-        Ok(Unverified { algorithm, key, payload: object(&payload)?, signed, signature })
+        let header = object(&header)?;
+        let (algorithm, key) = header_of(&header)?;
+        let typ = typ_of(&header)?;
+        Ok(Unverified { algorithm, key, typ, payload: object(&payload)?, signed, signature })
     }
 
     /// The key that it names.
@@ -81,6 +87,14 @@ impl<'t> Unverified<'t> {
                 false => "the token's key is none of the issuer's",
             };
             return Err(Invalid(why));
+        }
+        // What says that it is something else is not taken for what is asked for (RFC 8725 3.11).
+        let is_ours = match (self.typ.as_deref(), rules.typ.as_str()) {
+            (typ, "") => typ.is_none_or(|typ| USUAL_TYPES.contains(&typ)),
+            (typ, wanted) => typ == Some(wanted),
+        };
+        if !is_ours {
+            return Err(Invalid("the token is of another type"));
         }
         if self.issuer() != Some(rules.issuer.as_str()) {
             return Err(Invalid("the token is of another issuer"));
@@ -123,19 +137,22 @@ fn header_of(header: &Json) -> Result<(Algorithm, Option<String>), Invalid> {
         Some(Json::Text(key)) => Some(key.clone()),
         Some(_) => return Err(Invalid("the name of the token's key is no text")),
     };
-    // What says that it is something else is not taken for an access or ID token (RFC 8725 3.11).
-    let is_ours = match header.get("typ") {
-        None => true,
-        Some(Json::Text(kind)) => is_token(kind),
-        Some(_) => false,
-    };
-    if is_ours { Ok((algorithm, key)) } else { Err(Invalid("the token is of another type")) }
+    Ok((algorithm, key))
 }
 
-fn is_token(kind: &str) -> bool {
-    // The prefix may be left away (RFC 7515 4.1.9).
-    let short = kind.strip_prefix("application/").unwrap_or(kind);
-    ["JWT", "at+jwt"].iter().any(|own| own.eq_ignore_ascii_case(short))
+/// The media types of tokens that are taken where none is asked for, as [`typ_of`] has them.
+const USUAL_TYPES: [&str; 2] = ["jwt", "at+jwt"];
+
+/// What a token says it is, in lower case; the beginning of it may be left away (RFC 7515 4.1.9).
+fn typ_of(header: &Json) -> Result<Option<String>, Invalid> {
+    match header.get("typ") {
+        None => Ok(None),
+        Some(Json::Text(typ)) => {
+            let typ = typ.to_ascii_lowercase();
+            Ok(Some(typ.strip_prefix("application/").unwrap_or(&typ).to_owned()))
+        }
+        Some(_) => Err(Invalid("the token is of another type")),
+    }
 }
 
 /// Which way a part of a millisecond goes: a token is never valid for longer than it says.

@@ -45,20 +45,29 @@ pub(super) struct Issuers {
     pub(super) second: Signer,
     /// Whom nobody knows.
     stranger: Signer,
+    /// Of good tokens.
+    typ: String,
+}
+
+/// The type that tokens have to have, where a case says so, and what else it says: `typ "at+jwt" required, ID token given`.
+pub(super) fn asked_for(input: &str) -> (Option<&str>, &str) {
+    let typed = input.strip_prefix("typ \"").and_then(|rest| rest.split_once("\" required, "));
+    typed.map_or((None, input), |(typ, said)| (Some(typ), said))
 }
 
 impl Issuers {
-    pub(super) fn new() -> Issuers {
+    pub(super) fn new(typ: Option<&str>) -> Issuers {
         Issuers {
             first: Signer::new("ES256", "a-1"),
             second: Signer::new("ES256", "b-1"),
             stranger: Signer::new("ES256", "x-1"),
+            typ: typ.unwrap_or("JWT").to_owned(),
         }
     }
 
     /// A good token of the first.
     pub(super) fn good(&self) -> Variant {
-        Variant::of("good", &self.first.token(&claims()))
+        Variant::of("good", &self.first.token_of(&self.typ, &claims()))
     }
 
     /// The tokens of an input, in which ` ; ` stands between them.
@@ -75,6 +84,9 @@ impl Issuers {
         let plain =
             text.strip_suffix(')').and_then(|rest| rest.rsplit_once(" (")).map_or(text, |(said, _)| said);
         let of = |token: String| Some(vec![Variant::of(text, &token)]);
+        if plain == "ID token given" {
+            return of(self.first.token_of("JWT", &claims()));
+        }
         if plain.starts_with('{') {
             return self.headed(plain).and_then(of);
         }
@@ -274,11 +286,11 @@ fn power(text: &str) -> Option<usize> {
 
 #[cfg(test)]
 mod tests {
-    use super::Issuers;
+    use super::{Issuers, asked_for};
 
     #[test]
     fn what_is_said_of_tokens_is_understood_or_not_played() {
-        let issuers = Issuers::new();
+        let issuers = Issuers::new(None);
         let count = |input: &str| issuers.variants(input).map(|all| all.len()).ok();
         assert_eq!(count("{\"alg\":\"none\"} with empty signature"), Some(1));
         assert_eq!(count("kid \"../../dev/null\" ; kid 1 KiB"), Some(2));
@@ -295,7 +307,11 @@ mod tests {
         assert_eq!(count("payload JSON nested 10^2 deep ; 1 KiB"), Some(2));
         assert_eq!(count("ES256 with r=0,s=0"), Some(1));
         assert_eq!(count("HS256 with the public key as HMAC secret"), Some(3));
-        for unknown in ["typ \"at+jwt\" required, ID token given", "a token of cheese", "exp soon"] {
+        assert_eq!(count("ID token given"), Some(1));
+        let typed = "typ \"at+jwt\" required, ID token given";
+        assert_eq!(asked_for(typed), (Some("at+jwt"), "ID token given"));
+        assert_eq!(asked_for("exp missing"), (None, "exp missing"));
+        for unknown in [typed, "a token of cheese", "exp soon"] {
             assert_eq!(count(unknown), None, "{unknown}");
         }
         let long = issuers.variants("exp 1e308").unwrap();

@@ -319,6 +319,7 @@ fn verifiers(draw: &mut Draw<'_>) -> Vec<Verifier> {
         places: places[draw.below(places.len())..].to_vec(),
         list_claims: vec!["scope".to_owned(); draw.below(2)],
         clock_skew: draw.byte().into(),
+        typ: draw.of(&["", "at+jwt"]).to_owned(),
         required: draw.one_in(2),
         forward: draw.one_in(2),
     };

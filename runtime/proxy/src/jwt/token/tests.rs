@@ -38,11 +38,17 @@ impl Issuer {
 
     /// Why a token is not valid, or nothing.
     fn judge(&self, token: &str) -> &'static str {
+        self.judge_as("", token)
+    }
+
+    /// The same where tokens have to be of a type.
+    fn judge_as(&self, typ: &str, token: &str) -> &'static str {
         let rules = Rules {
             issuer: "i".to_owned(),
             audiences: vec!["a".to_owned(), "b".to_owned()],
             skew: Duration::from_secs(10),
             list_claims: vec![],
+            typ: typ.to_owned(),
         };
         let now = UNIX_EPOCH + Duration::from_secs(NOW);
         let read = Unverified::read(token.as_bytes());
@@ -96,6 +102,25 @@ fn a_payload_is_judged_by_what_it_says_exactly() {
     }
     assert_eq!(with("\"sub\":1,\"sub\":2"), "a part of the token is no JSON object, or too much of one");
     assert_eq!(judge("[]"), "a part of the token is no JSON object, or too much of one");
+}
+
+#[test]
+fn a_token_is_of_the_type_that_is_asked_for_and_says_so() {
+    let own = Issuer::new();
+    let of =
+        |member: &str| own.judge_as("at+jwt", &own.sign(&HEADER.replace('}', &format!("{member}}}")), GOOD));
+    for member in [",\"typ\":\"at+jwt\"", ",\"typ\":\"Application/AT+JWT\""] {
+        assert_eq!(of(member), "", "{member}");
+    }
+    for member in [
+        "",
+        ",\"typ\":\"JWT\"",
+        ",\"typ\":\"\"",
+        ",\"typ\":null",
+        ",\"typ\":\"application/application/at+jwt\"",
+    ] {
+        assert_eq!(of(member), "the token is of another type", "{member}");
+    }
 }
 
 #[test]
