@@ -134,7 +134,7 @@ fn is_near(name: &str, text: &str) -> bool {
 /// An address of each kind that something in the plan tells apart.
 fn addresses(plan: &Plan) -> Vec<IpAddr> {
     let fields = plan.partitions.iter().flat_map(|partition| &partition.fields);
-    let sources = fields.filter(|field| field.kind == FieldKind::SourceIp);
+    let sources = fields.filter(|field| matches!(field.kind, FieldKind::SourceIp | FieldKind::CallerIp));
     let first = |address: &([u8; 16], u32)| Ipv6Addr::from(address.0).to_canonical();
     let found: BTreeSet<IpAddr> = sources.flat_map(|field| field.addresses.iter().map(first)).collect();
     found.into_iter().collect()
