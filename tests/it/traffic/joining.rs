@@ -124,16 +124,37 @@ fn times(running: &Running, text: &str) -> usize {
     running.said().iter().filter(|line| line.contains(text)).count()
 }
 
+/// `web` and `shop`, which an authority gave certificates for their tokens.
+pub(super) struct Joined {
+    place: Place,
+    serving: Serving,
+    shop: Running,
+    web: Running,
+    /// Where `web` calls.
+    sidecar: String,
+    /// Where the proxy of `shop` is called.
+    called_at: SocketAddr,
+    /// What is behind that.
+    _application: Upstream,
+}
+
+impl Joined {
+    fn start() -> Joined {
+        let (place, application, called_at) = (Place::new(), Upstream::named("shop"), free_address());
+        place.plan(called_at);
+        let serving = place.serve("24h");
+        place.token(SHOP, "shop.token", &[]);
+        place.token(WEB, "web.token", &[]);
+        let (shop, web) = (place.shop(&serving.url, called_at, &application), place.web(&serving.url));
+        let sidecar = outbound(&web);
+        shop.wait_for("serving plan");
+        Joined { place, serving, shop, web, sidecar, called_at, _application: application }
+    }
+}
+
 #[test]
 fn a_token_becomes_a_certificate_with_which_proxies_call_each_other() {
-    let (place, shop, called_at) = (Place::new(), Upstream::named("shop"), free_address());
-    place.plan(called_at);
-    let serving = place.serve("24h");
-    place.token(SHOP, "shop.token", &[]);
-    place.token(WEB, "web.token", &[]);
-    let (shop, web) = (place.shop(&serving.url, called_at, &shop), place.web(&serving.url));
-    let sidecar = outbound(&web);
-    shop.wait_for("serving plan");
+    let Joined { place, serving, shop, web, sidecar, called_at, _application } = Joined::start();
     let (code, body) = Client::connect(&sidecar).get("shop", "/1", &[]).unwrap();
     assert_eq!(code, 200, "{body}");
     assert_eq!(

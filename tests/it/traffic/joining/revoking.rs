@@ -1,10 +1,9 @@
 //! Certificates that an authority takes back before they end.
 
 use super::asked::{owner, post, wish};
-use super::{Place, outbound};
+use super::{Joined, Place};
 use crate::traffic::mutual::{SHOP, WEB, ask, status};
 use mesh_tests::authority::Certificate;
-use mesh_tests::harness::{Upstream, free_address};
 use mesh_tests::process::{mesh, run};
 use mesh_tests::up::Client;
 use std::time::{Duration, Instant};
@@ -17,15 +16,8 @@ fn serial(line: &str) -> String {
 
 #[test]
 fn who_is_taken_back_calls_nobody_any_more_and_gets_no_other_certificate() {
-    let (place, shop, called_at) = (Place::new(), Upstream::named("shop"), free_address());
-    place.plan(called_at);
-    let serving = place.serve("24h");
-    place.token(SHOP, "shop.token", &[]);
-    place.token(WEB, "web.token", &[]);
-    let (shop, web) = (place.shop(&serving.url, called_at, &shop), place.web(&serving.url));
-    let sidecar = outbound(&web);
-    shop.wait_for("serving plan");
-    let call = || Client::connect(&sidecar).get("shop", "/1", &[]).map(|answer| answer.0).unwrap_or_default();
+    let Joined { place, serving, shop, sidecar, called_at, .. } = &Joined::start();
+    let call = || Client::connect(sidecar).get("shop", "/1", &[]).map(|answer| answer.0).unwrap_or_default();
     assert_eq!(call(), 200);
     let taken = serial(&serving.running.wait_for(&format!("a certificate of {WEB} ")));
     let list = place.ca(&["revoke", "local.test", "--serial", &taken]);
@@ -39,7 +31,7 @@ fn who_is_taken_back_calls_nobody_any_more_and_gets_no_other_certificate() {
     }
     shop.wait_for("took over the roots and revocations");
     // Somebody else of the same identity is believed.
-    assert_eq!(status(&ask(Some(&place.certificate(WEB)), called_at, "/1")), 200);
+    assert_eq!(status(&ask(Some(&place.certificate(WEB)), *called_at, "/1")), 200);
 }
 
 #[test]
