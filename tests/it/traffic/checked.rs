@@ -13,7 +13,7 @@ use std::net::SocketAddr;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex};
 
-const CHECK: &str = "health-check GET /health { interval 250ms; timeout 250ms }";
+const CHECK: &str = "health-check GET /health { interval 250ms; timeout 250ms; unhealthy 3 }";
 
 /// `web` and a gateway; `web` calls `shop`, which has these endpoints and lets in what these lines say.
 fn text(mode: &str, port: &str, endpoints: &[SocketAddr], access: &str) -> String {
@@ -154,7 +154,7 @@ fn grpc_is_asked_for_its_health_over_mutual_tls() {
     });
     let shop = shop.to_string();
     let access = "allow from web to grpc shop.Cart/Get, grpc grpc.health.v1.Health/Check";
-    let check = "health-check grpc { interval 250ms; timeout 250ms }";
+    let check = "health-check grpc { interval 250ms; timeout 250ms; unhealthy 3 }";
     let words = text("strict", &format!("port 80 grpc; {check}"), &[called_at], access);
     let identities = [EDGE, WEB, SHOP].map(|id| authority.identity(id)).to_vec();
     let (said, checking) = heard!();
