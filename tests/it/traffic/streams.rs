@@ -54,6 +54,17 @@ fn server() -> Server {
 pub(super) fn answering(
     answer: impl Fn(&str, &[u8]) -> (Vec<u8>, u16) + Clone + Send + 'static,
 ) -> SocketAddr {
+    accepting(h2::server::Builder::new(), move |request, respond| {
+        let answer = answer.clone();
+        tokio::task::spawn_local(one_answer(request, respond, answer));
+    })
+}
+
+/// Starts a server of HTTP/2 whose requests `take` spawns an answer to each.
+pub(super) fn accepting(
+    builder: h2::server::Builder,
+    take: impl Fn(Request<h2::RecvStream>, h2::server::SendResponse<Bytes>) + Clone + Send + 'static,
+) -> SocketAddr {
     let listener = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
     listener.set_nonblocking(true).unwrap();
     let address = listener.local_addr().unwrap();
@@ -64,11 +75,11 @@ pub(super) fn answering(
             loop {
                 let (stream, _) = listener.accept().await.unwrap();
                 stream.set_nodelay(true).unwrap();
-                let answer = answer.clone();
+                let (builder, take) = (builder.clone(), take.clone());
                 tokio::task::spawn_local(async move {
-                    let Ok(mut connection) = h2::server::handshake(stream).await else { return };
+                    let Ok(mut connection) = builder.handshake(stream).await else { return };
                     while let Some(Ok((request, respond))) = connection.accept().await {
-                        tokio::task::spawn_local(one_answer(request, respond, answer.clone()));
+                        take(request, respond);
                     }
                 });
             }

@@ -4,6 +4,7 @@
 use super::browsers::{echo, on_stream_at, reads, shake_hands_at};
 use super::flags;
 use super::mutual::{EDGE, SHOP, WEB};
+use super::streams::accepting;
 use super::termination::Shelf;
 use h2::server::SendResponse;
 use hyper::Response;
@@ -16,31 +17,15 @@ use std::net::{Shutdown, SocketAddr};
 
 /// A service of HTTP/2 whose streams become WebSockets, if it `takes` them: they greet, send back what they get in capitals, and say goodbye.
 fn streams(takes: bool) -> SocketAddr {
-    let listener = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
-    listener.set_nonblocking(true).unwrap();
-    let address = listener.local_addr().unwrap();
-    std::thread::spawn(move || {
-        let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
-        tokio::task::LocalSet::new().block_on(&runtime, async move {
-            let listener = tokio::net::TcpListener::from_std(listener).unwrap();
-            loop {
-                let (stream, _) = listener.accept().await.unwrap();
-                tokio::task::spawn_local(async move {
-                    let mut builder = h2::server::Builder::new();
-                    if takes {
-                        builder.enable_connect_protocol();
-                    }
-                    let Ok(mut connection) = builder.handshake(stream).await else { return };
-                    while let Some(Ok((request, respond))) = connection.accept().await {
-                        let asked = request.extensions().get::<h2::ext::Protocol>();
-                        assert_eq!(asked.map(h2::ext::Protocol::as_str), Some("websocket"));
-                        tokio::task::spawn_local(capitals(respond, request.into_body()));
-                    }
-                });
-            }
-        });
-    });
-    address
+    let mut builder = h2::server::Builder::new();
+    if takes {
+        builder.enable_connect_protocol();
+    }
+    accepting(builder, |request, respond| {
+        let asked = request.extensions().get::<h2::ext::Protocol>();
+        assert_eq!(asked.map(h2::ext::Protocol::as_str), Some("websocket"));
+        tokio::task::spawn_local(capitals(respond, request.into_body()));
+    })
 }
 
 async fn capitals(mut respond: SendResponse<Bytes>, mut hears: h2::RecvStream) {
@@ -110,12 +95,8 @@ fn a_websocket_goes_to_a_service_of_http2_in_the_clear() {
     for port in ["http2", "grpc"] {
         for listener in ["http", "http2"] {
             let mesh = Mesh::start(&text("", listener, port, streams(true)), &["web"]);
-            let edge = mesh.address("edge.default/web");
-            if listener == "http" {
-                talks(edge, "a")
-            } else {
-                talks_on_stream(edge, "a")
-            }
+            let talks_at_the_edge = if listener == "http" { talks } else { talks_on_stream };
+            talks_at_the_edge(mesh.address("edge.default/web"), "a");
             // A sidecar takes both versions at one address.
             talks(mesh.address("web.default"), "shop");
             talks_on_stream(mesh.address("web.default"), "shop");
@@ -136,12 +117,8 @@ fn a_websocket_goes_over_mutual_tls_through_the_services_own_proxy() {
             let inbound = [("shop", called_at, &*application.to_string())];
             let words = text("mtls strict", listener, port, called_at);
             let mesh = Mesh::start_as(&words, &["web"], identities, &inbound);
-            let edge = mesh.address("edge.default/web");
-            if listener == "http" {
-                talks(edge, "a")
-            } else {
-                talks_on_stream(edge, "a")
-            }
+            let talks_at_the_edge = if listener == "http" { talks } else { talks_on_stream };
+            talks_at_the_edge(mesh.address("edge.default/web"), "a");
             talks(mesh.address("web.default"), "shop");
             let log = mesh.log();
             assert_eq!(sockets(&log, "edge.default/web"), 1, "{log:?}");
